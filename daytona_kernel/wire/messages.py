@@ -1,0 +1,127 @@
+"""Jupyter messages as bytes: the framing of the subprotocol `v1.kernel.websocket.jupyter.org`.
+
+A frame is a table of offsets (little-endian 64-bit: their count, then the start of each part and
+the end of the last) followed by the parts: the channel's name, header, parent header, metadata,
+content and any number of buffers. The parts are the bytes that Jupyter signs and sends; nothing
+is parsed on the way but what routing needs, and that once, when it is first asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+SUBPROTOCOL = "v1.kernel.websocket.jupyter.org"
+
+# header, parent header, metadata, content
+_FIXED_PARTS = 4
+
+
+class FrameError(ValueError):
+    """The bytes are not a frame."""
+
+
+class Message:
+    """One Jupyter message on one channel.
+
+    channel: `shell`, `iopub`, `stdin` or `control`, or `agent` for what kernel and agent say to
+        each other.
+    parts: header, parent header, metadata and content as JSON bytes, then the buffers.
+    """
+
+    def __init__(self, channel: str, parts: Sequence[bytes]) -> None:
+        self.channel = channel
+        self.parts = list(parts)
+
+    @classmethod
+    def make(
+        cls, channel: str, header: dict[str, Any], content: dict[str, Any], parent: bytes = b"{}"
+    ) -> Message:
+        """Build a message from dicts; `parent` is the parent's header as bytes."""
+        return cls(channel, [encode_json(header), parent, b"{}", encode_json(content)])
+
+    @cached_property
+    def header(self) -> dict[str, Any]:
+        """The header, parsed."""
+        return _parse_object(self.parts[0])
+
+    @cached_property
+    def parent_header(self) -> dict[str, Any]:
+        """The parent header, parsed; empty when the message has no parent."""
+        return _parse_object(self.parts[1])
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The content, parsed at each call: most messages pass through without."""
+        return _parse_object(self.parts[3])
+
+    @property
+    def msg_type(self) -> str:
+        """The message type, empty when the header has none."""
+        return str(self.header.get("msg_type", ""))
+
+    @property
+    def msg_id(self) -> str:
+        """The message's id, empty when the header has none."""
+        return str(self.header.get("msg_id", ""))
+
+    @property
+    def parent_id(self) -> str:
+        """The id of the request that caused this message, empty when there is none."""
+        return str(self.parent_header.get("msg_id", ""))
+
+    def __repr__(self) -> str:
+        size = sum(map(len, self.parts))
+        return f"<Message {self.channel} {self.msg_type} {self.msg_id} parent={self.parent_id} {size} bytes>"
+
+
+def encode_json(value: object) -> bytes:
+    """Encode as Jupyter does: UTF-8, no spaces; lone surrogates stay escaped."""
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":")).encode()
+
+
+def encode_frame(message: Message, prefix: bytes = b"") -> bytes:
+    """Encode a message; `prefix` is put in front of the frame without another copy."""
+    parts = [message.channel.encode(), *message.parts]
+    position = 8 * (len(parts) + 2)
+    offsets = [len(parts) + 1, position]
+    for part in parts:
+        position += len(part)
+        offsets.append(position)
+    return b"".join([prefix, struct.pack(f"<{len(offsets)}Q", *offsets), *parts])
+
+
+def decode_frame(frame: bytes, start: int = 0) -> Message:
+    """Decode the frame that begins at byte `start`.
+
+    Raises FrameError when the offsets do not fit the bytes.
+    """
+    size = len(frame) - start
+    if size < 8:
+        raise FrameError("the frame is shorter than its table of offsets")
+    (count,) = struct.unpack_from("<Q", frame, start)
+    if count < _FIXED_PARTS + 2 or size < 8 * (count + 1):
+        raise FrameError(f"{count} offsets do not make a message")
+    offsets = struct.unpack_from(f"<{count}Q", frame, start + 8)
+    if offsets[0] != 8 * (count + 1) or offsets[-1] != size or list(offsets) != sorted(offsets):
+        raise FrameError("the offsets do not fit the frame")
+    channel, *parts = (
+        frame[start + begin : start + end] for begin, end in zip(offsets, offsets[1:], strict=False)
+    )
+    try:
+        return Message(channel.decode("ascii"), parts)
+    except UnicodeDecodeError as error:
+        raise FrameError("the channel's name is not text") from error
+
+
+def _parse_object(data: bytes) -> dict[str, Any]:
+    value = json.loads(data)
+    if not isinstance(value, dict):
+        raise FrameError("a part that must be a JSON object is not one")
+    return value
