@@ -12,6 +12,7 @@ import json
 import struct
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 SUBPROTOCOL = "v1.kernel.websocket.jupyter.org"
@@ -111,9 +112,7 @@ def decode_frame(frame: bytes, start: int = 0) -> Message:
     offsets = struct.unpack_from(f"<{count}Q", frame, start + 8)
     if offsets[0] != 8 * (count + 1) or offsets[-1] != size or list(offsets) != sorted(offsets):
         raise FrameError("the offsets do not fit the frame")
-    channel, *parts = (
-        frame[start + begin : start + end] for begin, end in zip(offsets, offsets[1:], strict=False)
-    )
+    channel, *parts = (frame[start + begin : start + end] for begin, end in pairwise(offsets))
     try:
         return Message(channel.decode("ascii"), parts)
     except UnicodeDecodeError as error:

@@ -37,12 +37,11 @@ def test_a_frame_that_was_cut_or_has_trailing_bytes_is_refused(channel, parts, d
         decode_frame(frame + b"x")
 
 
-@given(st.binary(max_size=200))
+@given(st.binary(max_size=55))
 def test_noise_is_refused_in_words(noise: bytes) -> None:
-    try:
+    # No random bytes of this length happen to be a whole frame: its offsets alone would fill them.
+    with pytest.raises(FrameError, match=r"\w"):
         decode_frame(noise)
-    except FrameError as error:
-        assert str(error)
 
 
 def test_routing_reads_header_and_parent() -> None:

@@ -1,0 +1,147 @@
+"""The agent: the interpreter on one side, the link to the kernel on the other.
+
+What the interpreter says goes into the link at once and to the kernel as fast as the connection
+takes it; what the kernel says goes to the interpreter's channels. An interpreter that ends is
+reported and replaced by a fresh one. Messages on the channel `agent` are between the two of us:
+
+    to the kernel    ready {generation, pid, kernel_info}    ended {generation, status}
+                     failed {reason}                         magic_closed {id}
+    to the agent     interrupt {}                            magic_event {id, event}
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..wire.link import Link
+from ..wire.messages import Message, encode_json
+from .interpreter import InterpreterChannels, InterpreterProcess
+from .journal import SpillingJournal
+
+# An interpreter that ends sooner than this after its start, so many times in a row, is given up.
+_SHORT_LIFE_SECONDS = 5.0
+_SHORT_LIVES = 3
+
+
+class Agent:
+    """See the module. `first` is the interpreter that was started before anything was imported."""
+
+    def __init__(self, start_interpreter: Callable[[], InterpreterProcess], first: InterpreterProcess):
+        self._start_interpreter = start_interpreter
+        self._process = first
+        self._channels: InterpreterChannels | None = None
+        self._waiting: deque[Message] = deque()
+        self._ready = False
+        self._generation = 0
+        self._journal = SpillingJournal()
+        self._paused = False
+        self._magic_calls: dict[str, asyncio.StreamWriter] = {}
+        self.link = Link(self._journal)
+        self.on_outgoing: Callable[[], None] = lambda: None
+
+    async def run(self) -> None:
+        """Keep an interpreter running until cancelled, or until it will not start."""
+        short_lives = 0
+        while short_lives < _SHORT_LIVES:
+            started = time.monotonic()
+            self._generation += 1
+            ended = await self._attend()
+            short_lives = short_lives + 1 if time.monotonic() - started < _SHORT_LIFE_SECONDS else 0
+            self._tell("ended", generation=self._generation, status=ended)
+            if short_lives < _SHORT_LIVES:
+                self._process = self._start_interpreter()
+        self._tell("failed", reason=f"The interpreter ended {_SHORT_LIVES} times right after its start.")
+
+    async def _attend(self) -> int:
+        """Serve one interpreter from start to end; return its exit status."""
+        process = self._process
+        self._channels = channels = InterpreterChannels(process, self._from_interpreter)
+        ended = asyncio.ensure_future(process.ended())
+        ready = asyncio.ensure_future(channels.ready())
+        try:
+            await asyncio.wait({ended, ready}, return_when=asyncio.FIRST_COMPLETED)
+            if not ended.done():
+                self._tell(
+                    "ready", generation=self._generation, pid=process.pid, kernel_info=ready.result()
+                )
+                self._ready = True
+                while self._waiting:
+                    channels.send(self._waiting.popleft())
+            return await ended
+        finally:
+            # Requests that wait now are for the next interpreter; those that this one had are lost.
+            self._ready = False
+            self._channels = None
+            ended.cancel()
+            ready.cancel()
+            channels.close()
+            process.kill()
+
+    def close(self) -> None:
+        """End the interpreter, also when `run` never came so far, and give the journal's file back."""
+        self._process.kill()
+        self._journal.close()
+
+    def from_kernel(self, message: Message) -> None:
+        """Take a message that the kernel sent."""
+        if message.channel != "agent":
+            if self._ready and self._channels is not None:
+                self._channels.send(message)
+            else:
+                self._waiting.append(message)
+        elif message.msg_type == "interrupt":
+            self._process.interrupt()
+        elif message.msg_type == "magic_event":
+            content = message.content
+            call = self._magic_calls.get(content["id"])
+            if call is not None:
+                call.write(encode_json(content["event"]) + b"\n")
+
+    def acknowledged(self) -> None:
+        """The journal has become smaller."""
+        if self._paused and not self._journal.full:
+            self._pause(False)
+
+    async def serve_magics(self, path: Path) -> asyncio.Server:
+        """Listen for the magics of the interpreter; see agent.magics."""
+        return await asyncio.start_unix_server(self._serve_magic, path)
+
+    async def _serve_magic(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        call_id = (await reader.readline()).decode().strip()
+        self._magic_calls[call_id] = writer
+        writer.write(b"\n")
+        try:
+            await reader.read()  # until the magic has its answer, or was interrupted
+        finally:
+            del self._magic_calls[call_id]
+            writer.close()
+            self._tell("magic_closed", id=call_id)
+
+    def _from_interpreter(self, message: Message) -> None:
+        self.link.send(message)
+        if self._journal.full and not self._paused:
+            self._pause(True)
+        self.on_outgoing()
+
+    def _pause(self, paused: bool) -> None:
+        self._paused = paused
+        if self._channels is not None:
+            self._channels.pause(paused)
+
+    def _tell(self, msg_type: str, **content: Any) -> None:
+        self.link.send(Message.make("agent", {"msg_type": msg_type}, content))
+        self.on_outgoing()
+
+
+def parse_text(text: str | bytes) -> dict[str, Any]:
+    """Parse a text message of the connection. Raises ValueError when it is not a JSON object."""
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise ValueError("not an object")
+    return value

@@ -1,0 +1,110 @@
+"""Which Python runs the cells: the sandbox's own, with ipykernel added where it lacks it.
+
+An image without ipykernel, or with one too old, gets it in a directory of its own that is put
+in front of the image's packages. The Python stays the image's, so that `python`, `pip` and `%pip`
+mean the same one as the cells; and an image whose Python is externally managed, or has no venv
+module, or is a venv itself, is no special case. The directory is used again the next time.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+
+# Subshells, which the kernel advertises, came with 7.0; 7.0.0 was withdrawn.
+_MINIMUM = (7, 0, 1)
+_REQUIREMENT = "ipykernel>=7.0.1"
+_PATH_VARIABLE = "DAYTONA_AGENT_PACKAGES"
+
+
+class EnvironmentUnusable(Exception):
+    """The sandbox's Python cannot run an interpreter; the message says why."""
+
+
+def ensure(report: Callable[..., None]) -> None:
+    """Make ipykernel importable here and in the interpreter.
+
+    report: called with `progress=text` while something is being installed.
+    Raises EnvironmentUnusable.
+    """
+    if _recent(_installed_version()):
+        return
+    directory = _directory()
+    if not (directory / "complete").exists():
+        report(progress=f"Installing ipykernel for {sys.executable} …")
+        _install(directory)
+    os.environ[_PATH_VARIABLE] = str(directory)
+    sys.path.insert(1, str(directory))
+
+
+def use() -> None:
+    """In the interpreter: see what `ensure` has installed, without showing it to the user's programs."""
+    directory = os.environ.pop(_PATH_VARIABLE, None)
+    if directory:
+        sys.path.insert(1, directory)
+
+
+def private_directory() -> str:
+    """A new directory that only this user can enter."""
+    return tempfile.mkdtemp(prefix="daytona-")
+
+
+def _installed_version() -> str | None:
+    try:
+        return metadata.version("ipykernel")
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _recent(version: str | None) -> bool:
+    if version is None:
+        return False
+    numbers = tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
+    return numbers >= _MINIMUM
+
+
+def _directory() -> Path:
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    name = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    return Path(cache) / "daytona-kernel" / name
+
+
+def _install(directory: Path) -> None:
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    failures = []
+    for installer in _installers(directory):
+        done = subprocess.run(
+            installer,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if done.returncode == 0:
+            (directory / "complete").touch()
+            return
+        failures.append((done.stdout.strip().splitlines() or ["no output"])[-1])
+    raise EnvironmentUnusable(
+        f"The sandbox's Python ({sys.executable}) has no ipykernel, and it could not be installed: "
+        + ("; ".join(failures) or "there is neither uv nor pip")
+    )
+
+
+def _installers(directory: Path) -> list[list[str]]:
+    installers = []
+    if shutil.which("uv"):
+        installers.append(
+            ["uv", "pip", "install", "--python", sys.executable, "--target", str(directory), _REQUIREMENT]
+        )
+    pip = [sys.executable, "-m", "pip"]
+    if subprocess.run([*pip, "--version"], capture_output=True, check=False).returncode == 0:
+        installers.append([*pip, "install", "--quiet", "--target", str(directory), _REQUIREMENT])
+    return installers

@@ -1,0 +1,195 @@
+"""ipykernel as the agent's child: its process, and its channels.
+
+The sockets are unix sockets in a private directory, so messages are not signed: nobody else can
+reach them. The child has a session and a process group of its own, so that an interrupt reaches
+what the user's code started, and nothing above it; a parent-death signal ends it with the agent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+
+from ..wire.messages import Message
+
+# `stdin` is first: an answer to `input()` must never wait behind a request.
+REQUEST_CHANNELS = ("stdin", "shell", "control")
+
+
+class InterpreterProcess:
+    """The child, from fork to its end. Made before zmq is imported: starting it is what takes time.
+
+    message_session: the id of the kernel's Jupyter message session, which the child's messages bear.
+    """
+
+    def __init__(self, message_session: str, environment: dict[str, str]) -> None:
+        # zmq's path for a unix socket may have 107 characters at most, so no deep directory.
+        self.directory = Path(tempfile.mkdtemp(prefix="daytona-"))
+        connection_file = self.directory / "connection.json"
+        connection_file.write_text(
+            json.dumps(
+                {
+                    "transport": "ipc",
+                    "ip": str(self.directory / "ipc"),
+                    "key": "",
+                    "signature_scheme": "hmac-sha256",
+                    **{f"{name}_port": port for port, name in enumerate(_SOCKETS, start=1)},
+                }
+            )
+        )
+        self._child = subprocess.Popen(
+            [sys.executable, *_own_command(), "interpreter", str(connection_file), str(os.getpid())],
+            env={**os.environ, **environment, "DAYTONA_MESSAGE_SESSION": message_session},
+            stdin=subprocess.DEVNULL,
+            stdout=sys.stderr,
+            start_new_session=True,
+        )
+        self.pid = self._child.pid
+
+    def address(self, channel: str) -> str:
+        """The zmq address of a channel."""
+        return f"ipc://{self.directory / 'ipc'}-{_SOCKETS.index(channel) + 1}"
+
+    def interrupt(self) -> None:
+        """SIGINT to the child's process group, as Jupyter's local provisioner sends it."""
+        self._signal(signal.SIGINT)
+
+    async def ended(self) -> int:
+        """Wait for the child's end; a negative number is the signal that ended it."""
+        descriptor = os.pidfd_open(self.pid)
+        loop = asyncio.get_running_loop()
+        gone = loop.create_future()
+        loop.add_reader(descriptor, lambda: gone.done() or gone.set_result(None))
+        try:
+            await gone
+        finally:
+            loop.remove_reader(descriptor)
+            os.close(descriptor)
+        return self._child.wait()
+
+    def kill(self) -> None:
+        """End the child and its process group, and remove its directory."""
+        self._signal(signal.SIGKILL)
+        self._child.wait()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _signal(self, number: signal.Signals) -> None:
+        # The group outlives its leader while something that the user's code started is in it.
+        try:
+            os.killpg(self.pid, number)
+        except ProcessLookupError:
+            pass
+
+
+class InterpreterChannels:
+    """The child's channels.
+
+    on_message: called with each message that the interpreter sends.
+    """
+
+    def __init__(self, process: InterpreterProcess, on_message: Callable[[Message], None]) -> None:
+        import zmq
+        from zmq.eventloop.zmqstream import ZMQStream
+
+        self._on_message = on_message
+        self._context = zmq.Context()
+        self._streams = {}
+        self._heard = asyncio.Event()
+        self._answered = asyncio.Event()
+        self._probe = ""
+        identity = uuid.uuid4().hex.encode()
+        for channel in (*REQUEST_CHANNELS, "iopub"):
+            socket = self._context.socket(zmq.SUB if channel == "iopub" else zmq.DEALER)
+            socket.linger = 0
+            socket.reconnect_ivl = 2  # ms: the child is about to bind
+            socket.rcvhwm = 0 if channel == "iopub" else socket.rcvhwm
+            if channel == "iopub":
+                socket.subscribe(b"")
+            else:
+                socket.identity = identity
+            socket.connect(process.address(channel))
+            self._streams[channel] = stream = ZMQStream(socket)
+            stream.on_recv(self._receiver(channel))
+
+    async def ready(self) -> dict[str, object]:
+        """Wait until the interpreter answers and its iopub is heard; return its kernel_info.
+
+        A subscription reaches a publisher some time after it was made, and what is published
+        before is lost: so ask again until both sockets have spoken.
+        """
+        while not (self._answered.is_set() and self._heard.is_set()):
+            self._answered.clear()
+            self._probe = uuid.uuid4().hex
+            self.send(_request("kernel_info_request", self._probe))
+            await self._answered.wait()
+            try:
+                await asyncio.wait_for(self._heard.wait(), 0.05)
+            except asyncio.TimeoutError:
+                continue
+        return self._kernel_info
+
+    def send(self, message: Message) -> None:
+        """Send a request on its channel."""
+        self._streams[message.channel].send_multipart([b"<IDS|MSG>", b"", *message.parts])
+
+    def pause(self, paused: bool) -> None:
+        """Stop or go on taking output from the interpreter."""
+        stream = self._streams["iopub"]
+        if paused:
+            stream.stop_on_recv()
+        else:
+            stream.on_recv(self._receiver("iopub"))
+
+    def close(self) -> None:
+        """Take what is there already, then close the sockets."""
+        for stream in self._streams.values():
+            stream.flush()
+            stream.close(linger=0)
+        self._context.destroy(linger=0)
+
+    def _receiver(self, channel: str) -> Callable[[list[bytes]], None]:
+        def receive(frames: list[bytes]) -> None:
+            parts = frames[frames.index(b"<IDS|MSG>") + 2 :]
+            message = Message(channel, parts)
+            if channel == "iopub":
+                self._heard.set()
+            if self._probe and message.parent_id == self._probe:
+                if message.msg_type == "kernel_info_reply":
+                    self._kernel_info = message.content
+                    self._answered.set()
+                return
+            self._on_message(message)
+
+        return receive
+
+
+_SOCKETS = ("shell", "iopub", "stdin", "control", "hb")
+
+
+def _own_command() -> list[str]:
+    """The arguments that run this program again: an archive, or a module of a package."""
+    package = __package__.rpartition(".")[0]
+    main = Path(sys.argv[0])
+    return [str(main)] if main.suffix == ".pyz" else ["-m", f"{package}.agent"]
+
+
+def _request(msg_type: str, msg_id: str) -> Message:
+    header = {
+        "msg_id": msg_id,
+        "msg_type": msg_type,
+        "username": "agent",
+        "session": msg_id,
+        "date": datetime.now(timezone.utc).isoformat(),
+        "version": "5.4",
+    }
+    return Message.make("control" if msg_type != "kernel_info_request" else "shell", header, {})

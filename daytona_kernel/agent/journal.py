@@ -1,0 +1,86 @@
+"""The agent's journal: what the kernel has not acknowledged, in memory first, then in a file.
+
+A kernel that is away (a sleeping laptop, a dropped connection) must find every message when it
+comes back, and a cell that prints without end must not fill the sandbox's memory meanwhile. The
+first bytes stay in memory, where a connected kernel takes them from; beyond that they go to a file
+without a name, which is emptied whenever everything in it was acknowledged. Both are bounded: when
+the journal is `full` its owner stops reading from the interpreter.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import deque
+
+MEMORY_BYTES = 64 << 20
+FILE_BYTES = 2 << 30
+
+
+class SpillingJournal:
+    """See `wire.link.Journal`.
+
+    memory_bytes: what is kept in memory before the file is used.
+    file_bytes: what the file may hold before the journal is full.
+    """
+
+    def __init__(self, memory_bytes: int = MEMORY_BYTES, file_bytes: int = FILE_BYTES) -> None:
+        self._memory_bytes = memory_bytes
+        self._file_bytes = file_bytes
+        self._first = 1
+        # A packet, or its offset and length in the file.
+        self._entries: deque[bytes | tuple[int, int]] = deque()
+        self._in_memory = 0
+        self._in_file = 0
+        self._file_end = 0
+        self._file = None
+
+    @property
+    def full(self) -> bool:
+        """Whether no more should be appended before something was dropped."""
+        return self._file_end >= self._file_bytes
+
+    def append(self, sequence: int, packet: bytes) -> None:
+        """See Journal."""
+        if not self._entries:
+            self._first = sequence
+        if self._in_memory + len(packet) <= self._memory_bytes or not self._entries:
+            self._entries.append(packet)
+            self._in_memory += len(packet)
+            return
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(prefix="daytona-journal-", buffering=0)
+        self._file.seek(self._file_end)
+        self._file.write(packet)
+        self._entries.append((self._file_end, len(packet)))
+        self._file_end += len(packet)
+        self._in_file += 1
+
+    def read(self, sequence: int) -> bytes:
+        """See Journal."""
+        if sequence < self._first:
+            raise LookupError(sequence)
+        entry = self._entries[sequence - self._first]
+        if isinstance(entry, bytes):
+            return entry
+        assert self._file is not None
+        offset, length = entry
+        self._file.seek(offset)
+        return self._file.read(length)
+
+    def drop(self, sequence: int) -> None:
+        """See Journal."""
+        while self._entries and self._first <= sequence:
+            entry = self._entries.popleft()
+            self._first += 1
+            if isinstance(entry, bytes):
+                self._in_memory -= len(entry)
+            else:
+                self._in_file -= 1
+        if self._file is not None and not self._in_file:
+            self._file.truncate(0)
+            self._file_end = 0
+
+    def close(self) -> None:
+        """Give the file back."""
+        if self._file is not None:
+            self._file.close()

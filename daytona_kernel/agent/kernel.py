@@ -1,0 +1,82 @@
+"""The ipykernel of the sandbox: IPython's own kernel application with what the agent needs of it.
+
+It dies with the agent also when C code holds the interpreter lock, which ipykernel's own parent
+poller, a Python thread, cannot do. It never drops output for a slow reader. Widgets' messages
+reach the subshell that the front end chose.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from typing import Any
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main(connection_file: str, agent_pid: int) -> None:
+    """Run until the agent ends it. agent_pid: the parent, whose death is ours too."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != agent_pid:
+        sys.exit("the agent was gone before its interpreter had started")
+    message_session = os.environ.pop("DAYTONA_MESSAGE_SESSION")
+    magic_socket = os.environ.pop("DAYTONA_MAGIC_SOCKET")
+    magic_names = os.environ.pop("DAYTONA_MAGIC_NAMES").split()
+
+    # What the user's code finds is what `python -m ipykernel_launcher` would show it.
+    sys.path.pop(0)
+    sys.argv = ["ipykernel_launcher.py", "-f", connection_file]
+
+    app = _application().instance()
+    app.config.Session.session = message_session
+    # The base class of the outer kernel pays this sleep, or nobody.
+    app.config.IPythonKernel._execute_sleep = 0.0
+    app.initialize(sys.argv[1:])
+    if app.shell is not None:
+        from .magics import register
+
+        register(app.shell, magic_socket, magic_names)
+    app.start()
+
+
+def _application() -> Any:
+    import zmq
+    from ipykernel.kernelapp import IPKernelApp
+
+    class SandboxKernelApp(IPKernelApp):
+        def init_iopub(self, context: zmq.Context[Any]) -> None:
+            super().init_iopub(context)
+            # A full queue makes the sending thread wait; the default is to lose the message.
+            self.iopub_thread.socket.setsockopt(zmq.XPUB_NODROP, 1)
+
+        def init_kernel(self) -> None:
+            super().init_kernel()
+            _repair_comm_routing()
+
+    return SandboxKernelApp
+
+
+def _repair_comm_routing() -> None:
+    """Let a comm message go to the subshell that the front end named.
+
+    ipykernel 7.4 sends it to the shell that last published on that comm, which for a widget made
+    by a running cell is the busy main shell: a button then does nothing until the cell ends.
+    """
+    import ipykernel
+    from ipykernel.comm.comm import BaseComm
+
+    if ipykernel.version_info[:2] != (7, 4) or not hasattr(BaseComm, "_reply_subshell_for"):
+        return
+
+    def reply_subshell_for(self: BaseComm, data: object, default: str | None) -> str | None:
+        from ipykernel.comm.comm import _request_id
+
+        request_id = _request_id(data)
+        with self._reply_subshell_lock:
+            if request_id is not None and request_id in self._reply_subshell_ids:
+                return self._reply_subshell_ids.pop(request_id)
+        return default
+
+    BaseComm._reply_subshell_for = reply_subshell_for
