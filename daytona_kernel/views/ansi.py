@@ -1,0 +1,284 @@
+"""What terminal output means on one line: text, its styles, and where a line is overwritten.
+
+A log is no screen. Colours and attributes (SGR) become styles; `\\r`, `\\b` and the sequences that
+move or erase within a line edit that line; everything else that a terminal would obey (titles,
+links, cursor addressing, bells) is dropped. No sequence crosses a newline, so a line can be read
+without those before it but for the style that it begins with.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
+
+from daytona_kernel.wire.logs import Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Color = int | str
+"""0–15 for a colour of the palette, which the page chooses; `#rrggbb` for any other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How a run of characters looks, and which stream it came from. `None`: the default colour."""
+
+    stream: Stream = Stream.STDOUT
+    foreground: Color | None = None
+    background: Color | None = None
+    bold: bool = False
+    faint: bool = False
+    italic: bool = False
+    underline: bool = False
+    inverse: bool = False
+    strike: bool = False
+
+
+PLAIN = {stream: Style(stream) for stream in Stream}
+
+
+class Line(NamedTuple):
+    """One line. `runs` are (length, style) and cover `text`; none at all: plain stdout.
+
+    `cut` counts the characters beyond the longest line that is kept.
+    """
+
+    text: str
+    runs: tuple[tuple[int, Style], ...] = ()
+    cut: int = 0
+
+
+# Sequences are bounded, so that one never ended is shown as text sooner or later.
+_STRING = r"\x1b[\]PX^_][^\x00-\x1f\x7f]{0,4096}"
+_TOKEN = re.compile(
+    r"\x1b\[(?P<parameters>[0-?]{0,64})[ -/]{0,8}(?P<final>[@-~])"
+    rf"|{_STRING}(?:\x07|\x1b\\)"
+    r"|\x1b[ -/]{0,8}[0-~]"
+    r"|(?P<control>[\x00-\x08\x0b-\x1f\x7f])"
+)
+_BEGUN = re.compile(rf"(?:\x1b\[[0-?]{{0,64}}[ -/]{{0,8}}|{_STRING}\x1b?|\x1b[ -/]{{0,8}})\Z")
+_SGR = re.compile(r"\x1b\[([0-9;:]{0,64})m")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+
+def has_control(text: str) -> bool:
+    """Whether `text` holds anything but characters, tabs and newlines."""
+    return _CONTROL.search(text) is not None
+
+
+def split_begun(text: str) -> tuple[str, str]:
+    """Split off a control sequence at the end of `text` that may be completed by what follows."""
+    last = text.rfind("\x1b")
+    if last < 0:
+        return text, ""
+    # A final ESC may begin the terminator of a string that an earlier ESC began.
+    starts = [text.rfind("\x1b", 0, last), last] if last == len(text) - 1 else [last]
+    for start in starts:
+        if start >= 0 and _BEGUN.match(text, start):
+            return text[:start], text[start:]
+    return text, ""
+
+
+@lru_cache(maxsize=4096)
+def apply_sgr(style: Style, parameters: str) -> Style:
+    """Return `style` after `ESC [ parameters m`; what is not understood changes nothing."""
+    codes = iter(parameters.replace(":", ";:").split(";"))
+    for code in codes:
+        number = _number(code) if code else 0
+        if number in (38, 48):
+            color = _extended_color(codes)
+            if color is None:
+                break
+            style = replace(style, **{"foreground" if number == 38 else "background": color})
+        else:
+            style = _apply_code(style, number)
+    return style
+
+
+def _number(code: str) -> int:
+    # `4:3` (a curly underline) reaches here as `4`, `:3`: a sub-parameter is no code of its own.
+    return int(code) if code.isdigit() else -1
+
+
+_ON = {1: "bold", 2: "faint", 3: "italic", 4: "underline", 7: "inverse", 9: "strike"}
+_OFF = {
+    22: ("bold", "faint"),
+    23: ("italic",),
+    24: ("underline",),
+    27: ("inverse",),
+    29: ("strike",),
+}
+
+
+def _apply_code(style: Style, code: int) -> Style:
+    if code == 0:
+        return PLAIN[style.stream]
+    if code in _ON:
+        return replace(style, **{_ON[code]: True})
+    if code in _OFF:
+        return replace(style, **dict.fromkeys(_OFF[code], False))
+    if 30 <= code <= 37:
+        return replace(style, foreground=code - 30)
+    if 90 <= code <= 97:
+        return replace(style, foreground=code - 82)
+    if 40 <= code <= 47:
+        return replace(style, background=code - 40)
+    if 100 <= code <= 107:
+        return replace(style, background=code - 92)
+    if code == 39:
+        return replace(style, foreground=None)
+    if code == 49:
+        return replace(style, background=None)
+    return style
+
+
+def _extended_color(codes: Iterator[str]) -> Color | None:
+    """Read what follows a 38 or 48: `5;n` or `2;r;g;b`, also with colons, then `2::r:g:b` too."""
+    kind = next(codes, "")
+    colons = kind.startswith(":")
+    wanted = {"5": 1, "2": 3}.get(kind.lstrip(":"), 0)
+    values = [next(codes, "").lstrip(":") for _ in range(wanted)]
+    if colons and wanted == 3 and values[0] == "":
+        values = [*values[1:], next(codes, "").lstrip(":")]
+    if not values or not all(value.isdigit() and int(value) < 256 for value in values):
+        return None
+    numbers = [int(value) for value in values]
+    return _indexed_color(numbers[0]) if wanted == 1 else "#{:02x}{:02x}{:02x}".format(*numbers)
+
+
+def _indexed_color(index: int) -> Color:
+    if index < 16:
+        return index
+    if index >= 232:
+        return "#{0:02x}{0:02x}{0:02x}".format(8 + 10 * (index - 232))
+    levels = (0, 95, 135, 175, 215, 255)
+    red, green, blue = (index - 16) // 36, (index - 16) // 6 % 6, (index - 16) % 6
+    return f"#{levels[red]:02x}{levels[green]:02x}{levels[blue]:02x}"
+
+
+def skip_line(text: str, style: Style) -> Style:
+    """Return the style in force after `text`, of which nothing else is wanted."""
+    start = max(text.rfind("\x1b[0m"), text.rfind("\x1b[m"), 0)
+    for sequence in _SGR.finditer(text, start):
+        style = apply_sgr(style, sequence[1])
+    return style
+
+
+def read_line(text: str, style: Style) -> tuple[Line, Style] | None:
+    """Return a line that holds no control but colours, and the style after it; else `None`."""
+    parts = _SGR.split(text)
+    bare = "".join(parts[::2])
+    if _CONTROL.search(bare):
+        return None
+    runs: list[tuple[int, Style]] = []
+    for index in range(0, len(parts), 2):
+        if length := len(parts[index]):
+            if runs and runs[-1][1] == style:
+                length += runs.pop()[0]
+            runs.append((length, style))
+        if index + 1 < len(parts):
+            style = apply_sgr(style, parts[index + 1])
+    return Line(bare, _plain_as_none(tuple(runs))), style
+
+
+class LineEditor:
+    """The line that is being written: a row of characters, and the column where the next one goes.
+
+    Columns are characters, not cells of a terminal. Only the first `limit` of them are kept; what
+    is written beyond is counted.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.clear()
+
+    def clear(self) -> None:
+        self._characters: list[str] = []
+        self._styles: list[Style] = []
+        self._column = 0
+        self._end = 0
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything stands on the line."""
+        return self._end > 0
+
+    def line(self) -> Line:
+        """Return the line as it stands."""
+        runs = tuple((len(list(run)), style) for style, run in groupby(self._styles))
+        cut = self._end - len(self._characters)
+        return Line("".join(self._characters), _plain_as_none(runs), cut)
+
+    def write(self, text: str, style: Style) -> Style:
+        """Obey `text`, which holds no newline, from `style` on; return the style after it."""
+        if not has_control(text):
+            self._put(text, style)
+            return style
+        position = 0
+        for token in _TOKEN.finditer(text):
+            self._put(text[position : token.start()], style)
+            position = token.end()
+            if token["control"]:
+                self._control(token["control"])
+            elif token["final"] == "m" and _SGR.fullmatch(token[0]):
+                style = apply_sgr(style, token["parameters"])
+            elif token["final"]:
+                self._edit(token["final"], token["parameters"])
+        self._put(text[position:], style)
+        return style
+
+    def _put(self, text: str, style: Style) -> None:
+        if not text:
+            return
+        start, end = self._column, self._column + len(text)
+        self._pad(min(start, self._limit))
+        if start < self._limit:
+            kept = text[: self._limit - start]
+            self._characters[start : start + len(kept)] = kept
+            self._styles[start : start + len(kept)] = [style] * len(kept)
+        self._column = end
+        self._end = max(self._end, end)
+
+    def _pad(self, column: int) -> None:
+        missing = column - len(self._characters)
+        if missing > 0:
+            self._characters += " " * missing
+            self._styles += [PLAIN[Stream.STDOUT]] * missing
+
+    def _control(self, control: str) -> None:
+        if control == "\r":
+            self._column = 0
+        elif control == "\b":
+            self._column = max(self._column - 1, 0)
+
+    def _edit(self, final: str, parameters: str) -> None:
+        count = int(parameters) if parameters.isdigit() else 0
+        if final == "K":
+            self._erase(count)
+        elif final == "C":
+            self._column = min(self._column + max(count, 1), self._limit)
+        elif final == "D":
+            self._column = max(self._column - max(count, 1), 0)
+        elif final == "G":
+            self._column = min(max(count, 1), self._limit) - 1
+
+    def _erase(self, what: int) -> None:
+        """Erase to the end of the line (0), to its beginning (1) or all of it (2)."""
+        if what == 1:
+            self._put_blank(min(self._column + 1, len(self._characters)))
+        elif what in (0, 2):
+            column = self._column if what == 0 else 0
+            del self._characters[column:], self._styles[column:]
+            self._end = min(self._end, column)
+
+    def _put_blank(self, length: int) -> None:
+        self._characters[:length] = " " * length
+        self._styles[:length] = [PLAIN[Stream.STDOUT]] * length
+
+
+def _plain_as_none(runs: tuple[tuple[int, Style], ...]) -> tuple[tuple[int, Style], ...]:
+    return () if len(runs) == 1 and runs[0][1] == PLAIN[Stream.STDOUT] else runs

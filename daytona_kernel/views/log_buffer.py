@@ -1,0 +1,251 @@
+"""The tail of a log, in bounded memory, however much was printed.
+
+`feed` only decodes and collects. What was collected is settled into lines when someone looks or
+when a block is full, and of a full block only what can stay in the window is ever cut into lines;
+so the cost is that of what is kept, not of what is printed. Finished lines never change and their
+numbers count from the first line of the log, so a reader that wants only what is new need remember
+one number.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections import deque
+from dataclasses import dataclass
+
+from daytona_kernel.views.ansi import (
+    PLAIN,
+    Line,
+    LineEditor,
+    has_control,
+    read_line,
+    skip_line,
+    split_begun,
+)
+from daytona_kernel.wire.logs import LogChunk, Stream
+
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """Consecutive lines of a log: finished ones, and the unfinished last one where that was asked for.
+
+    `first` is the number of `lines[0]`, counted from 0; `times` holds (line number, seconds since the
+    epoch) where the time of arrival changes.
+    """
+
+    first: int
+    lines: list[Line]
+    unfinished: Line | None
+    times: list[tuple[int, float]]
+
+
+class LogBuffer:
+    """The last lines of a log.
+
+    `max_lines` and `max_characters` bound the finished lines kept, `max_line` the characters kept of
+    any one line (its beginning). All in all no more than `max_characters + max_line` characters and
+    2 MiB not yet settled are held, and two numbers a line.
+    """
+
+    def __init__(
+        self, *, max_lines: int = 10_000, max_characters: int = 2 << 20, max_line: int = 16 << 10
+    ) -> None:
+        self.max_lines = max_lines
+        self.max_characters = max_characters
+        self.max_line = max_line
+        self.byte_count = 0
+        self._decoders = {
+            stream: codecs.getincrementaldecoder("utf-8")(errors="replace") for stream in Stream
+        }
+        self._held = dict.fromkeys(Stream, "")
+        self._styles = dict(PLAIN)
+        self._pending: list[tuple[Stream, str]] = []
+        self._pending_size = 0
+        self._pending_since = 0.0
+        # A plain line of stdout is kept as a bare str: most lines are, and it costs nothing.
+        self._lines: deque[str | Line] = deque()
+        self._characters = 0
+        self._finished = 0
+        self._editor = LineEditor(max_line)
+        self._times: deque[tuple[int, float]] = deque()
+
+    def feed(self, chunk: LogChunk, time: float = 0.0) -> None:
+        """Take a piece of the log that arrived at `time`, in seconds since the epoch."""
+        data = chunk.data
+        self.byte_count += len(data)
+        text = self._decoders[chunk.stream].decode(data)
+        if not self._pending:
+            self._pending_since = time
+        self._pending.append((chunk.stream, text))
+        # A piece has a cost of its own, however short it is.
+        self._pending_size += len(text) + 64
+        if self._pending_size >= _BLOCK:
+            self._settle()
+
+    def finish(self) -> None:
+        """Take note that the log has ended: what was held back as incomplete is incomplete for good."""
+        self._settle()
+        for stream, decoder in self._decoders.items():
+            rest = self._held[stream] + decoder.decode(b"", final=True)
+            self._held[stream] = ""
+            self._styles[stream] = self._editor.write(rest, self._styles[stream])
+
+    def shrink(self, max_lines: int, max_characters: int) -> None:
+        """Keep less from now on."""
+        self._settle()
+        self.max_lines, self.max_characters = max_lines, max_characters
+        self._drop()
+
+    @property
+    def line_count(self) -> int:
+        """How many lines the log has so far, an unfinished last one included."""
+        self._settle()
+        return self._finished + self._editor.begun
+
+    @property
+    def next_line(self) -> int:
+        """The number of the line that is being written, or will be next."""
+        self._settle()
+        return self._finished
+
+    @property
+    def first_line(self) -> int:
+        """The number of the first line that is kept, which is the count of those dropped."""
+        self._settle()
+        return self._finished - len(self._lines)
+
+    def read(
+        self,
+        since: int = 0,
+        before: int | None = None,
+        *,
+        max_lines: int | None = None,
+        max_characters: int | None = None,
+    ) -> Excerpt:
+        """Return the lines from number `since` to the end of the log, or up to number `before`.
+
+        Of more than `max_lines` lines or about `max_characters` characters, the last ones. `None`: no
+        limit.
+        """
+        self._settle()
+        end = self._finished if before is None else min(before, self._finished)
+        wanted = end - max(since, self.first_line)
+        if max_lines is not None:
+            wanted = min(wanted, max_lines)
+        room = self.max_characters if max_characters is None else max_characters
+        lines: list[Line] = []
+        newest = reversed(self._lines)
+        for _ in range(self._finished - end):
+            next(newest)
+        for _ in range(wanted):
+            line = _as_line(next(newest))
+            if lines and len(line.text) > room:
+                break
+            room -= len(line.text)
+            lines.append(line)
+        lines.reverse()
+        first = max(end - len(lines), 0)
+        unfinished = self._editor.line() if before is None else None
+        return Excerpt(first, lines, unfinished, self._times_of(first, end + 1))
+
+    def to_text(self) -> str:
+        """Return what is kept as text without styles."""
+        excerpt = self.read()
+        text = "".join(f"{line.text}\n" for line in excerpt.lines)
+        return text + (excerpt.unfinished.text if excerpt.unfinished else "")
+
+    def _settle(self) -> None:
+        if not self._pending:
+            return
+        pending, self._pending, self._pending_size = self._pending, [], 0
+        self._note_time(self._pending_since)
+        index = 0
+        while index < len(pending):
+            stream = pending[index][0]
+            end = index + 1
+            while end < len(pending) and pending[end][0] is stream:
+                end += 1
+            self._write(stream, "".join(text for _, text in pending[index:end]))
+            index = end
+
+    def _write(self, stream: Stream, text: str) -> None:
+        text = self._held[stream] + text
+        if "\r" in text:
+            text = text.replace("\r\n", "\n")
+        text, self._held[stream] = split_begun(text)
+        if text.count("\n") > self.max_lines:
+            text = self._skip(stream, text)
+        *finished, rest = text.split("\n")
+        if finished:
+            self._styles[stream] = self._editor.write(finished[0], self._styles[stream])
+            self._append([self._editor.line()])
+            self._editor.clear()
+            self._append(self._read_lines(stream, finished[1:], has_control(text)))
+            self._drop()
+        self._styles[stream] = self._editor.write(rest, self._styles[stream])
+
+    def _skip(self, stream: Stream, text: str) -> str:
+        """Drop all that we have, and of `text` the lines that cannot stay; return its rest."""
+        rest = text.split("\n", text.count("\n") - self.max_lines)[-1]
+        skipped = text[: len(text) - len(rest)]
+        self._styles[stream] = skip_line(skipped, self._styles[stream])
+        self._finished += skipped.count("\n")
+        self._editor.clear()
+        self._lines.clear()
+        self._characters = 0
+        return rest
+
+    def _read_lines(self, stream: Stream, texts: list[str], controls: bool) -> list[str | Line]:
+        style = self._styles[stream]
+        if (
+            not controls
+            and style == PLAIN[Stream.STDOUT]
+            and max(map(len, texts), default=0) <= self.max_line
+        ):
+            return list(texts)
+        lines: list[str | Line] = []
+        for text in texts:
+            if len(text) <= self.max_line and (read := read_line(text, style)):
+                line, style = read
+            else:
+                style = self._editor.write(text, style)
+                line = self._editor.line()
+                self._editor.clear()
+            lines.append(line if line.runs or line.cut else line.text)
+        self._styles[stream] = style
+        return lines
+
+    def _append(self, lines: list[str | Line] | list[Line]) -> None:
+        self._lines.extend(lines)
+        self._finished += len(lines)
+        self._characters += sum(_length(line) for line in lines)
+
+    def _drop(self) -> None:
+        lines = self._lines
+        while len(lines) > self.max_lines or self._characters > self.max_characters:
+            self._characters -= _length(lines.popleft())
+        first = self._finished - len(lines)
+        while len(self._times) > 1 and self._times[1][0] <= first:
+            self._times.popleft()
+
+    def _note_time(self, time: float) -> None:
+        """Lines that begin from now on arrived at `time`; one begun already keeps its own."""
+        line = self._finished + self._editor.begun
+        if self._times and self._times[-1][0] == line:
+            self._times.pop()
+        self._times.append((line, time))
+
+    def _times_of(self, first: int, end: int) -> list[tuple[int, float]]:
+        marks = [mark for mark in self._times if first < mark[0] < end]
+        earlier = [time for line, time in self._times if line <= first]
+        return [(first, earlier[-1]), *marks] if earlier else marks
+
+
+def _as_line(line: str | Line) -> Line:
+    return Line(line) if isinstance(line, str) else line
+
+
+def _length(line: str | Line) -> int:
+    return len(line) if isinstance(line, str) else len(line.text)

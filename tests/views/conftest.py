@@ -1,0 +1,3 @@
+from tests.browser import browser, jupyterlab, lab
+
+__all__ = ["browser", "jupyterlab", "lab"]
