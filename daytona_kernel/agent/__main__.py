@@ -7,9 +7,18 @@ What the launcher must know is printed as JSON lines: `{"progress": …}`, `{"po
 
 from __future__ import annotations
 
+import asyncio
 import json
+import signal
 import sys
+import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .interpreter import InterpreterProcess
 
 
 def main() -> None:
@@ -28,53 +37,48 @@ def main() -> None:
 
     try:
         environment.ensure(report)
-    except environment.EnvironmentUnusable as error:
+    except environment.UnusableEnvironmentError as error:
         report(error=str(error))
         sys.exit(1)
 
     # The interpreter takes longest to start: it begins before the agent imports what it needs.
     from .interpreter import InterpreterProcess
 
-    magic_socket = Path(environment.private_directory()) / f"magic-{settings['link'][:8]}"
-
-    def start_interpreter() -> InterpreterProcess:
-        return InterpreterProcess(
-            settings["message_session"],
-            {
-                "DAYTONA_MAGIC_SOCKET": str(magic_socket),
-                "DAYTONA_MAGIC_NAMES": " ".join(settings["magics"]),
-            },
-        )
-
-    first = start_interpreter()
-
-    import asyncio
-
-    asyncio.run(serve(settings, start_interpreter, first, magic_socket))
+    # Unix sockets lie here; their paths may have 107 characters at most, so no deep directory.
+    with tempfile.TemporaryDirectory(prefix="daytona-", ignore_cleanup_errors=True) as directory:
+        magic_socket = Path(directory) / "magics"
+        environ = {
+            "DAYTONA_MAGIC_SOCKET": str(magic_socket),
+            "DAYTONA_MAGIC_NAMES": " ".join(settings["magics"]),
+        }
+        start = partial(InterpreterProcess, directory, settings["message_session"], environ)
+        first = start()
+        asyncio.run(serve(settings, start, first, magic_socket))
 
 
-async def serve(settings: dict, start_interpreter, first, magic_socket: Path) -> None:
+async def serve(
+    settings: dict[str, Any],
+    start: Callable[[], InterpreterProcess],
+    first: InterpreterProcess,
+    magic_socket: Path,
+) -> None:
     """Serve until a signal ends the agent, and end the interpreter with it."""
-    import asyncio
-    import signal
-
     from .agent import Agent
     from .server import Server
 
-    agent = Agent(start_interpreter, first)
+    agent = Agent(start, first)
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     try:
-        report(port=Server(agent, settings["secret"], settings["link"]).listen())
         magics = await agent.serve_magics(magic_socket)
+        report(port=Server(agent, settings["secret"], settings["link"]).listen())
         running = asyncio.ensure_future(agent.run())
         await stopped.wait()
         running.cancel()
         magics.close()
     finally:
         agent.close()
-        magic_socket.unlink(missing_ok=True)
 
 
 def report(**line: object) -> None:

@@ -67,9 +67,7 @@ class Agent:
         try:
             await asyncio.wait({ended, ready}, return_when=asyncio.FIRST_COMPLETED)
             if not ended.done():
-                self._tell(
-                    "ready", generation=self._generation, pid=process.pid, kernel_info=ready.result()
-                )
+                self._tell("ready", generation=self._generation, pid=process.pid, kernel_info=ready.result())
                 self._ready = True
                 while self._waiting:
                     channels.send(self._waiting.popleft())

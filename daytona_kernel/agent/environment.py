@@ -12,7 +12,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -23,7 +22,7 @@ _REQUIREMENT = "ipykernel>=7.0.1"
 _PATH_VARIABLE = "DAYTONA_AGENT_PACKAGES"
 
 
-class EnvironmentUnusable(Exception):
+class UnusableEnvironmentError(Exception):
     """The sandbox's Python cannot run an interpreter; the message says why."""
 
 
@@ -31,7 +30,7 @@ def ensure(report: Callable[..., None]) -> None:
     """Make ipykernel importable here and in the interpreter.
 
     report: called with `progress=text` while something is being installed.
-    Raises EnvironmentUnusable.
+    Raises UnusableEnvironmentError.
     """
     if _recent(_installed_version()):
         return
@@ -48,11 +47,6 @@ def use() -> None:
     directory = os.environ.pop(_PATH_VARIABLE, None)
     if directory:
         sys.path.insert(1, directory)
-
-
-def private_directory() -> str:
-    """A new directory that only this user can enter."""
-    return tempfile.mkdtemp(prefix="daytona-")
 
 
 def _installed_version() -> str | None:
@@ -92,7 +86,7 @@ def _install(directory: Path) -> None:
             (directory / "complete").touch()
             return
         failures.append((done.stdout.strip().splitlines() or ["no output"])[-1])
-    raise EnvironmentUnusable(
+    raise UnusableEnvironmentError(
         f"The sandbox's Python ({sys.executable}) has no ipykernel, and it could not be installed: "
         + ("; ".join(failures) or "there is neither uv nor pip")
     )

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ..wire.messages import Message
@@ -29,12 +29,12 @@ REQUEST_CHANNELS = ("stdin", "shell", "control")
 class InterpreterProcess:
     """The child, from fork to its end. Made before zmq is imported: starting it is what takes time.
 
+    parent: a private directory of the agent; the child's own is made there.
     message_session: the id of the kernel's Jupyter message session, which the child's messages bear.
     """
 
-    def __init__(self, message_session: str, environment: dict[str, str]) -> None:
-        # zmq's path for a unix socket may have 107 characters at most, so no deep directory.
-        self.directory = Path(tempfile.mkdtemp(prefix="daytona-"))
+    def __init__(self, parent: str, message_session: str, environment: dict[str, str]) -> None:
+        self.directory = Path(tempfile.mkdtemp(dir=parent))
         connection_file = self.directory / "connection.json"
         connection_file.write_text(
             json.dumps(
@@ -134,7 +134,7 @@ class InterpreterChannels:
             await self._answered.wait()
             try:
                 await asyncio.wait_for(self._heard.wait(), 0.05)
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 continue
         return self._kernel_info
 
@@ -189,7 +189,7 @@ def _request(msg_type: str, msg_id: str) -> Message:
         "msg_type": msg_type,
         "username": "agent",
         "session": msg_id,
-        "date": datetime.now(timezone.utc).isoformat(),
+        "date": datetime.now(UTC).isoformat(),
         "version": "5.4",
     }
     return Message.make("control" if msg_type != "kernel_info_request" else "shell", header, {})

@@ -48,7 +48,7 @@ class SpillingJournal:
             self._in_memory += len(packet)
             return
         if self._file is None:
-            self._file = tempfile.TemporaryFile(prefix="daytona-journal-", buffering=0)
+            self._file = tempfile.TemporaryFile(prefix="daytona-journal-", buffering=0)  # noqa: SIM115 - see close
         self._file.seek(self._file_end)
         self._file.write(packet)
         self._entries.append((self._file_end, len(packet)))

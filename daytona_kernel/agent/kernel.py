@@ -33,6 +33,8 @@ def main(connection_file: str, agent_pid: int) -> None:
     app.config.Session.session = message_session
     # The base class of the outer kernel pays this sleep, or nobody.
     app.config.IPythonKernel._execute_sleep = 0.0
+    # "Somebody looks after this process": no notes for a terminal, and no poller for pid 1.
+    app.parent_handle = 1
     app.initialize(sys.argv[1:])
     if app.shell is not None:
         from .magics import register

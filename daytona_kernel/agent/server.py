@@ -1,9 +1,10 @@
 """The agent's websocket: one kernel at a time, let in by the secret, resumed where it left off.
 
 Binary messages are packets of the link. Text messages are JSON: the kernel opens with
-`{"secret", "link", "received"}` and has `{"link", "received"}` back; after that both sides send
-`{"ack": n}`. A kernel that comes while another is connected takes its place: it is the same
-kernel, whose old connection is not yet known to be dead.
+`{"secret", "link", "received"}` (`received` null for "whatever I do not have yet") and has
+`{"link", "received", "from"}` back; after that both sides send `{"ack": n}`. A kernel that comes
+while another is connected takes its place: it is the same kernel, whose old connection is not yet
+known to be dead.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import socket
 from typing import Any
 
 from tornado import httpserver, netutil, web, websocket
+from tornado.escape import json_encode
 
 from ..wire.link import ACKNOWLEDGE_SECONDS, LinkError
 from ..wire.messages import SUBPROTOCOL, FrameError
@@ -68,6 +70,7 @@ class Connection(websocket.WebSocketHandler):
         self._link = server.agent.link
         self._greeted = False
         self._full = False
+        self._writes: set[asyncio.Task[None]] = set()
         self._acknowledgement: asyncio.TimerHandle | None = None
 
     def select_subprotocol(self, subprotocols: list[str]) -> str | None:
@@ -103,11 +106,17 @@ class Connection(websocket.WebSocketHandler):
             packet = self._link.outgoing()
             if packet is None:
                 return
-            written = asyncio.ensure_future(self._write(packet))
+            written = self._send(packet)
             stream = self.ws_connection.stream if self.ws_connection else None
             if stream is not None and stream.writing():
                 self._full = True
                 written.add_done_callback(self._go_on)
+
+    def _send(self, message: bytes | str) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(self._write(message))
+        self._writes.add(task)
+        task.add_done_callback(self._writes.discard)
+        return task
 
     async def _write(self, message: bytes | str) -> None:
         try:
@@ -133,13 +142,16 @@ class Connection(websocket.WebSocketHandler):
         if hello.get("link") not in (None, self._server.link_id):
             self.close(LOST, "this is another agent")
             return
-        self._link.resume(int(hello.get("received", 0)))
+        received = hello.get("received")
+        # A kernel that takes the place of a crashed one does not know how far that one had come.
+        begin = self._link.acknowledged_to if received is None else int(received)
+        self._link.resume(begin)
         if self._server.connection is not None:
             self._server.connection.close(REPLACED, "the kernel has connected anew")
         self._server.connection = self
         self._greeted = True
-        answer = web.escape.json_encode({"link": self._server.link_id, "received": self._link.received})
-        asyncio.ensure_future(self._write(answer))
+        answer = {"link": self._server.link_id, "received": self._link.received, "from": begin}
+        self._send(json_encode(answer))
         self.pump()
 
     def _take_packet(self, packet: bytes) -> None:
@@ -157,7 +169,7 @@ class Connection(websocket.WebSocketHandler):
             self._acknowledgement.cancel()
             self._acknowledgement = None
         if self._link.acknowledgement_owed:
-            asyncio.ensure_future(self._write(web.escape.json_encode({"ack": self._link.acknowledge()})))
+            self._send(json_encode({"ack": self._link.acknowledge()}))
 
     def _refuse_silence(self) -> None:
         if not self._greeted:

@@ -1,0 +1,1 @@
+"""The persistent interpreter, seen from outside the sandbox: started, connected to, asked."""

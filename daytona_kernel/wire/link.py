@@ -72,7 +72,7 @@ class Link:
         self._journal = journal if journal is not None else MemoryJournal()
         self._last = sent  # the last number given to a message
         self._cursor = sent  # the last number handed to the present connection
-        self._acknowledged = sent  # the last number that the other end is known to have
+        self.acknowledged_to = sent  # the last number that the other end is known to have
         self.received = received
         self._announced = received  # the last number that the other end was told
         self._announced_bytes = 0
@@ -129,7 +129,7 @@ class Link:
         """The other end has everything up to this number. Raises LinkError for one never sent."""
         if sequence > self._last:
             raise LinkError(f"message {sequence} was acknowledged, but {self._last} was the last sent")
-        self._acknowledged = max(self._acknowledged, sequence)
+        self.acknowledged_to = max(self.acknowledged_to, sequence)
         self._journal.drop(sequence)
 
     def resume(self, received: int) -> None:
@@ -137,7 +137,7 @@ class Link:
 
         Raises LinkError when what it needs is no longer kept.
         """
-        if received < self._acknowledged:
+        if received < self.acknowledged_to:
             raise LinkError(f"message {received + 1} is needed again, but no longer kept")
         self.acknowledged(received)
         self._cursor = received

@@ -1,0 +1,158 @@
+"""The calls of magics that run in this process, each for a cell.
+
+A call comes from the interpreter, where the cell runs and waits; its answers go there. Or, while
+there is no interpreter, from a cell that is nothing but the magic; then the kernel shows them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..client.sandbox import AsyncSandbox
+from ..errors import DaytonaError
+from ..magics.registry import Registry
+from ..wire.messages import Message
+from .comms import current_request
+from .outbox import Outbox
+
+Answer = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+@dataclass
+class MagicCall:
+    """See magics.registry.Call. answer: takes the events that agent.magics describes."""
+
+    request: Message
+    line: str
+    body: str | None
+    cwd: str | None
+    answer: Answer
+    calls: Calls = field(repr=False)
+
+    async def sandbox(self) -> AsyncSandbox:
+        """See Call."""
+        return await self.calls.sandbox()
+
+    async def print(self, text: str, stream: str = "stdout") -> None:
+        """See Call."""
+        await self.answer({"stream": stream, "text": text})
+
+    async def set(self, name: str, value: Any) -> None:
+        """See Call."""
+        await self.answer({"set": {name: value}})
+
+    def show(self, data: dict[str, Any], metadata: dict[str, Any] | None = None) -> Shown:
+        """See Call."""
+        shown = Shown(self.calls, self.request)
+        shown.publish("display_data", self.request, data, metadata)
+        return shown
+
+    def keep(self, task: asyncio.Task[Any]) -> None:
+        """See Call."""
+        self.calls.keep(task)
+
+
+class Shown:
+    """A display in the notebook; see magics.registry.Display."""
+
+    def __init__(self, calls: Calls, request: Message) -> None:
+        self._calls = calls
+        self._request = request
+        self._display_id = uuid.uuid4().hex
+
+    def update(self, data: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
+        """See Display. An update under a cell that has ended is lost to nbclient: use one that runs."""
+        request = self._calls.running() or self._request
+        self.publish("update_display_data", request, data, metadata)
+
+    def publish(
+        self, msg_type: str, request: Message, data: dict[str, Any], metadata: dict[str, Any] | None
+    ) -> None:
+        """Send the bundle under a request."""
+        content = {"data": data, "metadata": metadata or {}, "transient": {"display_id": self._display_id}}
+        self._calls.outbox.say(request, msg_type, content)
+
+
+class Calls:
+    """The running calls. They belong to the kernel's main loop.
+
+    sandbox: returns the sandbox, started. running: the request of the cell that runs now.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        outbox: Outbox,
+        sandbox: Callable[[], Awaitable[AsyncSandbox]],
+        running: Callable[[], Message | None],
+    ) -> None:
+        self.registry = registry
+        self.outbox = outbox
+        self.sandbox = sandbox
+        self.running = running
+        self._calls: dict[str, asyncio.Task[None]] = {}
+        self._kept: set[asyncio.Task[Any]] = set()
+
+    def start(self, message: Message, answer: Callable[[str, dict[str, Any]], Awaitable[None]]) -> None:
+        """Run a magic that the interpreter asks for; `answer` takes the call's id and an event."""
+        content = message.content
+        call_id = content["id"]
+
+        async def send(event: dict[str, Any]) -> None:
+            await answer(call_id, event)
+
+        request = Message("shell", [message.parts[1], b"{}", b"{}", b"{}"])
+        call = MagicCall(request, content["line"], content["cell"], content["cwd"], send, self)
+        self._calls[call_id] = task = asyncio.ensure_future(self._run(content["name"], call))
+        task.add_done_callback(lambda _: self._calls.pop(call_id, None))
+
+    async def run_in_cell(self, name: str, line: str, body: str | None, request: Message) -> None:
+        """Run a magic as a whole cell, without an interpreter. Raises DaytonaError."""
+
+        async def show(event: dict[str, Any]) -> None:
+            if "stream" in event:
+                content = {"name": event["stream"], "text": event["text"]}
+                self.outbox.say(request, "stream", content)
+
+        current_request.set(request)
+        await self.registry.run(name, MagicCall(request, line, body, None, show, self))
+
+    def cancel(self, call_id: str) -> None:
+        """Nobody waits for the call any more: the cell was interrupted, or has its answer."""
+        task = self._calls.get(call_id)
+        if task is not None:
+            task.cancel()
+
+    def cancel_all(self) -> None:
+        """The interpreter is gone, and its cells with it."""
+        for task in self._calls.values():
+            task.cancel()
+
+    def keep(self, task: asyncio.Task[Any]) -> None:
+        """Hold a task until it ends, or the kernel does."""
+        self._kept.add(task)
+        task.add_done_callback(self._kept.discard)
+
+    async def close(self) -> None:
+        """Cancel everything, and wait until it has said its last word."""
+        tasks = [*self._calls.values(), *self._kept]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _run(self, name: str, call: MagicCall) -> None:
+        current_request.set(call.request)
+        try:
+            result = await self.registry.run(name, call)
+        except DaytonaError as error:
+            await call.answer({"error": {"ename": type(error).__name__, "evalue": str(error)}})
+        except Exception as error:
+            # A defect of ours must not leave the cell waiting.
+            await call.answer({"error": {"ename": type(error).__name__, "evalue": f"{name}: {error}"}})
+            raise
+        else:
+            await call.answer({"result": result})

@@ -1,0 +1,285 @@
+"""The kernel that Jupyter talks to.
+
+Three event loops, each for what must not wait for the others: the shell channel's thread has the
+relay, the control thread answers Jupyter's commands, and the main thread has the API's client, the
+magics, and the log views. Between them go only calls like `_on_main` and `_on_relay`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import platform
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import zmq
+from ipykernel.kernelbase import Kernel
+from zmq.eventloop.zmqstream import ZMQStream
+
+from .._version import __version__
+from ..errors import DaytonaError
+from ..interpreter.interpreter import Interpreter
+from ..interpreter.launcher import AgentGateway
+from ..magics.registry import Registry
+from ..wire.messages import Message
+from .calls import Calls
+from .comms import Comms
+from .home import Home
+from .outbox import Outbox
+from .record import RecordFile
+from .relay import Relay
+
+T = TypeVar("T")
+
+# Jupyter starts to terminate a kernel 2.5 s after it asked it to shut down.
+_LEAVING_SECONDS = 2.0
+
+# Answered by the interpreter, on its control channel.
+_RELAYED_CONTROL = ("debug_request", "usage_request")
+# Answered by the kernel, since they are not about code.
+_OWN_SHELL = ("kernel_info_request", "connect_request", "shutdown_request", "interrupt_request")
+
+
+class DaytonaKernel(Kernel):
+    """A kernel whose interpreter is in a Daytona sandbox."""
+
+    implementation = "daytona_kernel"
+    implementation_version = __version__
+    banner = f"Daytona (Python), daytona-kernel {__version__}: cells run in a sandbox"
+    help_links = [{"text": "Daytona", "url": "https://www.daytona.io/docs"}]  # noqa: RUF012
+    # Until the sandbox's own is known: what a front end needs to colour and to save a notebook.
+    language_info = {  # noqa: RUF012
+        "name": "python",
+        "version": platform.python_version(),
+        "mimetype": "text/x-python",
+        "codemirror_mode": {"name": "ipython", "version": 3},
+        "pygments_lexer": "ipython3",
+        "nbconvert_exporter": "python",
+        "file_extension": ".py",
+    }
+
+    def start(self) -> None:
+        """Register the handlers, and start the sandbox while nobody has asked for it yet."""
+        self._main_loop = asyncio.get_event_loop()
+        self._relay_loop: asyncio.AbstractEventLoop = self.shell_channel_thread.io_loop.asyncio_loop
+        control_loop: asyncio.AbstractEventLoop = self.control_thread.io_loop.asyncio_loop
+        self.outbox = Outbox(
+            self.session,
+            self.iopub_thread,
+            {
+                "shell": self._sender(self._relay_loop, lambda: self.shell_stream),
+                "stdin": self._sender(self._relay_loop, lambda: self._stdin_stream),
+                "control": self._sender(control_loop, lambda: self.control_stream),
+            },
+        )
+        self.comms = Comms(self.outbox)
+        self.registry = _registry()
+        self.home = Home(RecordFile(self.parent.abs_connection_file))
+        self.calls = Calls(self.registry, self.outbox, self._sandbox, lambda: self.relay.running)
+        made = asyncio.run_coroutine_threadsafe(self._make_relay(), self._relay_loop)
+        made.result()
+        super().start()
+        self._main_loop.call_soon(self._start_interpreter)
+
+    async def _make_relay(self) -> None:
+        self.relay = Relay(self.outbox, self)
+        # The base class reads this socket from its main thread; here nobody waits in a thread.
+        self._stdin_stream = ZMQStream(self.stdin_socket, self.shell_channel_thread.io_loop)
+        self._stdin_stream.on_recv(self._take_input)
+
+    # From front ends
+
+    async def shell_channel_thread_main(self, msg: list[zmq.Frame]) -> None:
+        """Take a shell request, on the relay's loop; what is not the interpreter's goes the base's way."""
+        idents, parts = self.session.feed_identities([frame.bytes for frame in msg])
+        message = Message("shell", parts[1:])
+        if message.msg_type in _OWN_SHELL:
+            await super().shell_channel_thread_main(msg)
+            return
+        try:
+            self.session.deserialize(parts)
+        except Exception as error:
+            self.log.error("A request was dropped: %s", error)
+            return
+        if message.msg_type in ("comm_msg", "comm_close") and self._take_comm(message):
+            return
+        await self.relay.take(message, idents)
+
+    async def dispatch_control(self, msg: list[zmq.Frame]) -> None:
+        """Take a control request, on the control thread's loop."""
+        idents, parts = self.session.feed_identities([frame.bytes for frame in msg])
+        message = Message("control", parts[1:])
+        if message.msg_type not in _RELAYED_CONTROL:
+            await super().dispatch_control(msg)
+            return
+        try:
+            self.session.deserialize(parts)
+        except Exception as error:
+            self.log.error("A request was dropped: %s", error)
+            return
+        await self._on_relay(self.relay.forward_control(message, idents))
+
+    def _take_input(self, frames: list[bytes]) -> None:
+        _, parts = self.session.feed_identities(frames)
+        try:
+            self.session.deserialize(parts)
+        except Exception as error:
+            self.log.error("An input was dropped: %s", error)
+            return
+        self.relay.take_input(Message("stdin", parts[1:]))
+
+    def _take_comm(self, message: Message) -> bool:
+        """Hand a message to a comm of this process; return whether it was for one."""
+        if not self.comms.owns(message.content.get("comm_id", "")):
+            return False
+
+        def take() -> None:
+            self.outbox.say(message, "status", {"execution_state": "busy"})
+            try:
+                self.comms.take(message)
+            finally:
+                self.outbox.say(message, "status", {"execution_state": "idle"})
+
+        self._main_loop.call_soon_threadsafe(take)
+        return True
+
+    async def interrupt_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
+        """Interrupt the interpreter, never this process."""
+        await self._on_relay(self.relay.interrupt())
+        self.session.send(stream, "interrupt_reply", {"status": "ok"}, parent, ident=ident)
+
+    async def do_shutdown(self, restart: bool) -> dict[str, Any]:
+        """End the interpreter, and unless this is a restart the sandbox that this kernel made."""
+
+        async def leave() -> None:
+            await self.calls.close()
+            await self.home.leave(restart=restart)
+
+        try:
+            await asyncio.wait_for(self._on_main(leave()), _LEAVING_SECONDS)
+        except (TimeoutError, DaytonaError) as error:
+            self.log.warning("The sandbox could not be left in good order: %s", error)
+        return {"status": "ok", "restart": restart}
+
+    @property
+    def kernel_info(self) -> dict[str, Any]:
+        """What the sandbox's interpreter is known to be; never what is installed beside this kernel."""
+        return {
+            "protocol_version": "5.4",
+            "implementation": self.implementation,
+            "implementation_version": self.implementation_version,
+            "language_info": self.language_info,
+            "banner": self.banner,
+            "help_links": self.help_links,
+            "supported_features": ["debugger"],
+        }
+
+    # For the relay; each may be called from its loop. See relay.Owner.
+
+    def interpreter_wanted(self) -> None:
+        """See Owner."""
+        self._main_loop.call_soon_threadsafe(self._start_interpreter)
+
+    def interpreter_ready(self, kernel_info: dict[str, Any]) -> None:
+        """See Owner."""
+        self.language_info = kernel_info.get("language_info", self.language_info)
+
+    def interpreter_ended(self) -> None:
+        """See Owner."""
+        self._main_loop.call_soon_threadsafe(self.calls.cancel_all)
+
+    def owned_comms(self, target_name: str | None) -> dict[str, dict[str, str]]:
+        """See Owner."""
+        return self.comms.listed(target_name)
+
+    def magic_called(self, message: Message) -> None:
+        """See Owner."""
+
+        async def answer(call_id: str, event: dict[str, Any]) -> None:
+            await self._on_relay(self.relay.answer_magic(call_id, event))
+
+        self._main_loop.call_soon_threadsafe(self.calls.start, message, answer)
+
+    def magic_closed(self, call_id: str) -> None:
+        """See Owner."""
+        self._main_loop.call_soon_threadsafe(self.calls.cancel, call_id)
+
+    # The interpreter, on the main loop
+
+    def _start_interpreter(self) -> None:
+        self.calls.keep(asyncio.ensure_future(self._connect_interpreter()))
+
+    async def _connect_interpreter(self) -> None:
+        try:
+            agent = await self.home.agent(self.session.session, self.registry.names, self._tell_progress)
+            sandbox = await self._sandbox()
+        except DaytonaError as error:
+            self._relay_loop.call_soon_threadsafe(self.relay.fail_start, error)
+            return
+        except Exception as error:
+            self.log.exception("The interpreter could not be started")
+            failure = DaytonaError(f"The interpreter could not be started: {type(error).__name__}: {error}")
+            self._relay_loop.call_soon_threadsafe(self.relay.fail_start, failure)
+            return
+        # After a crash the old interpreter goes on, whose messages bear the session of its kernel.
+        self.session.session = agent.message_session
+        gateway = AgentGateway(sandbox, agent, self._on_main)
+
+        def make(**callbacks: Any) -> Interpreter:
+            return Interpreter(gateway, agent.credentials, **callbacks)
+
+        self._relay_loop.call_soon_threadsafe(self.relay.connect, sandbox.process, make)
+
+    async def _sandbox(self) -> Any:
+        return await self.home.sandbox(self._tell_progress)
+
+    def _tell_progress(self, text: str) -> None:
+        self._relay_loop.call_soon_threadsafe(self.relay.tell_progress, text)
+
+    # Between the loops
+
+    async def _on_main(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self._main_loop))
+
+    async def _on_relay(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self._relay_loop))
+
+    @staticmethod
+    def _sender(
+        loop: asyncio.AbstractEventLoop, stream: Callable[[], ZMQStream]
+    ) -> Callable[[list[bytes]], None]:
+        """What sends frames on a stream that belongs to a loop, called from any thread."""
+
+        def send(frames: list[bytes]) -> None:
+            if _running_loop() is loop:
+                stream().send_multipart(frames)
+            else:
+                loop.call_soon_threadsafe(stream().send_multipart, frames)
+
+        return send
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _registry() -> Registry:
+    from ..magics import session, sh
+
+    registry = Registry()
+    for module in (sh, session):
+        module.declare(registry)
+    return registry
+
+
+def main() -> None:
+    """Run the kernel, as `python -m daytona_kernel -f CONNECTION_FILE`."""
+    from ipykernel.kernelapp import IPKernelApp
+
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    IPKernelApp.launch_instance(sys.argv[1:], kernel_class=DaytonaKernel)

@@ -1,0 +1,57 @@
+"""What a kernel leaves for the kernel that comes after it: whose sandbox, which agent.
+
+Jupyter starts a restarted kernel, and one that takes the place of a crashed one, with the same
+connection file; the record lies beside it, for the owner's eyes as the connection file is, and is
+removed when the sandbox is. Standard library only: it is read before anything is imported.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass
+class Record:
+    """The state of one kernel's home.
+
+    server: the embedded server's api_url and api_key; None on Daytona.
+    sandbox_id: the sandbox; None before there is one. owned: whether this kernel made it.
+    agent: what `interpreter.launcher.LaunchedAgent` holds; None when the interpreter was ended in
+        good order, so that the next kernel starts a fresh one.
+    """
+
+    server: dict[str, str] | None = None
+    sandbox_id: str | None = None
+    owned: bool = True
+    agent: dict[str, Any] | None = None
+
+
+class RecordFile:
+    """The file of a record, named by the kernel's connection file."""
+
+    def __init__(self, connection_file: str | Path) -> None:
+        connection_file = Path(connection_file)
+        self.path = connection_file.with_name(f"daytona-{connection_file.stem}.record")
+
+    def read(self) -> Record:
+        """Return what the kernel before left, or an empty record."""
+        try:
+            return Record(**json.loads(self.path.read_text()))
+        except (OSError, ValueError, TypeError):
+            return Record()
+
+    def write(self, record: Record) -> None:
+        """Write the record, whole or not at all."""
+        part = self.path.with_suffix(".part")
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(asdict(record), file)
+        part.replace(self.path)
+
+    def remove(self) -> None:
+        """Remove it; no error when it is gone."""
+        self.path.unlink(missing_ok=True)

@@ -1,0 +1,151 @@
+"""The arguments of a magic: declared once, parsed without touching what is meant for a shell.
+
+A shell command keeps its quotes, pipes and dollars, so only what stands before it is split into
+words: the declared positionals in their order, and options anywhere among them. The rest, for a
+magic that takes one, begins with the first word that is neither, or after `--`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import MagicUsageError
+
+_WORD = re.compile(r"""\s*((?:"(?:\\.|[^"\\])*"|'[^']*'|\\.|[^\s"'\\])+)""")
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option, as `--timeout S`.
+
+    name: without the dashes. value: what stands for its value in help, None for a flag.
+    convert: turns the text into the value; its ValueError becomes a sentence.
+    repeated: whether it may be given several times; the value is then a list.
+    """
+
+    name: str
+    help: str
+    value: str | None = None
+    convert: Any = str
+    repeated: bool = False
+
+
+@dataclass(frozen=True)
+class Positional:
+    """A word that must stand there, or may (`optional`)."""
+
+    name: str
+    help: str
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a magic, or a subcommand of one, takes. rest: the name of the raw text at the end, if any."""
+
+    positionals: Sequence[Positional] = ()
+    options: Sequence[Option] = ()
+    rest: str | None = None
+    rest_optional: bool = True
+
+    @property
+    def usage(self) -> str:
+        """The arguments as help shows them."""
+        words = [f"[{p.name.upper()}]" if p.optional else p.name.upper() for p in self.positionals]
+        words += [f"[--{o.name}{f' {o.value}' if o.value else ''}]" for o in self.options]
+        if self.rest:
+            words.append(f"[{self.rest.upper()}]" if self.rest_optional else self.rest.upper())
+        return " ".join(words)
+
+
+def parse_arguments(text: str, signature: Signature) -> dict[str, Any]:
+    """Return the values by name; what was not given is None, False for a flag, [] for a list.
+
+    Raises MagicUsageError, in one sentence.
+    """
+    values: dict[str, Any] = {p.name: None for p in signature.positionals}
+    options = {option.name: option for option in signature.options}
+    for option in signature.options:
+        values[option.name.replace("-", "_")] = (
+            [] if option.repeated else False if option.value is None else None
+        )
+    expected = list(signature.positionals)
+    while True:
+        word, after = take_word(text)
+        if word is None:
+            text = ""
+            break
+        if word == "--":
+            text = after
+            break
+        if word.startswith("--") and (len(word) > 2):
+            text = _take_option(word, after, options, values)
+        elif expected:
+            values[expected.pop(0).name] = word
+            text = after
+        elif signature.rest is not None and not _is_misspelt(word):
+            break
+        else:
+            raise MagicUsageError(f"Too many arguments: {word!r}.")
+    missing = next((p for p in expected if not p.optional), None)
+    if missing is not None:
+        raise MagicUsageError(f"{missing.name.upper()} is missing: {missing.help}.")
+    if signature.rest is not None:
+        values[signature.rest] = text.strip()
+        if not signature.rest_optional and not text.strip():
+            raise MagicUsageError(f"{signature.rest.upper()} is missing.")
+    return values
+
+
+def take_word(text: str) -> tuple[str | None, str]:
+    """Split off the first word, without its quotes; None when there is none."""
+    match = _WORD.match(text)
+    if match is None:
+        return None, text
+    return _unquote(match[1]), text[match.end() :]
+
+
+def _take_option(word: str, after: str, options: dict[str, Option], values: dict[str, Any]) -> str:
+    name, equals, given = word[2:].partition("=")
+    option = options.get(name)
+    if option is None:
+        known = ", ".join(f"--{each}" for each in options) or "none"
+        raise MagicUsageError(f"Unknown option --{name}; the options are: {known}.")
+    key = option.name.replace("-", "_")
+    if option.value is None:
+        if equals:
+            raise MagicUsageError(f"--{name} takes no value.")
+        values[key] = True
+        return after
+    if not equals:
+        value, after = take_word(after)
+        if value is None:
+            raise MagicUsageError(f"--{name} needs a value: {option.value}.")
+        given = value
+    try:
+        converted = option.convert(given)
+    except ValueError:
+        raise MagicUsageError(f"--{name} takes {option.help}, not {given!r}.") from None
+    if option.repeated:
+        values[key].append(converted)
+    else:
+        values[key] = converted
+    return after
+
+
+def _is_misspelt(word: str) -> bool:
+    # A single dash begins no shell command: it is an option that the reader expects us to know.
+    return word.startswith("-") and word != "-"
+
+
+def _unquote(word: str) -> str:
+    return re.sub(
+        r""""((?:\\.|[^"\\])*)"|'([^']*)'|\\(.)""",
+        lambda m: (
+            re.sub(r"\\([\"\\$`])", r"\1", m[1]) if m[1] is not None else m[2] if m[2] is not None else m[3]
+        ),
+        word,
+    )

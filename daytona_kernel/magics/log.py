@@ -1,0 +1,52 @@
+"""The log of a command in the background, followed in the cell that asked for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from ..views.log_display import LogDisplay
+from .registry import Call, Display
+
+if TYPE_CHECKING:
+    from ..client.sandbox import AsyncSandbox
+
+
+async def follow_log(call: Call, sandbox: AsyncSandbox, session: str, command_id: str, command: str) -> None:
+    """Show a command's log, and follow it after the magic has returned."""
+    process = sandbox.process
+    shown: Display | None = None
+
+    def publish(bundle: dict[str, Any], metadata: dict[str, Any], update: bool) -> None:
+        nonlocal shown
+        if shown is None or not update:
+            shown = call.show(bundle, metadata)
+        else:
+            shown.update(bundle, metadata)
+
+    async def stop() -> None:
+        await process.delete_session(session)
+
+    async def send_input(text: str) -> None:
+        await process.send_session_command_input(session, command_id, text)
+
+    async def download() -> AsyncIterator[bytes]:
+        async for chunk in process.follow_session_command_logs(session, command_id):
+            yield chunk.data
+
+    async def exit_code() -> int | None:
+        return (await process.get_session_command(session, command_id)).exit_code
+
+    display = LogDisplay(
+        process.follow_session_command_logs(session, command_id),
+        command=command,
+        session=session,
+        publish=publish,
+        stop=stop,
+        send_input=send_input,
+        download=download,
+        exit_code=exit_code,
+    )
+    display.show()
+    call.keep(asyncio.ensure_future(display.run()))

@@ -1,0 +1,205 @@
+"""The interpreter against a real agent and a real ipykernel."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import psutil
+import pytest
+
+from daytona_kernel.errors import InterpreterDiedError, InterpreterLostError
+from daytona_kernel.interpreter.connection import Credentials
+from daytona_kernel.interpreter.interpreter import Interpreter
+from daytona_kernel.wire.messages import Message
+
+from .local import LocalAgent, Wire
+
+pytestmark = pytest.mark.anyio
+
+
+class Recorder:
+    """What an interpreter says of its life."""
+
+    def __init__(self) -> None:
+        self.ready: asyncio.Queue[dict] = asyncio.Queue()
+        self.ended: asyncio.Queue[str] = asyncio.Queue()
+        self.strays: list[Message] = []
+
+
+@asynccontextmanager
+async def connected(agent: LocalAgent) -> AsyncIterator[tuple[Interpreter, Recorder]]:
+    recorder = Recorder()
+    interpreter = Interpreter(
+        agent,
+        agent.credentials,
+        on_message=recorder.strays.append,
+        on_ready=recorder.ready.put_nowait,
+        on_ended=recorder.ended.put_nowait,
+    )
+    running = asyncio.ensure_future(interpreter.run())
+    try:
+        yield interpreter, recorder
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+@pytest.fixture
+async def agent() -> AsyncIterator[LocalAgent]:
+    agent = await LocalAgent().start()
+    yield agent
+    await agent.stop()
+
+
+async def test_code_runs_and_state_persists(agent: LocalAgent) -> None:
+    async with connected(agent) as (interpreter, recorder):
+        assert (await interpreter.execute("x = 20; print('a')")).result == "a\n"
+        answer = await interpreter.execute("print(x + 1)")
+        assert (answer.exit_code, answer.result) == (0, "21\n")
+        assert (await interpreter.execute("1/0")).exit_code == 1
+        info = await asyncio.wait_for(recorder.ready.get(), 5)
+        assert info["language_info"]["name"] == "python"
+
+
+async def test_messages_bear_the_session_of_the_kernel(agent: LocalAgent) -> None:
+    messages: list[Message] = []
+    async with connected(agent) as (interpreter, _):
+        await interpreter.execute("1 + 1", on_message=messages.append)
+    assert {m.header["session"] for m in messages} == {"the-session"}
+    kinds = [m.msg_type for m in messages if m.channel == "iopub"]
+    assert kinds == ["status", "execute_input", "execute_result", "status"]
+
+
+async def test_a_cut_connection_loses_and_repeats_nothing(agent: LocalAgent) -> None:
+    agent.wire = await Wire(agent.port).open()
+    text: list[str] = []
+    cuts = 0
+
+    def on_message(message: Message) -> None:
+        nonlocal cuts
+        if message.msg_type == "stream":
+            text.append(message.content["text"])
+            if len(text) in (3, 10, 20, 30):
+                cuts += 1
+                assert agent.wire is not None
+                agent.wire.cut()
+
+    code = """
+import sys, time
+for i in range(2000):
+    print(i)
+    if i % 50 == 0:
+        sys.stdout.flush()
+        time.sleep(0.01)
+"""
+    async with connected(agent) as (interpreter, _):
+        await asyncio.wait_for(interpreter.execute(code, on_message=on_message), 30)
+    assert "".join(text) == "".join(f"{i}\n" for i in range(2000))
+    assert cuts == 4
+    assert agent.opened >= 5
+
+
+async def test_output_waits_for_a_kernel_that_is_away(agent: LocalAgent) -> None:
+    agent.wire = await Wire(agent.port).open()
+    size = 3_000_000
+    async with connected(agent) as (interpreter, _):
+        await interpreter.execute("import time")
+        running = asyncio.ensure_future(
+            interpreter.execute(f"time.sleep(0.3)\nfor _ in range(30): print('x' * {size // 30}, flush=True)")
+        )
+        await asyncio.sleep(0)
+        agent.wire.holding = True
+        agent.wire.cut()
+        while agent.opened < 5:
+            await asyncio.sleep(0.02)
+        agent.wire.holding = False
+        assert len((await asyncio.wait_for(running, 30)).result) == size + 30
+
+
+async def test_a_killed_interpreter_is_reported_and_replaced(agent: LocalAgent) -> None:
+    async with connected(agent) as (interpreter, recorder):
+        await interpreter.execute("x = 1")
+        running = asyncio.ensure_future(interpreter.execute("import time; time.sleep(60)"))
+        await asyncio.sleep(0.2)
+        assert interpreter.pid is not None
+        os.kill(interpreter.pid, signal.SIGKILL)
+        with pytest.raises(InterpreterDiedError, match="SIGKILL"):
+            await asyncio.wait_for(running, 5)
+        assert "SIGKILL" in await asyncio.wait_for(recorder.ended.get(), 5)
+        assert (
+            await asyncio.wait_for(interpreter.execute("print('x' in globals())"), 20)
+        ).result == "False\n"
+
+
+async def test_a_killed_agent_takes_its_interpreter_along(agent: LocalAgent) -> None:
+    async with connected(agent) as (interpreter, _):
+        # C code that holds the interpreter lock: no Python thread of the child can run.
+        blocked = "import re; re.match(r'(a+)+$', 'a' * 40 + 'b')"
+        running = asyncio.ensure_future(interpreter.execute(blocked))
+        await asyncio.sleep(0.5)
+        child = psutil.Process(interpreter.pid)
+        agent.child.kill()
+        with pytest.raises(InterpreterLostError):
+            await asyncio.wait_for(running, 10)
+        assert not psutil.wait_procs([child], timeout=5)[1]
+
+
+async def test_stopping_the_agent_leaves_nothing(agent: LocalAgent) -> None:
+    async with connected(agent) as (interpreter, _):
+        await interpreter.execute("import subprocess; p = subprocess.Popen(['sleep', '60'])")
+        processes = [
+            psutil.Process(agent.child.pid),
+            *psutil.Process(agent.child.pid).children(recursive=True),
+        ]
+        assert len(processes) == 3
+        agent.child.send_signal(signal.SIGTERM)
+        assert not psutil.wait_procs(processes, timeout=10)[1]
+    assert sorted(os.listdir(agent.directory.name)) == ["agent.pyz", "ipython"]
+
+
+async def test_a_wrong_secret_is_refused(agent: LocalAgent) -> None:
+    right, agent.credentials = agent.credentials, Credentials(agent.credentials.link, "wrong")
+    async with connected(agent) as (interpreter, _):
+        with pytest.raises(InterpreterLostError, match="refused"):
+            await asyncio.wait_for(interpreter.run(), 5)
+    assert right.secret not in repr(right)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import time; time.sleep(60)",
+        "while True: pass",
+        "import subprocess; subprocess.run(['sleep', '60'])",
+        "!sleep 60",
+    ],
+)
+async def test_an_interrupt_stops_the_code_and_keeps_the_state(agent: LocalAgent, code: str) -> None:
+    async with connected(agent) as (interpreter, _):
+        await interpreter.execute("x = 1")
+        started = asyncio.Event()
+
+        def on_message(message: Message) -> None:
+            if message.msg_type == "stream":
+                started.set()
+
+        running = asyncio.ensure_future(
+            interpreter.execute(f"print('go', flush=True)\n{code}", on_message=on_message)
+        )
+        await asyncio.wait_for(started.wait(), 10)
+        await asyncio.sleep(0.05)
+        await interpreter.interrupt()
+        # IPython reports an interrupted `!` command by its status, not as an exception.
+        assert (await asyncio.wait_for(running, 5)).exit_code == (0 if code.startswith("!") else 1)
+        assert (await interpreter.execute("print(x)")).result == "1\n"
+
+
+async def test_a_kernel_that_takes_over_gets_what_the_old_one_did_not(agent: LocalAgent) -> None:
+    async with connected(agent) as (interpreter, _):
+        await interpreter.execute("x = 7")
+    async with connected(agent) as (interpreter, _):
+        assert (await asyncio.wait_for(interpreter.execute("print(x)"), 10)).result == "7\n"
