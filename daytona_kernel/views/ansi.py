@@ -9,10 +9,9 @@ without those before it but for the style that it begins with.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from daytona_kernel.wire.logs import Stream
 
@@ -23,11 +22,13 @@ Color = int | str
 """0–15 for a colour of the palette, which the page chooses; `#rrggbb` for any other."""
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
-    """How a run of characters looks, and which stream it came from. `None`: the default colour."""
+class Style(NamedTuple):
+    """How a run of characters looks, and which stream it came from. `None`: the default colour.
 
-    stream: Stream = Stream.STDOUT
+    A tuple, since styles are compared and looked up for every coloured word of a log.
+    """
+
+    stderr: bool = False
     foreground: Color | None = None
     background: Color | None = None
     bold: bool = False
@@ -38,7 +39,8 @@ class Style:
     strike: bool = False
 
 
-PLAIN = {stream: Style(stream) for stream in Stream}
+PLAIN = {Stream.STDOUT: Style(), Stream.STDERR: Style(stderr=True)}
+_UNSTYLED = PLAIN[Stream.STDOUT]
 
 
 class Line(NamedTuple):
@@ -93,7 +95,7 @@ def apply_sgr(style: Style, parameters: str) -> Style:
             color = _extended_color(codes)
             if color is None:
                 break
-            style = replace(style, **{"foreground" if number == 38 else "background": color})
+            style = style._replace(foreground=color) if number == 38 else style._replace(background=color)
         else:
             style = _apply_code(style, number)
     return style
@@ -104,35 +106,39 @@ def _number(code: str) -> int:
     return int(code) if code.isdigit() else -1
 
 
-_ON = {1: "bold", 2: "faint", 3: "italic", 4: "underline", 7: "inverse", 9: "strike"}
-_OFF = {
-    22: ("bold", "faint"),
-    23: ("italic",),
-    24: ("underline",),
-    27: ("inverse",),
-    29: ("strike",),
+_ATTRIBUTES: dict[int, dict[str, Any]] = {
+    1: {"bold": True},
+    2: {"faint": True},
+    3: {"italic": True},
+    4: {"underline": True},
+    7: {"inverse": True},
+    9: {"strike": True},
+    21: {"underline": True},
+    22: {"bold": False, "faint": False},
+    23: {"italic": False},
+    24: {"underline": False},
+    27: {"inverse": False},
+    29: {"strike": False},
 }
 
 
 def _apply_code(style: Style, code: int) -> Style:
     if code == 0:
-        return PLAIN[style.stream]
-    if code in _ON:
-        return replace(style, **{_ON[code]: True})
-    if code in _OFF:
-        return replace(style, **dict.fromkeys(_OFF[code], False))
+        return Style(stderr=style.stderr)
+    if code in _ATTRIBUTES:
+        return style._replace(**_ATTRIBUTES[code])
     if 30 <= code <= 37:
-        return replace(style, foreground=code - 30)
+        return style._replace(foreground=code - 30)
     if 90 <= code <= 97:
-        return replace(style, foreground=code - 82)
+        return style._replace(foreground=code - 82)
     if 40 <= code <= 47:
-        return replace(style, background=code - 40)
+        return style._replace(background=code - 40)
     if 100 <= code <= 107:
-        return replace(style, background=code - 92)
+        return style._replace(background=code - 92)
     if code == 39:
-        return replace(style, foreground=None)
+        return style._replace(foreground=None)
     if code == 49:
-        return replace(style, background=None)
+        return style._replace(background=None)
     return style
 
 
@@ -247,7 +253,7 @@ class LineEditor:
         missing = column - len(self._characters)
         if missing > 0:
             self._characters += " " * missing
-            self._styles += [PLAIN[Stream.STDOUT]] * missing
+            self._styles += [_UNSTYLED] * missing
 
     def _control(self, control: str) -> None:
         if control == "\r":
@@ -277,8 +283,8 @@ class LineEditor:
 
     def _put_blank(self, length: int) -> None:
         self._characters[:length] = " " * length
-        self._styles[:length] = [PLAIN[Stream.STDOUT]] * length
+        self._styles[:length] = [_UNSTYLED] * length
 
 
 def _plain_as_none(runs: tuple[tuple[int, Style], ...]) -> tuple[tuple[int, Style], ...]:
-    return () if len(runs) == 1 and runs[0][1] == PLAIN[Stream.STDOUT] else runs
+    return () if len(runs) == 1 and runs[0][1] == _UNSTYLED else runs

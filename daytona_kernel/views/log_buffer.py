@@ -12,6 +12,7 @@ from __future__ import annotations
 import codecs
 from collections import deque
 from dataclasses import dataclass
+from itertools import islice
 
 from daytona_kernel.views.ansi import (
     PLAIN,
@@ -24,7 +25,7 @@ from daytona_kernel.views.ansi import (
 )
 from daytona_kernel.wire.logs import LogChunk, Stream
 
-_BLOCK = 1 << 20
+_BLOCK = 2 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +47,11 @@ class LogBuffer:
 
     `max_lines` and `max_characters` bound the finished lines kept, `max_line` the characters kept of
     any one line (its beginning). All in all no more than `max_characters + max_line` characters and
-    2 MiB not yet settled are held, and two numbers a line.
+    2 Mi not yet settled are held, and two numbers a line.
     """
 
     def __init__(
-        self, *, max_lines: int = 10_000, max_characters: int = 2 << 20, max_line: int = 16 << 10
+        self, *, max_lines: int = 5_000, max_characters: int = 2 << 20, max_line: int = 16 << 10
     ) -> None:
         self.max_lines = max_lines
         self.max_characters = max_characters
@@ -131,22 +132,20 @@ class LogBuffer:
         """
         self._settle()
         end = self._finished if before is None else min(before, self._finished)
-        wanted = end - max(since, self.first_line)
+        wanted = max(end - max(since, self.first_line), 0)
         if max_lines is not None:
             wanted = min(wanted, max_lines)
         room = self.max_characters if max_characters is None else max_characters
         lines: list[Line] = []
-        newest = reversed(self._lines)
-        for _ in range(self._finished - end):
-            next(newest)
-        for _ in range(wanted):
-            line = _as_line(next(newest))
+        after = self._finished - end
+        for kept in islice(reversed(self._lines), after, after + wanted):
+            line = _as_line(kept)
             if lines and len(line.text) > room:
                 break
             room -= len(line.text)
             lines.append(line)
         lines.reverse()
-        first = max(end - len(lines), 0)
+        first = end - len(lines)
         unfinished = self._editor.line() if before is None else None
         return Excerpt(first, lines, unfinished, self._times_of(first, end + 1))
 
@@ -188,14 +187,13 @@ class LogBuffer:
 
     def _skip(self, stream: Stream, text: str) -> str:
         """Drop all that we have, and of `text` the lines that cannot stay; return its rest."""
-        rest = text.split("\n", text.count("\n") - self.max_lines)[-1]
-        skipped = text[: len(text) - len(rest)]
+        skipped = text.rsplit("\n", self.max_lines + 1)[0] + "\n"
         self._styles[stream] = skip_line(skipped, self._styles[stream])
         self._finished += skipped.count("\n")
         self._editor.clear()
         self._lines.clear()
         self._characters = 0
-        return rest
+        return text[len(skipped) :]
 
     def _read_lines(self, stream: Stream, texts: list[str], controls: bool) -> list[str | Line]:
         style = self._styles[stream]

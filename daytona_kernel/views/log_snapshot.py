@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
-from daytona_kernel.wire.logs import Stream
-
 if TYPE_CHECKING:
     from daytona_kernel.views.ansi import Color, Line, Style
     from daytona_kernel.views.log_buffer import Excerpt
@@ -33,12 +31,18 @@ class Heading:
     byte_count: int
 
     @property
+    def title(self) -> str:
+        """The command in one line."""
+        first, *more = self.command.strip().splitlines() or [""]
+        return f"{first} …" if more else first
+
+    @property
     def outcome(self) -> str:
         """The state in words."""
         if self.state == "running":
-            return "still running when this was saved"
+            return "still running"
         if self.state == "lost":
-            return "no longer followed"
+            return "lost"
         if self.exit_code is None:
             return self.state
         return (
@@ -50,7 +54,7 @@ class Heading:
     @property
     def facts(self) -> str:
         """Everything but the command, in one line."""
-        lines = f"{self.line_count:,} line{'' if self.line_count == 1 else 's'}"
+        lines = _lines(self.line_count)
         return " · ".join(
             [self.outcome, format_duration(self.elapsed), lines, format_bytes(self.byte_count), self.session]
         )
@@ -86,21 +90,54 @@ def plain_snapshot(heading: Heading, excerpt: Excerpt) -> str:
 
 
 def html_snapshot(heading: Heading, excerpt: Excerpt) -> str:
-    """Return the log as HTML, foldable."""
+    """Return the log as HTML, foldable, and scrolled to its end where styles are kept."""
     rows = [_row(line) for line in _all_lines(excerpt)]
     earlier, latest = rows[:-_OPEN_LINES], rows[-_OPEN_LINES:]
-    body = f"<pre>{chr(10).join(latest)}</pre>"
+    parts = [f'<div style="{_QUIET}"><em>{_dropped(excerpt.first)}</em></div>'] if excerpt.first else []
     if earlier:
-        body = (
-            f"<details><summary>{len(earlier):,} earlier lines</summary>"
-            f"<pre>{chr(10).join(earlier)}</pre></details>{body}"
-        )
-    if excerpt.first:
-        body = f"<div><em>{_dropped(excerpt.first)}</em></div>{body}"
+        summary = f'<summary style="{_QUIET};cursor:pointer">{_lines(len(earlier))} above</summary>'
+        parts.append(f"<details>{summary}{_pre(earlier)}</details>")
+    parts.append(_pre(latest) if latest else f'<div style="{_QUIET}"><em>no output</em></div>')
     return (
-        f"<details open><summary><code>{escape(heading.command)}</code> "
-        f"{escape(heading.facts)}</summary>{body}</details>"
+        f'<details open style="{_FRAME}"><summary style="{_HEAD}">'
+        f'<span style="color:{_dot(heading)}">●</span> '
+        f'<code title="{escape(heading.command)}" style="{_COMMAND}">{escape(heading.title)}</code> '
+        f'<span style="{_QUIET}">{escape(heading.facts)}</span></summary>'
+        f'<div style="{_BODY}"><div>{"".join(parts)}</div></div></details>'
     )
+
+
+_LINE_COLOR = "var(--jp-border-color2,#8885)"
+_QUIET = "color:var(--jp-ui-font-color2,#808080);font-size:11px"
+_FRAME = (
+    f"margin:2px 0;border:1px solid {_LINE_COLOR};border-radius:6px;overflow:hidden;"
+    "font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:12px;line-height:1.45"
+)
+_HEAD = "padding:6px 10px;cursor:pointer;white-space:nowrap;overflow:hidden;text-overflow:ellipsis"
+_COMMAND = (
+    "display:inline-block;max-width:50%;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;"
+    "vertical-align:bottom;margin:0 6px 0 2px;padding:0;background:none;font-size:12px;font-weight:500"
+)
+# Reversed, since a box scrolls from its end then.
+_BODY = (
+    "display:flex;flex-direction:column-reverse;max-height:340px;overflow:auto;padding:6px 10px;"
+    f"border-top:1px solid {_LINE_COLOR}"
+)
+_PRE = (
+    "margin:0;padding:0;border:0;background:none;overflow:visible;white-space:pre;"
+    "font-family:var(--jp-code-font-family,monospace);font-size:12px;line-height:1.45"
+)
+
+
+def _pre(rows: list[str]) -> str:
+    # HTML drops a newline right after the tag, which may be an empty first line of the log.
+    return f'<pre style="{_PRE}">\n{chr(10).join(rows)}</pre>'
+
+
+def _dot(heading: Heading) -> str:
+    if heading.state == "exited":
+        return _PALETTE[1] if heading.exit_code else _PALETTE[2]
+    return {"running": _PALETTE[4], "stopped": _PALETTE[3]}.get(heading.state, _PALETTE[1])
 
 
 def _all_lines(excerpt: Excerpt) -> list[Line]:
@@ -110,6 +147,10 @@ def _all_lines(excerpt: Excerpt) -> list[Line]:
 
 def _dropped(count: int) -> str:
     return f"… {count:,} earlier line{'' if count == 1 else 's'} not kept …"
+
+
+def _lines(count: int) -> str:
+    return f"{count:,} line{'' if count == 1 else 's'}"
 
 
 def _cut(line: Line) -> str:
@@ -127,10 +168,12 @@ def _row(line: Line) -> str:
     return "".join(parts) + (f"<em>{_cut(line)}</em>" if line.cut else "")
 
 
+# Each has a contrast of 4 or more both to white and to the near-black of dark themes.
 _PALETTE = (
-    *("#7a7a7a", "#d24a43", "#3f8f3f", "#a07d1c", "#4a7fd6", "#b455b4", "#218c96", "#8a8a8a"),
-    *("#7a7a7a", "#e0554e", "#3a9a4a", "#a8851f", "#5a8ae0", "#c05ec0", "#22949e", "#8a8a8a"),
+    *("#737373", "#d44343", "#2d882d", "#9e6e10", "#3976d2", "#bc45bc", "#108494", "#7f7f7f"),
+    *("#737373", "#e33c3c", "#159015", "#a17317", "#3479e2", "#d61fd6", "#168798", "#7f7f7f"),
 )
+_STDERR = "#b66037"
 
 
 def _css(style: Style) -> str:
@@ -139,8 +182,8 @@ def _css(style: Style) -> str:
         fore, back = back or "#ffffff", fore or "#777777"
     elif back and not fore:
         fore = "#ffffff"
-    if not fore and style.stream is Stream.STDERR:
-        fore = "#c0663a"
+    if not fore and style.stderr:
+        fore = _STDERR
     rules = [
         f"color:{fore}" if fore else "",
         f"background-color:{back}" if back else "",

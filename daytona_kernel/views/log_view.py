@@ -21,8 +21,6 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 import traitlets
 
-from daytona_kernel.wire.logs import Stream
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -33,7 +31,7 @@ WIDGET_MIME_TYPE = "application/vnd.jupyter.widget-view+json"
 _STATIC = Path(__file__).parent / "static"
 
 
-class LogView(anywidget.AnyWidget):  # type: ignore[misc]
+class LogView(anywidget.AnyWidget):
     """The view of one command's log. `state` is running, exited, stopped or lost."""
 
     _esm = _STATIC / "log_view.js"
@@ -71,7 +69,7 @@ def encode_style(style: Style) -> str:
     words = [
         word
         for word, claimed in (
-            ("e", style.stream is Stream.STDERR),
+            ("e", style.stderr),
             ("b", style.bold),
             ("d", style.faint),
             ("i", style.italic),

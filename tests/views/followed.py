@@ -84,7 +84,8 @@ class FollowedCommand:
         os.killpg(self.child.pid, signal.SIGTERM)
 
     async def _send_input(self, text: str) -> None:
-        assert self.child is not None and self.child.stdin is not None
+        assert self.child is not None
+        assert self.child.stdin is not None
         self.child.stdin.write(text.encode())
         await self.child.stdin.drain()
 

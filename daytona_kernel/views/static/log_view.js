@@ -5,8 +5,8 @@
 // rows in sight exist in the document, and a row lives as long as its line is in sight, so that a
 // selection survives new output.
 
-const FOLLOWED_LINES = 10_000;
-const READING_LINES = 30_000;
+const FOLLOWED_LINES = 5_000;
+const READING_LINES = 20_000;
 const EARLIER_LINES = 1_000;
 const OVERSCAN_PX = 200;
 const LARGEST_AUTO_HEIGHT = 340;
