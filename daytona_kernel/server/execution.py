@@ -1,0 +1,132 @@
+"""One-off runs: a shell command, or code in a fresh runtime. One answer at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from daytona_kernel.server import failures, limits
+from daytona_kernel.server.pipes import PipeReader, widen
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from daytona_kernel.server.sandbox import Sandbox
+
+ARTIFACT = b"dtn_artifact_k39fd2:"
+_RUNTIMES: dict[str, list[str]] = {
+    "python": ["python3", "-u", "-"],
+    "javascript": ["node", "-"],
+    "typescript": ["npx", "ts-node"],
+}
+
+
+@dataclass(slots=True)
+class Result:
+    """What a run gave: -1 for a shell killed by a signal."""
+
+    exit_code: int
+    output: bytes
+    charts: list[dict[str, Any]] = field(default_factory=list)
+
+
+async def execute(
+    sandbox: Sandbox, command: str, *, cwd: str | None, env: Mapping[str, str], timeout: int | None
+) -> Result:
+    """Run `command` in a fresh bash that reads it from its stdin; `timeout` in seconds, 0 or None for none.
+
+    Raises `ApiFailure` 408 at the timeout, when the whole tree has been killed.
+    """
+    return await _run(sandbox, ["/bin/bash"], command.encode(), cwd=cwd, env=env, timeout=timeout)
+
+
+async def run_code(
+    sandbox: Sandbox,
+    code: str,
+    *,
+    language: str,
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    timeout: int | None,
+) -> Result:
+    """Run `code` in the runtime of `language`. Raises as `execute` does, and 400 for another language."""
+    runtime = _RUNTIMES.get(language)
+    if runtime is None:
+        raise failures.bad_request(f"unsupported language: {language}")
+    if language == "python":
+        env = {"MPLBACKEND": "module://_daytona_kernel_charts", **env}
+    result = await _run(sandbox, [*runtime, *argv], code.encode(), cwd=None, env=env, timeout=timeout)
+    if ARTIFACT in result.output:
+        result.output, result.charts = cut_artifacts(result.output)
+    return result
+
+
+def cut_artifacts(output: bytes) -> tuple[bytes, list[dict[str, Any]]]:
+    """Return `output` without its artifact lines, and the charts that those describe."""
+    kept = []
+    charts = []
+    for line in output.splitlines(keepends=True):
+        if line.startswith(ARTIFACT):
+            try:
+                artifact = json.loads(line[len(ARTIFACT) :])
+                if artifact["type"] == "chart":
+                    charts.append(artifact["value"])
+                    continue
+            except (ValueError, KeyError, TypeError):
+                pass  # no artifact after all
+        kept.append(line)
+    return b"".join(kept), charts
+
+
+async def _run(
+    sandbox: Sandbox,
+    argv: list[str],
+    stdin: bytes,
+    *,
+    cwd: str | None,
+    env: Mapping[str, str],
+    timeout: int | None,
+) -> Result:
+    output = bytearray()
+    dropped = 0
+
+    def keep(data: bytes) -> None:
+        nonlocal dropped
+        room = limits.RESULT_BYTES - len(output)
+        output.extend(data[:room])
+        dropped += max(0, len(data) - room)
+
+    script = os.memfd_create("stdin", os.MFD_CLOEXEC)
+    read_end, write_end = os.pipe()
+    widen(read_end)
+    try:
+        with open(script, "wb", closefd=False) as file:
+            file.write(stdin)
+        os.lseek(script, 0, os.SEEK_SET)
+        spawning = sandbox.spawn(argv, cwd=cwd, env=env, stdio=(script, write_end, write_end))
+        child = await spawning
+    except OSError as error:
+        os.close(read_end)
+        missing = (error.strerror or str(error)).lower()
+        return Result(-1, f"fork/exec {await sandbox.which(argv[0])}: {missing}".encode())
+    finally:
+        os.close(script)
+        os.close(write_end)
+    reader = PipeReader(read_end, keep)
+    # A background child that holds the output delays the answer, as it does on Daytona.
+    finished = asyncio.gather(reader.ended, child.exit)
+    try:
+        async with asyncio.timeout(timeout or None):
+            await asyncio.shield(finished)
+    except TimeoutError:
+        await child.kill()
+        raise failures.timed_out("command execution timeout") from None
+    finally:
+        reader.close()
+    code = child.exit.result()
+    if dropped:
+        output += f"\n[output full: {limits.RESULT_BYTES >> 20} MiB kept, {dropped} bytes dropped]\n".encode()
+    return Result(-1 if code < 0 else code, bytes(output))

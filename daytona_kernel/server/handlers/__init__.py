@@ -1,0 +1,1 @@
+"""The routes' handlers: they read a request, call what does the work, and write the answer."""

@@ -1,0 +1,288 @@
+"""The file routes, as the official SDK's FileSystem uses them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+from urllib.parse import quote
+
+import tornado.httputil
+import tornado.iostream
+import tornado.web
+
+from daytona_kernel.server import failures, limits
+from daytona_kernel.server.failures import ApiFailure
+from daytona_kernel.server.files import write_all
+from daytona_kernel.server.handlers.request import ToolboxHandler, field
+from daytona_kernel.server.multipart import MultipartParser, PartBegun, PartData, PartEnded, boundary_of
+
+
+class FileHandler(ToolboxHandler):
+    """A route about files, whose paths come in the query."""
+
+    def path(self, name: str = "path", default: str | None = None) -> str:
+        """Return a path of the query as an absolute one. Raises 400 when it is missing."""
+        path = self.get_query_argument(name, default or "", strip=False)
+        if not path:
+            raise failures.bad_request(f"{name} is required")
+        return self.sandbox.absolute(path)
+
+    def mode(self, required: bool) -> int | None:
+        """Return the permissions of the query, written in octal."""
+        text = self.get_query_argument("mode", "")
+        if not text and not required:
+            return None
+        try:
+            return int(text, 8)
+        except ValueError:
+            raise failures.bad_request("invalid mode format") from None
+
+
+class FilesHandler(FileHandler):
+    async def get(self) -> None:
+        depth = self.get_query_argument("depth", "") or "1"
+        if not depth.isdigit() or depth == "0":
+            raise failures.bad_request("depth must be at least 1")
+        path = self.path(default=self.sandbox.layout.workspace)
+        self.answer(await self.sandbox.files.call("listing", path=path, depth=int(depth)))
+
+    async def delete(self) -> None:
+        recursive = self.get_query_argument("recursive", "") == "true"
+        await self.sandbox.files.call("delete", path=self.path(), recursive=recursive)
+        self.set_status(204)
+        self.finish()
+
+
+class InfoHandler(FileHandler):
+    async def get(self) -> None:
+        self.answer(await self.sandbox.files.call("info", path=self.path()))
+
+
+class FolderHandler(FileHandler):
+    async def post(self) -> None:
+        await self.sandbox.files.call("folder", path=self.path(), mode=self.mode(required=True))
+        self.set_status(201)
+        self.finish()
+
+
+class MoveHandler(FileHandler):
+    async def post(self) -> None:
+        source, destination = self.path("source"), self.path("destination")
+        await self.sandbox.files.call("move", source=source, destination=destination)
+        self.finish()
+
+
+class PermissionsHandler(FileHandler):
+    async def post(self) -> None:
+        await self.sandbox.files.call(
+            "permissions",
+            path=self.path(),
+            mode=self.mode(required=False),
+            owner=self.get_query_argument("owner", ""),
+            group=self.get_query_argument("group", ""),
+        )
+        self.finish()
+
+
+class FindHandler(FileHandler):
+    async def get(self) -> None:
+        pattern = self.get_query_argument("pattern", strip=False)
+        self.answer(await self.sandbox.files.call("find", path=self.path(), pattern=pattern))
+
+
+class SearchHandler(FileHandler):
+    async def get(self) -> None:
+        pattern = self.get_query_argument("pattern", strip=False)
+        self.answer(await self.sandbox.files.call("search", path=self.path(), pattern=pattern))
+
+
+class ReplaceHandler(FileHandler):
+    async def post(self) -> None:
+        body = self.json_body()
+        files = [self.sandbox.absolute(str(path)) for path in field(body, "files", list)]
+        self.answer(
+            await self.sandbox.files.call(
+                "replace",
+                files=files,
+                pattern=field(body, "pattern", str),
+                value=field(body, "newValue", str, ""),
+            )
+        )
+
+
+@tornado.web.stream_request_body
+class UploadHandler(FileHandler):
+    """One file to the query's `path`, or many: `files[N].path` says where `files[N].file` goes."""
+
+    _file: int | None = None
+
+    def prepare(self) -> None:
+        super().prepare()
+        self._field: str | None = None
+        self._value = b""
+        self._paths: dict[str, str] = {}
+        self._uploaded: list[str] = []
+        connection = self.request.connection
+        if isinstance(connection, tornado.httputil.HTTPConnection) and hasattr(
+            connection, "set_max_body_size"
+        ):
+            connection.set_max_body_size(limits.UPLOAD_BYTES)
+        try:
+            self._form = MultipartParser(boundary_of(self.request.headers.get("Content-Type", "")))
+        except ValueError as error:
+            raise failures.bad_request(str(error)) from None
+
+    async def data_received(self, chunk: bytes) -> None:
+        if self._finished:
+            return  # refused already
+        try:
+            for event in self._form.feed(chunk):
+                if isinstance(event, PartBegun):
+                    await self._begin(event)
+                elif isinstance(event, PartData):
+                    self._take(event.data)
+                elif isinstance(event, PartEnded):
+                    self._end()
+        except (ValueError, OSError) as error:
+            raise failures.bad_request(str(error)) from None
+
+    async def _begin(self, part: PartBegun) -> None:
+        self._field = part.name
+        self._value = b""
+        if part.filename is None:
+            return
+        number = part.name.removesuffix(".file")
+        path = self._paths.get(number) or self.get_query_argument("path", "")
+        if not path:
+            raise ValueError(f"{number}.path is missing")
+        path = self.sandbox.absolute(path)
+        self._file, _ = await self.sandbox.files.open(path, write=True)
+        self._uploaded.append(path)
+
+    def _take(self, data: bytes) -> None:
+        if self._file is not None:
+            write_all(self._file, data)
+        elif len(self._value) + len(data) <= limits.HEADER_BYTES:
+            self._value += data
+        else:
+            raise ValueError("a field of the form is too long")
+
+    def _end(self) -> None:
+        if self._file is None and self._field is not None:
+            self._paths[self._field.removesuffix(".path")] = self._value.decode("utf-8", "surrogateescape")
+        self._close_file()
+
+    def _close_file(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def post(self) -> None:
+        try:
+            self._form.finish()
+        except ValueError as error:
+            raise failures.bad_request(str(error)) from None
+        if not self._uploaded:
+            raise failures.bad_request("the form holds no file")
+        if self.request.path.endswith("/bulk-upload"):
+            self.finish()
+        else:
+            path = self._uploaded[-1]
+            self.answer({"name": os.path.basename(path), "path": path, "type": "file"})
+
+    def on_finish(self) -> None:
+        self._close_file()
+        super().on_finish()
+
+    def on_connection_close(self) -> None:
+        self._close_file()
+        super().on_finish()
+
+    def write_error(self, status_code: int, **kwargs: object) -> None:
+        # What is left of the upload is not read.
+        self.set_header("Connection", "close")
+        super().write_error(status_code, **kwargs)
+
+
+class DownloadHandler(FileHandler):
+    async def get(self) -> None:
+        path = self.path()
+        fd, size = await self.sandbox.files.open(path, write=False)
+        try:
+            self.set_header("Content-Type", "application/octet-stream")
+            self.set_header("Content-Length", str(size))
+            name = os.path.basename(path)
+            self.set_header("Content-Disposition", f"attachment; {filename(name)}")
+            await send_file(self, fd, size)
+        finally:
+            os.close(fd)
+        self.finish()
+
+
+class BulkDownloadHandler(FileHandler):
+    """Each file is a part named `file`, or `error` with what went wrong; its filename is the path asked for."""
+
+    async def post(self) -> None:
+        paths = field(self.json_body(), "paths", list)
+        if not paths or not all(isinstance(path, str) for path in paths):
+            raise failures.bad_request("request body must be {paths: [ ... ]} and non-empty")
+        boundary = secrets.token_hex(24)
+        self.set_header("Content-Type", f"multipart/form-data; boundary={boundary}")
+        with contextlib.suppress(tornado.iostream.StreamClosedError):
+            for path in paths:
+                await self._send(path, boundary)
+            self.write(f"--{boundary}--\r\n")
+        self.finish()
+
+    async def _send(self, path: str, boundary: str) -> None:
+        try:
+            fd, size = await self.sandbox.files.open(self.sandbox.absolute(path), write=False)
+        except ApiFailure as failure:
+            body = json.dumps(self.failure_body(failure)).encode()
+            self._write_head(boundary, "error", path, "application/json", len(body))
+            self.write(body + b"\r\n")
+            return
+        try:
+            self._write_head(boundary, "file", path, "application/octet-stream", size)
+            await send_file(self, fd, size)
+            self.write(b"\r\n")
+        finally:
+            os.close(fd)
+
+    def _write_head(self, boundary: str, name: str, path: str, kind: str, size: int) -> None:
+        self.write(
+            f"--{boundary}\r\n"
+            f'Content-Disposition: form-data; name="{name}"; {filename(path)}\r\n'
+            f"Content-Type: {kind}\r\nContent-Length: {size}\r\n\r\n"
+        )
+
+
+def filename(path: str) -> str:
+    """Return the parameter that names a file; what is not ASCII also in the extended form."""
+    plain = path.encode("ascii", "replace").decode().replace("\\", "\\\\").replace('"', '\\"')
+    plain = "".join(character if character.isprintable() else "_" for character in plain)
+    if plain == path:
+        return f'filename="{plain}"'
+    return f"filename=\"{plain}\"; filename*=UTF-8''{quote(path.encode('utf-8', 'surrogateescape'), safe='')}"
+
+
+async def send_file(handler: tornado.web.RequestHandler, fd: int, size: int) -> None:
+    """Send exactly `size` bytes of the file, as fast as they are taken; one that shrank is filled up."""
+    left = size
+    while left:
+        piece = os.read(fd, min(left, limits.FILE_CHUNK_BYTES)) or bytes(min(left, limits.FILE_CHUNK_BYTES))
+        left -= len(piece)
+        handler.write(piece)
+        await handler.flush()
+
+
+class DirectoryHandler(ToolboxHandler):
+    """The work dir or the home; `which` is its name in the layout."""
+
+    def initialize(self, which: str) -> None:
+        self._which = which
+
+    def get(self) -> None:
+        self.answer({"dir": getattr(self.sandbox.layout, self._which)})

@@ -1,0 +1,114 @@
+"""`{toolbox}/proxy/{port}/…`: a byte tunnel to a server that listens in the sandbox.
+
+The request's head is passed on with the path made relative, then bytes are copied both ways as
+fast as they are taken, HTTP and websockets alike. A connection carries one request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+
+
+import tornado.iostream
+import tornado.web
+
+from daytona_kernel.server import failures, limits
+from daytona_kernel.server.handlers.control import parse_port
+from daytona_kernel.server.handlers.request import ToolboxHandler
+
+
+_OURS = {"authorization", "x-daytona-preview-token", "connection", "keep-alive", "proxy-connection"}
+_open_tunnels = 0
+
+
+@tornado.web.stream_request_body
+class ProxyHandler(ToolboxHandler):
+    _writer: asyncio.StreamWriter | None = None
+
+    def is_authorized(self) -> bool:
+        token = self.request.headers.get("x-daytona-preview-token", "")
+        sandbox = self.sandboxes.get(self.path_kwargs["sandbox_id"])
+        return hmac.compare_digest(token.encode(), sandbox.preview_token.encode()) or super().is_authorized()
+
+    async def prepare(self) -> None:  # type: ignore[override]
+        super().prepare()
+        port = parse_port(self.path_kwargs["port"])
+        if _open_tunnels >= limits.TUNNELS:
+            raise failures.too_many("open tunnels", limits.TUNNELS)
+        try:
+            self._reader, self._writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            raise failures.ApiFailure(
+                502, f"bad gateway: nothing listens on port {port} of the sandbox", "BAD_GATEWAY"
+            ) from None
+        self._writer.write(self._head(port))
+
+    def _head(self, port: int) -> bytes:
+        upgrade = "upgrade" in self.request.headers.get("Connection", "").lower()
+        path = self.request.uri or "/"
+        relative = path.partition(f"/proxy/{self.path_kwargs['port']}")[2]
+        if not relative.startswith("/"):
+            relative = "/" + relative
+        lines = [f"{self.request.method} {relative} HTTP/1.1"]
+        for name, value in self.request.headers.get_all():
+            if name.lower() not in _OURS and name.lower() != "host":
+                lines.append(f"{name}: {value}")
+        lines.append(f"Host: 127.0.0.1:{port}")
+        lines.append("Connection: " + ("Upgrade" if upgrade else "close"))
+        self._chunked = "chunked" in self.request.headers.get("Transfer-Encoding", "").lower()
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+    async def data_received(self, chunk: bytes) -> None:
+        if self._writer is not None:
+            if self._chunked:
+                chunk = b"%x\r\n%s\r\n" % (len(chunk), chunk)
+            self._writer.write(chunk)
+            with contextlib.suppress(ConnectionError):
+                await self._writer.drain()
+
+    async def get(self, port: str, rest: str) -> None:
+        global _open_tunnels
+        writer = self._writer
+        if writer is None:
+            return
+        if self._chunked:
+            writer.write(b"0\r\n\r\n")
+        client = self.detach()
+        _open_tunnels += 1
+        try:
+            back = asyncio.ensure_future(_copy_to_client(self._reader, client))
+            there = asyncio.ensure_future(_copy_to_port(client, writer))
+            await asyncio.wait([back, there], return_when=asyncio.FIRST_COMPLETED)
+            # A client that has sent all may still be reading; a server that has ended, has ended.
+            if not back.done() and client.closed():
+                back.cancel()
+            await asyncio.wait([back])
+            there.cancel()
+            await asyncio.wait([there])
+        finally:
+            _open_tunnels -= 1
+            writer.close()
+            client.close()
+            self.on_finish()
+
+    post = put = patch = delete = head = options = get
+
+    def on_connection_close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+
+async def _copy_to_client(reader: asyncio.StreamReader, client: tornado.iostream.IOStream) -> None:
+    with contextlib.suppress(OSError, tornado.iostream.StreamClosedError):
+        while data := await reader.read(limits.FILE_CHUNK_BYTES):
+            await client.write(data)
+
+
+async def _copy_to_port(client: tornado.iostream.IOStream, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError, tornado.iostream.StreamClosedError):
+        while True:
+            data = await client.read_bytes(limits.FILE_CHUNK_BYTES, partial=True)
+            writer.write(data)
+            await writer.drain()

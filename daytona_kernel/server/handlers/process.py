@@ -1,0 +1,71 @@
+"""`/process/execute` and `/process/code-run`."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from daytona_kernel.server import failures
+from daytona_kernel.server.execution import execute, run_code
+from daytona_kernel.server.handlers.request import ToolboxHandler, field, string_map
+
+_ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+class ExecuteHandler(ToolboxHandler):
+    async def post(self) -> None:
+        body = self.json_body()
+        command = field(body, "command", str)
+        if not command.strip():
+            raise failures.bad_request("command is required")
+        result = await execute(
+            self.sandbox,
+            command,
+            cwd=field(body, "cwd", str, None),
+            env=environment(body),
+            timeout=timeout(body),
+        )
+        self.answer({"exitCode": result.exit_code, "result": text(result.output)})
+
+
+class CodeRunHandler(ToolboxHandler):
+    async def post(self) -> None:
+        body = self.json_body()
+        argv = field(body, "argv", list, [])
+        if not all(isinstance(argument, str) for argument in argv):
+            raise failures.bad_request("argv must be a list of strings")
+        result = await run_code(
+            self.sandbox,
+            field(body, "code", str),
+            language=field(body, "language", str),
+            argv=argv,
+            env=environment(body),
+            timeout=timeout(body),
+        )
+        answer: dict[str, Any] = {"exitCode": result.exit_code, "result": text(result.output)}
+        if result.charts:
+            answer["artifacts"] = {"charts": result.charts}
+        self.answer(answer)
+
+
+def environment(body: dict[str, Any]) -> dict[str, str]:
+    """Return the request's `envs`. Raises 400 for a name that no shell could use."""
+    envs = string_map(body, "envs")
+    for name in envs:
+        if not _ENVIRONMENT_NAME.fullmatch(name):
+            raise failures.bad_request(f"invalid environment variable name: '{name}'")
+    if any("\0" in value for value in envs.values()):
+        raise failures.bad_request("an environment variable cannot hold a NUL")
+    return envs
+
+
+def timeout(body: dict[str, Any]) -> int | None:
+    """Return the request's timeout in whole seconds, `None` for none. Raises 400 for a negative one."""
+    seconds: int | None = field(body, "timeout", int, None)
+    if seconds is not None and seconds < 0:
+        raise failures.bad_request("timeout must be a non-negative integer")
+    return seconds
+
+
+def text(output: bytes) -> str:
+    return output.decode("utf-8", "replace")

@@ -1,0 +1,302 @@
+"""The first process of a sandbox: it starts the children, reports their ends, and takes them all with it.
+
+Run as `python -I -S keeper.py FD [RLIMITS]`, where FD is one end of a `SOCK_SEQPACKET` pair. The
+server holds the other end. When that closes, because the server closed it or died in whatever
+way, the keeper kills every process below it and exits. Only the standard library is used, and of
+that only small modules, because a sandbox is ready when its keeper is.
+
+Trees. Every process that the server asks for is the root of a tree: a leader of its own session,
+and a child subreaper, so that what its descendants orphan stays below it. When a root itself ends,
+its orphans come to the keeper, which is a subreaper too (or pid 1), and which notes whose they
+were: so a signal to a tree reaches all of it, also those that called `setsid` or forked twice.
+
+The wire. Requests are marshalled tuples, with descriptors attached; one too long for a packet
+travels in a memory file. Reports are fixed structs: the server parses nothing richer, since a
+process in the sandbox might forge them.
+"""
+
+import ctypes
+import errno
+import fcntl
+import marshal
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import termios
+
+REPORT = struct.Struct("<Bqq")  # kind, tree, value
+READY, STARTED, FAILED, EXITED, GONE = range(5)
+SPAWN, SIGNAL, WORKER = range(3)
+IN_FILE = b"file"  # the request is in the first descriptor
+PACKET = 1 << 16
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_RESET = (signal.SIGPIPE, signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGXFSZ)
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def children_of(pid):
+    """Return the pids of the children of all threads of `pid`; none if it has gone."""
+    found = []
+    try:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/children", "rb") as file:
+                found += map(int, file.read().split())
+    except OSError:
+        pass
+    return found
+
+
+def stat_of(pid):
+    """Return the state letter and the session id of `pid`, or None if it has gone."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    return fields[0], int(fields[3])
+
+
+def alive_below(roots):
+    """Return `roots` and all that descend from them, parents first, zombies left out."""
+    found = []
+    todo = list(roots)
+    while todo:
+        pid = todo.pop(0)
+        stat = stat_of(pid)
+        if stat is None:
+            continue
+        if stat[0] not in b"ZX":
+            found.append(pid)
+        todo += children_of(pid)
+    return found
+
+
+def send_signal(pids, signum):
+    for pid in pids:
+        try:
+            os.kill(pid, signum)
+        except OSError:
+            pass
+
+
+class Keeper:
+    def __init__(self, channel):
+        self.channel = channel
+        self.trees = {}  # pid of a direct child that belongs to a tree -> the tree
+        self.roots = {}  # pid of the root of a tree -> the tree
+
+    def run(self):
+        _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        wake, woken = os.pipe()
+        os.set_blocking(wake, False)
+        os.set_blocking(woken, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        for ignored in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(ignored, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+        signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
+        poll = select.poll()
+        poll.register(self.channel, select.POLLIN)
+        poll.register(wake, select.POLLIN)
+        self.report(READY, 0, os.getpid())
+        while True:
+            ready = [fd for fd, _ in poll.poll()]
+            if wake in ready:
+                try:
+                    os.read(wake, 1 << 12)
+                except BlockingIOError:
+                    pass
+                self.reap()
+            if self.channel.fileno() in ready and not self.handle():
+                return
+
+    def handle(self):
+        """Serve one request; return False when the server has gone."""
+        try:
+            packet, fds, _, _ = socket.recv_fds(self.channel, PACKET, 8, socket.MSG_CMSG_CLOEXEC)
+        except OSError:
+            return False
+        if not packet:
+            return False
+        try:
+            if packet == IN_FILE:
+                file = fds.pop(0)
+                packet = os.pread(file, os.fstat(file).st_size, 0)
+                os.close(file)
+            kind, tree, *arguments = marshal.loads(packet)
+            if kind == SPAWN:
+                self.spawn(tree, fds, *arguments)
+            elif kind == WORKER:
+                self.start_worker(tree, fds, *arguments)
+            else:
+                self.signal(tree, *arguments)
+        finally:
+            for fd in fds:
+                os.close(fd)
+        return True
+
+    def spawn(self, tree, fds, argv, env, cwd, size):
+        """Start `argv` as the root of `tree`; with `size` (rows, columns) on a terminal of its own."""
+        passed = []
+        try:
+            if size is not None:
+                master, slave = os.openpty()
+                passed = [master]
+                fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
+                fds += [slave]
+                stdio = [slave] * 3
+            else:
+                stdio = fds[:3]
+            said, say = os.pipe()
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    self.become_child(stdio, cwd, size is not None)
+                    os.execvpe(argv[0], argv, env)
+                except OSError as error:
+                    os.write(say, struct.pack("<i", error.errno or errno.EINVAL))
+                finally:
+                    os._exit(127)
+            os.close(say)
+            failure = os.read(said, 4)
+            os.close(said)
+            if failure:
+                os.waitpid(pid, 0)
+                raise OSError(struct.unpack("<i", failure)[0], "exec")
+            self.roots[pid] = self.trees[pid] = tree
+            self.report(STARTED, tree, pid, passed)
+        except OSError as error:
+            self.report(FAILED, tree, error.errno or errno.EINVAL)
+        finally:
+            for fd in passed:
+                os.close(fd)
+
+    def become_child(self, stdio, cwd, terminal):
+        os.setsid()
+        for signum in _RESET:
+            signal.signal(signum, signal.SIG_DFL)
+        signal.set_wakeup_fd(-1)
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        for target, fd in enumerate(stdio):
+            os.dup2(fd, target)  # received descriptors are above 2, so nothing is overwritten
+        if terminal:
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        os.chdir(cwd)
+
+    def start_worker(self, tree, fds, source, cwd, env):
+        """Fork a copy that runs the Python program `source` on the channel `fds[0]`; quicker than exec."""
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os.dup2(fds[0], 0, inheritable=False)
+                self.channel.close()
+                _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+                signal.set_wakeup_fd(-1)
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                os.chdir(cwd)
+                os.environ.clear()
+                os.environ.update(env)
+                exec(compile(source, "<worker>", "exec"), {"__name__": "__main__"})
+            except BaseException as error:
+                os.write(2, f"worker: {error!r}\n".encode())
+            finally:
+                os._exit(0)
+        self.roots[pid] = self.trees[pid] = tree
+        self.report(STARTED, tree, pid)
+
+    def reap(self):
+        """Collect what has ended, and see whose orphans have come."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            tree = self.trees.pop(pid, None)
+            root = self.roots.pop(pid, None)
+            self.adopt(tree)
+            if root is not None:
+                self.report(EXITED, root, status)
+            if tree is not None and tree not in self.trees.values():
+                self.report(GONE, tree, 0)
+
+    def adopt(self, tree):
+        """Count the children that are not known yet to the session's leader, or else to `tree`."""
+        for pid in children_of(os.getpid()):
+            if pid not in self.trees:
+                stat = stat_of(pid)
+                owner = self.roots.get(stat[1], tree) if stat else tree
+                if owner is not None:
+                    self.trees[pid] = owner
+
+    def signal(self, tree, signum):
+        members = [pid for pid, owner in self.trees.items() if owner == tree]
+        if signum == signal.SIGKILL:
+            self.kill(members)
+        else:
+            send_signal(alive_below(members), signum)
+            send_signal(alive_below(members), signal.SIGCONT)
+
+    def kill(self, members):
+        """Stop the trees first, so that nothing forks away while they are being killed."""
+        stopped = set()
+        for _ in range(100):
+            found = set(alive_below(members)) - stopped
+            if not found:
+                break
+            send_signal(found, signal.SIGSTOP)
+            stopped |= found
+        send_signal(stopped, signal.SIGKILL)
+
+    def end(self):
+        """Kill everything below; return when nothing is left."""
+        own = os.getpid()
+        while True:
+            self.kill(children_of(own))
+            try:
+                os.waitpid(-1, 0)
+            except ChildProcessError:
+                return
+
+    def report(self, kind, tree, value, fds=()):
+        try:
+            socket.send_fds(self.channel, [REPORT.pack(kind, tree, value)], fds)
+        except OSError:
+            pass  # the server has gone; the next read says so
+
+
+def set_limits(limits):
+    """Apply `name=value,…`, names as in the `resource` module; a hard limit below wins."""
+    import resource
+
+    for item in filter(None, limits.split(",")):
+        name, _, value = item.partition("=")
+        which = getattr(resource, "RLIMIT_" + name)
+        hard = resource.getrlimit(which)[1]
+        limit = int(value) if hard == resource.RLIM_INFINITY else min(int(value), hard)
+        resource.setrlimit(which, (limit, limit))
+
+
+def main():
+    fd = int(sys.argv[1])
+    os.set_inheritable(fd, False)
+    # Not SIGKILL: the keeper must live long enough to kill what is below it.
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if len(sys.argv) > 2:
+        set_limits(sys.argv[2])
+    keeper = Keeper(socket.socket(fileno=fd))
+    try:
+        keeper.run()
+    finally:
+        keeper.end()
+
+
+if __name__ == "__main__":
+    main()

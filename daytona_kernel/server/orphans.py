@@ -1,0 +1,34 @@
+"""Processes that a killed keeper has left: they come to the server, which ends them."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+
+from daytona_kernel.server.keeper import alive_below, children_of
+
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def become_subreaper() -> None:
+    """Let what any descendant orphans come to this process."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_orphans(known: set[int]) -> None:
+    """Kill and reap the children of this process that are not in `known`, and what is below them."""
+    while True:
+        orphans = [pid for pid in children_of(os.getpid()) if pid not in known]
+        if not orphans:
+            return
+        for pid in alive_below(orphans):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        for pid in orphans:
+            try:
+                os.waitpid(pid, 0)
+            except ChildProcessError:
+                pass

