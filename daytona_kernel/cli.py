@@ -1,0 +1,95 @@
+"""`daytona-kernel`: install the kernelspec, run the embedded server, run a demo."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from ._version import __version__
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a subcommand; return the exit status."""
+    parser = argparse.ArgumentParser(prog="daytona-kernel", description=__doc__)
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    install = commands.add_parser("install", help="make the kernel known to a Jupyter installation")
+    where = install.add_mutually_exclusive_group()
+    where.add_argument("--user", action="store_true", help="for this user")
+    where.add_argument("--sys-prefix", action="store_true", help="for this Python environment (the default)")
+    where.add_argument("--prefix", metavar="P", help="below P/share/jupyter/kernels")
+    install.add_argument("--name", metavar="N", default="daytona", help="the kernelspec's name (daytona)")
+    install.set_defaults(run=_install)
+
+    serve = commands.add_parser("serve", help="run Daytona's API on this machine, for anything that speaks it")
+    _add_serve_arguments(serve)
+    serve.set_defaults(run=_serve)
+
+    demo = commands.add_parser("demo", help="execute a notebook through the kernel, and show its outputs")
+    demo.add_argument("notebook", nargs="?", type=Path, help="the notebook (the quickstart)")
+    demo.add_argument(
+        "--output", type=Path, default=Path("build/demo"), metavar="DIR", help="where the results go (build/demo)"
+    )
+    demo.set_defaults(run=_demo)
+
+    arguments = parser.parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except KeyboardInterrupt:
+        return 130
+
+
+def _install(arguments: argparse.Namespace) -> int:
+    from jupyter_client.kernelspec import KernelSpecManager
+
+    prefix = arguments.prefix or (None if arguments.user else sys.prefix)
+    try:
+        path = KernelSpecManager().install_kernel_spec(
+            str(shipped("kernels/daytona/kernel.json").parent),
+            kernel_name=arguments.name,
+            user=arguments.user,
+            prefix=prefix,
+        )
+    except (OSError, ValueError) as error:
+        print(f"The kernelspec could not be installed: {error}", file=sys.stderr)
+        return 1
+    # Another environment's Jupyter reads it, so it must name this environment's Python.
+    file = Path(path) / "kernel.json"
+    spec = json.loads(file.read_text())
+    spec["argv"][0] = sys.executable
+    file.write_text(json.dumps(spec, indent=2) + "\n")
+    print(f"Installed the kernel {arguments.name!r} in {path}")
+    return 0
+
+
+def _add_serve_arguments(parser: argparse.ArgumentParser) -> None:
+    from .server.serve import add_arguments
+
+    add_arguments(parser)
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from .server.serve import run
+
+    return run(arguments)
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from .demo import run
+
+    return run(arguments.notebook or shipped("quickstart.ipynb"), arguments.output)
+
+
+def shipped(ending: str) -> Path:
+    """Return the path of a file that the wheel has put beside the package, by the end of its path.
+
+    Raises FileNotFoundError when the package was not installed as a distribution.
+    """
+    for file in metadata.files("daytona-kernel") or ():
+        if file.as_posix().endswith(ending):
+            return Path(str(file.locate())).resolve()
+    raise FileNotFoundError(f"{ending} is not part of this installation of daytona-kernel")
