@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING
 
 from daytona_kernel.server import keeper as wire
 from daytona_kernel.server import limits
+from daytona_kernel.server.orphans import end_orphans
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 KEEPER_PROGRAM = Path(wire.__file__)
+keepers: set[int] = set()  # the pids of all keepers of this process
 _PACKET_ROOM = wire.PACKET - 64
 _REPORTS_AT_ONCE = 64
 
@@ -78,6 +80,7 @@ class Keeper:
         self._loop = asyncio.get_running_loop()
         self._channel = channel
         self._process = process
+        keepers.add(process.pid)
         self._children: dict[int, Child] = {}
         self._numbers = itertools.count(1)
         self._outbox: deque[tuple[bytes, tuple[int, ...]]] = deque()
@@ -182,9 +185,7 @@ class Keeper:
     def _receive(self) -> None:
         for _ in range(_REPORTS_AT_ONCE):
             try:
-                packet, fds, _, _ = socket.recv_fds(
-                    self._channel, wire.REPORT.size, 1, socket.MSG_CMSG_CLOEXEC
-                )
+                packet, fds = wire.receive(self._channel, wire.REPORT.size, 1)
             except BlockingIOError:
                 return
             except OSError:
@@ -242,3 +243,6 @@ class Keeper:
         # The keeper's end closes only when it exits, and it exits last.
         await asyncio.wait([self.lost])
         await asyncio.to_thread(self._process.wait)
+        keepers.discard(self._process.pid)
+        # If the keeper was killed, what it had below it has come to us.
+        end_orphans(keepers)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from daytona_kernel.server import failures, file_worker
 from daytona_kernel.server.failures import ApiFailure
+from daytona_kernel.server.keeper import receive
 
 if TYPE_CHECKING:
     from daytona_kernel.server.sandbox import Sandbox
@@ -89,7 +90,7 @@ async def _receive_with_fds(channel: socket.socket, size: int) -> tuple[bytes, l
         await readable
     finally:
         loop.remove_reader(channel.fileno())
-    data, fds, _, _ = socket.recv_fds(channel, size, 1, socket.MSG_CMSG_CLOEXEC)
+    data, fds = receive(channel, size, 1)
     if not data:
         raise EOFError
     return data + await _receive(channel, size - len(data)), fds

@@ -15,6 +15,7 @@ travels in a memory file. Reports are fixed structs: the server parses nothing r
 process in the sandbox might forge them.
 """
 
+import array
 import ctypes
 import errno
 import fcntl
@@ -76,6 +77,15 @@ def alive_below(roots):
     return found
 
 
+def receive(channel, size, count):
+    """Return a packet and the descriptors that came with it; `socket.recv_fds` would let children inherit them."""
+    packet, attached, _, _ = channel.recvmsg(size, socket.CMSG_SPACE(count * 4), socket.MSG_CMSG_CLOEXEC)
+    fds = array.array("i")
+    for _, _, data in attached:
+        fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
+    return packet, list(fds)
+
+
 def send_signal(pids, signum):
     for pid in pids:
         try:
@@ -118,7 +128,7 @@ class Keeper:
     def handle(self):
         """Serve one request; return False when the server has gone."""
         try:
-            packet, fds, _, _ = socket.recv_fds(self.channel, PACKET, 8, socket.MSG_CMSG_CLOEXEC)
+            packet, fds = receive(self.channel, PACKET, 8)
         except OSError:
             return False
         if not packet:

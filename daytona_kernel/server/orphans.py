@@ -9,16 +9,22 @@ import signal
 from daytona_kernel.server.keeper import alive_below, children_of
 
 _PR_SET_CHILD_SUBREAPER = 36
+_is_subreaper = False
 
 
 def become_subreaper() -> None:
     """Let what any descendant orphans come to this process."""
+    global _is_subreaper
+    _is_subreaper = True
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def end_orphans(known: set[int]) -> None:
-    """Kill and reap the children of this process that are not in `known`, and what is below them."""
-    while True:
+    """Kill and reap the children of this process that are not in `known`, and what is below them.
+
+    Only in a process that became a subreaper: in another one, children may be somebody else's.
+    """
+    while _is_subreaper:
         orphans = [pid for pid in children_of(os.getpid()) if pid not in known]
         if not orphans:
             return
