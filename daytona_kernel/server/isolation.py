@@ -48,23 +48,28 @@ def layout_of(root: Path, isolation: str) -> Layout:
     return Layout(**{part: str(root / part) for part in PARTS})
 
 
-def children_environment(
-    layout: Layout, sandbox_id: str, env: Mapping[str, str], inherited: Mapping[str, str] | None = None
-) -> dict[str, str]:
-    """Return the environment of a sandbox's children: an allow-list of the server's own, and `env`.
+def inherited_settings(own: Mapping[str, str]) -> dict[str, str]:
+    """Return what of the environment `own` children inherit: an allow-list of language, network and pip.
 
     A setting that holds credentials, as a proxy or index URL may, is not passed on.
     """
-    own = os.environ if inherited is None else inherited
-    passed = {
+    return {
         name: value
         for name, value in own.items()
         if _INHERITED.fullmatch(name) and not _CREDENTIALS.search(value)
     }
+
+
+def children_environment(
+    layout: Layout, sandbox_id: str, env: Mapping[str, str], inherited: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return the environment of a sandbox's children: a few settings of the server's own, and `env`."""
+    own = os.environ if inherited is None else inherited
+    path = _SYSTEM_PATH if layout == ISOLATED else own.get("PATH") or _SYSTEM_PATH
     return {
         "LANG": "C.UTF-8",
-        **passed,
-        "PATH": f"{layout.python}/bin:{layout.home}/.local/bin:{own.get('PATH') or _SYSTEM_PATH}",
+        **inherited_settings(own),
+        "PATH": f"{layout.python}/bin:{layout.home}/.local/bin:{path}",
         "HOME": layout.home,
         "USER": "daytona",
         "LOGNAME": "daytona",

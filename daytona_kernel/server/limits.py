@@ -42,4 +42,4 @@ RESOURCE_LIMITS = {
     "FSIZE": 16 * GIB,
     "CORE": 0,
 }
-MEMORY_FRACTION = 0.9  # of the machine's memory, as address space of one process
+MEMORY_FRACTION = 0.9  # of the machine's memory, as private memory of one process, unless less was asked

@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from daytona_kernel.server.app import Server
+from daytona_kernel.server.bubblewrap import Trial
 from daytona_kernel.server.lease import LeaseHandler, Leases
 from daytona_kernel.server.orphans import become_subreaper
 from daytona_kernel.server.roots import Root, sweep
@@ -20,19 +21,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def run_embedded() -> None:
+def run_embedded(trial: Trial) -> None:
     """Serve whoever started us, for as long as they hold a lease; say where in one line of JSON."""
     root = Root.temporary()
     try:
-        asyncio.run(_serve_leases(root))
+        asyncio.run(_serve_leases(root, trial))
     finally:
         root.remove(whole=True)
 
 
-async def _serve_leases(root: Root) -> None:
+async def _serve_leases(root: Root, trial: Trial) -> None:
     leases = Leases()
     key = secrets.token_urlsafe(32)
-    isolation, note = choose_isolation("auto")
+    isolation, note = choose_isolation("auto", trial)
     server = Server(
         root.sandboxes, key, isolation, extra_routes=[(routes.LEASE, LeaseHandler, {"leases": leases})]
     )
@@ -49,13 +50,18 @@ async def _serve_leases(root: Root) -> None:
     await sweeping
 
 
-def choose_isolation(wanted: str) -> tuple[str, str]:
+def choose_isolation(wanted: str, trial: Trial | None = None) -> tuple[str, str]:
     """Return what isolates the sandboxes, and one plain sentence for the person, or an empty one.
 
     `wanted` is `auto`, `bubblewrap` or `none`. Raises `RuntimeError` when bubblewrap is wanted and
     does not work.
     """
-    return "none", "Sandboxes are not isolated from this machine: cells can read and change your files."
+    why = "that was asked for" if wanted == "none" else (trial or Trial()).failure()
+    if why is None:
+        return "bubblewrap", ""
+    if wanted == "bubblewrap":
+        raise RuntimeError(why)
+    return "none", f"Sandboxes are not isolated from this machine and its files: {why}."
 
 
 def detach(root: Root, announcement: dict[str, object]) -> None:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from daytona_kernel.server import failures, limits
+from daytona_kernel.server.bubblewrap import KEEPER_SEEN_AS, isolating_command
 from daytona_kernel.server.children import KEEPER_PROGRAM, Child, Keeper
 from daytona_kernel.server.files import Files
 from daytona_kernel.server.isolation import PARTS, children_environment, layout_of
@@ -43,7 +44,7 @@ class Intervals:
     auto_delete: int = -1
 
 
-@dataclass(slots=True)
+@dataclass
 class Description:
     """What the control plane says of a sandbox and does not act upon."""
 
@@ -53,9 +54,9 @@ class Description:
     public: bool = False
     target: str = "local"
     snapshot: str | None = None
-    cpu: int = 1
-    memory: int = 1
-    disk: int = 3
+    cpu: int = os.cpu_count() or 1
+    memory: int = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // limits.GIB or 1  # GiB
+    disk: int = 10  # GiB; not enforced
 
 
 class Sandbox:
@@ -122,9 +123,18 @@ class Sandbox:
     async def _start_keeper(self) -> Keeper:
         log = os.open(self.root / "keeper.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
-            return await Keeper.start([], str(KEEPER_PROGRAM), "", log)
+            if self.isolation == "none":
+                return await Keeper.start([], str(KEEPER_PROGRAM), "", log)
+            command = isolating_command(self.root, str(KEEPER_PROGRAM))
+            return await Keeper.start(command, KEEPER_SEEN_AS, self._resource_limits(), log)
         finally:
             os.close(log)
+
+    def _resource_limits(self) -> str:
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        memory = min(self.description.memory * limits.GIB, int(total * limits.MEMORY_FRACTION))
+        bounds = limits.RESOURCE_LIMITS | {"DATA": memory}
+        return ",".join(f"{name}={value}" for name, value in bounds.items())
 
     def _on_lost(self, _: object) -> None:
         if self.state == "started":

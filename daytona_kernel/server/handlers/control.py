@@ -75,9 +75,9 @@ class SandboxesHandler(ControlHandler):
             public=field(body, "public", bool, False),
             target=field(body, "target", str, "local"),
             snapshot=field(body, "snapshot", str, None),
-            cpu=field(body, "cpu", int, 1),
-            memory=field(body, "memory", int, 1),
-            disk=field(body, "disk", int, 3),
+            cpu=field(body, "cpu", int, Description.cpu),
+            memory=field(body, "memory", int, Description.memory),
+            disk=field(body, "disk", int, Description.disk),
         )
         intervals = Intervals(
             auto_stop=field(body, "autoStopInterval", int, 15),
