@@ -42,13 +42,13 @@ def main() -> None:
         sys.exit(1)
 
     # The interpreter takes longest to start: it begins before the agent imports what it needs.
-    from .interpreter import InterpreterProcess
+    from .interpreter import InterpreterProcess, SocketDirectory
 
-    # Unix sockets lie here; their paths may have 107 characters at most, so no deep directory.
-    with tempfile.TemporaryDirectory(prefix="daytona-", ignore_cleanup_errors=True) as directory:
-        magic_socket = Path(directory) / "magics"
+    with tempfile.TemporaryDirectory(prefix="daytona-", ignore_cleanup_errors=True) as path:
+        directory = SocketDirectory(path)
+        magic_socket = directory.socket_path("magics")
         environ = {
-            "DAYTONA_MAGIC_SOCKET": str(magic_socket),
+            "DAYTONA_MAGIC_SOCKET": magic_socket,
             "DAYTONA_MAGIC_NAMES": " ".join(settings["magics"]),
         }
         start = partial(InterpreterProcess, directory, settings["message_session"], environ)
@@ -60,7 +60,7 @@ async def serve(
     settings: dict[str, Any],
     start: Callable[[], InterpreterProcess],
     first: InterpreterProcess,
-    magic_socket: Path,
+    magic_socket: str,
 ) -> None:
     """Serve until a signal ends the agent, and end the interpreter with it."""
     from .agent import Agent

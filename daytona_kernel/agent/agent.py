@@ -16,7 +16,6 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from ..wire.link import Link
@@ -106,7 +105,7 @@ class Agent:
         if self._paused and not self._journal.full:
             self._pause(False)
 
-    async def serve_magics(self, path: Path) -> asyncio.Server:
+    async def serve_magics(self, path: str) -> asyncio.Server:
         """Listen for the magics of the interpreter; see agent.magics."""
         return await asyncio.start_unix_server(self._serve_magic, path)
 

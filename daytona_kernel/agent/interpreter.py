@@ -10,11 +10,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -26,21 +24,37 @@ from ..wire.messages import Message
 REQUEST_CHANNELS = ("stdin", "shell", "control")
 
 
+class SocketDirectory:
+    """A directory for unix sockets, wherever it lies: their paths may have 107 characters at most.
+
+    Agent and interpreter hold it open under one descriptor, and name what is in it by that.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path)
+        self.descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+
+    def socket_path(self, name: str) -> str:
+        """The path of a socket, for this process and for the interpreter."""
+        return f"/proc/self/fd/{self.descriptor}/{name}"
+
+
 class InterpreterProcess:
     """The child, from fork to its end. Made before zmq is imported: starting it is what takes time.
 
-    parent: a private directory of the agent; the child's own is made there.
+    directory: the agent's private directory, for sockets and connection files.
     message_session: the id of the kernel's Jupyter message session, which the child's messages bear.
     """
 
-    def __init__(self, parent: str, message_session: str, environment: dict[str, str]) -> None:
-        self.directory = Path(tempfile.mkdtemp(dir=parent))
-        connection_file = self.directory / "connection.json"
+    def __init__(self, directory: SocketDirectory, message_session: str, environment: dict[str, str]) -> None:
+        self._directory = directory
+        self._name = uuid.uuid4().hex[:8]
+        connection_file = directory.path / f"{self._name}.json"
         connection_file.write_text(
             json.dumps(
                 {
                     "transport": "ipc",
-                    "ip": str(self.directory / "ipc"),
+                    "ip": directory.socket_path(self._name),
                     "key": "",
                     "signature_scheme": "hmac-sha256",
                     **{f"{name}_port": port for port, name in enumerate(_SOCKETS, start=1)},
@@ -52,13 +66,14 @@ class InterpreterProcess:
             env={**os.environ, **environment, "DAYTONA_MESSAGE_SESSION": message_session},
             stdin=subprocess.DEVNULL,
             stdout=sys.stderr,
+            pass_fds=[directory.descriptor],
             start_new_session=True,
         )
         self.pid = self._child.pid
 
     def address(self, channel: str) -> str:
         """The zmq address of a channel."""
-        return f"ipc://{self.directory / 'ipc'}-{_SOCKETS.index(channel) + 1}"
+        return f"ipc://{self._directory.socket_path(self._name)}-{_SOCKETS.index(channel) + 1}"
 
     def interrupt(self) -> None:
         """SIGINT to the child's process group, as Jupyter's local provisioner sends it."""
@@ -78,10 +93,11 @@ class InterpreterProcess:
         return self._child.wait()
 
     def kill(self) -> None:
-        """End the child and its process group, and remove its directory."""
+        """End the child and its process group, and remove its files."""
         self._signal(signal.SIGKILL)
         self._child.wait()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        for left in self._directory.path.glob(f"{self._name}*"):
+            left.unlink(missing_ok=True)
 
     def _signal(self, number: signal.Signals) -> None:
         # The group outlives its leader while something that the user's code started is in it.

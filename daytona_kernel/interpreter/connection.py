@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from ..errors import InterpreterLostError
+from ..errors import DaytonaConnectionError, DaytonaNotFoundError, InterpreterLostError
 from ..wire.link import ACKNOWLEDGE_SECONDS, Link, LinkError
 from ..wire.messages import FrameError, Message
 
@@ -96,7 +96,7 @@ class Connection:
                         self._on_network(True)
                     reached, pause = True, _FIRST_PAUSE
                     await self._receive(socket)
-            except (OSError, ConnectionClosed, InvalidHandshake, TimeoutError) as error:
+            except (DaytonaConnectionError, DaytonaNotFoundError, OSError, ConnectionClosed, InvalidHandshake) as error:
                 if reached and self._socket is not None:
                     self._on_network(False)
                 self._disconnected()

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from ..client import embedded
 from ..client.daytona import AsyncDaytona
 from ..client.models import CreateSandboxParams
 from ..errors import DaytonaError, DaytonaNotFoundError
@@ -70,15 +71,17 @@ class Home:
 
     async def leave(self, *, restart: bool) -> None:
         """Give the sandbox up for the next kernel (restart), or for good."""
-        if self._sandbox is not None:
-            if restart or not self._record.owned:
-                await self._end_agent(self._sandbox)
-            else:
-                await self._sandbox.delete()
+        if self._sandbox is not None and (restart or not self._record.owned):
+            await self._end_agent(self._sandbox)
+        elif self._embedded:
+            # The server has nothing but this kernel's sandbox, and takes it along.
+            await asyncio.to_thread(embedded.start().close, now=True)
+        elif self._sandbox is not None:
+            await self._sandbox.delete()
         if not restart:
             self._record_file.remove()
         if self._daytona is not None:
-            await self._daytona.close()
+            await self._daytona.aclose()
 
     async def _find(self, on_progress: Callable[[str], None]) -> AsyncSandbox | None:
         """The sandbox that was given, or that the kernel before had; None when there is none."""
@@ -121,13 +124,14 @@ class Home:
         self._record.owned = True
         return sandbox
 
+    @property
+    def _embedded(self) -> bool:
+        return self._daytona is not None and self._daytona.settings.embedded
+
     def _remember(self, agent: LaunchedAgent | None = None) -> None:
-        assert self._daytona is not None
         assert self._sandbox is not None
-        server = self._daytona.embedded_server
-        self._record.server = (
-            {"api_url": server.api_url, "api_key": server.api_key} if server is not None else None
-        )
+        if self._embedded:
+            self._record.server = dict(zip(("api_url", "api_key"), embedded.start().ready(), strict=True))
         self._record.sandbox_id = self._sandbox.id
         if agent is not None:
             self._record.agent = asdict(agent)

@@ -8,9 +8,7 @@ magics, and the log views. Between them go only calls like `_on_main` and `_on_r
 from __future__ import annotations
 
 import asyncio
-import logging
 import platform
-import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -275,11 +273,3 @@ def _registry() -> Registry:
     for module in (sh, session):
         module.declare(registry)
     return registry
-
-
-def main() -> None:
-    """Run the kernel, as `python -m daytona_kernel -f CONNECTION_FILE`."""
-    from ipykernel.kernelapp import IPKernelApp
-
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    IPKernelApp.launch_instance(sys.argv[1:], kernel_class=DaytonaKernel)
