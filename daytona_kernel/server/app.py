@@ -11,7 +11,15 @@ import tornado.netutil
 import tornado.web
 
 from daytona_kernel.server import limits
-from daytona_kernel.server.handlers import control, files, ports, process, sessions
+from daytona_kernel.server.handlers import (
+    control,
+    files,
+    interpreters,
+    ports,
+    process,
+    sessions,
+    terminals,
+)
 from daytona_kernel.server.handlers.request import NotFoundHandler
 from daytona_kernel.server.sandboxes import Sandboxes
 from daytona_kernel.wire import routes
@@ -49,6 +57,16 @@ TOOLBOX_ROUTES: list[Row] = [
     (routes.COMMAND, sessions.CommandHandler, {}),
     (routes.COMMAND_INPUT, sessions.InputHandler, {}),
     (routes.COMMAND_LOGS, sessions.LogsHandler, {}),
+    (routes.PTYS, terminals.TerminalsHandler, {}),
+    (routes.PTY_CREATE_AND_CONNECT, terminals.CreateAndConnectHandler, {}),
+    (routes.PTY, terminals.TerminalHandler, {}),
+    (routes.PTY_CONNECT, terminals.ConnectHandler, {}),
+    (routes.PTY_RESIZE, terminals.ResizeHandler, {}),
+    (routes.INTERPRETER_CONTEXTS, interpreters.InterpretersHandler, {}),
+    (routes.INTERPRETER_CONTEXT, interpreters.InterpreterHandler, {}),
+    (routes.INTERPRETER_EXECUTE, interpreters.ExecuteHandler, {}),
+    (routes.PORTS, ports.PortsHandler, {}),
+    (routes.PORT_IN_USE, ports.PortInUseHandler, {}),
     (routes.PORT_PROXY + "{rest:.*}", ports.ProxyHandler, {}),
     (routes.FILES, files.FilesHandler, {}),
     (routes.FILES_INFO, files.InfoHandler, {}),

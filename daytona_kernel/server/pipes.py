@@ -66,6 +66,15 @@ class PipeReader:
             if not self.read():
                 return
 
+    def pause(self) -> None:
+        """Leave what comes in the pipe, whose writer waits when it is full."""
+        if not self.ended.done():
+            self._loop.remove_reader(self._fd)
+
+    def resume(self) -> None:
+        if not self.ended.done():
+            self._loop.add_reader(self._fd, self.read)
+
     def close(self) -> None:
         if not self.ended.done():
             self._loop.remove_reader(self._fd)

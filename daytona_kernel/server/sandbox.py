@@ -11,7 +11,6 @@ import sys
 import time
 import uuid
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from daytona_kernel.server import failures, limits
@@ -20,16 +19,14 @@ from daytona_kernel.server.children import KEEPER_PROGRAM, Child, Keeper
 from daytona_kernel.server.files import Files
 from daytona_kernel.server.isolation import PARTS, children_environment, layout_of
 from daytona_kernel.server.python_environment import make_python_environment
+from daytona_kernel.server.interpreters import Interpreters
 from daytona_kernel.server.sessions import Session
+from daytona_kernel.server.terminals import Terminals
+from daytona_kernel.server.timestamps import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
-
-
-def timestamp() -> str:
-    """Return the time now, as the API writes it."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 _DESIRED = {"creating": "started", "stopping": "stopped", "destroying": "destroyed"}
@@ -78,6 +75,8 @@ class Sandbox:
         self.layout = layout_of(self.root, isolation)
         self.sessions: dict[str, Session] = {}
         self.files = Files(self)
+        self.terminals = Terminals()
+        self.interpreters = Interpreters()
         self._keeper: Keeper | None = None
         self._on_change = on_change
         self._sessions_made = 0
@@ -165,6 +164,8 @@ class Sandbox:
         sessions, self.sessions = self.sessions, {}
         for session in sessions.values():
             await session.close()
+        await self.terminals.close()
+        await self.interpreters.close()
 
     async def delete(self) -> None:
         """End every process and remove the directory."""

@@ -20,6 +20,7 @@ from daytona_kernel.server.handlers.request import ToolboxHandler
 
 
 _OURS = {"authorization", "x-daytona-preview-token", "connection", "keep-alive", "proxy-connection"}
+_PREVIEW_PORTS = range(3000, 10000)
 _open_tunnels = 0
 
 
@@ -112,3 +113,30 @@ async def _copy_to_port(client: tornado.iostream.IOStream, writer: asyncio.Strea
             data = await client.read_bytes(limits.FILE_CHUNK_BYTES, partial=True)
             writer.write(data)
             await writer.drain()
+
+
+class PortsHandler(ToolboxHandler):
+    """The ports from 3000 to 9999 that something listens on."""
+
+    def get(self) -> None:
+        self.answer({"ports": sorted(port for port in listening_ports() if port in _PREVIEW_PORTS)})
+
+
+class PortInUseHandler(ToolboxHandler):
+    def get(self, port: str) -> None:
+        number = parse_port(port)
+        if number not in _PREVIEW_PORTS:
+            raise failures.bad_request("port out of range: must be between 3000 and 9999")
+        self.answer({"isInUse": number in listening_ports()})
+
+
+def listening_ports() -> set[int]:
+    """Return the TCP ports of this machine that are listened on, as the kernel lists them."""
+    found = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with contextlib.suppress(OSError), open(table) as file:
+            for line in file.readlines()[1:]:
+                _, local, _, state, *_ = line.split()
+                if state == "0A":
+                    found.add(int(local.rpartition(":")[2], 16))
+    return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hmac
 import http
 import json
@@ -14,7 +16,7 @@ import tornado.websocket
 
 from daytona_kernel.server import failures
 from daytona_kernel.server.failures import ApiFailure
-from daytona_kernel.server.sandbox import timestamp
+from daytona_kernel.server.timestamps import timestamp
 
 if TYPE_CHECKING:
     from daytona_kernel.server.sandbox import Sandbox
@@ -160,11 +162,31 @@ class ToolboxHandler(ApiHandler):
 
 
 class SocketHandler(ToolboxHandler, tornado.websocket.WebSocketHandler):
-    """A toolbox route that is a websocket, or becomes one."""
+    """A toolbox route that is a websocket, or becomes one; `serve` runs while it is open."""
+
+    _serving: asyncio.Task[None] | None = None
 
     async def upgrade(self) -> None:
-        """Answer with the websocket; `open` runs when it is there."""
+        """Answer with the websocket."""
         await tornado.websocket.WebSocketHandler.get(self)
+
+    def open(self, *args: str, **kwargs: str) -> None:
+        self.set_nodelay(True)
+        # A task: Tornado reads nothing, not even a ping, before this method has returned.
+        self._serving = asyncio.create_task(self._serve())
+
+    async def _serve(self) -> None:
+        with contextlib.suppress(tornado.websocket.WebSocketClosedError):
+            try:
+                await self.serve()
+            except ApiFailure as failure:
+                self.close(1008, failure.message[:120])
+            except Exception:
+                traceback.print_exc()
+                self.close(1011, "internal server error")
+
+    async def serve(self) -> None:
+        """Do what the websocket is for."""
 
     def select_subprotocol(self, subprotocols: list[str]) -> str | None:
         for offered in subprotocols:
@@ -183,6 +205,8 @@ class SocketHandler(ToolboxHandler, tornado.websocket.WebSocketHandler):
             super().on_finish()
 
     def on_close(self) -> None:
+        if self._serving is not None:
+            self._serving.cancel()
         super().on_finish()
 
 

@@ -150,14 +150,11 @@ class LogsHandler(SocketHandler):
             await self.flush()
         self.finish()
 
-    async def open(self, *args: str, **kwargs: str) -> None:
+    async def serve(self) -> None:
         follow = self.get_query_argument("follow", "") == "true"
-        try:
-            # Waiting for each frame to be taken is the back-pressure: a slow reader slows only itself.
-            async for piece in self._followed.pieces(limits.FRAME_BYTES, follow=follow):
-                await self.write_message(piece, binary=True)
-        except tornado.websocket.WebSocketClosedError:
-            return
+        # Waiting for each frame to be taken is the back-pressure: a slow reader slows only itself.
+        async for piece in self._followed.pieces(limits.FRAME_BYTES, follow=follow):
+            await self.write_message(piece, binary=True)
         self.close(1000)
 
 

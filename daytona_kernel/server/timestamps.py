@@ -1,0 +1,10 @@
+"""Time as the API writes it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def timestamp() -> str:
+    """Return the time now, in UTC, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
