@@ -18,7 +18,8 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from daytona_kernel.views.log_buffer import LogBuffer
+from daytona_kernel.views.log_buffer import Excerpt, LogBuffer
+from daytona_kernel.views.log_download import LogDownload
 from daytona_kernel.views.log_snapshot import Heading, html_snapshot, plain_snapshot
 
 if TYPE_CHECKING:
@@ -30,12 +31,14 @@ if TYPE_CHECKING:
 Bundle = dict[str, Any]
 
 _BATCH_INTERVAL = 0.1
-_SLOWEST_BATCH_INTERVAL = 1.0
+_FLOOD_INTERVAL = 0.4
+_SLOWEST_INTERVAL = 1.0
+_TURN_BYTES = 256 << 10
 _BATCH_LINES = 500
+_FLOOD_LINES = 100
 _BATCH_CHARACTERS = 64 << 10
 _ANSWER_LINES = 5_000
 _ANSWER_CHARACTERS = 1 << 20
-_PIECE_BYTES = 512 << 10
 _SNAPSHOT_LINES = 200
 _SNAPSHOT_CHARACTERS = 32 << 10
 _FINAL_LINES = 1_000
@@ -78,6 +81,7 @@ class LogDisplay:
         self.buffer = LogBuffer()
         self.state = "running"
         self.exit_status: int | None = None
+        self._reason = ""
         self._chunks = chunks
         self._publish = publish
         self._stop = stop
@@ -93,7 +97,7 @@ class LogDisplay:
         self._sent = 0
         self._final: Bundle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._downloads: dict[str, _Download] = {}
+        self._downloads: dict[str, LogDownload] = {}
 
     def show(self) -> None:
         """Publish the view, as the output of the cell that is running."""
@@ -113,26 +117,33 @@ class LogDisplay:
         sender = asyncio.create_task(self._send_batches())
         snapshots = asyncio.create_task(self._publish_snapshots())
         try:
+            taken = 0
             async for chunk in self._chunks:
                 self.buffer.feed(chunk, time.time())
                 self._news.set()
+                taken += len(chunk.data)
+                if taken >= _TURN_BYTES:
+                    # Chunks that are there already would keep the loop from all else.
+                    taken = 0
+                    await asyncio.sleep(0)
             self.exit_status = await self._exit_code()
             self.state = "stopped" if self._stopping else "exited"
         except asyncio.CancelledError:
-            self.state = "lost"
+            self._lose("the kernel stopped following it")
             raise
         except Exception as error:
-            self.state = "lost"
-            self._notify(str(error))
+            self._lose(str(error))
         finally:
             sender.cancel()
             snapshots.cancel()
             self._end()
+            if aclose := getattr(self._chunks, "aclose", None):
+                await aclose()
 
     def close(self) -> None:
         """Forget the view: a page that still shows it shows it no longer."""
-        for task in self._tasks:
-            task.cancel()
+        for view in list(self._downloads):
+            self._start(self._end_download(view))
         if self._view is not None:
             self._view.close()
             self._view = None
@@ -141,6 +152,10 @@ class LogDisplay:
     def elapsed(self) -> float:
         """Seconds from the command's start to its end, or to now."""
         return max((self._ended or time.time()) - self._started, 0.0)
+
+    def _lose(self, reason: str) -> None:
+        self.state, self._reason = "lost", reason
+        self._notify(f"The log is no longer followed: {reason}")
 
     def _end(self) -> None:
         self._ended = time.time()
@@ -156,28 +171,28 @@ class LogDisplay:
         self._publish(self._final, {}, True)
 
     async def _send_batches(self) -> None:
-        interval = _BATCH_INTERVAL
+        interval, limit = _BATCH_INTERVAL, _BATCH_LINES
         while True:
             await self._news.wait()
             self._news.clear()
             begun = time.monotonic()
-            whole = self._send_news()
+            whole = self._send_news(limit)
             cost = time.monotonic() - begun
-            # Nobody reads what outruns a batch; a slow kernel has better things to do.
-            interval = _BATCH_INTERVAL if whole else min(2 * interval, 4 * _BATCH_INTERVAL)
-            pause = min(max(interval, 20 * cost), _SLOWEST_BATCH_INTERVAL)
-            await asyncio.sleep(pause)
+            # Nobody reads what outruns a batch: then less is more, and a slow kernel is spared.
+            limit = _BATCH_LINES if whole else _FLOOD_LINES
+            interval = _BATCH_INTERVAL if whole else min(2 * interval, _FLOOD_INTERVAL)
+            await asyncio.sleep(min(max(interval, 20 * cost), _SLOWEST_INTERVAL))
 
-    def _send_news(self) -> bool:
-        """Send what is new, or the newest part of it; return whether that was all."""
-        excerpt = self.buffer.read(self._sent, max_lines=_BATCH_LINES, max_characters=_BATCH_CHARACTERS)
+    def _send_news(self, limit: int = _BATCH_LINES) -> bool:
+        """Send what is new, or the newest lines of it; return whether that was all."""
+        excerpt = self.buffer.read(self._sent, max_lines=limit, max_characters=_BATCH_CHARACTERS)
         whole = excerpt.first <= self._sent
         self._sent = self.buffer.next_line
-        if self._view is not None:
+        if self._view is not None and self._seen:
             self._view.send(self._lines_message(excerpt))
         return whole
 
-    def _lines_message(self, excerpt: Any, **more: Any) -> dict[str, Any]:
+    def _lines_message(self, excerpt: Excerpt, **more: Any) -> dict[str, Any]:
         from daytona_kernel.views.log_view import encode_line
 
         return {
@@ -190,6 +205,8 @@ class LogDisplay:
             "count": self.buffer.line_count,
             "bytes": self.buffer.byte_count,
             "elapsed": self.elapsed,
+            "state": self.state,
+            "exit_code": self.exit_status,
             **more,
         }
 
@@ -214,6 +231,7 @@ class LogDisplay:
             session=self.session,
             state=self.state,
             exit_code=self.exit_status,
+            reason=self._reason,
             elapsed=self.elapsed,
             line_count=self.buffer.line_count,
             byte_count=self.buffer.byte_count,
@@ -231,6 +249,7 @@ class LogDisplay:
             case {"type": "present"}:
                 self._seen = True
             case {"type": "read", "view": view}:
+                self._seen = True
                 self._answer_read(view, content.get("since") or 0, content.get("before"))
             case {"type": "stop"}:
                 self._start(self._stop_command())
@@ -238,6 +257,8 @@ class LogDisplay:
                 self._start(self._say(self._send_input(text)))
             case {"type": "download", "view": view, "piece": int(piece)}:
                 self._start(self._send_piece(view, piece))
+            case {"type": "downloaded", "view": view}:
+                self._start(self._end_download(view))
             case {"type": "final", "view": view} if self._final is not None and self._view is not None:
                 self._view.send(
                     {"type": "final", "to": view, "model_id": self._view.model_id, "bundle": self._final}
@@ -266,18 +287,22 @@ class LogDisplay:
     async def _send_piece(self, view: str, piece: int) -> None:
         """Send one piece of the whole log: the page asks for each, so none waits in memory."""
         if piece == 0:
-            self._downloads[view] = _Download(self._download())
-        download = self._downloads.get(view)
-        if download is None or self._view is None:
-            return
+            await self._end_download(view)
+            self._downloads[view] = LogDownload(self._download())
+        answer: dict[str, Any] = {"type": "piece", "to": view, "piece": piece}
+        data = b""
         try:
-            data, last = await download.read(piece)
+            if view not in self._downloads:
+                raise ValueError("it was interrupted; start it again")
+            data, answer["last"] = await self._downloads[view].read(piece)
         except Exception as error:
-            self._view.send({"type": "piece", "to": view, "piece": piece, "error": str(error)})
-            return
-        self._view.send({"type": "piece", "to": view, "piece": piece, "last": last}, buffers=[data])
-        if last:
-            del self._downloads[view]
+            answer["error"] = str(error)
+        if self._view is not None:
+            self._view.send(answer, buffers=[data])
+
+    async def _end_download(self, view: str) -> None:
+        if download := self._downloads.pop(view, None):
+            await download.aclose()
 
     def _notify(self, text: str) -> None:
         if self._view is not None:
@@ -287,34 +312,3 @@ class LogDisplay:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-class _Download:
-    """A log on its way to a page, in pieces of about half a mebibyte."""
-
-    def __init__(self, data: AsyncIterator[bytes]) -> None:
-        self._data = data
-        self._rest = b""
-        self._piece = -1
-        self._last: tuple[bytes, bool] = (b"", False)
-        self._lock = asyncio.Lock()
-
-    async def read(self, piece: int) -> tuple[bytes, bool]:
-        """Return piece number `piece`, and whether it is the last; the one before may be asked again."""
-        async with self._lock:
-            if piece > self._piece:
-                self._piece = piece
-                self._last = await self._next()
-            return self._last
-
-    async def _next(self) -> tuple[bytes, bool]:
-        parts, size = [self._rest], len(self._rest)
-        while size < _PIECE_BYTES:
-            part = await anext(self._data, None)
-            if part is None:
-                return b"".join(parts), True
-            parts.append(part)
-            size += len(part)
-        data = b"".join(parts)
-        self._rest = data[_PIECE_BYTES:]
-        return data[:_PIECE_BYTES], False

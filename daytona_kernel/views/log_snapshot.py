@@ -29,6 +29,7 @@ class Heading:
     elapsed: float
     line_count: int
     byte_count: int
+    reason: str = ""
 
     @property
     def title(self) -> str:
@@ -42,7 +43,7 @@ class Heading:
         if self.state == "running":
             return "still running"
         if self.state == "lost":
-            return "lost"
+            return f"no longer followed: {self.reason}" if self.reason else "no longer followed"
         if self.exit_code is None:
             return self.state
         return (

@@ -7,6 +7,7 @@ the number of its first line, so a view that missed some knows, and asks. Page t
     {type: "read", view, since, before}       lines from a number on, or the last ones before a number
     {type: "stop"}  {type: "input", text}
     {type: "download", view, piece}           the next piece of the whole log; 0 begins anew
+    {type: "downloaded", view}                the page has it all
     {type: "final", view}                     the bundle that replaces the view, once the log has ended
 
 Kernel to page: `lines`, `notice` {text}, `piece` {piece, last} with the bytes as a buffer, and

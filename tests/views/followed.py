@@ -10,6 +10,7 @@ import asyncio
 import os
 import signal
 import tempfile
+from contextvars import Context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -77,7 +78,14 @@ class FollowedCommand:
                 task.cancel()
 
     def _publish(self, bundle: dict[str, Any], metadata: dict[str, Any], update: bool) -> None:
-        publish_display_data(bundle, metadata, transient={"display_id": self._display_id}, update=update)
+        # Outside of the context of the cell that began the command: under the one that runs now.
+        Context().run(
+            publish_display_data,
+            bundle,
+            metadata,
+            transient={"display_id": self._display_id},
+            update=update,
+        )
 
     async def _stop(self) -> None:
         assert self.child is not None

@@ -97,23 +97,13 @@ def test_streams_have_their_own_style_and_share_the_line() -> None:
     assert buffer.read().unfinished == Line("xé", ((2, error),))
 
 
+CONTROLS = r"""
+    \n \n\n \r \r\n \b \t \x00 \x07 \x1b \x1b[ \x1b[3 \x1b[31m \x1b[1;44m \x1b[0m \x1b[m \x1b[K
+    \x1b[1K \x1b[2K \x1b[3C \x1b[2D \x1b[4G \x1b]0;t \x1b\\ \x1b]8;;x\x1b\\ \x1b(B \x1b[?25h \x1b[\x20q
+"""
 PIECES = st.one_of(
-    st.sampled_from(
-        ["\n", "\n\n", "\r", "\r\n", "\b", "\t", "\x1b[31m", "\x1b[1;44m", "\x1b[0m", "\x1b[m", "\x1b[K"]
-        + [
-            "\x1b[1K",
-            "\x1b[2K",
-            "\x1b[3C",
-            "\x1b[2D",
-            "\x1b[4G",
-            "\x1b",
-            "\x1b[",
-            "\x1b[3",
-            "\x1b]0;t",
-            "\x07",
-        ]
-        + ["\x1b\\", "\x1b]8;;x\x1b\\", "\x1b(B", "\x1b[?25h", "\x1b[ q", "é", "😀", "\x00"]
-    ),
+    st.sampled_from([word.encode().decode("unicode_escape") for word in CONTROLS.split()]),
+    st.sampled_from(["é", "😀"]),
     st.text(st.characters(codec="utf-8"), max_size=12),
     st.text("ab \n", max_size=20),
 )

@@ -400,7 +400,7 @@ class View {
     const body = element("div", "dk-body", {}, this.scroll, this.probe, this.jump);
 
     this.input = element("input", "dk-input", { type: "text", "aria-label": "Input to the command", placeholder: "Input", spellcheck: "false", autocomplete: "off", autocapitalize: "off" });
-    this.form = element("form", "dk-form", {}, element("span", "dk-prompt", { "aria-hidden": "true" }, "›"), this.input);
+    this.form = element("div", "dk-form", {}, element("span", "dk-prompt", { "aria-hidden": "true" }, "›"), this.input);
     this.notice = element("div", "dk-notice", { role: "alert", hidden: "" });
     this.spoken = element("div", "dk-spoken", { role: "status" });
 
@@ -410,7 +410,6 @@ class View {
     el.append(this.root);
 
     this.scroll.addEventListener("scroll", () => this.scrolled());
-    this.form.addEventListener("submit", (event) => this.submit(event));
     this.field.addEventListener("input", () => this.searchFor(this.field.value));
     this.root.addEventListener("keydown", (event) => this.keyDown(event));
   }
@@ -423,6 +422,8 @@ class View {
       this.closeSearch();
     } else if (event.key === "Enter" && event.target === this.field) {
       this.goToHit(event.shiftKey ? -1 : 1);
+    } else if (event.key === "Enter" && event.target === this.input && !event.isComposing) {
+      this.submit();
     } else if (event.key === "End" && event.target === this.scroll) {
       this.jumpToEnd();
     } else {
@@ -701,8 +702,7 @@ class View {
     this.send({ type: "stop" });
   }
 
-  submit(event) {
-    event.preventDefault();
+  submit() {
     this.send({ type: "input", text: `${this.input.value}\n` });
     this.input.value = "";
     this.following = true;
@@ -848,6 +848,7 @@ class View {
     const link = element("a", "", { href: url, download: `${this.model.get("session") || "command"}.log` });
     link.click();
     setTimeout(() => URL.revokeObjectURL(url), 60_000);
+    this.send({ type: "downloaded" });
     this.endDownload();
   }
 
