@@ -1,1 +1,172 @@
-"""A Jupyter kernel for Daytona sandboxes, and the Process API as a library."""
+"""A Jupyter kernel for Daytona sandboxes, and the Process API as a library.
+
+    from daytona_kernel import Daytona
+
+    sandbox = Daytona().create()
+    print(sandbox.process.exec("echo hello").result)
+
+The names are imported when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from .client.daytona import AsyncDaytona, Daytona
+    from .client.filesystem import AsyncFileSystem, FileSystem
+    from .client.log_follower import AsyncLogFollower, LogFollower
+    from .client.models import (
+        Chart,
+        CodeRunParams,
+        Command,
+        CreateSandboxFromSnapshotParams,
+        CreateSandboxParams,
+        ExecuteResponse,
+        ExecutionArtifacts,
+        FileInfo,
+        FileUpload,
+        ListSandboxesQuery,
+        PreviewUrl,
+        Resources,
+        SandboxInstance,
+        Session,
+        SessionCommandLogs,
+        SessionExecuteRequest,
+        SessionExecuteResponse,
+    )
+    from .client.process import AsyncProcess, Process
+    from .client.sandbox import AsyncSandbox, Sandbox
+    from .client.transport import AsyncTransport, Transport
+    from .config import DaytonaConfig
+    from .errors import (
+        DaytonaAuthenticationError,
+        DaytonaAuthorizationError,
+        DaytonaBadGatewayError,
+        DaytonaBadRequestError,
+        DaytonaCommandAlreadyCompletedError,
+        DaytonaConflictError,
+        DaytonaConnectionError,
+        DaytonaConnectionTimeoutError,
+        DaytonaError,
+        DaytonaFileNotFoundError,
+        DaytonaForbiddenError,
+        DaytonaGoneError,
+        DaytonaInternalServerError,
+        DaytonaNotFoundError,
+        DaytonaProcessExecutionTimeoutError,
+        DaytonaRateLimitError,
+        DaytonaServiceUnavailableError,
+        DaytonaSessionEndedError,
+        DaytonaTimeoutError,
+        DaytonaUnprocessableEntityError,
+        DaytonaValidationError,
+        EmbeddedServerError,
+        InterpreterDiedError,
+        InterpreterError,
+        InterpreterLostError,
+    )
+    from .wire.logs import LogChunk, Stream
+
+__all__ = [
+    "AsyncDaytona",
+    "AsyncFileSystem",
+    "AsyncLogFollower",
+    "AsyncProcess",
+    "AsyncSandbox",
+    "AsyncTransport",
+    "Chart",
+    "CodeRunParams",
+    "Command",
+    "CreateSandboxFromSnapshotParams",
+    "CreateSandboxParams",
+    "Daytona",
+    "DaytonaAuthenticationError",
+    "DaytonaAuthorizationError",
+    "DaytonaBadGatewayError",
+    "DaytonaBadRequestError",
+    "DaytonaCommandAlreadyCompletedError",
+    "DaytonaConfig",
+    "DaytonaConflictError",
+    "DaytonaConnectionError",
+    "DaytonaConnectionTimeoutError",
+    "DaytonaError",
+    "DaytonaFileNotFoundError",
+    "DaytonaForbiddenError",
+    "DaytonaGoneError",
+    "DaytonaInternalServerError",
+    "DaytonaNotFoundError",
+    "DaytonaProcessExecutionTimeoutError",
+    "DaytonaRateLimitError",
+    "DaytonaServiceUnavailableError",
+    "DaytonaSessionEndedError",
+    "DaytonaTimeoutError",
+    "DaytonaUnprocessableEntityError",
+    "DaytonaValidationError",
+    "EmbeddedServerError",
+    "ExecuteResponse",
+    "ExecutionArtifacts",
+    "FileInfo",
+    "FileSystem",
+    "FileUpload",
+    "InterpreterDiedError",
+    "InterpreterError",
+    "InterpreterLostError",
+    "ListSandboxesQuery",
+    "LogChunk",
+    "LogFollower",
+    "PreviewUrl",
+    "Process",
+    "Resources",
+    "Sandbox",
+    "SandboxInstance",
+    "Session",
+    "SessionCommandLogs",
+    "SessionExecuteRequest",
+    "SessionExecuteResponse",
+    "Stream",
+    "Transport",
+    "__version__",
+]
+
+_MODULES = {
+    "client.daytona": "AsyncDaytona Daytona",
+    "client.filesystem": "AsyncFileSystem FileSystem",
+    "client.log_follower": "AsyncLogFollower LogFollower",
+    "client.models": (
+        "Chart CodeRunParams Command CreateSandboxFromSnapshotParams CreateSandboxParams ExecuteResponse "
+        "ExecutionArtifacts FileInfo FileUpload ListSandboxesQuery PreviewUrl Resources SandboxInstance "
+        "Session SessionCommandLogs SessionExecuteRequest SessionExecuteResponse"
+    ),
+    "client.process": "AsyncProcess Process",
+    "client.sandbox": "AsyncSandbox Sandbox",
+    "client.transport": "AsyncTransport Transport",
+    "config": "DaytonaConfig",
+    "errors": (
+        "DaytonaAuthenticationError DaytonaAuthorizationError DaytonaBadGatewayError DaytonaBadRequestError "
+        "DaytonaCommandAlreadyCompletedError DaytonaConflictError DaytonaConnectionError "
+        "DaytonaConnectionTimeoutError DaytonaError DaytonaFileNotFoundError DaytonaForbiddenError "
+        "DaytonaGoneError DaytonaInternalServerError DaytonaNotFoundError "
+        "DaytonaProcessExecutionTimeoutError DaytonaRateLimitError DaytonaServiceUnavailableError "
+        "DaytonaSessionEndedError DaytonaTimeoutError DaytonaUnprocessableEntityError "
+        "DaytonaValidationError EmbeddedServerError InterpreterDiedError InterpreterError "
+        "InterpreterLostError"
+    ),
+    "wire.logs": "LogChunk Stream",
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_MODULE_OF[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

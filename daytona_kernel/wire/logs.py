@@ -9,7 +9,6 @@ without markers, as old toolboxes give it, means.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import Enum
 
@@ -23,9 +22,7 @@ class Stream(Enum):
 
 MARKERS: dict[Stream, bytes] = {Stream.STDOUT: b"\x01\x01\x01", Stream.STDERR: b"\x02\x02\x02"}
 
-_BY_MARKER = {marker: stream for stream, marker in MARKERS.items()}
-_MARKER = re.compile(b"|".join(MARKERS.values()))
-_MARKER_BEGUN = re.compile(rb"(?:\x01{1,2}|\x02{1,2})\Z")
+_OTHER = {Stream.STDOUT: Stream.STDERR, Stream.STDERR: Stream.STDOUT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +47,19 @@ class LogDemultiplexer:
     def feed(self, data: bytes) -> list[LogChunk]:
         """Return the chunks that are certain after `data`; up to two bytes may be held back."""
         data = self._held + data
-        begun = _MARKER_BEGUN.search(data)
-        # `01 01 01` at the very end is a whole marker, and `01 01 01 01` one and a byte held back.
+        cut = len(data) - _begun(data)
         chunks: list[LogChunk] = []
         position = 0
-        for marker in _MARKER.finditer(data):
-            self._emit(chunks, data[position : marker.start()])
-            self._stream = _BY_MARKER[marker.group()]
-            position = marker.end()
-        cut = max(begun.start(), position) if begun else len(data)
-        self._emit(chunks, data[position:cut])
+        while position < cut:
+            # Up to the next marker of the other stream all is of this one; its own markers fall out.
+            own, other = MARKERS[self._stream], MARKERS[_OTHER[self._stream]]
+            turn = data.find(other, position, cut)
+            end = cut if turn < 0 else turn
+            self._emit(chunks, data[position:end].replace(own, b""))
+            position = end
+            if turn >= 0:
+                self._stream = _OTHER[self._stream]
+                position += len(other)
         self._held = data[cut:]
         return chunks
 
@@ -73,6 +73,14 @@ class LogDemultiplexer:
     def _emit(self, chunks: list[LogChunk], data: bytes) -> None:
         if data:
             chunks.append(LogChunk(self._stream, data))
+
+
+def _begun(data: bytes) -> int:
+    """How many bytes at the end may begin a marker: those that whole markers leave of the last run."""
+    last = data[-1:]
+    if last not in (b"\x01", b"\x02"):
+        return 0
+    return (len(data) - len(data.rstrip(last))) % 3
 
 
 def split_log(log: bytes) -> tuple[bytes, bytes]:

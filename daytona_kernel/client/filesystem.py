@@ -1,0 +1,127 @@
+"""Files of a sandbox: `sandbox.fs`, under the names of Daytona's SDK."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from .api import AsyncToolboxApi, ToolboxApi
+from .calls import files
+from .models import FileUpload
+from .multipart import MultipartFiles
+from .twins import async_method, method
+
+
+class FileSystem:
+    """Files of a sandbox. Relative paths there start at its working directory."""
+
+    def __init__(self, toolbox_api: ToolboxApi) -> None:
+        self._api = toolbox_api
+
+    list_files = method(files.list_files)
+    get_file_info = method(files.get_file_info)
+    delete_file = method(files.delete_file)
+    create_folder = method(files.create_folder)
+    move_files = method(files.move_files)
+
+    def upload_file(self, source: bytes | str, remote_path: str) -> None:
+        """Write a file: `source` is its bytes, or the path of a local file, read while it is sent.
+
+        Raises OSError when the local file cannot be read.
+        """
+        self.upload_files([FileUpload(source, remote_path)])
+
+    def upload_files(self, sources: Sequence[FileUpload]) -> None:
+        """Write several files with one request."""
+        self._api.run(files.upload(MultipartFiles(sources)))
+
+    def download_file(self, remote_path: str, local_path: str | None = None) -> bytes | None:
+        """Return a file's bytes; or, given a local path, write them there and return None.
+
+        The local file is there when it is complete, or not at all. Raises DaytonaNotFoundError when
+        there is no such file.
+        """
+        if local_path is None:
+            memory = _Memory()
+            self._api.run(files.download(remote_path, memory))
+            return memory.getvalue()
+        with _new_file(local_path) as sink:
+            self._api.run(files.download(remote_path, sink))
+        return None
+
+
+class AsyncFileSystem:
+    """The async form of `FileSystem`, with the same methods."""
+
+    def __init__(self, toolbox_api: AsyncToolboxApi) -> None:
+        self._api = toolbox_api
+
+    list_files = async_method(files.list_files)
+    get_file_info = async_method(files.get_file_info)
+    delete_file = async_method(files.delete_file)
+    create_folder = async_method(files.create_folder)
+    move_files = async_method(files.move_files)
+
+    async def upload_file(self, source: bytes | str, remote_path: str) -> None:
+        """As `FileSystem.upload_file`."""
+        await self.upload_files([FileUpload(source, remote_path)])
+
+    async def upload_files(self, sources: Sequence[FileUpload]) -> None:
+        """As `FileSystem.upload_files`."""
+        body = await asyncio.to_thread(MultipartFiles, sources)
+        await self._api.run(files.upload(body))
+
+    async def download_file(self, remote_path: str, local_path: str | None = None) -> bytes | None:
+        """As `FileSystem.download_file`."""
+        if local_path is None:
+            memory = _Memory()
+            await self._api.run(files.download(remote_path, memory))
+            return memory.getvalue()
+        with _new_file(local_path) as sink:
+            await self._api.run(files.download(remote_path, sink))
+        return None
+
+
+class _Memory(io.BytesIO):
+    """A sink in memory; its value is handed out without a copy."""
+
+    def begin(self) -> None:
+        self.seek(0)
+        self.truncate()
+
+
+class _LocalFile:
+    """A sink that is a file."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def begin(self) -> None:
+        self._file.seek(0)
+        self._file.truncate()
+
+    def write(self, piece: bytes) -> None:
+        self._file.write(piece)
+
+
+@contextmanager
+def _new_file(path: str) -> Iterator[_LocalFile]:
+    """A sink that becomes the file at `path` when all has gone well."""
+    target = Path(path)
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        with open(descriptor, "wb") as file:
+            yield _LocalFile(file)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, target)
+    except BaseException:
+        os.unlink(temporary)
+        raise

@@ -1,0 +1,149 @@
+"""A sandbox: what is known of it, and what can be done with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from .api import Api, AsyncApi
+from .calls import files, sandboxes
+from .filesystem import AsyncFileSystem, FileSystem
+from .models import SandboxInstance
+from .process import AsyncProcess, Process
+from .run_commands import code_toolbox
+from .twins import async_subject_method, subject_method
+
+if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection as AsyncWebSocket
+    from websockets.sync.client import ClientConnection as WebSocket
+
+
+class _Described:
+    """What Daytona last said of a sandbox; `refresh_data` asks again."""
+
+    instance: SandboxInstance
+
+    @property
+    def id(self) -> str:
+        return self.instance.id
+
+    @property
+    def name(self) -> str:
+        return self.instance.name
+
+    @property
+    def state(self) -> str:
+        """ "started", "stopped", "error", …"""
+        return self.instance.state
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return self.instance.labels
+
+    @property
+    def target(self) -> str:
+        """The region that it runs in."""
+        return self.instance.target
+
+    @property
+    def toolbox_url(self) -> str:
+        """Where its processes, sessions, files and ports are reached, with the API key."""
+        return self.instance.toolbox_url
+
+    @property
+    def language(self) -> str:
+        """What `process.code_run` runs unless told otherwise."""
+        return self.instance.labels.get(sandboxes.LANGUAGE_LABEL) or "python"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.id} {self.state}>"
+
+
+class Sandbox(_Described):
+    """A sandbox. `process` runs commands and code in it, `fs` reads and writes its files."""
+
+    def __init__(self, api: Api, instance: SandboxInstance) -> None:
+        self._api = api
+        self._toolbox = api.at(instance.toolbox_url)
+        self.instance = instance
+        self.process = Process(code_toolbox(self.language), self._toolbox, instance)
+        self.fs = FileSystem(self._toolbox)
+
+    refresh_data = subject_method(sandboxes.refresh_data)
+    start = subject_method(sandboxes.start)
+    stop = subject_method(sandboxes.stop)
+    delete = subject_method(sandboxes.delete)
+    set_labels = subject_method(sandboxes.set_labels)
+    set_autostop_interval = subject_method(sandboxes.set_autostop_interval)
+    set_auto_archive_interval = subject_method(sandboxes.set_auto_archive_interval)
+    set_auto_delete_interval = subject_method(sandboxes.set_auto_delete_interval)
+    refresh_activity = subject_method(sandboxes.refresh_activity)
+    preview_url = subject_method(sandboxes.preview_url)
+    get_preview_link = preview_url
+
+    def get_work_dir(self) -> str:
+        """Return the directory in which commands start."""
+        return self._toolbox.run(files.get_work_dir())
+
+    def get_user_home_dir(self) -> str:
+        """Return the home directory of the sandbox's user."""
+        return self._toolbox.run(files.get_user_home_dir())
+
+    def get_version(self) -> str:
+        """Return the version of the toolbox."""
+        return self._toolbox.run(files.get_version())
+
+    def open_websocket(
+        self, url: str, headers: Mapping[str, str] | None = None, subprotocols: Sequence[str] = ()
+    ) -> WebSocket:
+        """Open a websocket to a port of the sandbox: its preview URL, or `{toolbox_url}/proxy/{port}/…`.
+
+        headers: beside those that Daytona asks for. The API key goes to the toolbox only.
+
+        Raises DaytonaConnectionError when it cannot be opened, and the exception that the answer
+        means when it is another one than 101.
+        """
+        sent = {**self._toolbox.headers_for(url), **(headers or {})}
+        return self._toolbox.transport.open_websocket(url, sent, subprotocols)
+
+
+class AsyncSandbox(_Described):
+    """The async form of `Sandbox`, with the same methods."""
+
+    def __init__(self, api: AsyncApi, instance: SandboxInstance) -> None:
+        self._api = api
+        self._toolbox = api.at(instance.toolbox_url)
+        self.instance = instance
+        self.process = AsyncProcess(code_toolbox(self.language), self._toolbox, instance)
+        self.fs = AsyncFileSystem(self._toolbox)
+
+    refresh_data = async_subject_method(sandboxes.refresh_data)
+    start = async_subject_method(sandboxes.start)
+    stop = async_subject_method(sandboxes.stop)
+    delete = async_subject_method(sandboxes.delete)
+    set_labels = async_subject_method(sandboxes.set_labels)
+    set_autostop_interval = async_subject_method(sandboxes.set_autostop_interval)
+    set_auto_archive_interval = async_subject_method(sandboxes.set_auto_archive_interval)
+    set_auto_delete_interval = async_subject_method(sandboxes.set_auto_delete_interval)
+    refresh_activity = async_subject_method(sandboxes.refresh_activity)
+    preview_url = async_subject_method(sandboxes.preview_url)
+    get_preview_link = preview_url
+
+    async def get_work_dir(self) -> str:
+        """As `Sandbox.get_work_dir`."""
+        return await self._toolbox.run(files.get_work_dir())
+
+    async def get_user_home_dir(self) -> str:
+        """As `Sandbox.get_user_home_dir`."""
+        return await self._toolbox.run(files.get_user_home_dir())
+
+    async def get_version(self) -> str:
+        """As `Sandbox.get_version`."""
+        return await self._toolbox.run(files.get_version())
+
+    async def open_websocket(
+        self, url: str, headers: Mapping[str, str] | None = None, subprotocols: Sequence[str] = ()
+    ) -> AsyncWebSocket:
+        """As `Sandbox.open_websocket`."""
+        sent = {**self._toolbox.headers_for(url), **(headers or {})}
+        return await self._toolbox.transport.open_websocket(url, sent, subprotocols)

@@ -1,0 +1,73 @@
+"""A call becomes a method, once that waits and once that is awaited.
+
+The call's parameters and docstring are the method's. A call on a subject gets `self` as its first
+argument; a free call knows nothing of it. `self._api` is the driver.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Coroutine
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from .exchange import Call
+
+P = ParamSpec("P")
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def method(call: Callable[P, Call[T]]) -> Callable[Concatenate[Any, P], T]:
+    """Return the method that carries out a free call and returns its result."""
+
+    def run(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        result: T = self._api.run(call(*args, **kwargs))
+        return result
+
+    return _dress(run, call, free=True)
+
+
+def async_method(call: Callable[P, Call[T]]) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
+    """Return the coroutine method that carries out a free call and returns its result."""
+
+    async def run(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        result: T = await self._api.run(call(*args, **kwargs))
+        return result
+
+    return _dress(run, call, free=True)
+
+
+def subject_method(call: Callable[Concatenate[Any, P], Call[T]]) -> Callable[Concatenate[Any, P], T]:
+    """Return the method that carries out a call on its object and returns its result."""
+
+    def run(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        result: T = self._api.run(call(self, *args, **kwargs))
+        return result
+
+    return _dress(run, call, free=False)
+
+
+def async_subject_method(
+    call: Callable[Concatenate[Any, P], Call[T]],
+) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
+    """Return the coroutine method that carries out a call on its object and returns its result."""
+
+    async def run(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        result: T = await self._api.run(call(self, *args, **kwargs))
+        return result
+
+    return _dress(run, call, free=False)
+
+
+def _dress(run: F, call: Callable[..., Call[Any]], *, free: bool) -> F:
+    """Give a method the name, the docstring and the signature of its call."""
+    signature = inspect.signature(call)
+    parameters = list(signature.parameters.values())
+    self = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    result = str(signature.return_annotation).removeprefix("Call[").removesuffix("]")
+    run.__name__, run.__qualname__, run.__module__ = call.__name__, call.__qualname__, call.__module__
+    run.__doc__ = call.__doc__
+    run.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[self, *parameters[0 if free else 1 :]], return_annotation=result
+    )
+    return run
