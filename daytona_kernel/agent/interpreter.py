@@ -62,7 +62,8 @@ class InterpreterProcess:
             )
         )
         self._child = subprocess.Popen(
-            [sys.executable, *_own_command(), "interpreter", str(connection_file), str(os.getpid())],
+            # As ipykernel's own kernelspec has it: a debugger cannot stop in frozen modules.
+            [sys.executable, "-Xfrozen_modules=off", *_own_command(), "interpreter", str(connection_file), str(os.getpid())],
             env={**os.environ, **environment, "DAYTONA_MESSAGE_SESSION": message_session},
             stdin=subprocess.DEVNULL,
             stdout=sys.stderr,

@@ -186,6 +186,8 @@ class Relay:
         if message.channel == "iopub":
             if message.msg_type == "daytona_magic":
                 self._owner.magic_called(message)
+            elif message.msg_type == "status" and not message.parent_id:
+                pass  # an interpreter's "starting" is no news of the kernel
             elif message.msg_type != "iopub_welcome":
                 self._outbox.publish(message.parts, message.msg_type)
         elif message.channel == "agent":
@@ -204,6 +206,11 @@ class Relay:
                 parts = self._join_comms(request, message)
             self._outbox.reply(request.channel, request.idents, parts)
 
+    def _publish_after_announcement(self, message: Message) -> None:
+        """Publish, but for the `busy` that the relay has said already."""
+        if message.msg_type != "status" or message.content.get("execution_state") != "busy":
+            self.publish(message)
+
     # Execution
 
     async def _execute(self, request: Request, code: str) -> None:
@@ -211,8 +218,9 @@ class Relay:
             interpreter = await self._await_interpreter(request)
             assert self._process is not None
             self._clear_progress(request)
+            on_message = self._publish_after_announcement if request.announced else self.publish
             await self._process.code_run(
-                code, interpreter=interpreter, on_message=self.publish, request=request.message
+                code, interpreter=interpreter, on_message=on_message, request=request.message
             )
         except _WaitInterruptedError:
             self._fail(

@@ -25,9 +25,9 @@ def declare(registry: Registry) -> None:
     subcommand = registry.group("session", HELP)
 
     @subcommand("create", Signature((Positional("name", "the new session's name", optional=True),)))
-    async def create(call: Call, name: str | None) -> str:
+    async def create(call: Call, name: str | None) -> str | None:
         """Create a session; without a name it is given one, which is returned."""
-        name = name or f"session-{secrets.token_hex(3)}"
+        chosen, name = name, name or f"session-{secrets.token_hex(3)}"
         _refuse_own(name)
         process = (await call.sandbox()).process
         try:
@@ -37,7 +37,7 @@ def declare(registry: Registry) -> None:
                 f"There is a session {name!r} already; use it, or %session delete {name} first."
             ) from None
         await call.print(f"Created session {name}.\n")
-        return name
+        return None if chosen else name
 
     @subcommand("list", Signature())
     async def list_(call: Call) -> None:

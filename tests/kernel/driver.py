@@ -1,0 +1,159 @@
+"""A real kernel, driven as a front end drives it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from queue import Empty
+from typing import Any
+
+import psutil
+from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_client.manager import KernelManager
+
+DEADLINE = 30.0
+
+
+@dataclass
+class Answer:
+    """What one request brought: its messages on iopub in order, and the content of its reply."""
+
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    reply: dict[str, Any] = field(default_factory=dict)
+
+    def contents(self, msg_type: str) -> list[dict[str, Any]]:
+        return [m["content"] for m in self.messages if m["msg_type"] == msg_type]
+
+    @property
+    def stdout(self) -> str:
+        return "".join(c["text"] for c in self.contents("stream") if c["name"] == "stdout")
+
+    @property
+    def stderr(self) -> str:
+        return "".join(c["text"] for c in self.contents("stream") if c["name"] == "stderr")
+
+    @property
+    def error(self) -> dict[str, Any]:
+        (error,) = self.contents("error")
+        return error
+
+    @property
+    def result(self) -> str:
+        (result,) = self.contents("execute_result")
+        return str(result["data"]["text/plain"])
+
+
+class Driver:
+    """One kernel and one client of it."""
+
+    def __init__(self, manager: KernelManager) -> None:
+        self.manager = manager
+        self.connect()
+
+    def connect(self) -> None:
+        self.client: BlockingKernelClient = self.manager.client()
+        self.client.start_channels()
+        self.client.wait_for_ready(timeout=DEADLINE)
+
+    def send(self, code: str, **options: Any) -> str:
+        return self.client.execute(code, **options)
+
+    def collect(self, msg_id: str, on_message: Callable[[dict[str, Any]], None] | None = None) -> Answer:
+        """Wait for a request's reply and `idle`."""
+        answer = Answer()
+        deadline = time.monotonic() + DEADLINE
+        while True:
+            message = self.client.get_iopub_msg(timeout=max(0.0, deadline - time.monotonic()))
+            if message["parent_header"].get("msg_id") != msg_id:
+                continue
+            answer.messages.append(message)
+            if on_message is not None:
+                on_message(message)
+            if message["content"].get("execution_state") == "idle":
+                break
+        while True:
+            reply = self.client.get_shell_msg(timeout=max(0.0, deadline - time.monotonic()))
+            if reply["parent_header"].get("msg_id") == msg_id:
+                answer.reply = reply["content"]
+                return answer
+
+    def run(
+        self, code: str, on_message: Callable[[dict[str, Any]], None] | None = None, **options: Any
+    ) -> Answer:
+        return self.collect(self.send(code, **options), on_message)
+
+    def request(self, msg_type: str, content: dict[str, Any], channel: str = "shell") -> dict[str, Any]:
+        """Send any request and return the content of its reply."""
+        message = self.client.session.msg(msg_type, content)
+        sender = self.client.shell_channel if channel == "shell" else self.client.control_channel
+        sender.send(message)
+        deadline = time.monotonic() + DEADLINE
+        while True:
+            reply = sender.get_msg(timeout=max(0.0, deadline - time.monotonic()))
+            if reply["parent_header"].get("msg_id") == message["header"]["msg_id"]:
+                return dict(reply["content"])
+
+    def next_output(self, msg_type: str, timeout: float = DEADLINE) -> dict[str, Any]:
+        """Return the next message of a type on iopub, whatever its parent. Raises queue.Empty."""
+        deadline = time.monotonic() + timeout
+        while True:
+            message = self.client.get_iopub_msg(timeout=max(0.0, deadline - time.monotonic()))
+            if message["msg_type"] == msg_type:
+                return message
+
+    def interrupt_when_printed(self, code: str) -> tuple[Answer, float]:
+        """Run code that prints, interrupt it then; return its answer and the seconds that it took to stop."""
+        interrupted = 0.0
+
+        def on_message(message: dict[str, Any]) -> None:
+            nonlocal interrupted
+            if message["msg_type"] == "stream" and not interrupted:
+                interrupted = time.monotonic()
+                self.manager.interrupt_kernel()
+
+        answer = self.run(code, on_message)
+        return answer, time.monotonic() - interrupted
+
+    @property
+    def pid(self) -> int:
+        return int(self.manager.provisioner.pid)
+
+    def close(self) -> None:
+        self.client.stop_channels()
+        self.manager.shutdown_kernel()
+        self.manager.cleanup_resources()
+
+
+@contextmanager
+def running_kernel(name: str = "daytona", **environment: str) -> Iterator[Driver]:
+    manager = KernelManager(kernel_name=name)
+    manager.start_kernel(env={**os.environ, **environment})
+    driver = None
+    try:
+        driver = Driver(manager)
+        yield driver
+    finally:
+        if driver is not None:
+            driver.close()
+        else:
+            manager.shutdown_kernel(now=True)
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 10.0, what: str = "") -> None:
+    """Wait for a condition with a deadline."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, what or "the condition did not come true in time"
+        time.sleep(0.02)
+
+
+def processes_of(driver: Driver) -> list[psutil.Process]:
+    """The kernel, its embedded server, and everything that runs in its sandbox."""
+    kernel = psutil.Process(driver.pid)
+    return [kernel, *kernel.children(recursive=True)]
+
+
+__all__ = ["DEADLINE", "Answer", "Driver", "Empty", "processes_of", "running_kernel", "wait_until"]

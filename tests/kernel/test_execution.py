@@ -1,0 +1,139 @@
+"""Cells through a real kernel: what a notebook's reader sees."""
+
+from __future__ import annotations
+
+import pytest
+
+from .driver import Driver
+
+
+def test_state_persists_and_counts_go_on(kernel: Driver) -> None:
+    first = kernel.run("x = 20")
+    second = kernel.run("x + 1")
+    assert second.result == "21"
+    assert second.reply["execution_count"] == first.reply["execution_count"] + 1
+    assert second.contents("execute_input")[0]["execution_count"] == second.reply["execution_count"]
+
+
+def test_the_messages_are_those_of_ipykernel_in_order(kernel: Driver) -> None:
+    answer = kernel.run("import sys; print('a'); print('b', file=sys.stderr); display(1); 2")
+    kinds = [(m["msg_type"], m["content"].get("execution_state")) for m in answer.messages]
+    assert kinds[:2] == [("status", "busy"), ("execute_input", None)]
+    assert kinds[-2:] == [("execute_result", None), ("status", "idle")]
+    assert answer.stdout == "a\n"
+    assert answer.stderr == "b\n"
+    assert {m["header"]["session"] for m in answer.messages} == {answer.messages[0]["header"]["session"]}
+
+
+def test_input_asks_the_front_end_and_getpass_hides(kernel: Driver) -> None:
+    msg_id = kernel.send(
+        "import getpass; a = input('name: '); b = getpass.getpass('key: '); print(a, b)", allow_stdin=True
+    )
+    first = kernel.client.get_stdin_msg(timeout=10)
+    assert first["content"] == {"prompt": "name: ", "password": False}
+    kernel.client.input("Ada")
+    second = kernel.client.get_stdin_msg(timeout=10)
+    assert second["content"] == {"prompt": "key: ", "password": True}
+    kernel.client.input("secret")
+    assert kernel.collect(msg_id).stdout == "Ada secret\n"
+
+
+def test_input_without_a_front_end_that_answers_raises(kernel: Driver) -> None:
+    assert kernel.run("input()", allow_stdin=False).error["ename"] == "StdinNotImplementedError"
+
+
+def test_display_updates_clear_output_and_metadata(kernel: Driver) -> None:
+    answer = kernel.run(
+        "from IPython.display import clear_output\n"
+        "handle = display({'text/plain': 'one'}, raw=True, display_id=True, metadata={'a': 1})\n"
+        "handle.update({'text/plain': 'two'}, raw=True)\n"
+        "clear_output(wait=True)"
+    )
+    (shown,), (updated,) = answer.contents("display_data"), answer.contents("update_display_data")
+    assert shown["transient"]["display_id"] == updated["transient"]["display_id"]
+    assert (shown["data"], shown["metadata"]) == ({"text/plain": "one"}, {"a": 1})
+    assert updated["data"] == {"text/plain": "two"}
+    assert answer.contents("clear_output") == [{"wait": True}]
+
+
+def test_an_exception_has_its_own_traceback(kernel: Driver) -> None:
+    kernel.run("def half(n):\n    return n / 0")
+    answer = kernel.run("half(1)")
+    assert (answer.error["ename"], answer.error["evalue"]) == ("ZeroDivisionError", "division by zero")
+    traceback = "\n".join(answer.error["traceback"])
+    assert "half" in traceback
+    assert "daytona" not in traceback
+    assert answer.reply["status"] == "error"
+
+
+def test_a_figure_and_a_table(kernel: Driver) -> None:
+    answer = kernel.run("%matplotlib inline\nimport matplotlib.pyplot as plt\nplt.plot([1, 2]);")
+    (figure,) = answer.contents("display_data")
+    assert figure["data"]["image/png"].startswith("iVBOR")
+    table = kernel.run("import pandas; pandas.DataFrame({'a': [1]})")
+    assert "<table" in table.contents("execute_result")[0]["data"]["text/html"]
+
+
+def test_one_large_string_and_many_lines_arrive_whole(kernel: Driver) -> None:
+    assert len(kernel.run("print('x' * 20_000_000)").stdout) == 20_000_001
+    lines = kernel.run("for i in range(100_000): print(i)").stdout.splitlines()
+    assert lines == [str(i) for i in range(100_000)]
+
+
+def test_buffers_pass_both_ways(kernel: Driver) -> None:
+    code = (
+        "from comm import create_comm\n"
+        "c = create_comm('t', data={}, buffers=[b'\\x00\\xff'])\n"
+        "got = []\n"
+        "c.on_msg(got.append)"
+    )
+    answer = kernel.run(code)
+    (opened,) = [m for m in answer.messages if m["msg_type"] == "comm_open"]
+    assert [bytes(b) for b in opened["buffers"]] == [b"\x00\xff"]
+    message = kernel.client.session.msg(
+        "comm_msg", {"comm_id": opened["content"]["comm_id"], "data": {"n": 1}}
+    )
+    kernel.client.session.send(kernel.client.shell_channel.socket, message, buffers=[b"\x01\x02"])
+    shown = kernel.run("print(got[0]['content']['data'], [bytes(b) for b in got[0]['buffers']])")
+    assert shown.stdout == "{'n': 1} [b'\\x01\\x02']\n"
+
+
+def test_a_failed_cell_aborts_those_behind_it(kernel: Driver) -> None:
+    ids = [kernel.send(code) for code in ("import time; time.sleep(0.3); 1/0", "y = 1", "y = 2")]
+    statuses = [kernel.collect(msg_id).reply["status"] for msg_id in ids]
+    assert statuses == ["error", "aborted", "aborted"]
+    assert kernel.run("'y' in globals()").result == "False"
+
+
+def test_completion_inspection_and_history_are_the_interpreters(kernel: Driver) -> None:
+    kernel.run("an_unusual_name = 1")
+    matches = kernel.request("complete_request", {"code": "an_unu", "cursor_pos": 6})["matches"]
+    assert "an_unusual_name" in matches
+    found = kernel.request("inspect_request", {"code": "an_unusual_name", "cursor_pos": 5, "detail_level": 0})
+    assert found["found"]
+    history = kernel.request(
+        "history_request", {"hist_access_type": "tail", "n": 3, "output": False, "raw": True}
+    )
+    assert "an_unusual_name = 1" in [entry[2] for entry in history["history"]]
+    complete = kernel.request("is_complete_request", {"code": "for i in x:"})
+    assert (complete["status"], complete["indent"]) == ("incomplete", "    ")
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["import time; time.sleep(30)", "while True: pass", "import subprocess; subprocess.run(['sleep', '30'])"],
+)
+def test_an_interrupt_stops_the_cell_and_keeps_the_state(kernel: Driver, code: str) -> None:
+    kernel.run("kept = 1")
+    answer, seconds = kernel.interrupt_when_printed(f"print('go', flush=True)\n{code}")
+    assert answer.error["ename"] == "KeyboardInterrupt"
+    assert seconds < 2
+    assert kernel.run("kept").result == "1"
+
+
+def test_input_can_be_interrupted(kernel: Driver) -> None:
+    msg_id = kernel.send("kept = 2; input('?')", allow_stdin=True)
+    kernel.client.get_stdin_msg(timeout=10)
+    kernel.manager.interrupt_kernel()
+    assert kernel.collect(msg_id).error["ename"] == "KeyboardInterrupt"
+    assert kernel.run("kept").result == "2"

@@ -1,0 +1,142 @@
+"""The beginnings and ends of a kernel, in good order and not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from .driver import Driver, processes_of, running_kernel, wait_until
+
+
+def test_kernel_info_does_not_wait_for_a_sandbox() -> None:
+    # Nothing listens on this port: there will never be a sandbox.
+    with running_kernel(DAYTONA_API_URL="http://127.0.0.1:9", DAYTONA_API_KEY="k") as driver:
+        info = driver.request("kernel_info_request", {})
+        assert info["implementation"] == "daytona_kernel"
+        assert info["language_info"]["name"] == "python"
+
+
+def test_a_restart_gives_a_fresh_interpreter_in_the_same_sandbox(own_kernel: Driver) -> None:
+    before = own_kernel.run(
+        "x = 1; import os; open('kept.txt', 'w').write('here'); os.environ['DAYTONA_SANDBOX_ID']"
+    )
+    own_kernel.client.stop_channels()
+    own_kernel.manager.restart_kernel()
+    own_kernel.connect()
+    answer = own_kernel.run("print('x' in globals(), open('kept.txt').read()); os = __import__('os')")
+    assert answer.stdout == "False here\n"
+    assert own_kernel.run("os.environ['DAYTONA_SANDBOX_ID']").result == before.result
+
+
+def test_a_kernel_that_replaces_a_crashed_one_finds_the_old_interpreter(own_kernel: Driver) -> None:
+    own_kernel.run("x = 41")
+    own_kernel.client.stop_channels()
+    os.kill(own_kernel.pid, signal.SIGKILL)
+    own_kernel.manager.restart_kernel(now=True)
+    own_kernel.connect()
+    assert own_kernel.run("x + 1").result == "42"
+
+
+LEAKS = "import subprocess; subprocess.Popen(['setsid', 'sleep', '600']); open('file', 'w').write('x')"
+
+
+def test_shutdown_leaves_no_process_and_no_directory() -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        with running_kernel(TMPDIR=directory) as driver:
+            driver.run(LEAKS)
+            assert os.listdir(directory)
+            processes = processes_of(driver)
+            connection_file = Path(driver.manager.connection_file)
+            began = time.monotonic()
+        assert time.monotonic() - began < 3
+        assert len(processes) >= 5
+        assert not psutil.wait_procs(processes, timeout=10)[1]
+        wait_until(lambda: not os.listdir(directory), 10, "a directory was left")
+    assert not list(connection_file.parent.glob(f"*{connection_file.stem}*"))
+
+
+def test_a_killed_kernel_leaves_nothing_either() -> None:
+    with tempfile.TemporaryDirectory() as directory, running_kernel(TMPDIR=directory) as driver:
+        driver.run(LEAKS)
+        processes = processes_of(driver)
+        os.kill(driver.pid, signal.SIGKILL)
+        began = time.monotonic()
+        assert not psutil.wait_procs(processes, timeout=10)[1]
+        wait_until(lambda: not os.listdir(directory), 10, "a directory was left")
+        assert time.monotonic() - began < 10
+
+
+def test_a_killed_interpreter_fails_the_cell_and_the_next_one_runs(own_kernel: Driver) -> None:
+    own_kernel.run("x = 1")
+    began = time.monotonic()
+    answer = own_kernel.run("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    assert time.monotonic() - began < 5
+    assert answer.error["ename"] == "InterpreterDiedError"
+    assert "SIGKILL" in answer.error["evalue"]
+    assert answer.reply["status"] == "error"
+    assert own_kernel.run("'x' in globals()").result == "False"
+
+
+def test_a_killed_agent_fails_the_cell_and_the_next_one_runs(own_kernel: Driver) -> None:
+    own_kernel.run("x = 1")
+    (agent,) = [
+        p
+        for p in processes_of(own_kernel)
+        if any("agent-" in a for a in p.cmdline())
+        and "interpreter" not in p.cmdline()
+        and p.name().startswith("python")
+    ]
+    killed = False
+
+    def on_message(message: dict) -> None:
+        nonlocal killed
+        if message["msg_type"] == "stream" and not killed:
+            killed = True
+            agent.kill()
+
+    answer = own_kernel.run("print('go', flush=True); import time; time.sleep(60)", on_message)
+    assert answer.error["ename"] == "InterpreterLostError"
+    assert own_kernel.run("'x' in globals()").result == "False"
+
+
+def test_a_cell_that_waits_for_its_sandbox_can_be_interrupted() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with running_kernel(DAYTONA_API_URL=url, DAYTONA_API_KEY="k") as driver:
+            msg_id = driver.send("1 + 1")
+            began = time.monotonic()
+            driver.manager.interrupt_kernel()
+            assert driver.collect(msg_id).error["ename"] == "KeyboardInterrupt"
+            assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize(
+    ("environment", "ename", "words"),
+    [
+        ({"DAYTONA_API_URL": "http://127.0.0.1:9"}, "DaytonaAuthenticationError", "DAYTONA_API_KEY"),
+        (
+            {"DAYTONA_API_URL": "http://127.0.0.1:9", "DAYTONA_API_KEY": "k-1234"},
+            "DaytonaConnectionError",
+            "127.0.0.1:9",
+        ),
+        ({"DAYTONA_SANDBOX_ID": "none-such"}, "DaytonaNotFoundError", "none-such"),
+    ],
+)
+def test_no_sandbox_is_one_sentence_and_the_kernel_lives(
+    environment: dict[str, str], ename: str, words: str
+) -> None:
+    with running_kernel(**environment) as driver:
+        for _ in range(2):
+            answer = driver.run("1 + 1")
+            assert answer.error["ename"] == ename
+            assert words in answer.error["evalue"]
+            assert len(answer.error["traceback"]) == 1
+            assert "k-1234" not in str(answer.messages)
+        assert driver.request("kernel_info_request", {})["status"] == "ok"
