@@ -25,18 +25,18 @@ KEEPER_SEEN_AS = "/run/keeper.py"
 
 _SYSTEM = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"]
 _SYSTEM_FILES = [
-    *("/sys/devices/system/cpu", "/sys/devices/system/node", "/var/cache/fontconfig", "/nix/store"),
-    *(
-        f"/etc/{name}"
-        for name in (
-            "alternatives ca-certificates ca-certificates.conf crypto-policies debian_version fonts gai.conf "
-            "host.conf hosts inputrc ld.so.cache ld.so.conf ld.so.conf.d locale.alias localtime "
-            "login.defs lsb-release magic mime.types nsswitch.conf os-release profile profile.d "
-            "pki/ca-trust pki/tls/certs protocols python3 python3.11 python3.12 python3.13 resolv.conf "
-            "services ssl/certs ssl/openssl.cnf terminfo timezone"
-        ).split()
-    ),
+    "/sys/devices/system/cpu",
+    "/sys/devices/system/node",
+    "/var/cache/fontconfig",
+    "/nix/store",
 ]
+# Not all of /etc: it holds keys and passwords, which root could read.
+_ETC = """
+alternatives ca-certificates ca-certificates.conf crypto-policies debian_version fonts gai.conf host.conf
+hosts inputrc ld.so.cache ld.so.conf ld.so.conf.d locale.alias localtime login.defs lsb-release magic
+mime.types nsswitch.conf os-release pki/ca-trust pki/tls/certs profile profile.d protocols python3
+python3.11 python3.12 python3.13 python3.14 resolv.conf services ssl/certs ssl/openssl.cnf terminfo timezone
+"""
 _NAMESPACES = [
     *("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"),
     *("--die-with-parent", "--as-pid-1", "--hostname", "sandbox"),
@@ -109,7 +109,7 @@ def _system_mounts() -> list[str]:
             mounts += ["--symlink", os.readlink(path), path]
         elif os.path.isdir(path):
             mounts += ["--ro-bind", path, path]
-    for path in _SYSTEM_FILES:
+    for path in [*_SYSTEM_FILES, *(f"/etc/{name}" for name in _ETC.split())]:
         mounts += ["--ro-bind-try", path, path]
     return mounts
 
@@ -138,7 +138,7 @@ def _write_accounts(directory: Path) -> None:
 
 
 def python_prefixes() -> list[str]:
-    """Return the directories that the server's Python needs and that are not shown anyway, outermost first."""
+    """Return the directories that the server's Python needs and no system mount shows."""
     needed = [sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix]
     executable = Path(getattr(sys, "_base_executable", None) or sys.executable)
     needed += [str(executable.parent), str(executable.resolve().parent)]

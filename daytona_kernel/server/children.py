@@ -14,7 +14,7 @@ import sys
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from daytona_kernel.server import keeper as wire
 from daytona_kernel.server import limits
@@ -70,6 +70,19 @@ class Child:
             await asyncio.wait([self.gone])
 
 
+def _start_process(command: list[str], channel: int, log: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command,
+        pass_fds=[channel],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        env={},
+        cwd="/",
+        start_new_session=True,
+    )
+
+
 class Keeper:
     """The server's end of a sandbox's keeper.
 
@@ -98,16 +111,8 @@ class Keeper:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             python = getattr(sys, "_base_executable", None) or sys.executable
-            process = subprocess.Popen(
-                [*prefix, python, "-I", "-S", program, str(theirs.fileno()), limited],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env={},
-                cwd="/",
-                start_new_session=True,
-            )
+            command = [*prefix, python, "-I", "-S", program, str(theirs.fileno()), limited]
+            process = _start_process(command, theirs.fileno(), log)
         keeper = cls(ours, process)
         try:
             async with asyncio.timeout(limits.KEEPER_START):
@@ -142,7 +147,7 @@ class Keeper:
         """Run the Python program `source` in a copy of the keeper, with `channel` as its descriptor 0."""
         return await self._start((wire.WORKER, source, cwd, dict(env)), [channel])
 
-    async def _start(self, request: tuple[object, ...], fds: Sequence[int]) -> Child:
+    async def _start(self, request: tuple[Any, ...], fds: Sequence[int]) -> Child:
         if self.lost.done():
             raise ConnectionResetError("the sandbox has stopped")
         child = Child(next(self._numbers), self)
@@ -152,7 +157,7 @@ class Keeper:
         await child.started
         return child
 
-    def send(self, request: tuple[object, ...], fds: Sequence[int] = ()) -> None:
+    def send(self, request: tuple[Any, ...], fds: Sequence[int] = ()) -> None:
         """Queue a request; the descriptors are duplicated, so the caller may close its own at once."""
         if self.lost.done():
             return

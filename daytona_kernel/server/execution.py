@@ -22,6 +22,7 @@ _RUNTIMES: dict[str, list[str]] = {
     "javascript": ["node", "-"],
     "typescript": ["npx", "ts-node"],
 }
+_NAMES = {"/bin/bash": "/usr/bin/bash"}  # as Daytona's errors name it
 
 
 @dataclass(slots=True)
@@ -34,13 +35,13 @@ class Result:
 
 
 async def execute(
-    sandbox: Sandbox, command: str, *, cwd: str | None, env: Mapping[str, str], timeout: int | None
+    sandbox: Sandbox, command: str, *, cwd: str | None, env: Mapping[str, str], seconds: int | None
 ) -> Result:
-    """Run `command` in a fresh bash that reads it from its stdin; `timeout` in seconds, 0 or None for none.
+    """Run `command` in a fresh bash that reads it from its stdin; `seconds` it may take, 0 or None for any.
 
-    Raises `ApiFailure` 408 at the timeout, when the whole tree has been killed.
+    Raises `ApiError` 408 at the timeout, when the whole tree has been killed.
     """
-    return await _run(sandbox, ["/bin/bash"], command.encode(), cwd=cwd, env=env, timeout=timeout)
+    return await _run(sandbox, ["/bin/bash"], command.encode(), cwd=cwd, env=env, seconds=seconds)
 
 
 async def run_code(
@@ -50,7 +51,7 @@ async def run_code(
     language: str,
     argv: Sequence[str],
     env: Mapping[str, str],
-    timeout: int | None,
+    seconds: int | None,
 ) -> Result:
     """Run `code` in the runtime of `language`. Raises as `execute` does, and 400 for another language."""
     runtime = _RUNTIMES.get(language)
@@ -58,7 +59,7 @@ async def run_code(
         raise failures.bad_request(f"unsupported language: {language}")
     if language == "python":
         env = {"MPLBACKEND": "module://_daytona_kernel_charts", **env}
-    result = await _run(sandbox, [*runtime, *argv], code.encode(), cwd=None, env=env, timeout=timeout)
+    result = await _run(sandbox, [*runtime, *argv], code.encode(), cwd=None, env=env, seconds=seconds)
     if ARTIFACT in result.output:
         result.output, result.charts = cut_artifacts(result.output)
     return result
@@ -81,6 +82,15 @@ def cut_artifacts(output: bytes) -> tuple[bytes, list[dict[str, Any]]]:
     return b"".join(kept), charts
 
 
+def _memory_file(content: bytes) -> int:
+    """Return a descriptor that reads `content`."""
+    fd = os.memfd_create("stdin", os.MFD_CLOEXEC)
+    with open(fd, "wb", closefd=False) as file:
+        file.write(content)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
 async def _run(
     sandbox: Sandbox,
     argv: list[str],
@@ -88,7 +98,7 @@ async def _run(
     *,
     cwd: str | None,
     env: Mapping[str, str],
-    timeout: int | None,
+    seconds: int | None,
 ) -> Result:
     output = bytearray()
     dropped = 0
@@ -99,19 +109,15 @@ async def _run(
         output.extend(data[:room])
         dropped += max(0, len(data) - room)
 
-    script = os.memfd_create("stdin", os.MFD_CLOEXEC)
+    script = _memory_file(stdin)
     read_end, write_end = os.pipe()
     widen(read_end)
     try:
-        with open(script, "wb", closefd=False) as file:
-            file.write(stdin)
-        os.lseek(script, 0, os.SEEK_SET)
-        spawning = sandbox.spawn(argv, cwd=cwd, env=env, stdio=(script, write_end, write_end))
-        child = await spawning
+        child = await sandbox.spawn(argv, cwd=cwd, env=env, stdio=(script, write_end, write_end))
     except OSError as error:
         os.close(read_end)
         missing = (error.strerror or str(error)).lower()
-        return Result(-1, f"fork/exec {await sandbox.which(argv[0])}: {missing}".encode())
+        return Result(-1, f"fork/exec {_NAMES.get(argv[0], argv[0])}: {missing}".encode())
     finally:
         os.close(script)
         os.close(write_end)
@@ -119,7 +125,7 @@ async def _run(
     # A background child that holds the output delays the answer, as it does on Daytona.
     finished = asyncio.gather(reader.ended, child.exit)
     try:
-        async with asyncio.timeout(timeout or None):
+        async with asyncio.timeout(seconds or None):
             await asyncio.shield(finished)
     except TimeoutError:
         await child.kill()

@@ -6,6 +6,9 @@ from the channel that is its descriptor 0: four bytes of length, then JSON. It a
 form; what it opened is attached to the answer's length. Only the standard library is used.
 """
 
+from __future__ import annotations
+
+import contextlib
 import errno
 import fnmatch
 import grp
@@ -18,12 +21,17 @@ import stat
 import struct
 import time
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
 LENGTH = struct.Struct("<I")
 MATCHES = 10_000  # of a search, at most
 _TEXT_BYTES = 16 << 20  # a larger file is not searched
 
 
-def describe(path, name=None):
+def describe(path: str, name: str | None = None) -> dict[str, Any]:
     about = os.stat(path)
     try:
         owner = pwd.getpwuid(about.st_uid).pw_name
@@ -48,11 +56,11 @@ def describe(path, name=None):
     }
 
 
-def info(path):
+def info(path: str) -> dict[str, Any]:
     return describe(path)
 
 
-def listing(path, depth):
+def listing(path: str, depth: int) -> list[dict[str, Any]]:
     """Everything below `path` down to `depth`, named relative to it."""
     found = []
     levels = [(path, "", 1)]
@@ -70,12 +78,12 @@ def listing(path, depth):
     return found
 
 
-def folder(path, mode):
+def folder(path: str, mode: int) -> None:
     os.makedirs(path, exist_ok=True)
     os.chmod(path, mode)
 
 
-def move(source, destination):
+def move(source: str, destination: str) -> None:
     os.lstat(source)
     if os.path.isdir(destination):
         destination = os.path.join(destination, os.path.basename(source.rstrip("/")))
@@ -84,7 +92,7 @@ def move(source, destination):
     shutil.move(source, destination)
 
 
-def delete(path, recursive):
+def delete(path: str, recursive: bool) -> None:
     if os.path.isdir(path) and not os.path.islink(path):
         if not recursive:
             raise IsADirectoryError(errno.EISDIR, "is a directory, and recursive was not asked for", path)
@@ -93,17 +101,20 @@ def delete(path, recursive):
         os.unlink(path)
 
 
-def permissions(path, mode, owner, group):
+def permissions(path: str, mode: int | None, owner: str, group: str) -> None:
     if mode is not None:
         os.chmod(path, mode)
     if owner or group:
         try:
-            shutil.chown(path, owner or None, group or None)
+            if owner:
+                shutil.chown(path, user=owner)
+            if group:
+                shutil.chown(path, group=group)
         except LookupError as error:
             raise OSError(errno.EINVAL, str(error), path) from None
 
 
-def files_below(path):
+def files_below(path: str) -> Iterator[str]:
     if os.path.isfile(path):
         yield path
         return
@@ -115,7 +126,7 @@ def files_below(path):
             yield os.path.join(directory, name)
 
 
-def read_text(path):
+def read_text(path: str) -> str | None:
     """The text of a regular file, or None for one that is binary, too large, or no file."""
     about = os.stat(path)
     if not stat.S_ISREG(about.st_mode) or about.st_size > _TEXT_BYTES:
@@ -125,9 +136,9 @@ def read_text(path):
     return None if b"\0" in data[:8192] else data.decode("utf-8", "surrogateescape")
 
 
-def find(path, pattern):
+def find(path: str, pattern: str) -> list[dict[str, Any]]:
     """The lines that contain `pattern`, in the text files below `path`."""
-    found = []
+    found: list[dict[str, Any]] = []
     for name in files_below(path):
         try:
             text = read_text(name)
@@ -141,9 +152,9 @@ def find(path, pattern):
     return found
 
 
-def search(path, pattern):
+def search(path: str, pattern: str) -> dict[str, list[str]]:
     """The files and directories below `path` whose name matches the glob `pattern`."""
-    found = []
+    found: list[str] = []
     if not os.path.isdir(path):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
     for directory, directories, names in os.walk(path):
@@ -155,8 +166,8 @@ def search(path, pattern):
     return {"files": found[:MATCHES]}
 
 
-def replace(files, pattern, value):
-    results = []
+def replace(files: list[str], pattern: str, value: str) -> list[dict[str, Any]]:
+    results: list[dict[str, Any]] = []
     for path in files:
         try:
             text = read_text(path)
@@ -170,7 +181,7 @@ def replace(files, pattern, value):
     return results
 
 
-def open_file(path, write, mode=0o644):
+def open_file(path: str, write: bool, mode: int = 0o644) -> int:
     """Open a regular file; for writing it is emptied, and its directory made."""
     if write:
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -186,13 +197,20 @@ def open_file(path, write, mode=0o644):
     return fd
 
 
-OPERATIONS = {
-    operation.__name__: operation
-    for operation in (info, listing, folder, move, delete, permissions, find, search, replace)
+OPERATIONS: dict[str, Callable[..., Any]] = {
+    "info": info,
+    "listing": listing,
+    "folder": folder,
+    "move": move,
+    "delete": delete,
+    "permissions": permissions,
+    "find": find,
+    "search": search,
+    "replace": replace,
 }
 
 
-def receive(channel, size):
+def receive(channel: socket.socket, size: int) -> bytes:
     data = b""
     while len(data) < size:
         piece = channel.recv(size - len(data))
@@ -202,16 +220,16 @@ def receive(channel, size):
     return data
 
 
-def serve(channel):
+def serve(channel: socket.socket) -> None:
     os.umask(0o022)
     while True:
         request = json.loads(receive(channel, LENGTH.unpack(receive(channel, LENGTH.size))[0]))
         name, arguments = request
-        fds = []
+        fds: list[int] = []
         try:
             if name == "open":
                 fds = [open_file(**arguments)]
-                answer = {"result": os.fstat(fds[0]).st_size}
+                answer: dict[str, Any] = {"result": os.fstat(fds[0]).st_size}
             else:
                 answer = {"result": OPERATIONS[name](**arguments)}
         except OSError as error:
@@ -227,7 +245,5 @@ def serve(channel):
 
 
 if __name__ == "__main__":
-    try:
+    with contextlib.suppress(EOFError, OSError):
         serve(socket.socket(fileno=0))
-    except (EOFError, OSError):
-        pass

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daytona_kernel.server import failures, file_worker
-from daytona_kernel.server.failures import ApiFailure
+from daytona_kernel.server.failures import ApiError
 from daytona_kernel.server.keeper import receive
 
 if TYPE_CHECKING:
     from daytona_kernel.server.sandbox import Sandbox
 
-_SOURCE = Path(file_worker.__file__)
+_PROGRAM = Path(file_worker.__file__).read_text()
 
 
 class Files:
@@ -29,7 +29,7 @@ class Files:
         self._turn = asyncio.Lock()
 
     async def call(self, operation: str, **arguments: Any) -> Any:
-        """Run an operation of the worker and return its result. Raises `ApiFailure` for its errors."""
+        """Run an operation of the worker and return its result. Raises `ApiError` for its errors."""
         result, _ = await self._ask(operation, arguments)
         return result
 
@@ -61,7 +61,7 @@ class Files:
             self._channel = ours
             ours.setblocking(False)
             await self._sandbox.keeper.spawn_worker(
-                _SOURCE.read_text(), theirs.fileno(), env=self._sandbox.environment, cwd="/"
+                _PROGRAM, theirs.fileno(), env=self._sandbox.environment, cwd="/"
             )
         return ours
 
@@ -85,7 +85,7 @@ async def _receive(channel: socket.socket, size: int) -> bytes:
 async def _receive_with_fds(channel: socket.socket, size: int) -> tuple[bytes, list[int]]:
     loop = asyncio.get_running_loop()
     readable: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(channel.fileno(), lambda: readable.done() or readable.set_result(None))
+    loop.add_reader(channel.fileno(), _resolve, readable)
     try:
         await readable
     finally:
@@ -96,12 +96,17 @@ async def _receive_with_fds(channel: socket.socket, size: int) -> tuple[bytes, l
     return data + await _receive(channel, size - len(data)), fds
 
 
-def _failure(number: int, reason: str, path: str) -> ApiFailure:
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _failure(number: int, reason: str, path: str) -> ApiError:
     message = f"{reason.lower()}: {path}" if path else reason.lower()
     if number in (errno.ENOENT, errno.ENOTDIR):
-        return ApiFailure(404, f"not found: {message}", "FILE_NOT_FOUND")
+        return ApiError(404, f"not found: {message}", "FILE_NOT_FOUND")
     if number in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return ApiFailure(403, f"forbidden: {message}", "FILE_ACCESS_DENIED")
+        return ApiError(403, f"forbidden: {message}", "FILE_ACCESS_DENIED")
     if number == errno.EEXIST:
         return failures.conflict(message)
     return failures.bad_request(message)

@@ -4,6 +4,8 @@ Its descriptor 0 is a socket, one JSON object a line each way; output goes to de
 so that a subprocess's is captured too. Only the standard library is used.
 """
 
+from __future__ import annotations
+
 import contextlib
 import json
 import linecache
@@ -12,9 +14,10 @@ import signal
 import socket
 import sys
 import traceback
+from typing import Any
 
 
-def run(code, number, namespace):
+def run(code: str, number: int, namespace: dict[str, Any]) -> dict[str, str] | None:
     """Run `code` and return what it raised, or None."""
     name = f"<cell {number}>"
     linecache.cache[name] = (len(code), None, code.splitlines(keepends=True), name)
@@ -36,12 +39,11 @@ def run(code, number, namespace):
     return None
 
 
-def main():
+def main() -> None:
     channel = socket.socket(fileno=os.dup(0))
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sys.stdout.reconfigure(line_buffering=True)
     namespace = {"__name__": "__main__", "__builtins__": __builtins__}
     sys.path.insert(0, "")
     with channel.makefile("rw", encoding="utf-8") as lines:

@@ -151,7 +151,7 @@ class Interpreters:
         return list(self._interpreters.values())
 
     def create(self, cwd: str) -> Interpreter:
-        """Add a context. Raises `ApiFailure` when there are too many."""
+        """Add a context. Raises `ApiError` when there are too many."""
         if len(self._interpreters) >= limits.INTERPRETERS:
             raise failures.too_many("interpreter contexts in this sandbox", limits.INTERPRETERS)
         interpreter = Interpreter(str(uuid.uuid4()), cwd)
@@ -159,7 +159,7 @@ class Interpreters:
         return interpreter
 
     def get(self, context_id: str | None, cwd: str) -> Interpreter:
-        """Return a context, `None` for the default one, in `cwd`. Raises `ApiFailure` 404."""
+        """Return a context, `None` for the default one, in `cwd`. Raises `ApiError` 404."""
         if context_id in (None, "", DEFAULT):
             self._default = self._default or Interpreter(DEFAULT, cwd)
             return self._default
@@ -170,7 +170,7 @@ class Interpreters:
             raise failures.not_found("interpreter context not found") from None
 
     async def delete(self, context_id: str) -> None:
-        """End and forget a context. Raises `ApiFailure` 400 for the default one, 404 for an unknown one."""
+        """End and forget a context. Raises `ApiError` 400 for the default one, 404 for an unknown one."""
         if context_id == DEFAULT:
             raise failures.bad_request("the default context cannot be deleted")
         interpreter = self.get(context_id, "")

@@ -15,6 +15,8 @@ travels in a memory file. Reports are fixed structs: the server parses nothing r
 process in the sandbox might forge them.
 """
 
+from __future__ import annotations
+
 import array
 import ctypes
 import errno
@@ -28,6 +30,10 @@ import struct
 import sys
 import termios
 
+TYPE_CHECKING = False  # the module `typing` would cost a third of the start
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 REPORT = struct.Struct("<Bqq")  # kind, tree, value
 READY, STARTED, FAILED, EXITED, GONE = range(5)
 SPAWN, SIGNAL, WORKER = range(3)
@@ -40,9 +46,9 @@ _RESET = (signal.SIGPIPE, signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def children_of(pid):
+def children_of(pid: int) -> list[int]:
     """Return the pids of the children of all threads of `pid`; none if it has gone."""
-    found = []
+    found: list[int] = []
     try:
         for task in os.listdir(f"/proc/{pid}/task"):
             with open(f"/proc/{pid}/task/{task}/children", "rb") as file:
@@ -52,7 +58,7 @@ def children_of(pid):
     return found
 
 
-def stat_of(pid):
+def stat_of(pid: int) -> tuple[bytes, int] | None:
     """Return the state letter and the session id of `pid`, or None if it has gone."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
@@ -62,7 +68,7 @@ def stat_of(pid):
     return fields[0], int(fields[3])
 
 
-def alive_below(roots):
+def alive_below(roots: Iterable[int]) -> list[int]:
     """Return `roots` and all that descend from them, parents first, zombies left out."""
     found = []
     todo = list(roots)
@@ -77,8 +83,11 @@ def alive_below(roots):
     return found
 
 
-def receive(channel, size, count):
-    """Return a packet and the descriptors that came with it; `socket.recv_fds` would let children inherit them."""
+def receive(channel: socket.socket, size: int, count: int) -> tuple[bytes, list[int]]:
+    """Return a packet and up to `count` descriptors that came with it.
+
+    Unlike those of `socket.recv_fds`, no child inherits them.
+    """
     packet, attached, _, _ = channel.recvmsg(size, socket.CMSG_SPACE(count * 4), socket.MSG_CMSG_CLOEXEC)
     fds = array.array("i")
     for _, _, data in attached:
@@ -86,7 +95,7 @@ def receive(channel, size, count):
     return packet, list(fds)
 
 
-def send_signal(pids, signum):
+def send_signal(pids: Iterable[int], signum: int) -> None:
     for pid in pids:
         try:
             os.kill(pid, signum)
@@ -95,12 +104,12 @@ def send_signal(pids, signum):
 
 
 class Keeper:
-    def __init__(self, channel):
+    def __init__(self, channel: socket.socket) -> None:
         self.channel = channel
-        self.trees = {}  # pid of a direct child that belongs to a tree -> the tree
-        self.roots = {}  # pid of the root of a tree -> the tree
+        self.trees: dict[int, int] = {}  # pid of a direct child that belongs to a tree -> the tree
+        self.roots: dict[int, int] = {}  # pid of the root of a tree -> the tree
 
-    def run(self):
+    def run(self) -> None:
         _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         wake, woken = os.pipe()
         os.set_blocking(wake, False)
@@ -125,7 +134,7 @@ class Keeper:
             if self.channel.fileno() in ready and not self.handle():
                 return
 
-    def handle(self):
+    def handle(self) -> bool:
         """Serve one request; return False when the server has gone."""
         try:
             packet, fds = receive(self.channel, PACKET, 8)
@@ -150,9 +159,17 @@ class Keeper:
                 os.close(fd)
         return True
 
-    def spawn(self, tree, fds, argv, env, cwd, size):
+    def spawn(
+        self,
+        tree: int,
+        fds: list[int],
+        argv: list[str],
+        env: dict[str, str],
+        cwd: str,
+        size: tuple[int, int] | None,
+    ) -> None:
         """Start `argv` as the root of `tree`; with `size` (rows, columns) on a terminal of its own."""
-        passed = []
+        passed: list[int] = []
         try:
             if size is not None:
                 master, slave = os.openpty()
@@ -186,7 +203,7 @@ class Keeper:
             for fd in passed:
                 os.close(fd)
 
-    def become_child(self, stdio, cwd, terminal):
+    def become_child(self, stdio: list[int], cwd: str, terminal: bool) -> None:
         os.setsid()
         for signum in _RESET:
             signal.signal(signum, signal.SIG_DFL)
@@ -199,7 +216,7 @@ class Keeper:
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
         os.chdir(cwd)
 
-    def start_worker(self, tree, fds, source, cwd, env):
+    def start_worker(self, tree: int, fds: list[int], source: str, cwd: str, env: dict[str, str]) -> None:
         """Fork a copy that runs the Python program `source` on the channel `fds[0]`; quicker than exec."""
         pid = os.fork()
         if pid == 0:
@@ -220,7 +237,7 @@ class Keeper:
         self.roots[pid] = self.trees[pid] = tree
         self.report(STARTED, tree, pid)
 
-    def reap(self):
+    def reap(self) -> None:
         """Collect what has ended, and see whose orphans have come."""
         while True:
             try:
@@ -237,7 +254,7 @@ class Keeper:
             if tree is not None and tree not in self.trees.values():
                 self.report(GONE, tree, 0)
 
-    def adopt(self, tree):
+    def adopt(self, tree: int | None) -> None:
         """Count the children that are not known yet to the session's leader, or else to `tree`."""
         for pid in children_of(os.getpid()):
             if pid not in self.trees:
@@ -246,7 +263,7 @@ class Keeper:
                 if owner is not None:
                     self.trees[pid] = owner
 
-    def signal(self, tree, signum):
+    def signal(self, tree: int, signum: int) -> None:
         members = [pid for pid, owner in self.trees.items() if owner == tree]
         if signum == signal.SIGKILL:
             self.kill(members)
@@ -254,9 +271,9 @@ class Keeper:
             send_signal(alive_below(members), signum)
             send_signal(alive_below(members), signal.SIGCONT)
 
-    def kill(self, members):
+    def kill(self, members: list[int]) -> None:
         """Stop the trees first, so that nothing forks away while they are being killed."""
-        stopped = set()
+        stopped: set[int] = set()
         for _ in range(100):
             found = set(alive_below(members)) - stopped
             if not found:
@@ -265,7 +282,7 @@ class Keeper:
             stopped |= found
         send_signal(stopped, signal.SIGKILL)
 
-    def end(self):
+    def end(self) -> None:
         """Kill everything below; return when nothing is left."""
         own = os.getpid()
         while True:
@@ -275,14 +292,14 @@ class Keeper:
             except ChildProcessError:
                 return
 
-    def report(self, kind, tree, value, fds=()):
+    def report(self, kind: int, tree: int, value: int, fds: Iterable[int] = ()) -> None:
         try:
             socket.send_fds(self.channel, [REPORT.pack(kind, tree, value)], fds)
         except OSError:
             pass  # the server has gone; the next read says so
 
 
-def set_limits(limits):
+def set_limits(limits: str) -> None:
     """Apply `name=value,…`, names as in the `resource` module; a hard limit below wins."""
     import resource
 
@@ -294,7 +311,7 @@ def set_limits(limits):
         resource.setrlimit(which, (limit, limit))
 
 
-def main():
+def main() -> None:
     fd = int(sys.argv[1])
     os.set_inheritable(fd, False)
     # Not SIGKILL: the keeper must live long enough to kill what is below it.

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from daytona_kernel.server import limits
 from daytona_kernel.wire.logs import MARKERS, Stream
@@ -117,7 +117,7 @@ class CommandLog:
     async def pieces(self, size: int, *, follow: bool) -> AsyncIterator[bytes]:
         """Yield the log in pieces of at most `size` bytes; with `follow` until the command has finished."""
         position = 0
-        with open(self._path, "rb", buffering=0) as file:
+        with self._open() as file:
             while True:
                 if position < self.size:
                     piece = file.read(min(size, self.size - position))
@@ -127,6 +127,9 @@ class CommandLog:
                     return
                 else:
                     await self._change()
+
+    def _open(self) -> BinaryIO:
+        return open(self._path, "rb")
 
     async def _change(self) -> None:
         waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()

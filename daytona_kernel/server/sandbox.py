@@ -17,9 +17,9 @@ from daytona_kernel.server import failures, limits
 from daytona_kernel.server.bubblewrap import KEEPER_SEEN_AS, isolating_command
 from daytona_kernel.server.children import KEEPER_PROGRAM, Child, Keeper
 from daytona_kernel.server.files import Files
+from daytona_kernel.server.interpreters import Interpreters
 from daytona_kernel.server.isolation import PARTS, children_environment, layout_of
 from daytona_kernel.server.python_environment import make_python_environment
-from daytona_kernel.server.interpreters import Interpreters
 from daytona_kernel.server.sessions import Session
 from daytona_kernel.server.terminals import Terminals
 from daytona_kernel.server.timestamps import timestamp
@@ -191,7 +191,7 @@ class Sandbox:
 
     @property
     def keeper(self) -> Keeper:
-        """The keeper of the started sandbox. Raises `ApiFailure` when it is not started."""
+        """The keeper of the started sandbox. Raises `ApiError` when it is not started."""
         if self._keeper is None:
             raise failures.bad_request(f"sandbox is not started, it is {self.state}")
         return self._keeper
@@ -217,12 +217,8 @@ class Sandbox:
             return self.layout.home + path[1:]
         return os.path.normpath(os.path.join(self.layout.workspace, path))
 
-    async def which(self, program: str) -> str:
-        """Return the path of a program in words of Daytona's errors."""
-        return "/usr/bin/bash" if program == "/bin/bash" else program
-
     async def create_session(self, session_id: str) -> Session:
-        """Start a session. Raises `ApiFailure` when the id is taken or there are too many."""
+        """Start a session. Raises `ApiError` when the id is taken or there are too many."""
         async with self._making_session:
             if session_id in self.sessions:
                 raise failures.conflict("session already exists")
@@ -256,14 +252,14 @@ class Sandbox:
             os.close(null)
 
     def session(self, session_id: str) -> Session:
-        """Return a session. Raises `ApiFailure` 404."""
+        """Return a session. Raises `ApiError` 404."""
         try:
             return self.sessions[session_id]
         except KeyError:
             raise failures.not_found("session not found") from None
 
     async def delete_session(self, session_id: str) -> None:
-        """End a session and all below it. Raises `ApiFailure` 404."""
+        """End a session and all below it. Raises `ApiError` 404."""
         session = self.session(session_id)
         del self.sessions[session_id]
         await session.delete()

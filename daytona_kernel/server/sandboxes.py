@@ -24,14 +24,14 @@ class Sandboxes:
         self._removing: set[asyncio.Future[None]] = set()
 
     async def create(self, description: Description, intervals: Intervals) -> Sandbox:
-        """Create and start a sandbox. Raises `ApiFailure` when the name is taken or there are too many."""
+        """Create and start a sandbox. Raises `ApiError` when the name is taken or there are too many."""
         if len(self._sandboxes) >= limits.SANDBOXES:
             raise failures.too_many("sandboxes", limits.SANDBOXES)
         sandbox = Sandbox(self._root, description, self.isolation, self._reset_clock)
         sandbox.intervals = intervals
         description.name = description.name or f"sandbox-{sandbox.id[:8]}"
         if any(other.description.name == description.name for other in self._sandboxes.values()):
-            raise failures.ApiFailure(409, f"Sandbox with name {description.name} already exists", "CONFLICT")
+            raise failures.ApiError(409, f"Sandbox with name {description.name} already exists", "CONFLICT")
         self._sandboxes[sandbox.id] = sandbox
         try:
             await sandbox.start()
@@ -41,12 +41,12 @@ class Sandboxes:
         return sandbox
 
     def get(self, id_or_name: str) -> Sandbox:
-        """Return a sandbox. Raises `ApiFailure` 404."""
+        """Return a sandbox. Raises `ApiError` 404."""
         sandbox = self._sandboxes.get(id_or_name)
         if sandbox is None:
             named = [one for one in self._sandboxes.values() if one.description.name == id_or_name]
             if not named:
-                raise failures.ApiFailure(404, f"Sandbox with ID or name {id_or_name} not found", "NOT_FOUND")
+                raise failures.ApiError(404, f"Sandbox with ID or name {id_or_name} not found", "NOT_FOUND")
             sandbox = named[0]
         return sandbox
 

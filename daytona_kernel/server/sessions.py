@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     from daytona_kernel.server.children import Child
 
 # `builtin` and `\\` because a command may define functions and aliases of these names.
-_LINE = "{{ \\builtin eval {command}\n}} <{stdin} >{out} 2>{err}; \\builtin printf '%s %s\\n' {number} $? >{status}\n"
+_LINE = (
+    "{{ \\builtin eval {command}\n}} <{stdin} >{out} 2>{err}; "
+    "\\builtin printf '%s %s\\n' {number} $? >{status}\n"
+)
 _LOST = "the session ended before this command could run"
 
 
@@ -80,7 +83,7 @@ class Session:
         shell.exit.add_done_callback(self._on_exit)
 
     def submit(self, text: str, *, is_async: bool, echo: bool) -> Command:
-        """Queue a command. Raises `ApiFailure` when the shell has ended or there are too many."""
+        """Queue a command. Raises `ApiError` when the shell has ended or there are too many."""
         if self._ended:
             raise failures.untyped(
                 "failed to execute command: bad request: failed to write command: write |1: broken pipe"

@@ -52,7 +52,7 @@ class Terminal:
         self._starting = asyncio.Lock()
 
     async def start(self, sandbox: Sandbox) -> None:
-        """Start the shell, once. Raises `ApiFailure` 400 when it cannot be."""
+        """Start the shell, once. Raises `ApiError` 400 when it cannot be."""
         async with self._starting:
             if self._child is not None:
                 return
@@ -127,7 +127,7 @@ class Terminal:
             await self._input.write(data)
 
     def resize(self, rows: int, cols: int) -> None:
-        """Tell the terminal's programs its new size. Raises `ApiFailure` 410 when it has ended."""
+        """Tell the terminal's programs its new size. Raises `ApiError` 410 when it has ended."""
         if self.exit_code is not None:
             raise failures.gone("terminal has ended")
         self.rows, self.cols = rows, cols
@@ -167,14 +167,14 @@ class Terminals:
         return list(self._terminals.values())
 
     def get(self, terminal_id: str) -> Terminal:
-        """Return a terminal. Raises `ApiFailure` 404."""
+        """Return a terminal. Raises `ApiError` 404."""
         try:
             return self._terminals[terminal_id]
         except KeyError:
             raise failures.not_found("PTY session not found") from None
 
     async def create(self, sandbox: Sandbox, terminal: Terminal) -> Terminal:
-        """Add and start `terminal`. Raises `ApiFailure` when its id is taken or there are too many."""
+        """Add and start `terminal`. Raises `ApiError` when its id is taken or there are too many."""
         same = self._terminals.get(terminal.id)
         if same is not None and same.exit_code is None:
             raise failures.conflict(f"PTY session with ID '{terminal.id}' already exists")
@@ -193,7 +193,7 @@ class Terminals:
         return terminal
 
     async def delete(self, terminal_id: str) -> None:
-        """End and forget a terminal. Raises `ApiFailure` 404."""
+        """End and forget a terminal. Raises `ApiError` 404."""
         terminal = self.get(terminal_id)
         del self._terminals[terminal_id]
         await terminal.kill()

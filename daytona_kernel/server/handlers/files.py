@@ -13,7 +13,7 @@ import tornado.iostream
 import tornado.web
 
 from daytona_kernel.server import failures, limits
-from daytona_kernel.server.failures import ApiFailure
+from daytona_kernel.server.failures import ApiError
 from daytona_kernel.server.files import write_all
 from daytona_kernel.server.handlers.request import ToolboxHandler, field
 from daytona_kernel.server.multipart import MultipartParser, PartBegun, PartData, PartEnded, boundary_of
@@ -222,7 +222,7 @@ class DownloadHandler(FileHandler):
 
 
 class BulkDownloadHandler(FileHandler):
-    """Each file is a part named `file`, or `error` with what went wrong; its filename is the path asked for."""
+    """Each file is a part named `file`, or `error` with what went wrong; its filename is its path."""
 
     async def post(self) -> None:
         paths = field(self.json_body(), "paths", list)
@@ -239,7 +239,7 @@ class BulkDownloadHandler(FileHandler):
     async def _send(self, path: str, boundary: str) -> None:
         try:
             fd, size = await self.sandbox.files.open(self.sandbox.absolute(path), write=False)
-        except ApiFailure as failure:
+        except ApiError as failure:
             body = json.dumps(self.failure_body(failure)).encode()
             self._write_head(boundary, "error", path, "application/json", len(body))
             self.write(body + b"\r\n")

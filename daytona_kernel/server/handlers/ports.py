@@ -10,14 +10,12 @@ import asyncio
 import contextlib
 import hmac
 
-
 import tornado.iostream
 import tornado.web
 
 from daytona_kernel.server import failures, limits
 from daytona_kernel.server.handlers.control import parse_port
 from daytona_kernel.server.handlers.request import ToolboxHandler
-
 
 _OURS = {"authorization", "x-daytona-preview-token", "connection", "keep-alive", "proxy-connection"}
 _PREVIEW_PORTS = range(3000, 10000)
@@ -41,7 +39,7 @@ class ProxyHandler(ToolboxHandler):
         try:
             self._reader, self._writer = await asyncio.open_connection("127.0.0.1", port)
         except OSError:
-            raise failures.ApiFailure(
+            raise failures.ApiError(
                 502, f"bad gateway: nothing listens on port {port} of the sandbox", "BAD_GATEWAY"
             ) from None
         self._writer.write(self._head(port))

@@ -23,7 +23,7 @@ class ExecuteHandler(ToolboxHandler):
             command,
             cwd=field(body, "cwd", str, None),
             env=environment(body),
-            timeout=timeout(body),
+            seconds=timeout(body),
         )
         self.answer({"exitCode": result.exit_code, "result": text(result.output)})
 
@@ -40,7 +40,7 @@ class CodeRunHandler(ToolboxHandler):
             language=field(body, "language", str),
             argv=argv,
             env=environment(body),
-            timeout=timeout(body),
+            seconds=timeout(body),
         )
         answer: dict[str, Any] = {"exitCode": result.exit_code, "result": text(result.output)}
         if result.charts:

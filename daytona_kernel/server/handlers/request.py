@@ -15,10 +15,12 @@ import tornado.web
 import tornado.websocket
 
 from daytona_kernel.server import failures
-from daytona_kernel.server.failures import ApiFailure
+from daytona_kernel.server.failures import ApiError
 from daytona_kernel.server.timestamps import timestamp
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from daytona_kernel.server.sandbox import Sandbox
     from daytona_kernel.server.sandboxes import Sandboxes
 
@@ -36,7 +38,7 @@ class ApiHandler(tornado.web.RequestHandler):
         if getattr(type(self), method, None) in (None, getattr(tornado.web.RequestHandler, method, None)):
             answer_unknown_route(self)  # a known path with another method is no route either
         elif not self.is_authorized():
-            raise ApiFailure(401, "Unauthorized", "UNAUTHORIZED")
+            raise ApiError(401, "Unauthorized", "UNAUTHORIZED")
 
     def is_authorized(self) -> bool:
         scheme, _, key = self.request.headers.get("Authorization", "").partition(" ")
@@ -54,7 +56,7 @@ class ApiHandler(tornado.web.RequestHandler):
         """The server's own URL, as the client called it, so that it can call back in the same way."""
         return f"{self.request.protocol}://{self.request.host}"
 
-    def json_body(self, invalid: type[ApiFailure] | Any = failures.bad_request) -> dict[str, Any]:
+    def json_body(self, invalid: Callable[[str], ApiError] = failures.bad_request) -> dict[str, Any]:
         """Return the body as an object; `invalid` makes the failure that says it is none."""
         try:
             body = json.loads(self.request.body or b"{}")
@@ -76,15 +78,15 @@ class ApiHandler(tornado.web.RequestHandler):
         return None
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
-        if not isinstance(value, ApiFailure | tornado.web.HTTPError):
+        if not isinstance(value, ApiError | tornado.web.HTTPError):
             traceback.print_exception(typ, value, tb, file=sys.stderr)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error = kwargs.get("exc_info", (None, None, None))[1]
-        if isinstance(error, ApiFailure):
+        if isinstance(error, ApiError):
             failure = error
         elif isinstance(error, tornado.web.HTTPError):
-            failure = ApiFailure(status_code, error.log_message or self._reason, None)
+            failure = ApiError(status_code, error.log_message or self._reason, None)
         else:
             failure = failures.untyped("internal server error")
         self.set_status(failure.status)
@@ -93,7 +95,7 @@ class ApiHandler(tornado.web.RequestHandler):
         else:
             self.answer(self.failure_body(failure), failure.status)
 
-    def failure_body(self, failure: ApiFailure) -> dict[str, Any]:
+    def failure_body(self, failure: ApiError) -> dict[str, Any]:
         """The control plane's shape."""
         return {
             "statusCode": failure.status,
@@ -140,7 +142,7 @@ class ToolboxHandler(ApiHandler):
             self.sandbox.requests -= 1
             self.sandbox.touch()
 
-    def failure_body(self, failure: ApiFailure) -> dict[str, Any]:
+    def failure_body(self, failure: ApiError) -> dict[str, Any]:
         if failure.code is None:
             return {
                 "statusCode": failure.status,
@@ -179,7 +181,7 @@ class SocketHandler(ToolboxHandler, tornado.websocket.WebSocketHandler):
         with contextlib.suppress(tornado.websocket.WebSocketClosedError):
             try:
                 await self.serve()
-            except ApiFailure as failure:
+            except ApiError as failure:
                 self.close(1008, failure.message[:120])
             except Exception:
                 traceback.print_exc()

@@ -8,8 +8,6 @@ import re
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-import tornado.websocket
-
 from daytona_kernel.server import failures, limits
 from daytona_kernel.server.handlers.process import text
 from daytona_kernel.server.handlers.request import SocketHandler, ToolboxHandler, field
@@ -98,14 +96,14 @@ class SessionExecuteHandler(ToolboxHandler):
             text_of_command = field(body, "command", str)
             is_async = field(body, "runAsync", bool, False) or field(body, "async", bool, False)
             suppress_echo = field(body, "suppressInputEcho", bool, False)
-        except failures.ApiFailure as failure:
+        except failures.ApiError as failure:
             failure.empty = True
             raise
         if not text_of_command.strip():
-            raise failures.ApiFailure(400, "", None, empty=True)
+            raise failures.ApiError(400, "", None, empty=True)
         try:
             session = self.sandbox.session(session_id)
-        except failures.ApiFailure as failure:
+        except failures.ApiError as failure:
             raise failures.untyped(f"failed to execute command: {failure.message}") from None
         command = session.submit(text_of_command, is_async=is_async, echo=not suppress_echo)
         if is_async:
@@ -159,7 +157,7 @@ class LogsHandler(SocketHandler):
 
 
 def find_command(handler: ToolboxHandler, session_id: str, command_id: str) -> Command:
-    """Return a command. Raises `ApiFailure` 404 for an unknown session or command."""
+    """Return a command. Raises `ApiError` 404 for an unknown session or command."""
     command = handler.sandbox.session(session_id).commands.get(command_id)
     if command is None:
         raise failures.not_found("command not found")

@@ -64,7 +64,7 @@ class ConnectHandler(SocketHandler):
         terminal = self._terminal
         try:
             await terminal.start(self.sandbox)
-        except failures.ApiFailure as failure:
+        except failures.ApiError as failure:
             status = {"type": "control", "status": "error", "error": failure.message}
             await self.write_message(json.dumps(status))
             raise
