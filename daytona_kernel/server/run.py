@@ -20,6 +20,8 @@ from daytona_kernel.wire import routes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+ISOLATION_VARIABLE = "DAYTONA_KERNEL_ISOLATION"  # auto, bubblewrap or none: for the embedded server
+
 
 def run_embedded(trial: Trial) -> None:
     """Serve whoever started us, for as long as they hold a lease; say where in one line of JSON."""
@@ -33,7 +35,7 @@ def run_embedded(trial: Trial) -> None:
 async def _serve_leases(root: Root, trial: Trial) -> None:
     leases = Leases()
     key = secrets.token_urlsafe(32)
-    isolation, note = choose_isolation("auto", trial)
+    isolation, note = choose_isolation(os.environ.get(ISOLATION_VARIABLE) or "auto", trial)
     server = Server(
         root.sandboxes, key, isolation, extra_routes=[(routes.LEASE, LeaseHandler, {"leases": leases})]
     )

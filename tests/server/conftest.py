@@ -1,0 +1,177 @@
+"""Real servers in processes of their own, and clients that speak to them over real sockets."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+DEADLINE = 20.0
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def eventually(condition: Callable[[], Any], what: str, deadline: float = DEADLINE) -> Any:
+    """Return what `condition` gives as soon as that is true; fail after `deadline` seconds."""
+    end = time.monotonic() + deadline
+    while not (result := condition()):
+        if time.monotonic() > end:
+            pytest.fail(f"after {deadline} s still not: {what}")
+        time.sleep(0.01)
+    return result
+
+
+def processes_with(mark: str) -> list[int]:
+    """Return the processes that have `mark` in their environment or their arguments."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                text = (entry / "environ").read_bytes() + (entry / "cmdline").read_bytes()
+                if mark.encode() in text and int(entry.name) != os.getpid():
+                    found.append(int(entry.name))
+    return found
+
+
+@dataclasses.dataclass
+class EmbeddedServer:
+    """A server started as a kernel starts it, and the lease that keeps it."""
+
+    process: subprocess.Popen[bytes]
+    api_url: str
+    api_key: str
+    isolation: str
+    root: Path
+    lease: httpx.Response | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.api_key}"}
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(base_url=self.api_url, headers=self.headers, timeout=60, trust_env=False)
+
+    def take_lease(self) -> httpx.Response:
+        client = self.client()
+        response = client.send(client.build_request("GET", "/lease"), stream=True)
+        assert response.status_code == 200
+        return response
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            with self.client() as client, contextlib.suppress(httpx.HTTPError):
+                client.delete("/lease")
+        try:
+            self.process.wait(DEADLINE)
+        finally:
+            self.process.kill()
+
+
+def start_embedded(env: dict[str, str] | None = None) -> EmbeddedServer:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "daytona_kernel.server", "--embedded"],
+        stdout=subprocess.PIPE,
+        env=os.environ | (env or {}),
+    )
+    assert process.stdout is not None
+    said = json.loads(process.stdout.readline())
+    log = Path(f"/proc/{process.pid}/fd/1")
+    root = eventually(
+        lambda: next(iter([path.parent for path in [log.resolve()] if path.name == "server.log"]), None),
+        "the server has a log",
+    )
+    return EmbeddedServer(process, said["api_url"], said["api_key"], said["isolation"], root)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[EmbeddedServer]:
+    server = start_embedded()
+    server.lease = server.take_lease()
+    yield server
+    server.end()
+
+
+@pytest.fixture(scope="session")
+def open_server() -> Iterator[EmbeddedServer]:
+    """A server without isolation."""
+    server = start_embedded({"DAYTONA_KERNEL_ISOLATION": "none"})
+    server.lease = server.take_lease()
+    yield server
+    server.end()
+
+
+@pytest.fixture(scope="session")
+def api(server: EmbeddedServer) -> Iterator[httpx.Client]:
+    with server.client() as client:
+        yield client
+
+
+class Toolbox(httpx.Client):
+    """The toolbox of one sandbox."""
+
+    sandbox: dict[str, Any]
+
+    def execute(self, command: str, **more: Any) -> dict[str, Any]:
+        answer = self.post("/process/execute", json={"command": command, **more})
+        assert answer.status_code == 200, answer.text
+        result: dict[str, Any] = answer.json()
+        return result
+
+    def run(self, session: str, command: str, **more: Any) -> dict[str, Any]:
+        answer = self.post(f"/process/session/{session}/exec", json={"command": command, **more})
+        assert answer.status_code in (200, 202), answer.text
+        result: dict[str, Any] = answer.json()
+        return result
+
+    def websocket_url(self, path: str) -> str:
+        return str(self.base_url).replace("http", "ws", 1).rstrip("/") + path
+
+
+@contextlib.contextmanager
+def make_toolbox(server: EmbeddedServer, **parameters: Any) -> Iterator[Toolbox]:
+    with server.client() as client:
+        answer = client.post("/sandbox", json=parameters)
+        assert answer.status_code == 200, answer.text
+        sandbox = answer.json()
+        url = f"{sandbox['toolboxProxyUrl']}/{sandbox['id']}"
+        with Toolbox(base_url=url, headers=server.headers, timeout=60, trust_env=False) as toolbox:
+            toolbox.headers["X-Daytona-SDK-Version"] = "0.226.1"
+            toolbox.sandbox = sandbox
+            yield toolbox
+        client.delete(f"/sandbox/{sandbox['id']}")
+
+
+@pytest.fixture(scope="module")
+def toolbox(server: EmbeddedServer) -> Iterator[Toolbox]:
+    with make_toolbox(server) as toolbox:
+        yield toolbox
+
+
+@pytest.fixture(scope="module")
+def open_toolbox(open_server: EmbeddedServer) -> Iterator[Toolbox]:
+    """The toolbox of a sandbox without isolation."""
+    with make_toolbox(open_server) as toolbox:
+        yield toolbox
+
+
+@pytest.fixture
+def session(toolbox: Toolbox, request: pytest.FixtureRequest) -> Iterator[str]:
+    name = request.node.name
+    assert toolbox.post("/process/session", json={"sessionId": name}).status_code == 201
+    yield name
+    toolbox.delete(f"/process/session/{name}")
