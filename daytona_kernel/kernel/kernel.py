@@ -148,6 +148,35 @@ class DaytonaKernel(Kernel):
         await self._on_relay(self.relay.interrupt())
         self.session.send(stream, "interrupt_reply", {"status": "ok"}, parent, ident=ident)
 
+    async def create_subshell_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
+        """Give out an id of the kernel's own; see kernel.subshells."""
+
+        async def create() -> str:
+            return self.relay.subshells.create()
+
+        content = {"status": "ok", "subshell_id": await self._on_relay(create())}
+        self.session.send(stream, "create_subshell_reply", content, parent, ident=ident)
+
+    async def delete_subshell_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
+        """See create_subshell_request."""
+        subshell_id = str(parent["content"].get("subshell_id"))
+
+        async def delete() -> None:
+            self.relay.subshells.delete(subshell_id)
+
+        content: dict[str, Any] = {"status": "ok"}
+        try:
+            await self._on_relay(delete())
+        except KeyError:
+            evalue = f"Unknown subshell_id {subshell_id!r}"
+            content = {"status": "error", "ename": "UnknownSubshellError", "evalue": evalue, "traceback": []}
+        self.session.send(stream, "delete_subshell_reply", content, parent, ident=ident)
+
+    async def list_subshell_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
+        """See create_subshell_request."""
+        content = {"status": "ok", "subshell_id": self.relay.subshells.ids}
+        self.session.send(stream, "list_subshell_reply", content, parent, ident=ident)
+
     async def do_shutdown(self, restart: bool) -> dict[str, Any]:
         """End the interpreter, and unless this is a restart the sandbox that this kernel made."""
 
@@ -171,7 +200,7 @@ class DaytonaKernel(Kernel):
             "language_info": self.language_info,
             "banner": self.banner,
             "help_links": self.help_links,
-            "supported_features": ["debugger"],
+            "supported_features": ["kernel subshells", "debugger"],
         }
 
     # For the relay; each may be called from its loop. See relay.Owner.

@@ -55,6 +55,11 @@ class Outbox:
         msg_type = request.msg_type.removesuffix("_request") + "_reply"
         self.reply(request.channel, idents, self._made(request, msg_type, content, None, ()))
 
+    def request(self, channel: str, msg_type: str, content: dict[str, Any]) -> Message:
+        """Make a request of the kernel's own, for the interpreter."""
+        pack = self._session.pack
+        return Message(channel, [pack(self._session.msg_header(msg_type)), b"{}", b"{}", pack(content)])
+
     def _made(
         self,
         parent: Message,

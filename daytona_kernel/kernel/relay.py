@@ -20,6 +20,7 @@ from ..errors import DaytonaError, InterpreterDiedError, InterpreterLostError
 from ..interpreter.interpreter import Interpreter
 from ..wire.messages import Message, encode_json
 from .outbox import Outbox
+from .subshells import Subshells
 
 if TYPE_CHECKING:
     from ..client.process import AsyncProcess
@@ -95,7 +96,8 @@ class Relay:
         self._interpreter: asyncio.Future[Interpreter] = asyncio.get_running_loop().create_future()
         self._process: AsyncProcess | None = None
         self._starting = True
-        self._subshells: dict[str, str | None] = {}
+        self._asked: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        self.subshells = Subshells(self._ask)
         self._tasks: set[asyncio.Task[None]] = set()
         self._progress = ""
         self._progress_shown: set[str] = set()
@@ -164,6 +166,8 @@ class Relay:
         request = Request(message, idents)
         if request.is_execution:
             content = message.content
+            if self._refuse_unknown_subshell(request):
+                return
             request.stop_on_error = bool(content.get("stop_on_error", True)) and not content.get("silent")
             self._requests[message.msg_id] = request
             self._spawn(self._execute(request, str(content.get("code", ""))))
@@ -171,7 +175,7 @@ class Relay:
             self._answer_without_interpreter(request)
         elif not self._has_interpreter and message.msg_type.startswith("comm_"):
             self._answer_comm_without_interpreter(request)
-        else:
+        elif not self._refuse_unknown_subshell(request):
             await self._forward(request)
 
     def take_input(self, message: Message) -> None:
@@ -183,7 +187,12 @@ class Relay:
 
     def publish(self, message: Message) -> None:
         """Pass a message of the interpreter on to where it belongs."""
-        if message.channel == "iopub":
+        asked = self._asked.get(message.parent_id)
+        if asked is not None:
+            # The kernel's own question; its status is no news for a front end.
+            if message.channel == "control" and not asked.done():
+                asked.set_result(message.content)
+        elif message.channel == "iopub":
             if message.msg_type == "daytona_magic":
                 self._owner.magic_called(message)
             elif message.msg_type == "status" and not message.parent_id:
@@ -218,9 +227,10 @@ class Relay:
             interpreter = await self._await_interpreter(request)
             assert self._process is not None
             self._clear_progress(request)
+            message = await self.subshells.address(request.message)
             on_message = self._publish_after_announcement if request.announced else self.publish
             await self._process.code_run(
-                code, interpreter=interpreter, on_message=on_message, request=request.message
+                code, interpreter=interpreter, on_message=on_message, request=message
             )
         except _WaitInterruptedError:
             self._fail(
@@ -282,7 +292,30 @@ class Relay:
                 return
         if request.message.msg_type.endswith("_request"):
             self._requests[request.message.msg_id] = request
-        await self._interpreter.result().send(request.message)
+        await self._interpreter.result().send(await self.subshells.address(request.message))
+
+    async def _ask(self, msg_type: str, content: dict[str, Any]) -> dict[str, Any]:
+        """Ask the interpreter something for the kernel itself, on its control channel."""
+        request = self._outbox.request("control", msg_type, content)
+        self._asked[request.msg_id] = asyncio.get_running_loop().create_future()
+        try:
+            await self._interpreter.result().send(request)
+            return await self._asked[request.msg_id]
+        finally:
+            del self._asked[request.msg_id]
+
+    def _refuse_unknown_subshell(self, request: Request) -> bool:
+        subshell_id = request.message.header.get("subshell_id")
+        if subshell_id is None or subshell_id in self.subshells.ids:
+            return False
+        evalue = f"Unknown subshell_id {subshell_id!r}"
+        error = {"status": "error", "ename": "UnknownSubshellError", "evalue": evalue, "traceback": []}
+        self._requests.pop(request.message.msg_id, None)
+        self._outbox.say(request.message, "status", {"execution_state": "busy"})
+        if request.message.msg_type.endswith("_request"):
+            self._outbox.answer(request.message, request.idents, error)
+        self._outbox.say(request.message, "status", {"execution_state": "idle"})
+        return True
 
     def _answer_without_interpreter(self, request: Request) -> None:
         content = _EMPTY_REPLIES[request.message.msg_type](request.message.content)
@@ -313,6 +346,7 @@ class Relay:
             await interpreter.run()
         except InterpreterLostError as error:
             self._lose_requests(str(error))
+            self.subshells.forget_interpreter()
             self._interpreter = asyncio.get_running_loop().create_future()
             self._starting = False
             self._owner.interpreter_ended()
@@ -323,6 +357,7 @@ class Relay:
 
     def _ended(self, reason: str) -> None:
         self._lose_requests(reason)
+        self.subshells.forget_interpreter()
         self._owner.interpreter_ended()
 
     def _lose_requests(self, reason: str) -> None:

@@ -85,9 +85,21 @@ class Driver:
     ) -> Answer:
         return self.collect(self.send(code, **options), on_message)
 
-    def request(self, msg_type: str, content: dict[str, Any], channel: str = "shell") -> dict[str, Any]:
+    def send_message(self, msg_type: str, content: dict[str, Any], subshell_id: str | None = None) -> str:
+        """Send any message on the shell channel and return its id."""
+        message = self.client.session.msg(msg_type, content)
+        if subshell_id is not None:
+            message["header"]["subshell_id"] = subshell_id
+        self.client.shell_channel.send(message)
+        return str(message["header"]["msg_id"])
+
+    def request(
+        self, msg_type: str, content: dict[str, Any], channel: str = "shell", subshell_id: str | None = None
+    ) -> dict[str, Any]:
         """Send any request and return the content of its reply."""
         message = self.client.session.msg(msg_type, content)
+        if subshell_id is not None:
+            message["header"]["subshell_id"] = subshell_id
         sender = self.client.shell_channel if channel == "shell" else self.client.control_channel
         sender.send(message)
         deadline = time.monotonic() + DEADLINE

@@ -1,0 +1,76 @@
+"""Subshells, under ids of the kernel's own.
+
+A front end may ask for a subshell before there is an interpreter, and keeps its id when the
+interpreter is replaced. So the id that it sees names a place here, and the interpreter's subshell
+behind it is made when something is sent there, and made anew in a fresh interpreter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from ..errors import InterpreterError
+from ..wire.messages import Message, encode_json
+
+# Asks the interpreter something on its control channel, and returns the content of the reply.
+Ask = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
+
+
+class Subshells:
+    """The subshells of one kernel. They belong to the relay's loop."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+        self._made: dict[str, asyncio.Task[str] | None] = {}
+
+    def create(self) -> str:
+        """Return the id of a new subshell."""
+        subshell_id = str(uuid.uuid4())
+        self._made[subshell_id] = None
+        return subshell_id
+
+    def delete(self, subshell_id: str) -> None:
+        """Forget a subshell, and end the interpreter's. Raises KeyError for an unknown one."""
+        made = self._made.pop(subshell_id)
+        if made is not None:
+            made.add_done_callback(self._end)
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of all subshells."""
+        return list(self._made)
+
+    def forget_interpreter(self) -> None:
+        """The interpreter is gone, and its subshells with it."""
+        for subshell_id, made in self._made.items():
+            if made is not None:
+                made.cancel()
+            self._made[subshell_id] = None
+
+    async def address(self, message: Message) -> Message:
+        """Return the message as the interpreter must see it: with its own subshell's id.
+
+        Raises KeyError for an unknown subshell, InterpreterError when the interpreter makes none.
+        """
+        subshell_id = message.header.get("subshell_id")
+        if subshell_id is None:
+            return message
+        made = self._made[subshell_id]
+        if made is None:
+            made = self._made[subshell_id] = asyncio.ensure_future(self._make())
+        header = encode_json({**message.header, "subshell_id": await made})
+        return Message(message.channel, [header, *message.parts[1:]])
+
+    async def _make(self) -> str:
+        reply = await self._ask("create_subshell_request", {})
+        if reply.get("status") != "ok":
+            raise InterpreterError(f"The interpreter made no subshell: {reply.get('evalue', 'no reason given')}")
+        return str(reply["subshell_id"])
+
+    def _end(self, made: asyncio.Task[str]) -> None:
+        if not made.cancelled() and made.exception() is None:
+            request = self._ask("delete_subshell_request", {"subshell_id": made.result()})
+            asyncio.ensure_future(request)  # noqa: RUF006 - nobody waits for its end
