@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -170,8 +171,8 @@ def open_toolbox(open_server: EmbeddedServer) -> Iterator[Toolbox]:
 
 
 @pytest.fixture
-def session(toolbox: Toolbox, request: pytest.FixtureRequest) -> Iterator[str]:
-    name = request.node.name
+def session(toolbox: Toolbox) -> Iterator[str]:
+    name = str(uuid.uuid4())
     assert toolbox.post("/process/session", json={"sessionId": name}).status_code == 201
     yield name
     toolbox.delete(f"/process/session/{name}")
