@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
+from ..errors import DaytonaError
 from ..views.log_display import LogDisplay
+from . import background
 from .registry import Call, Display
 
 if TYPE_CHECKING:
@@ -26,7 +28,9 @@ async def follow_log(call: Call, sandbox: AsyncSandbox, session: str, command_id
             shown.update(bundle, metadata)
 
     async def stop() -> None:
-        await process.delete_session(session)
+        said = await background.stop(process, session, command_id)
+        if said != background.STOPPED:
+            raise DaytonaError(said)
 
     async def send_input(text: str) -> None:
         await process.send_session_command_input(session, command_id, text)
@@ -40,7 +44,7 @@ async def follow_log(call: Call, sandbox: AsyncSandbox, session: str, command_id
 
     display = LogDisplay(
         process.follow_session_command_logs(session, command_id),
-        command=command,
+        command=background.unwrap(command),
         session=session,
         publish=publish,
         stop=stop,

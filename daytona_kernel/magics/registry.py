@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import DaytonaError, MagicUsageError
@@ -76,18 +76,22 @@ class Command:
 
 @dataclass(frozen=True)
 class Magic:
-    """A declared magic. commands: by subcommand; under "" when it has none."""
+    """A declared magic. commands: by subcommand; under "" when it has none.
+
+    cell: what a cell magic of this name runs, when the line magic has subcommands.
+    """
 
     name: str
     help: str
     commands: dict[str, Command]
+    cell: list[Command] = field(default_factory=list)
 
     async def run(self, call: Call) -> Any:
         """Run it, and return what its caller assigns. Raises DaytonaError."""
         if self._help_wanted(call.line):
             await call.print(self.usage + "\n")
             return None
-        command, text = self._command(call.line)
+        command, text = self._command(call)
         try:
             values = parse_arguments(text, command.signature)
         except MagicUsageError as error:
@@ -98,8 +102,10 @@ class Magic:
     def usage(self) -> str:
         """What `--help` prints."""
         lines = [self.help, ""]
-        for name, command in self.commands.items():
-            words = [f"%{self.name}", name, command.signature.usage]
+        shown = [(f"%{self.name} {name}".strip(), name, each) for name, each in self.commands.items()]
+        shown += [(f"%%{self.name}", self.name, each) for each in self.cell]
+        for begin, name, command in shown:
+            words = [begin, command.signature.usage]
             lines.append("  " + " ".join(word for word in words if word))
             if name:
                 lines.append(f"      {command.summary}")
@@ -112,10 +118,12 @@ class Magic:
             ]
         return "\n".join(lines)
 
-    def _command(self, line: str) -> tuple[Command, str]:
+    def _command(self, call: Call) -> tuple[Command, str]:
+        if call.body is not None and self.cell:
+            return self.cell[0], call.line
         if "" in self.commands:
-            return self.commands[""], line
-        name, text = take_word(line)
+            return self.commands[""], call.line
+        name, text = take_word(call.line)
         known = ", ".join(self.commands)
         if name is None:
             raise MagicUsageError(f"%{self.name} needs one of: {known}. See %{self.name} --help.")
@@ -153,12 +161,18 @@ class Registry:
         return declare
 
     def group(self, name: str, help: str) -> Callable[[str, Signature], Callable[[Handler], Handler]]:
-        """Declare a magic with subcommands; each is declared with what this returns."""
+        """Declare a magic with subcommands; each is declared with what this returns.
+
+        The subcommand `%%` is what the cell magic runs.
+        """
         magic = self._magics[name] = Magic(name, help, {})
 
         def subcommand(command: str, signature: Signature) -> Callable[[Handler], Handler]:
             def declare(handler: Handler) -> Handler:
-                magic.commands[command] = Command(signature, handler)
+                if command == "%%":
+                    magic.cell.append(Command(signature, handler))
+                else:
+                    magic.commands[command] = Command(signature, handler)
                 return handler
 
             return declare

@@ -9,6 +9,7 @@ from typing import Any
 from ..client.models import Command, Session, SessionExecuteRequest
 from ..errors import DaytonaConflictError, DaytonaNotFoundError, DaytonaSessionEndedError, MagicUsageError
 from ..interpreter.launcher import SESSION_PREFIX
+from . import background
 from .arguments import Option, Positional, Signature
 from .log import follow_log
 from .registry import Call, Registry
@@ -16,6 +17,9 @@ from .sh import finish
 
 _NAME = Positional("name", "the session's name")
 _COMMAND_ID = Positional("command_id", "the command's id, as `run --async` and `list` show it")
+
+_ASYNC = Option("async", "return at once, and show the log as it grows")
+DEFAULT_SESSION = "default"
 
 HELP = """Work with sessions: shells in the sandbox that keep their directory, variables and functions."""
 
@@ -46,40 +50,45 @@ def declare(registry: Registry) -> None:
         sessions = [s for s in await process.list_sessions() if not s.session_id.startswith(SESSION_PREFIX)]
         call.show(_table(sessions))
 
-    @subcommand(
-        "run",
-        Signature(
-            (_NAME,),
-            (Option("async", "return at once, and show the log as it grows"),),
-            rest="command",
-        ),
-    )
-    async def run(call: Call, name: str, command: str | None, **options: Any) -> str | None:
-        """Run a command in a session; with --async in the background, returning its id."""
-        script = call.body if call.body is not None else command
-        if not script:
-            raise MagicUsageError("There is no command to run: %session run NAME [--async] COMMAND.")
-        _refuse_own(name)
-        sandbox = await call.sandbox()
-        background = bool(options["async"])
-        request = SessionExecuteRequest(command=script, run_async=background)
+    @subcommand("info", Signature((_NAME,)))
+    async def info(call: Call, name: str) -> None:
+        """Show one session and its commands."""
+        process = (await call.sandbox()).process
         try:
-            answer = await sandbox.process.execute_session_command(name, request)
-        except DaytonaSessionEndedError:
-            raise DaytonaSessionEndedError(
-                f"The shell of session {name!r} has ended; %session delete {name}, and create it again."
-            ) from None
+            call.show(_table([await process.get_session(name)]))
         except DaytonaNotFoundError:
             raise _unknown_session(name) from None
-        if background:
-            await follow_log(call, sandbox, name, answer.cmd_id, script)
-            return answer.cmd_id
-        if answer.stdout or answer.output:
-            await call.print(answer.output if answer.stdout is None else answer.stdout)
-        if answer.stderr:
-            await call.print(answer.stderr, "stderr")
-        await finish(call, answer.exit_code, may_fail=False)
-        return None
+
+    @subcommand("run", Signature((_NAME,), (_ASYNC,), rest="command", rest_optional=False))
+    async def run(call: Call, name: str, command: str, **options: Any) -> str | None:
+        """Run a command in a session; with --async in the background, returning its id."""
+        _refuse_own(name)
+        return await _run(call, name, command, in_background=options["async"])
+
+    @subcommand("%%", Signature((Positional("name", "the session's name", optional=True),), (_ASYNC,)))
+    async def run_cell(call: Call, name: str | None, **options: Any) -> str | None:
+        """Run the cell as a script in a session; without a name in one that is there by itself."""
+        _refuse_own(name or "")
+        script = (call.body or "").rstrip("\n")
+        if not script.strip():
+            raise MagicUsageError("There is no script to run below %%session.")
+        if name is None:
+            name = DEFAULT_SESSION
+            try:
+                await (await call.sandbox()).process.create_session(name)
+            except DaytonaConflictError:
+                pass
+        return await _run(call, name, script, in_background=options["async"])
+
+    @subcommand("command", Signature((_NAME, _COMMAND_ID)))
+    async def command(call: Call, name: str, command_id: str) -> None:
+        """Show one command, whole, and its state."""
+        process = (await call.sandbox()).process
+        try:
+            found = await process.get_session_command(name, command_id)
+        except DaytonaNotFoundError as error:
+            raise _unknown(error, name, command_id) from None
+        await call.print(f"{background.unwrap(found.command)}\n{_state(found)}\n")
 
     @subcommand(
         "logs",
@@ -101,6 +110,24 @@ def declare(registry: Registry) -> None:
         await call.print(log.stdout)
         if log.stderr:
             await call.print(log.stderr, "stderr")
+
+    @subcommand("input", Signature((_NAME, _COMMAND_ID), rest="text"))
+    async def input_(call: Call, name: str, command_id: str, text: str | None) -> None:
+        """Send a line to the standard input of a running command."""
+        process = (await call.sandbox()).process
+        try:
+            await process.send_session_command_input(name, command_id, (text or "") + "\n")
+        except DaytonaNotFoundError as error:
+            raise _unknown(error, name, command_id) from None
+
+    @subcommand("stop", Signature((_NAME, _COMMAND_ID)))
+    async def stop(call: Call, name: str, command_id: str) -> None:
+        """End a command of --async, and what it has started; the session stays as it is."""
+        process = (await call.sandbox()).process
+        try:
+            await call.print(await background.stop(process, name, command_id) + "\n")
+        except DaytonaNotFoundError as error:
+            raise _unknown(error, name, command_id) from None
 
     @subcommand(
         "delete",
@@ -130,6 +157,29 @@ def declare(registry: Registry) -> None:
             await call.print("There are no sessions.\n")
 
 
+async def _run(call: Call, name: str, script: str, *, in_background: bool) -> str | None:
+    sandbox = await call.sandbox()
+    sent = background.wrap(script) if in_background else script
+    try:
+        answer = await sandbox.process.execute_session_command(
+            name, SessionExecuteRequest(command=sent, run_async=in_background)
+        )
+    except DaytonaSessionEndedError:
+        raise DaytonaSessionEndedError(
+            f"The shell of session {name!r} has ended; %session delete {name}, and create it again."
+        ) from None
+    except DaytonaNotFoundError:
+        raise _unknown_session(name) from None
+    if in_background:
+        await follow_log(call, sandbox, name, answer.cmd_id, sent)
+        return answer.cmd_id
+    for text, stream in ((answer.stdout, "stdout"), (answer.stderr, "stderr")):
+        if text:
+            await call.print(text, stream)
+    await finish(call, answer.exit_code, may_fail=False)
+    return None
+
+
 def _refuse_own(name: str) -> None:
     if name.startswith(SESSION_PREFIX):
         raise MagicUsageError(f"Names that begin with {SESSION_PREFIX!r} are the kernel's own.")
@@ -153,7 +203,7 @@ def _table(sessions: list[Session]) -> dict[str, str]:
     """The sessions as HTML and as text."""
     rows = [("Session", "Command", "Id", "State")]
     for session in sessions:
-        commands = session.commands or [None]
+        commands: list[Command | None] = [*session.commands] or [None]
         for index, command in enumerate(commands):
             name = session.session_id if index == 0 else ""
             rows.append((name, *_row(command)))
@@ -175,8 +225,11 @@ def _table(sessions: list[Session]) -> dict[str, str]:
 def _row(command: Command | None) -> tuple[str, str, str]:
     if command is None:
         return ("", "", "idle")
-    lines = command.command.strip().splitlines() or [""]
+    lines = background.unwrap(command.command).strip().splitlines() or [""]
     shown = lines[0] if len(lines) == 1 else lines[0] + " …"
     shown = shown if len(shown) <= 60 else shown[:59] + "…"
-    state = "running" if command.exit_code is None else f"exited {command.exit_code}"
-    return (shown, command.id, state)
+    return (shown, command.id, _state(command))
+
+
+def _state(command: Command) -> str:
+    return "running" if command.exit_code is None else f"exited {command.exit_code}"

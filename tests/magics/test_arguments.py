@@ -1,0 +1,79 @@
+"""The parser of magic arguments: what is for the shell stays as it was written."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daytona_kernel.errors import MagicUsageError
+from daytona_kernel.magics.arguments import Option, Positional, Signature, parse_arguments, take_word
+
+SH = Signature(
+    options=(
+        Option("cwd", "a directory", "DIR"),
+        Option("timeout", "whole seconds", "S", int),
+        Option("env", "NAME=VALUE", "K=V", repeated=True),
+        Option("no-raise", "whatever happens"),
+    ),
+    rest="command",
+)
+RUN = Signature((Positional("name", "a name"),), (Option("async", "in the background"),), rest="command")
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("ls -la", {"command": "ls -la"}),
+        ("--cwd /tmp ls", {"cwd": "/tmp", "command": "ls"}),
+        (
+            "--cwd='/a b' --timeout=5 ls | grep \"x  y\"",
+            {"cwd": "/a b", "timeout": 5, "command": 'ls | grep "x  y"'},
+        ),
+        ("--env A=1 --env 'B=2 3' env", {"env": ["A=1", "B=2 3"], "command": "env"}),
+        ("--no-raise false", {"no_raise": True, "command": "false"}),
+        ("-- --version", {"command": "--version"}),
+        ("echo --cwd /tmp", {"command": "echo --cwd /tmp"}),
+        ("", {"command": ""}),
+    ],
+)
+def test_options_come_first_and_the_rest_is_raw(text: str, values: dict[str, object]) -> None:
+    empty = {"cwd": None, "timeout": None, "env": [], "no_raise": False}
+    assert parse_arguments(text, SH) == {**empty, **values}
+
+
+def test_options_stand_before_or_after_positionals() -> None:
+    for text in ("--async s1 sleep 1", "s1 --async sleep 1"):
+        assert parse_arguments(text, RUN) == {"name": "s1", "async": True, "command": "sleep 1"}
+
+
+@pytest.mark.parametrize(
+    ("text", "signature", "sentence"),
+    [
+        ("--nope ls", SH, "Unknown option --nope; the options are: --cwd, --timeout, --env, --no-raise."),
+        ("--timeout x ls", SH, "--timeout takes whole seconds, not 'x'."),
+        ("--cwd", SH, "--cwd needs a value: DIR."),
+        ("--no-raise=1 ls", SH, "--no-raise takes no value."),
+        ("", RUN, "NAME is missing: a name."),
+        ("a b", Signature((Positional("name", "a name"),)), "Too many arguments: 'b'."),
+        ("-x ls", SH, "Too many arguments: '-x'."),
+    ],
+)
+def test_wrong_arguments_are_one_sentence(text: str, signature: Signature, sentence: str) -> None:
+    with pytest.raises(MagicUsageError) as raised:
+        parse_arguments(text, signature)
+    assert str(raised.value) == sentence
+
+
+@given(st.text())
+def test_any_text_is_parsed_or_refused(text: str) -> None:
+    try:
+        values = parse_arguments(text, SH)
+    except MagicUsageError:
+        return
+    assert text.rstrip().endswith(values["command"])
+
+
+@pytest.mark.parametrize(
+    ("text", "word"), [("'a b' c", "a b"), (r"a\ b c", "a b"), ('"a \\"b\\"" c', 'a "b"'), ("a'b'c d", "abc")]
+)
+def test_quotes_are_those_of_a_shell(text: str, word: str) -> None:
+    assert take_word(text)[0] == word

@@ -1,0 +1,154 @@
+"""The magics in a real notebook kernel: each against the sandbox, right and wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.kernel.driver import Driver, running_kernel, wait_until
+
+
+@pytest.fixture(scope="module")
+def kernel() -> Iterator[Driver]:
+    with running_kernel() as driver:
+        yield driver
+
+
+def failure(kernel: Driver, code: str) -> tuple[str, str]:
+    """Run a cell that must fail with one line; return the error's name and sentence."""
+    kernel.run("kept = 1")
+    answer = kernel.run(code)
+    assert answer.reply["status"] == "error"
+    assert len(answer.error["traceback"]) == 1
+    assert kernel.run("kept").result == "1"
+    return answer.error["ename"], answer.error["evalue"]
+
+
+def test_sh_shows_output_in_its_place(kernel: Driver) -> None:
+    answer = kernel.run("print('before')\n%sh echo \"in  $((1 + 1))\" | cat; echo err >&2\nprint('after')")
+    assert answer.stdout == "before\nin  2\nerr\nafter\n"
+
+
+def test_sh_runs_where_the_notebook_is(kernel: Driver) -> None:
+    answer = kernel.run(
+        "import os; os.makedirs('/tmp/place', exist_ok=True); os.chdir('/tmp/place')\n%sh pwd"
+    )
+    assert answer.stdout == "/tmp/place\n"
+    kernel.run("os.chdir(os.environ['HOME'])")
+    assert kernel.run("%sh --cwd /tmp pwd").stdout == "/tmp\n"
+
+
+def test_sh_takes_a_script_variables_and_the_environment(kernel: Driver) -> None:
+    assert (
+        kernel.run("%%sh --timeout 10 --env WHO=you\nfor i in 1 2; do\n  echo $i $WHO\ndone").stdout
+        == "1 you\n2 you\n"
+    )
+    assert kernel.run("word = 'spam'\n%sh echo {word} $word").stdout == "spam spam\n"
+    assert kernel.run("for n in range(2):\n    %sh echo {n}").stdout == "0\n1\n"
+
+
+def test_a_failing_command_fails_the_cell_and_says_how(kernel: Driver) -> None:
+    answer = kernel.run("%sh echo out; exit 3")
+    assert answer.stdout == "out\n"
+    assert answer.error["ename"] == "CommandFailedError"
+    assert answer.error["evalue"] == "The command ended with exit status 3."
+    assert kernel.run("_exit_code").result == "3"
+    assert kernel.run("%sh --no-raise false").reply["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("code", "ename", "words"),
+    [
+        ("%sh --nope ls", "MagicUsageError", "Unknown option --nope"),
+        ("%sh", "MagicUsageError", "There is no command"),
+        ("%sh --cwd /none ls", "CommandFailedError", "no directory '/none'"),
+        ("%sh --timeout 1 sleep 20", "DaytonaProcessExecutionTimeoutError", "longer than its timeout"),
+        ("%session", "MagicUsageError", "needs one of: create, list"),
+        ("%session jump", "MagicUsageError", "has no 'jump'"),
+        ("%session run none-such pwd", "DaytonaNotFoundError", "There is no session 'none-such'"),
+        ("%session delete none-such", "DaytonaNotFoundError", "There is no session 'none-such'"),
+        ("%session logs none-such x", "DaytonaNotFoundError", "There is no session 'none-such'"),
+        ("%session delete", "MagicUsageError", "Name one session"),
+        ("%session run daytona-kernel-x pwd", "MagicUsageError", "the kernel's own"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_nothing_is_lost(
+    kernel: Driver, code: str, ename: str, words: str
+) -> None:
+    name, sentence = failure(kernel, code)
+    assert name == ename
+    assert words in sentence
+
+
+def test_help_comes_from_the_declaration(kernel: Driver) -> None:
+    text = kernel.run("%session --help").stdout
+    for words in ("%session create", "--async", "%%session", "show the log as it grows"):
+        assert words in text
+
+
+def test_a_session_keeps_its_state(kernel: Driver) -> None:
+    assert kernel.run("%session create s1").stdout == "Created session s1.\n"
+    assert failure(kernel, "%session create s1")[0] == "DaytonaConflictError"
+    kernel.run("%session run s1 cd /tmp; export WHO=me")
+    assert kernel.run("%session run s1 echo $(pwd) $WHO; echo no >&2").stdout == "/tmp me\n"
+    assert failure(kernel, "%session run s1 false")[0] == "CommandFailedError"
+    (table,) = kernel.run("%session list").contents("display_data")
+    assert "s1" in table["data"]["text/plain"]
+    assert "daytona-kernel-" not in table["data"]["text/plain"]
+    assert "<table" in table["data"]["text/html"]
+    assert kernel.run("%session delete s1").stdout == "Deleted session s1.\n"
+
+
+def test_the_default_session_is_there(kernel: Driver) -> None:
+    kernel.run("%%session\ncd /tmp\nX=5")
+    assert kernel.run("%%session\necho $PWD $X").stdout == "/tmp 5\n"
+
+
+def test_a_background_command_shows_its_log_while_cells_run(kernel: Driver) -> None:
+    kernel.run("%session create s2")
+    answer = kernel.run("cmd = %session run s2 --async for i in 1 2 3; do echo line $i; sleep 0.3; done")
+    (shown,) = answer.contents("display_data")
+    assert "application/vnd.jupyter.widget-view+json" in shown["data"]
+    display_id = shown["transient"]["display_id"]
+    assert [m["content"]["target_name"] for m in answer.messages if m["msg_type"] == "comm_open"]
+    running = kernel.run("import time; time.sleep(2)")
+    (final,) = [
+        c for c in running.contents("update_display_data") if c["transient"]["display_id"] == display_id
+    ][-1:]
+    assert "application/vnd.jupyter.widget-view+json" not in final["data"]
+    assert "line 3" in final["data"]["text/plain"]
+    assert "exited 0" in final["data"]["text/plain"]
+    assert kernel.run("%session logs s2 {cmd}").stdout.endswith("line 1\nline 2\nline 3\n")
+
+
+def test_a_background_command_takes_input_and_can_be_stopped(kernel: Driver) -> None:
+    kernel.run("%session create s3")
+    kernel.run("cmd = %session run s3 --async cat; sleep 100")
+    kernel.run("%session input s3 {cmd} hello there")
+    wait_until(lambda: "hello there" in kernel.run("%session logs s3 {cmd}").stdout)
+    kernel.run("loop = %session run s3 --async true")
+    assert kernel.run("%session stop s3 {cmd}").stdout == "Stopped the command.\n"
+    wait_until(lambda: "exited" in kernel.run("%session command s3 {cmd}").stdout)
+    assert kernel.run("%session run s3 echo alive").stdout == "alive\n"
+    assert "ended already" in kernel.run("%session stop s3 {loop}").stdout
+
+
+def test_a_shell_loop_is_stopped_whole(kernel: Driver) -> None:
+    kernel.run("%session create s4")
+    kernel.run("cmd = %session run s4 --async while true; do sleep 0.1; done")
+    assert kernel.run("%session stop s4 {cmd}").stdout == "Stopped the command.\n"
+    assert kernel.run("%session run s4 echo alive").stdout == "alive\n"
+    assert "Deleted session s4" in kernel.run("%session delete --all").stdout
+
+
+def test_the_agents_session_is_safe(kernel: Driver) -> None:
+    kernel.run("%session delete --all")
+    assert kernel.run("%session delete --all").stdout == "There are no sessions.\n"
+    assert kernel.run("kept").reply["status"] == "ok"
+
+
+def test_an_interrupted_magic_lets_the_cell_go(kernel: Driver) -> None:
+    answer, seconds = kernel.interrupt_when_printed("print('go', flush=True)\n%sh sleep 20")
+    assert answer.error["ename"] == "KeyboardInterrupt"
+    assert seconds < 3
