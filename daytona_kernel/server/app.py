@@ -52,6 +52,8 @@ TOOLBOX_ROUTES: list[Row] = [
     (routes.EXECUTE, process.ExecuteHandler, {}),
     (routes.CODE_RUN, process.CodeRunHandler, {}),
     (routes.SESSIONS, sessions.SessionsHandler, {}),
+    (routes.ENTRYPOINT, sessions.EntrypointHandler, {}),
+    (routes.ENTRYPOINT_LOGS, sessions.EntrypointLogsHandler, {}),
     (routes.SESSION, sessions.SessionHandler, {}),
     (routes.SESSION_EXECUTE, sessions.SessionExecuteHandler, {}),
     (routes.COMMAND, sessions.CommandHandler, {}),

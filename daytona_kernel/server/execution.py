@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from daytona_kernel.server import failures, limits
 from daytona_kernel.server.pipes import PipeReader, widen
+from daytona_kernel.server.python_environment import CHARTS_BACKEND
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,7 +59,7 @@ async def run_code(
     if runtime is None:
         raise failures.bad_request(f"unsupported language: {language}")
     if language == "python":
-        env = {"MPLBACKEND": "module://_daytona_kernel_charts", **env}
+        env = {"MPLBACKEND": f"module://{CHARTS_BACKEND}", **env}
     result = await _run(sandbox, [*runtime, *argv], code.encode(), cwd=None, env=env, seconds=seconds)
     if ARTIFACT in result.output:
         result.output, result.charts = cut_artifacts(result.output)

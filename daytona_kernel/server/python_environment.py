@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import ensurepip
 import os
+import shutil
 import sys
 import sysconfig
 from pathlib import Path
 
+CHARTS_BACKEND = "_daytona_kernel_charts"
+_CHARTS = Path(__file__).with_name("charts_backend.py")
 _PIP = """#!{python}
 import sys
 from pip._internal.cli.main import main
@@ -52,6 +55,7 @@ def make_python_environment(directory: Path, seen_as: str) -> None:
     if not any((Path(entry) / "pip").is_dir() for entry in seen_directories()):
         lines += [str(wheel) for wheel in (Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl")]
     (packages / "_daytona_kernel_seen.pth").write_text("\n".join(lines) + "\n")
+    shutil.copyfile(_CHARTS, packages / f"{CHARTS_BACKEND}.py")
     for name in ("pip", "pip3"):
         program = bin_directory / name
         program.write_text(_PIP.format(python=f"{seen_as}/bin/python"))

@@ -44,9 +44,7 @@ def test_every_byte_comes_back_in_its_stream(chunks: list[tuple[Stream, bytes]])
         ([(Stream.STDOUT, b"")], b""),
     ],
 )
-def test_markers_stand_where_the_toolbox_puts_them(
-    chunks: list[tuple[Stream, bytes]], marked: bytes
-) -> None:
+def test_markers_stand_where_the_toolbox_puts_them(chunks: list[tuple[Stream, bytes]], marked: bytes) -> None:
     log = MarkedLog()
     assert b"".join(log.encode(stream, data) for stream, data in chunks) == marked
 

@@ -89,7 +89,7 @@ def test_a_quoted_and_an_extended_filename_are_understood() -> None:
     ],
 )
 def test_what_is_no_form_is_refused(form: bytes) -> None:
-    with pytest.raises(ValueError, match="part|boundary"):
+    with pytest.raises(ValueError, match=r"part|boundary"):
         parse([form])
 
 

@@ -23,7 +23,8 @@ def test_the_command_is_the_shells_stdin(toolbox: Toolbox) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "exit_code"), [("kill -9 $$", -1), ("no_such_command_here", 127), ("true", 0), ("exit 255", 255)]
+    ("command", "exit_code"),
+    [("kill -9 $$", -1), ("no_such_command_here", 127), ("true", 0), ("exit 255", 255)],
 )
 def test_exit_codes(toolbox: Toolbox, command: str, exit_code: int) -> None:
     assert toolbox.execute(command)["exitCode"] == exit_code
@@ -159,7 +160,9 @@ def test_another_language_is_refused(toolbox: Toolbox) -> None:
 
 def test_artifact_lines_become_charts(toolbox: Toolbox) -> None:
     line = 'dtn_artifact_k39fd2:{"type":"chart","value":{"type":"line","png":"aGk="}}'
-    answer = code_run(toolbox, f"print('before'); print('''{line}'''); print('dtn_artifact_k39fd2:no'); print('after')")
+    answer = code_run(
+        toolbox, f"print('before'); print('''{line}'''); print('dtn_artifact_k39fd2:no'); print('after')"
+    )
     assert answer["result"] == "before\ndtn_artifact_k39fd2:no\nafter\n"
     assert answer["artifacts"] == {"charts": [{"type": "line", "png": "aGk="}]}
 

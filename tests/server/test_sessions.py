@@ -187,7 +187,15 @@ def test_a_killed_shell_gives_the_signals_exit_code(toolbox: Toolbox, session: s
 
 @pytest.mark.parametrize(
     "command",
-    ["if", "echo 'unclosed", "cat <<X\nhello\nX", "f() { return 5; }; f", "# only a comment", "true &", "((1/0))"],
+    [
+        "if",
+        "echo 'unclosed",
+        "cat <<X\nhello\nX",
+        "f() { return 5; }; f",
+        "# only a comment",
+        "true &",
+        "((1/0))",
+    ],
 )
 def test_odd_commands_do_not_harm_the_session(toolbox: Toolbox, session: str, command: str) -> None:
     assert "exitCode" in toolbox.run(session, command)

@@ -146,7 +146,13 @@ class UploadHandler(FileHandler):
                 elif isinstance(event, PartEnded):
                     self._end()
         except (ValueError, OSError) as error:
-            raise failures.bad_request(str(error)) from None
+            self._refuse(failures.bad_request(str(error)))
+        except ApiError as error:
+            self._refuse(error)
+
+    def _refuse(self, error: ApiError) -> None:
+        """Answer now: Tornado has no answer for what is raised while a body comes."""
+        self.send_error(error.status, exc_info=(ApiError, error, None))
 
     async def _begin(self, part: PartBegun) -> None:
         self._field = part.name
@@ -180,6 +186,8 @@ class UploadHandler(FileHandler):
             self._file = None
 
     def post(self) -> None:
+        if self._finished:
+            return  # refused while the body came
         try:
             self._form.finish()
         except ValueError as error:

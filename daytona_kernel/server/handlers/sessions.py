@@ -79,6 +79,26 @@ class SessionsHandler(ToolboxHandler):
         self.finish()
 
 
+class EntrypointHandler(ToolboxHandler):
+    """The session of a sandbox's main program; here there is none, so it has no commands."""
+
+    def get(self) -> None:
+        self.answer({"sessionId": _RESERVED, "commands": []})
+
+
+class EntrypointLogsHandler(SocketHandler):
+    async def get(self) -> None:
+        if self.request.headers.get("Upgrade", "").lower() == "websocket":
+            await self.upgrade()
+        elif shape_for(self.request.headers) is LogShape.SPLIT:
+            self.answer({"output": "", "stdout": "", "stderr": ""})
+        else:
+            self.finish()
+
+    async def serve(self) -> None:
+        self.close(1000)
+
+
 class SessionHandler(ToolboxHandler):
     def get(self, session_id: str) -> None:
         self.answer(describe_session(self.sandbox.session(session_id)))

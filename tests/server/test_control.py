@@ -1,0 +1,179 @@
+"""The control plane, over the wire: who may ask, what is found, and the clocks."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from daytona_api_client.models.daytona_configuration import DaytonaConfiguration
+from daytona_api_client.models.list_sandboxes_response import ListSandboxesResponse
+from daytona_api_client.models.port_preview_url import PortPreviewUrl
+from daytona_api_client.models.sandbox import Sandbox as SandboxModel
+from daytona_toolbox_api_client.models.file_info import FileInfo
+from daytona_toolbox_api_client.models.port_list import PortList
+from daytona_toolbox_api_client.models.session import Session
+from daytona_toolbox_api_client.models.work_dir_response import WorkDirResponse
+
+from daytona_kernel.server import limits
+from daytona_kernel.server.sandbox import Description, Intervals
+from daytona_kernel.server.sandboxes import Sandboxes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.server.conftest import EmbeddedServer, Toolbox
+
+
+@pytest.mark.parametrize("key", ["x", "wrong", "ü"])
+def test_without_the_key_nothing_is_told(server: EmbeddedServer, toolbox: Toolbox, key: str) -> None:
+    headers = {"Authorization": f"Bearer {key}".encode()}
+    for url in (
+        f"{server.api_url}/sandbox",
+        f"{server.api_url}/lease",
+        f"{toolbox.base_url}/process/session",
+    ):
+        answer = httpx.get(url, headers=headers, trust_env=False)
+        assert answer.status_code == 401
+        assert answer.json()["message"] == "Unauthorized"
+
+
+def test_an_unknown_sandbox(api: httpx.Client) -> None:
+    for method, path in (
+        ("GET", "/sandbox/no"),
+        ("DELETE", "/sandbox/no"),
+        ("POST", "/sandbox/no/start"),
+        ("POST", "/sandbox/no/stop"),
+        ("PUT", "/sandbox/no/labels"),
+        ("POST", "/sandbox/no/autostop/5"),
+        ("GET", "/sandbox/no/ports/4000/preview-url"),
+    ):
+        answer = api.request(method, path)
+        assert answer.status_code == 404, path
+        assert answer.json()["statusCode"] == 404
+        assert answer.json()["error"] == "Not Found"
+        assert "no not found" in answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/nothing"), ("PATCH", "/sandbox"), ("DELETE", "/config"), ("PUT", "/sandbox/x")],
+)
+def test_an_unknown_route_of_the_control_plane(api: httpx.Client, method: str, path: str) -> None:
+    answer = api.request(method, path)
+    assert (answer.status_code, answer.text) == (404, "404 page not found")
+    assert answer.headers["Content-Type"] == "text/plain"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/git/status"), ("GET", "/process/execute"), ("POST", "/lsp/start")]
+)
+def test_an_unknown_route_of_the_toolbox(toolbox: Toolbox, method: str, path: str) -> None:
+    answer = toolbox.request(method, path)
+    assert (answer.status_code, answer.text) == (404, "404 page not found")
+
+
+def test_the_shapes_are_the_ones_of_the_sdks_models(api: httpx.Client, toolbox: Toolbox) -> None:
+    sandbox = api.get(f"/sandbox/{toolbox.sandbox['id']}").json()
+    model = SandboxModel.model_validate(sandbox)
+    assert model.id == sandbox["id"]
+    for number in ("cpu", "gpu", "memory", "disk"):
+        assert isinstance(sandbox[number], int)
+    listed = api.get("/sandbox").json()
+    assert set(listed) == {"items", "nextCursor"}
+    ListSandboxesResponse.model_validate(listed)
+    assert "env" not in listed["items"][0]
+    DaytonaConfiguration.model_validate(api.get("/config").json())
+    PortPreviewUrl.model_validate(api.get(f"/sandbox/{sandbox['id']}/ports/4000/preview-url").json())
+    assert api.get(f"/sandbox/{sandbox['id']}/toolbox-proxy-url").json() == {
+        "url": sandbox["toolboxProxyUrl"]
+    }
+    toolbox.post("/process/session", json={"sessionId": "shape"})
+    toolbox.run("shape", "true")
+    Session.model_validate(toolbox.get("/process/session/shape").json())
+    toolbox.post("/files/folder", params={"path": "x", "mode": "755"})
+    FileInfo.model_validate(toolbox.get("/files/info", params={"path": "x"}).json())
+    PortList.model_validate(toolbox.get("/port").json())
+    WorkDirResponse.model_validate(toolbox.get("/work-dir").json())
+    assert toolbox.get("/version").json()["version"]
+
+
+def test_bad_requests(api: httpx.Client) -> None:
+    assert api.post("/sandbox", content=b"{").status_code == 400
+    assert api.post("/sandbox", json={"autoStopInterval": -1}).status_code == 400
+    assert api.post("/sandbox", json={"env": {"A": 1}}).status_code == 400
+
+
+def test_too_many_sandboxes(open_server: EmbeddedServer) -> None:
+    with open_server.client() as api:
+        made = [api.post("/sandbox", json={"labels": {"many": "1"}}) for _ in range(limits.SANDBOXES + 1)]
+        assert made[-1].status_code == 429
+        assert f"at most {limits.SANDBOXES}" in made[-1].json()["message"]
+        for answer in made:
+            if answer.status_code == 200:
+                assert api.delete(f"/sandbox/{answer.json()['id']}").status_code == 200
+
+
+class TestClocks:
+    pytestmark = pytest.mark.anyio
+
+    @pytest.fixture
+    def sandboxes(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sandboxes:
+        monkeypatch.setattr(limits, "MINUTE", 0.5)
+        return Sandboxes(tmp_path, "none")
+
+    async def state(self, sandboxes: Sandboxes, sandbox_id: str, wanted: str | None) -> None:
+        async with asyncio.timeout(20):
+            while {one.id: one.state for one in sandboxes.all()}.get(sandbox_id) != wanted:
+                await asyncio.sleep(0.01)
+
+    async def test_an_idle_sandbox_is_stopped_and_then_deleted(self, sandboxes: Sandboxes) -> None:
+        sandbox = await sandboxes.create(Description(""), Intervals(auto_stop=1, auto_delete=1))
+        await self.state(sandboxes, sandbox.id, "stopped")
+        assert sandbox.root.exists()
+        await self.state(sandboxes, sandbox.id, None)
+        await sandboxes.close()
+        assert not sandbox.root.exists()
+
+    async def test_activity_puts_it_off(self, sandboxes: Sandboxes) -> None:
+        sandbox = await sandboxes.create(Description(""), Intervals(auto_stop=2))
+        created = sandbox.active_at
+        loop = asyncio.get_running_loop()
+        while loop.time() < created + 1.6:
+            sandbox.touch()
+            await asyncio.sleep(0.02)
+        assert sandbox.state == "started"
+        await self.state(sandboxes, sandbox.id, "stopped")
+        assert sandbox.stopped_at >= sandbox.active_at + 1.0
+        await sandboxes.close()
+
+    async def test_a_request_that_is_being_answered_is_activity(self, sandboxes: Sandboxes) -> None:
+        sandbox = await sandboxes.create(Description(""), Intervals(auto_stop=1))
+        sandbox.requests += 1
+        await asyncio.sleep(1.2)
+        assert sandbox.state == "started"
+        sandbox.requests -= 1
+        await self.state(sandboxes, sandbox.id, "stopped")
+        await sandboxes.close()
+
+    async def test_an_interval_that_is_set_later_counts(self, sandboxes: Sandboxes) -> None:
+        sandbox = await sandboxes.create(Description(""), Intervals(auto_stop=0))
+        sandbox.set_interval("auto_delete", 0)
+        sandbox.set_interval("auto_stop", 1)
+        await self.state(sandboxes, sandbox.id, None)
+        await sandboxes.close()
+
+
+def test_requests_that_skip_activity_do_not_count(api: httpx.Client, toolbox: Toolbox) -> None:
+    def last() -> str:
+        value: str = api.get(f"/sandbox/{toolbox.sandbox['id']}").json()["lastActivityAt"]
+        return value
+
+    toolbox.execute("true")
+    before = last()
+    skip = {"X-Daytona-Skip-Last-Activity-Update": "true"}
+    toolbox.post("/process/execute", json={"command": "sleep 0.01"}, headers=skip)
+    assert last() == before
+    toolbox.execute("sleep 0.01")
+    assert last() > before

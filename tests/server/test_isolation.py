@@ -1,0 +1,150 @@
+"""What an isolated sandbox sees, and what it does not."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from daytona_kernel.server.bubblewrap import outermost
+from daytona_kernel.server.isolation import ISOLATED, children_environment
+from tests.server.conftest import make_toolbox, start_embedded
+
+if TYPE_CHECKING:
+    from tests.server.conftest import EmbeddedServer, Toolbox
+
+
+@pytest.fixture(autouse=True)
+def _isolated(server: EmbeddedServer) -> None:
+    if server.isolation != "bubblewrap":
+        pytest.skip("bubblewrap does not work here")
+
+
+def test_its_own_directories_are_writable(toolbox: Toolbox) -> None:
+    result = toolbox.execute("for d in /workspace ~ /tmp /var/tmp /dev/shm; do touch $d/x && echo $d; done")
+    assert result["result"] == "/workspace\n/home/daytona\n/tmp\n/var/tmp\n/dev/shm\n"
+
+
+def test_the_system_is_read_only(toolbox: Toolbox) -> None:
+    for path in ("/usr/bin/x", "/etc/passwd", f"{sys.prefix}/x", f"{sys.base_prefix}/x", "/run/keeper.py"):
+        assert toolbox.execute(f"echo > {path}")["exitCode"] != 0, path
+
+
+def test_nothing_of_the_home_is_seen(toolbox: Toolbox, tmp_path: Path) -> None:
+    home = Path.home()
+    shown = toolbox.execute(f"ls -A {home} 2>/dev/null")["result"].split()
+    below = [
+        path.relative_to(home).parts[0]
+        for path in map(Path, [sys.prefix, sys.base_prefix])
+        if home in path.parents
+    ]
+    assert set(shown) <= set(below)
+    for path in (tmp_path, home / ".local/share/jupyter", home / ".ssh", home / ".bashrc"):
+        assert toolbox.execute(f"test -e {path}")["exitCode"] == 1, path
+    for path in ("/etc/shadow", "/etc/ssl/private", "/root/.config", "/var/lib", "/mnt", "/srv"):
+        if path not in str(sys.prefix):
+            assert toolbox.execute(f"test -e {path}")["exitCode"] == 1, path
+
+
+def test_other_sandboxes_and_the_server_are_not_seen(server: EmbeddedServer, toolbox: Toolbox) -> None:
+    with make_toolbox(server) as other:
+        other.execute("echo secret > /workspace/secret; (sleep 500 >/dev/null 2>&1 &)")
+        assert toolbox.execute("ls /workspace/secret")["exitCode"] != 0
+        assert toolbox.execute(f"ls {server.root}")["exitCode"] != 0
+        assert toolbox.execute("pgrep -f 'sleep 500'")["exitCode"] == 1
+        pids = toolbox.execute("ls /proc | grep -c '^[0-9]'")["result"]
+        assert int(pids) < 20
+
+
+def test_a_symbolic_link_leads_nowhere_through_the_files_api(
+    server: EmbeddedServer, toolbox: Toolbox, tmp_path: Path
+) -> None:
+    (tmp_path / "secret").write_text("secret of the host")
+    toolbox.execute(f"ln -sf {tmp_path}/secret link; ln -sfn {tmp_path} dir; ln -sf /etc/shadow shadow")
+    for path in ("link", "dir/secret", "shadow", str(tmp_path / "secret"), f"/proc/1/root{tmp_path}/secret"):
+        assert toolbox.get("/files/download", params={"path": path}).status_code == 404, path
+    files = {"file": ("new", b"x")}
+    toolbox.post("/files/upload", params={"path": "dir/new"}, files=files)
+    assert not (tmp_path / "new").exists()
+    log = next((server.root / "sandboxes" / toolbox.sandbox["id"] / "logs").parent.iterdir())
+    assert toolbox.get("/files/info", params={"path": str(log)}).status_code == 404
+
+
+def test_it_has_a_host_name_a_user_and_processes_of_its_own(toolbox: Toolbox) -> None:
+    result = toolbox.execute(
+        "hostname; whoami; readlink /proc/self/ns/pid /proc/self/ns/ipc /proc/self/ns/uts"
+    )
+    host, user, *namespaces = result["result"].split()
+    assert (host, user) == ("sandbox", "daytona")
+    for namespace in namespaces:
+        assert namespace != os.readlink(f"/proc/self/ns/{namespace.partition(':')[0]}")
+
+
+def test_the_first_process_cannot_be_killed_from_inside(toolbox: Toolbox) -> None:
+    toolbox.execute("kill -9 1; kill -STOP 1; kill -9 -1")
+    assert toolbox.execute("echo alive")["result"] == "alive\n"
+
+
+def test_limits_hold(toolbox: Toolbox, server: EmbeddedServer) -> None:
+    limits = toolbox.execute("ulimit -u -n -f -c -d")["result"]
+    assert "unlimited" not in limits
+    with make_toolbox(server, memory=1) as small:
+        result = small.post(
+            "/process/code-run", json={"code": "x = bytearray(2 << 30)", "language": "python"}
+        ).json()
+        assert "MemoryError" in result["result"]
+
+
+def test_the_network_is_there(toolbox: Toolbox) -> None:
+    assert toolbox.execute("getent hosts localhost")["exitCode"] == 0
+
+
+def test_no_secret_of_the_servers_environment_is_passed_on() -> None:
+    secrets = {
+        "AWS_SECRET_ACCESS_KEY": "s3cret",
+        "DAYTONA_API_KEY": "s3cret",
+        "HTTPS_PROXY": "http://user:s3cret@127.0.0.1:1",
+        "PIP_INDEX_URL": "https://user:s3cret@example.invalid/simple",
+    }
+    server = start_embedded({**secrets, "LC_ALL": "C.UTF-8"})
+    server.lease = server.take_lease()
+    with make_toolbox(server, env={"OWN": "1"}) as toolbox:
+        environment = toolbox.execute("env; cat /proc/*/environ")["result"]
+    server.end()
+    assert "s3cret" not in environment
+    assert "OWN=1" in environment
+    assert "LC_ALL=C.UTF-8" in environment
+
+
+def test_a_proxy_without_credentials_is_passed_on() -> None:
+    own = {"http_proxy": "http://proxy:3128", "NO_PROXY": "localhost", "GITHUB_TOKEN": "x", "PATH": "/bin"}
+    passed = children_environment(ISOLATED, "id", {"A": "b"}, own)
+    assert passed["http_proxy"] == "http://proxy:3128"
+    assert passed["NO_PROXY"] == "localhost"
+    assert "GITHUB_TOKEN" not in passed
+    assert passed["A"] == "b"
+    assert passed["PATH"].startswith("/opt/daytona/bin:")
+
+
+def test_prefixes_are_shown_once_and_never_a_whole_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    inner = home / "venv" / "lib"
+    inner.mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(home))
+    assert outermost([str(inner), str(home / "venv")]) == [str(home / "venv")]
+    assert outermost([str(home), str(tmp_path), "/", "/usr/lib", "/none"]) == []
+
+
+def test_bubblewrap_that_is_missing_is_said_in_one_sentence() -> None:
+    code = "from daytona_kernel.server.run import choose_isolation as c; print(c('auto')); c('bubblewrap')"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"PATH": "/none"}, capture_output=True, text=True, check=False
+    )
+    assert "('none', 'Sandboxes are not isolated from this machine and its files: bubblewrap" in done.stdout
+    assert "RuntimeError: bubblewrap (bwrap) is not installed" in done.stderr
