@@ -165,6 +165,15 @@ class Lab:
         notebook.wait_until_ready()
         return notebook
 
+    @contextmanager
+    def second_page(self) -> Iterator[Lab]:
+        """JupyterLab in another page of the same browser, until the block ends."""
+        page = self.page.context.new_page()
+        try:
+            yield Lab(self.server, page)
+        finally:
+            page.close()
+
     def set_theme(self, name: str) -> None:
         """Choose a theme by its name, as in the Settings menu: `JupyterLab Light`, `JupyterLab Dark`."""
         menu = self.page.locator(".lm-MenuBar-itemLabel", has_text="Settings")
@@ -227,11 +236,19 @@ class NotebookPage:
         self.cell(0).locator(".jp-InputPrompt").click()
         self.page.keyboard.press("Control+s")
         deadline = time.monotonic() + 15
-        while self.path.stat().st_mtime_ns == before:
-            assert time.monotonic() < deadline, "the notebook was not saved"
+        while time.monotonic() < deadline:
+            # The file may be looked at while it is being written.
+            if self.path.stat().st_mtime_ns != before and (text := self.path.read_text()).endswith("}\n"):
+                notebook: dict[str, Any] = json.loads(text)
+                return notebook
             self.page.wait_for_timeout(50)
-        notebook: dict[str, Any] = json.loads(self.path.read_text())
-        return notebook
+        raise TimeoutError("the notebook was not saved")
+
+    def restart_kernel(self) -> None:
+        """Restart the kernel, as with the button in the toolbar."""
+        self.panel.locator("[data-jp-item-name=restart] >> visible=true").first.click()
+        self.page.locator(".jp-Dialog .jp-mod-accept").click()
+        self.page.locator(".jp-Dialog").wait_for(state="detached")
 
     def reload(self) -> None:
         """Reload the page, and wait until the kernel is connected again."""
@@ -259,10 +276,19 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture
-def lab(jupyterlab: JupyterLab, browser: Browser) -> Iterator[Lab]:
-    """A page of its own, with a clipboard that may be used."""
+@contextmanager
+def new_lab(jupyterlab: JupyterLab, browser: Browser) -> Iterator[Lab]:
+    """A page with storage of its own, and a clipboard that may be used."""
     context = browser.new_context(viewport={"width": 1100, "height": 900})
     context.grant_permissions(["clipboard-read", "clipboard-write"])
-    yield Lab(jupyterlab, context.new_page())
-    context.close()
+    try:
+        yield Lab(jupyterlab, context.new_page())
+    finally:
+        context.close()
+
+
+@pytest.fixture
+def lab(jupyterlab: JupyterLab, browser: Browser) -> Iterator[Lab]:
+    """A page for one test."""
+    with new_lab(jupyterlab, browser) as page:
+        yield page

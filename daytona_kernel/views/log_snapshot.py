@@ -83,7 +83,7 @@ def format_bytes(count: int) -> str:
 
 def plain_snapshot(heading: Heading, excerpt: Excerpt) -> str:
     """Return the log as text, with a first line that says what it is the log of."""
-    parts = [f"$ {heading.command}  ({heading.facts})"]
+    parts = [f"$ {heading.title}  ({heading.facts})"]
     if excerpt.first:
         parts.append(_dropped(excerpt.first))
     parts += [line.text + _cut(line) for line in _all_lines(excerpt)]

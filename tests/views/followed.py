@@ -64,7 +64,7 @@ class FollowedCommand:
             asyncio.create_task(pump(Stream.STDERR, self.child.stderr)),
         ]
         try:
-            with self.log.open("wb") as log:
+            with self.log.open("wb", buffering=0) as log:
                 ended = 0
                 while ended < 2:
                     chunk = await arrived.get()

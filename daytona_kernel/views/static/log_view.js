@@ -11,6 +11,7 @@ const EARLIER_LINES = 1_000;
 const OVERSCAN_PX = 200;
 const LARGEST_AUTO_HEIGHT = 340;
 const ENDED_GRACE_MS = 1_500;
+const SILENCE_MS = 10_000; // after which a view asks whether it missed something
 
 const ICONS = {
   stop: '<rect x="4.5" y="4.5" width="7" height="7" rx="1.2" fill="currentColor" stroke="none"/>',
@@ -41,7 +42,7 @@ function element(tag, className, attributes = {}, ...children) {
 }
 
 function button(name, label, act) {
-  const node = element("button", "dk-button", { type: "button", "aria-label": label, title: label });
+  const node = element("button", "dk-button", { type: "button", "aria-label": label, title: label, ...OWN_KEYS });
   node.innerHTML = icon(name);
   node.dataset.name = name;
   node.addEventListener("click", act);
@@ -69,6 +70,10 @@ function formatBytes(count) {
 function lineText(line) {
   return typeof line === "string" ? line : line[0];
 }
+
+// JupyterLab would take letters typed on a focused button as commands to the notebook. It asks only the
+// element that has the focus, so each that can have it says so.
+const OWN_KEYS = { "data-lm-suppress-shortcuts": "true" };
 
 // --- The lines that a view has ------------------------------------------------------------------
 
@@ -332,25 +337,34 @@ class View {
     this.known = { start: 0, count: 0, bytes: 0 };
     this.waiting = new Map(); // what to do with the answer to a read
     this.rates = [];
+    this.heard = performance.now();
+    this.ended = false;
     this.download = null;
     this.build();
     this.onMessage = (message, buffers) => this.receive(message, buffers);
-    this.onState = () => this.showState();
+    this.onState = () => this.takeState({
+      state: model.get("state"),
+      exit_code: model.get("exit_code"),
+      elapsed: model.get("elapsed"),
+    });
+    this.onCut = () => this.cutOff();
     model.on("msg:custom", this.onMessage);
-    model.on("change:state change:exit_code change:elapsed", this.onState);
-    this.clock = performance.now() - model.get("elapsed") * 1000;
+    model.on("change:state", this.onState);
+    model.on("comm_live_update", this.onCut);
     this.ticker = setInterval(() => this.tick(), 250);
     this.observer = new ResizeObserver(() => this.resized());
     this.observer.observe(this.scroll);
-    this.showState();
+    this.onState();
     this.read();
   }
 
   dispose() {
+    clearTimeout(this.endTimer);
     clearInterval(this.ticker);
     this.observer.disconnect();
     this.model.off("msg:custom", this.onMessage);
-    this.model.off("change:state change:exit_code change:elapsed", this.onState);
+    this.model.off("change:state", this.onState);
+    this.model.off("comm_live_update", this.onCut);
   }
 
   send(message) {
@@ -384,7 +398,7 @@ class View {
     const status = element("div", "dk-status", {}, this.stateText, this.facts);
     const head = element("div", "dk-head", {}, heading, status, this.tools);
 
-    this.field = element("input", "dk-field", { type: "text", placeholder: "Search", "aria-label": "Search the log", spellcheck: "false" });
+    this.field = element("input", "dk-field", { type: "text", placeholder: "Search", "aria-label": "Search the log", spellcheck: "false", ...OWN_KEYS });
     this.hits = element("span", "dk-hits", { role: "status" });
     this.searchBar = element("div", "dk-search", { role: "search", hidden: "" }, this.field, this.hits,
       button("previous", "Previous match", () => this.goToHit(-1)),
@@ -393,19 +407,18 @@ class View {
 
     this.rowsNode = element("div", "dk-rows");
     this.canvas = element("div", "dk-canvas", {}, this.rowsNode);
-    this.scroll = element("div", "dk-scroll", { tabindex: "0", role: "log", "aria-live": "off", "aria-label": `Output of ${command}` }, this.canvas);
+    this.scroll = element("div", "dk-scroll", { tabindex: "0", role: "log", "aria-live": "off", "aria-label": `Output of ${command}`, ...OWN_KEYS }, this.canvas);
     this.probe = element("div", "dk-row dk-probe", { "aria-hidden": "true" }, "x".repeat(100));
-    this.jump = element("button", "dk-jump", { type: "button", hidden: "" });
+    this.jump = element("button", "dk-jump", { type: "button", hidden: "", ...OWN_KEYS });
     this.jump.addEventListener("click", () => this.jumpToEnd());
     const body = element("div", "dk-body", {}, this.scroll, this.probe, this.jump);
 
-    this.input = element("input", "dk-input", { type: "text", "aria-label": "Input to the command", placeholder: "Input", spellcheck: "false", autocomplete: "off", autocapitalize: "off" });
+    this.input = element("input", "dk-input", { type: "text", "aria-label": "Input to the command", placeholder: "Input", spellcheck: "false", autocomplete: "off", autocapitalize: "off", ...OWN_KEYS });
     this.form = element("div", "dk-form", {}, element("span", "dk-prompt", { "aria-hidden": "true" }, "›"), this.input);
     this.notice = element("div", "dk-notice", { role: "alert", hidden: "" });
     this.spoken = element("div", "dk-spoken", { role: "status" });
 
-    // JupyterLab would take letters typed on a focused button as commands to the notebook.
-    this.root = element("div", "dk-log", { role: "region", "aria-label": `Log of ${command}`, "data-lm-suppress-shortcuts": "true" },
+    this.root = element("div", "dk-log", { role: "region", "aria-label": `Log of ${command}` },
       head, this.searchBar, body, this.form, this.notice, this.spoken);
     el.append(this.root);
 
@@ -421,11 +434,13 @@ class View {
     } else if (event.key === "Escape" && !this.searchBar.hidden) {
       this.closeSearch();
     } else if (event.key === "Enter" && event.target === this.field) {
-      this.goToHit(event.shiftKey ? -1 : 1);
+      this.goToHit(event.shiftKey ? 1 : -1); // upwards first, since a log is read from its end
     } else if (event.key === "Enter" && event.target === this.input && !event.isComposing) {
       this.submit();
     } else if (event.key === "End" && event.target === this.scroll) {
       this.jumpToEnd();
+    } else if (event.key === "Home" && event.target === this.scroll) {
+      this.jumpToStart();
     } else {
       return;
     }
@@ -445,9 +460,10 @@ class View {
 
   receiveLines(batch) {
     const { start, count, bytes } = batch;
-    this.rates.push([performance.now(), bytes]);
+    this.heard = performance.now();
+    this.rates.push([this.heard, bytes]);
     this.known = { start, count, bytes };
-    this.clock = performance.now() - batch.elapsed * 1000;
+    this.takeState(batch);
     const earlier = batch.before !== undefined && batch.before !== null;
     const before = this.lines.first;
     const fitted = this.lines.take(batch, !this.following || this.searching);
@@ -455,7 +471,6 @@ class View {
     const added = earlier ? before - this.lines.first : 0;
     if (this.search.text) this.searchAgain();
     this.draw(added);
-    this.tick();
     if (batch.to) {
       const done = this.waiting.get(earlier ? "earlier" : "tail");
       this.waiting.delete(earlier ? "earlier" : "tail");
@@ -625,6 +640,13 @@ class View {
     this.draw();
   }
 
+  async jumpToStart() {
+    this.following = false;
+    await this.readEarlier(true);
+    this.drawNow();
+    this.scrollTo(0);
+  }
+
   showJump() {
     const away = !this.following && this.layout.height > this.scroll.clientHeight;
     this.jump.hidden = !away;
@@ -639,42 +661,64 @@ class View {
 
   // State
 
+  // The state comes with each batch and as state of the model: either may be lost on the way.
+  takeState({ state, exit_code: code, elapsed }) {
+    if (this.cut || (this.ended && state === "running")) return;
+    this.clock = performance.now() - elapsed * 1000;
+    this.elapsed = elapsed;
+    this.state = state;
+    this.exitCode = code;
+    if (state !== "running" && !this.ended) {
+      this.ended = true;
+      this.endTimer = setTimeout(() => this.send({ type: "final" }), ENDED_GRACE_MS);
+    }
+    this.showState();
+  }
+
+  // The kernel that fed this view is gone.
+  cutOff() {
+    if (this.ended) return;
+    this.elapsed = (performance.now() - this.clock) / 1000;
+    this.cut = true;
+    this.ended = true;
+    this.state = "lost";
+    this.showState();
+  }
+
   showState() {
-    const state = this.model.get("state");
-    const code = this.model.get("exit_code");
-    this.ended = state !== "running";
-    const failed = state === "exited" && code !== 0 && code !== null;
-    this.root.dataset.state = failed ? "failed" : state;
-    const texts = {
+    const { state, exitCode: code } = this;
+    this.root.dataset.state = state === "exited" && code ? "failed" : state;
+    const text = {
       running: this.stopping ? "stopping" : "running",
       exited: code === null ? "ended" : `exited ${code}`,
       stopped: "stopped",
-      lost: "lost",
-    };
-    if (this.stateText.textContent !== texts[state]) {
-      this.stateText.textContent = texts[state];
-      this.spoken.textContent = `Command ${texts[state]}`;
+      lost: this.cut ? "disconnected" : "lost",
+    }[state];
+    if (text !== this.stateShown) {
+      this.stateShown = text;
+      this.spoken.textContent = `Command ${text}`;
     }
-    this.buttons.stop.disabled = this.ended || Boolean(this.stopping);
-    this.form.hidden = this.ended;
+    this.stateText.textContent = this.said ?? text;
+    this.buttons.stop.disabled = Boolean(this.stopping);
     this.buttons.stop.hidden = this.ended;
-    if (this.ended) {
-      this.clock = performance.now() - this.model.get("elapsed") * 1000;
-      this.finalElapsed = this.model.get("elapsed");
-      clearTimeout(this.endTimer);
-      this.endTimer = setTimeout(() => this.root.isConnected && this.send({ type: "final" }), ENDED_GRACE_MS);
-    }
+    this.buttons.download.hidden = Boolean(this.cut);
+    this.form.hidden = this.ended;
     this.tick();
   }
 
   tick() {
-    const seconds = this.ended ? this.finalElapsed : (performance.now() - this.clock) / 1000;
+    const now = performance.now();
+    const seconds = this.ended ? this.elapsed : (now - this.clock) / 1000;
     const { count, bytes } = this.known;
     const facts = [formatDuration(Math.max(0, seconds)), `${NUMBERS.format(count)} line${count === 1 ? "" : "s"}`, formatBytes(bytes)];
     const rate = this.rate();
     if (!this.ended && rate >= 1) facts.push(`${formatBytes(rate)}/s`);
     const text = facts.join(" · ");
     if (this.facts.textContent !== text) this.facts.textContent = text;
+    if (!this.ended && now - this.heard > SILENCE_MS) {
+      this.heard = now;
+      this.read(this.lines.next);
+    }
   }
 
   // Bytes a second over the last two seconds.
@@ -746,13 +790,14 @@ class View {
     }
   }
 
+  // Say something in passing, where the state stands.
   say(text) {
     this.spoken.textContent = text;
-    const shown = this.stateText.textContent;
-    this.stateText.textContent = text;
+    this.said = text;
+    this.showState();
     clearTimeout(this.sayTimer);
     this.sayTimer = setTimeout(() => {
-      if (this.stateText.textContent === text) this.stateText.textContent = shown;
+      this.said = null;
       this.showState();
     }, 1500);
   }

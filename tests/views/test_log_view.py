@@ -1,0 +1,306 @@
+"""The view in JupyterLab, in a real browser."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.browser import new_lab
+from tests.views.pages import PREPARE, WIDGET
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Locator
+
+    from tests.browser import JupyterLab, Lab, NotebookPage
+
+playwright = pytest.importorskip("playwright.sync_api")
+expect = playwright.expect
+expect.set_options(timeout=20_000)
+
+TRAINING = r"""
+for i in 1 2 3 4 5 6; do
+    printf '\033[32mINFO\033[0m  epoch \033[1m%d\033[0m  loss 0.%d\n' $i $((97 - 7 * i))
+done
+echo 'warning: the learning rate is high' >&2
+printf '\033[31mERROR\033[0m could not write \033[4mcheckpoint.pt\033[0m, \033[36mtrying again\033[0m\n'
+for i in $(seq 1 62); do printf '\r%3d%% |%-30s|' $i "$(printf '%.0s=' $(seq 1 $((i / 2))))"; done
+read answer; echo; echo "answer: $answer"; read rest
+"""
+
+
+COMMANDS = {
+    "tail": "seq 1 2000; while read line; do seq 1 $line; done",
+    "reader": "seq 1 2000; while sleep 0.05; do seq 1 50; done",
+    "search": "seq 1 3000; read",
+    "tools": "seq 1 100000; printf 'x%.0s' $(seq 1 400); echo; read a; echo $a; read",
+    "keyboard": "echo up; read",
+    "yes": "yes",
+    "progress": "while :; do printf '\\rdone %d' $((i++)); sleep 0.001; done",
+}
+
+
+@pytest.fixture(scope="module")
+def shared(jupyterlab: JupyterLab, browser: Browser) -> Iterator[NotebookPage]:
+    """One notebook with a cell for each command, and an empty one at its end."""
+    with new_lab(jupyterlab, browser) as lab:
+        cells = [f"c = FollowedCommand({command!r})" for command in COMMANDS.values()]
+        notebook = lab.open_notebook("shared.ipynb", [PREPARE, *cells, "# "])
+        notebook.run(0)
+        yield notebook
+
+
+def follow_in(notebook: NotebookPage, name: str) -> Locator:
+    """Run the cell of a command in the shared notebook, and return the view."""
+    index = 1 + list(COMMANDS).index(name)
+    notebook.run(index)
+    view = notebook.output(index).locator(".dk-log")
+    expect(view.locator(".dk-command")).to_be_visible()
+    view.scroll_into_view_if_needed()
+    return view
+
+
+def stop(view: Locator) -> None:
+    tool(view, "stop").click()
+    expect(view).to_have_count(0)
+
+
+def follow(lab: Lab, name: str, command: str, *more: str) -> tuple[NotebookPage, Locator]:
+    """Open a notebook that follows a command, and return it with the view."""
+    source = f"{PREPARE.strip()}\nc = FollowedCommand({command!r}, 'training')"
+    notebook = lab.open_notebook(f"{name}.ipynb", [source, *more])
+    notebook.run(0)
+    view = notebook.output(0).locator(".dk-log")
+    expect(view.locator(".dk-command")).to_be_visible(timeout=15_000)
+    return notebook, view
+
+
+def tool(view: Locator, name: str) -> Locator:
+    return view.locator(f".dk-button[data-name={name}]")
+
+
+def rows(view: Locator) -> Locator:
+    return view.locator(".dk-rows .dk-row")
+
+
+def outputs(notebook: dict[str, Any], index: int = 0) -> set[str]:
+    return {mime for output in notebook["cells"][index]["outputs"] for mime in output.get("data", {})}
+
+
+def test_a_command_is_live_while_cells_run_and_its_log_stays(lab: Lab) -> None:
+    notebook, view = follow(lab, "live", TRAINING, "import time; time.sleep(0.5); 6 * 7")
+    expect(view.locator(".dk-state")).to_have_text("running")
+    expect(view.locator(".dk-session")).to_have_text("training")
+    expect(view.locator(".dk-rows")).to_contain_text("epoch 6")
+    expect(rows(view).last).to_contain_text("62% |===")
+    notebook.run(1)
+    expect(notebook.output(1)).to_have_text("42")
+    expect(view.locator(".dk-facts")).to_contain_text("9 lines")
+    lab.screenshot("log-light")
+    lab.set_theme("JupyterLab Dark")
+    lab.screenshot("log-dark")
+    lab.set_theme("JupyterLab Light")
+
+    view.locator(".dk-input").fill("forty-two")
+    view.locator(".dk-input").press("Enter")
+    expect(view.locator(".dk-rows")).to_contain_text("answer: forty-two")
+    expect(view.locator(".dk-input")).to_have_value("")
+
+    tool(view, "stop").click()
+    final = notebook.output(0).locator("details")
+    expect(final).to_contain_text("stopped")
+    expect(final).to_contain_text("answer: forty-two")
+    expect(view).to_have_count(0)
+    lab.screenshot("log-final")
+    assert outputs(notebook.save()) == {"text/html", "text/plain"}
+    notebook.reload()
+    expect(notebook.output(0)).to_contain_text("answer: forty-two")
+
+
+def test_the_tail_is_followed_until_the_reader_scrolls(shared: NotebookPage) -> None:
+    view = follow_in(shared, "tail")
+    expect(view.locator(".dk-facts")).to_contain_text("2,000 lines")
+    expect(rows(view).last).to_have_text("2000")
+    assert rows(view).count() < 80
+    expect(view.locator(".dk-jump")).to_be_hidden()
+    view.locator(".dk-scroll").hover()
+    shared.page.mouse.wheel(0, -400)
+    expect(view.locator(".dk-jump")).to_be_visible()
+    view.locator(".dk-scroll").focus()
+    shared.page.keyboard.press("Home")
+    expect(rows(view).first).to_have_text("1")
+    shared.page.keyboard.press("End")
+    expect(rows(view).last).to_have_text("2000")
+    shared.page.mouse.wheel(0, -400)
+    view.locator(".dk-jump").click()
+    expect(rows(view).last).to_have_text("2000")
+    expect(view.locator(".dk-jump")).to_be_hidden()
+    view.locator(".dk-input").fill("100")
+    view.locator(".dk-input").press("Enter")
+    expect(rows(view).last).to_have_text("100")
+    stop(view)
+
+
+def test_a_reader_is_not_disturbed_by_output(shared: NotebookPage) -> None:
+    view = follow_in(shared, "reader")
+    expect(view.locator(".dk-facts")).to_contain_text("2,")
+    scroll = view.locator(".dk-scroll")
+    scroll.hover()
+    shared.page.mouse.wheel(0, -3000)
+    expect(view.locator(".dk-jump")).to_be_visible()
+    row = rows(view).nth(rows(view).count() // 2).element_handle()
+    look = "node => [node.isConnected, node.textContent, node.getBoundingClientRect().top]"
+    before_output = row.evaluate(look)
+    before = view.locator(".dk-facts").text_content()
+    shared.page.wait_for_function(
+        "([node, before]) => node.textContent.split(' ')[3] !== before.split(' ')[3]",
+        arg=[view.locator(".dk-facts").element_handle(), before],
+    )
+    assert row.evaluate(look) == before_output
+    stop(view)
+
+
+def test_search(shared: NotebookPage) -> None:
+    view = follow_in(shared, "search")
+    expect(view.locator(".dk-facts")).to_contain_text("3,000 lines")
+    view.locator(".dk-scroll").click()
+    shared.page.keyboard.press("Control+f")
+    expect(view.locator(".dk-field")).to_be_focused()
+    shared.page.keyboard.type("77")
+    found = sum(str(number).count("77") for number in range(1, 3001))
+    expect(view.locator(".dk-hits")).to_have_text(f"{found} of {found}")
+    expect(view.locator(".dk-current")).to_be_visible()
+    expect(view.locator(".dk-rows .dk-row", has=view.page.locator(".dk-current"))).to_have_text("2977")
+    shared.page.keyboard.press("Enter")
+    expect(view.locator(".dk-hits")).to_have_text(f"{found - 1} of {found}")
+    expect(view.locator(".dk-rows .dk-row", has=view.page.locator(".dk-current"))).to_have_text("2877")
+    tool(view, "next").click()
+    tool(view, "next").click()
+    expect(view.locator(".dk-hits")).to_have_text(f"1 of {found}")
+    expect(view.locator(".dk-rows .dk-row", has=view.page.locator(".dk-current"))).to_have_text("77")
+    shared.lab.screenshot("log-search")
+    view.locator(".dk-field").fill("nothing like it")
+    expect(view.locator(".dk-hits")).to_have_text("no match")
+    view.locator(".dk-field").press("Escape")
+    expect(view.locator(".dk-search")).to_be_hidden()
+    stop(view)
+
+
+def test_copy_download_wrap_times_and_clear(shared: NotebookPage) -> None:
+    view = follow_in(shared, "tools")
+    expect(view.locator(".dk-facts")).to_contain_text("100,001 lines")
+    tool(view, "copy").click()
+    expect(view.locator(".dk-state")).to_contain_text("Copied 5,000 lines")
+    copied = shared.page.evaluate("() => navigator.clipboard.readText()").splitlines()
+    assert copied == [*map(str, range(95_002, 100_001)), "x" * 400]
+    with shared.page.expect_download() as download:
+        tool(view, "download").click()
+    saved = download.value.path().read_text()
+    assert saved == "".join(f"{number}\n" for number in range(1, 100_001)) + "x" * 400 + "\n"
+
+    wide = view.locator(".dk-rows .dk-row", has_text="xxx")
+    height = wide.evaluate("node => node.offsetHeight")
+    tool(view, "wrap").click()
+    expect(tool(view, "wrap")).to_have_attribute("aria-pressed", "true")
+    assert wide.evaluate("node => node.offsetHeight") >= 3 * height
+    assert wide.evaluate("node => node.getBoundingClientRect().bottom") <= view.locator(
+        ".dk-scroll"
+    ).evaluate("node => node.getBoundingClientRect().bottom")
+    tool(view, "clock").click()
+    expect(wide).to_have_attribute("data-time", re.compile(r"\d\d:\d\d:\d\d\.\d{3}"))
+    shared.lab.screenshot("log-wrapped")
+    tool(view, "clear").click()
+    expect(rows(view)).to_have_count(0)
+    view.locator(".dk-input").fill("after")
+    view.locator(".dk-input").press("Enter")
+    expect(rows(view)).to_have_text(["after"])
+    stop(view)
+
+
+def test_a_reloaded_page_and_a_second_one_go_on_and_keep_the_final_log(lab: Lab) -> None:
+    notebook, view = follow(lab, "reload", "seq 1 50; read; echo second; read; echo third; read; exit 4")
+    expect(rows(view).last).to_have_text("50")
+    assert WIDGET in outputs(notebook.save())
+    notebook.reload()
+    expect(rows(view).last).to_have_text("50")
+    expect(view.locator(".dk-facts")).to_contain_text("50 lines")
+    with lab.second_page() as other_lab:
+        other_view = other_lab.open_notebook("reload.ipynb").output(0).locator(".dk-log")
+        expect(rows(other_view).last).to_have_text("50")
+        other_view.locator(".dk-input").fill("x")
+        other_view.locator(".dk-input").press("Enter")
+        for each in (view, other_view):
+            expect(rows(each).last).to_have_text("second")
+    for _ in range(2):
+        view.locator(".dk-input").fill("x")
+        view.locator(".dk-input").press("Enter")
+    # The reloaded page has forgotten the display's id, and yet the log takes the view's place.
+    expect(notebook.output(0).locator("details")).to_contain_text("exited 4")
+    expect(view).to_have_count(0)
+    saved = notebook.save()
+    assert outputs(saved) == {"text/html", "text/plain"}
+    assert "third" in json.dumps(saved)
+
+
+def test_a_restarted_kernel_leaves_a_view_that_says_so(lab: Lab) -> None:
+    notebook, view = follow(lab, "restart", "echo up; exec sleep 1000")
+    expect(rows(view)).to_have_text(["up"])
+    notebook.restart_kernel()
+    expect(view.locator(".dk-state")).to_have_text("disconnected")
+    expect(tool(view, "stop")).to_be_hidden()
+    expect(view.locator(".dk-rows")).to_contain_text("up")
+
+
+def test_keyboard_and_roles(shared: NotebookPage) -> None:
+    view = follow_in(shared, "keyboard")
+    expect(view).to_have_role("region")
+    expect(view).to_have_accessible_name(f"Log of {COMMANDS['keyboard']}")
+    expect(view.get_by_role("log")).to_be_visible()
+    expect(view.get_by_role("textbox", name="Input to the command")).to_be_visible()
+    for name in ("Search", "Wrap lines", "Stop the command", "Download the whole log"):
+        expect(view.get_by_role("button", name=name, exact=True)).to_be_visible()
+    # A letter typed on a focused button must not reach the notebook, where `a` and `b` insert cells.
+    cells = shared.panel.locator(".jp-Notebook .jp-CodeCell").count()
+    for focused in (tool(view, "copy"), view.locator(".dk-scroll"), view.locator(".dk-input")):
+        focused.focus()
+        for key in "abab":
+            shared.page.keyboard.press(key)
+        expect(focused).to_be_focused()
+    assert shared.panel.locator(".jp-Notebook .jp-CodeCell").count() == cells
+    expect(view.locator(".dk-input")).to_have_value("abab")
+    tool(view, "stop").focus()
+    shared.page.keyboard.press("Space")
+    expect(view).to_have_count(0)
+
+
+@pytest.mark.parametrize("name", ["yes", "progress"])
+def test_typing_under_load(shared: NotebookPage, name: str) -> None:
+    """A key pressed in a cell shows within 200 ms while a log pours in."""
+    view = follow_in(shared, name)
+    expect(view.locator(".dk-facts")).to_contain_text("/s")
+    editor = shared.cell(1 + len(COMMANDS)).locator(".cm-content")
+    editor.click()
+    shared.page.evaluate(
+        """node => {
+            window.typed = [];
+            let begun = null;
+            const painted = () => requestAnimationFrame(() => typed.push(performance.now() - begun));
+            node.addEventListener("keydown", (event) => { begun = event.timeStamp; }, true);
+            new MutationObserver(() => requestAnimationFrame(painted)).observe(
+                node, { childList: true, characterData: true, subtree: true });
+        }""",
+        editor.element_handle(),
+    )
+    for key in "abcdefghijklmnopqrst":
+        shared.page.keyboard.press(key)
+        shared.page.wait_for_timeout(60)
+    delays = sorted(shared.page.evaluate("() => typed"))
+    print(f"{name}: a key shows after {delays[len(delays) // 2]:.0f} ms, at worst {delays[-1]:.0f} ms")
+    assert len(delays) >= 20
+    assert delays[len(delays) // 2] < 100
+    assert delays[int(len(delays) * 0.9)] < 200
+    stop(view)
