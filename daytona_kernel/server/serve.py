@@ -94,7 +94,7 @@ async def _serve(args: argparse.Namespace, root: Root, key: str) -> int:
     ended = asyncio.Event()
     on_signals(ended.set)
     become_subreaper()
-    print(f"export DAYTONA_API_URL={server.url} DAYTONA_API_KEY={shlex.quote(key)}", flush=True)
+    print(f"export DAYTONA_API_URL={server.url}\nexport DAYTONA_API_KEY={shlex.quote(key)}", flush=True)
     print(
         f"Serving sandboxes from {root.path}. {note or 'Isolation: bubblewrap.'} Ctrl-C ends.",
         file=sys.stderr,

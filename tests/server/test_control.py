@@ -32,7 +32,7 @@ def test_without_the_key_nothing_is_told(server: EmbeddedServer, toolbox: Toolbo
     for url in (
         f"{server.api_url}/sandbox",
         f"{server.api_url}/lease",
-        f"{toolbox.base_url}/process/session",
+        f"{toolbox.base_url}process/session",
     ):
         answer = httpx.get(url, headers=headers, trust_env=False)
         assert answer.status_code == 401
@@ -76,26 +76,27 @@ def test_an_unknown_route_of_the_toolbox(toolbox: Toolbox, method: str, path: st
 
 def test_the_shapes_are_the_ones_of_the_sdks_models(api: httpx.Client, toolbox: Toolbox) -> None:
     sandbox = api.get(f"/sandbox/{toolbox.sandbox['id']}").json()
-    model = SandboxModel.model_validate(sandbox)
+    model = SandboxModel.from_dict(sandbox)
+    assert model is not None
     assert model.id == sandbox["id"]
     for number in ("cpu", "gpu", "memory", "disk"):
         assert isinstance(sandbox[number], int)
     listed = api.get("/sandbox").json()
     assert set(listed) == {"items", "nextCursor"}
-    ListSandboxesResponse.model_validate(listed)
+    ListSandboxesResponse.from_dict(listed)
     assert "env" not in listed["items"][0]
-    DaytonaConfiguration.model_validate(api.get("/config").json())
-    PortPreviewUrl.model_validate(api.get(f"/sandbox/{sandbox['id']}/ports/4000/preview-url").json())
+    DaytonaConfiguration.from_dict(api.get("/config").json())
+    PortPreviewUrl.from_dict(api.get(f"/sandbox/{sandbox['id']}/ports/4000/preview-url").json())
     assert api.get(f"/sandbox/{sandbox['id']}/toolbox-proxy-url").json() == {
         "url": sandbox["toolboxProxyUrl"]
     }
     toolbox.post("/process/session", json={"sessionId": "shape"})
     toolbox.run("shape", "true")
-    Session.model_validate(toolbox.get("/process/session/shape").json())
+    Session.from_dict(toolbox.get("/process/session/shape").json())
     toolbox.post("/files/folder", params={"path": "x", "mode": "755"})
-    FileInfo.model_validate(toolbox.get("/files/info", params={"path": "x"}).json())
-    PortList.model_validate(toolbox.get("/port").json())
-    WorkDirResponse.model_validate(toolbox.get("/work-dir").json())
+    FileInfo.from_dict(toolbox.get("/files/info", params={"path": "x"}).json())
+    PortList.from_dict(toolbox.get("/port").json())
+    WorkDirResponse.from_dict(toolbox.get("/work-dir").json())
     assert toolbox.get("/version").json()["version"]
 
 

@@ -46,7 +46,7 @@ class ConfigHandler(ControlHandler):
         self.answer(
             {
                 "version": __version__,
-                "oidc": {"issuer": "", "clientId": "", "audience": ""},
+                "oidc": {"provider": "", "issuer": "", "clientId": "", "audience": ""},
                 "linkedAccountsEnabled": False,
                 "announcements": {},
                 "proxyTemplateUrl": "http://127.0.0.1:{{PORT}}",
