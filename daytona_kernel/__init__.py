@@ -10,12 +10,12 @@ The names are imported when they are first used.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
 from ._version import __version__
 
+TYPE_CHECKING = False  # typing's own costs milliseconds, and this module comes before everything
 if TYPE_CHECKING:
+    from typing import Any
+
     from .client.daytona import AsyncDaytona, Daytona
     from .client.filesystem import AsyncFileSystem, FileSystem
     from .client.log_follower import AsyncLogFollower, LogFollower
@@ -163,6 +163,8 @@ _MODULE_OF = {name: module for module, names in _MODULES.items() for name in nam
 def __getattr__(name: str) -> Any:
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
     value = getattr(importlib.import_module(f".{_MODULE_OF[name]}", __name__), name)
     globals()[name] = value
     return value

@@ -41,7 +41,7 @@ class Process:
     def _api(self) -> ToolboxApi:
         return self.toolbox_api
 
-    exec = method(processes.execute)
+    exec = method(processes.execute, "exec")
     create_session = method(sessions.create_session)
     get_session = method(sessions.get_session)
     list_sessions = method(sessions.list_sessions)
@@ -102,7 +102,7 @@ class AsyncProcess:
     def _api(self) -> AsyncToolboxApi:
         return self.toolbox_api
 
-    exec = async_method(processes.execute)
+    exec = async_method(processes.execute, "exec")
     create_session = async_method(sessions.create_session)
     get_session = async_method(sessions.get_session)
     list_sessions = async_method(sessions.list_sessions)

@@ -59,7 +59,7 @@ def pause_before(attempt: int, retry_after: str | None = None) -> float | None:
     """
     if retry_after is not None and (asked := _seconds(retry_after)) is not None:
         return asked if asked <= _LONGEST_RETRY_AFTER else None
-    pause = min(_FIRST_PAUSE * 2 ** (attempt - 1), _LONGEST_PAUSE)
+    pause: float = min(_FIRST_PAUSE * 2 ** (attempt - 1), _LONGEST_PAUSE)
     return pause * random.uniform(0.75, 1.25)  # so that many clients do not come back at once
 
 

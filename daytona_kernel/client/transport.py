@@ -133,7 +133,7 @@ class Transport:
         target = httpx.URL(websocket_url(url))
         options = self._routes.websocket_options(target, headers or {}, subprotocols)
         with _translated_handshake(target):
-            opened: WebSocket = connect(str(target), **options)
+            opened: WebSocket = connect(str(target), **options).__enter__()  # its owner closes it
         return opened
 
     def close(self) -> None:

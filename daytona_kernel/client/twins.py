@@ -17,24 +17,29 @@ T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def method(call: Callable[P, Call[T]]) -> Callable[Concatenate[Any, P], T]:
-    """Return the method that carries out a free call and returns its result."""
+def method(call: Callable[P, Call[T]], name: str | None = None) -> Callable[Concatenate[Any, P], T]:
+    """Return the method that carries out a free call and returns its result.
+
+    name: the method's, where it is not the call's.
+    """
 
     def run(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:
         result: T = self._api.run(call(*args, **kwargs))
         return result
 
-    return _dress(run, call, free=True)
+    return _dress(run, call, name, free=True)
 
 
-def async_method(call: Callable[P, Call[T]]) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
+def async_method(
+    call: Callable[P, Call[T]], name: str | None = None
+) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
     """Return the coroutine method that carries out a free call and returns its result."""
 
     async def run(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:
         result: T = await self._api.run(call(*args, **kwargs))
         return result
 
-    return _dress(run, call, free=True)
+    return _dress(run, call, name, free=True)
 
 
 def subject_method(call: Callable[Concatenate[Any, P], Call[T]]) -> Callable[Concatenate[Any, P], T]:
@@ -44,7 +49,7 @@ def subject_method(call: Callable[Concatenate[Any, P], Call[T]]) -> Callable[Con
         result: T = self._api.run(call(self, *args, **kwargs))
         return result
 
-    return _dress(run, call, free=False)
+    return _dress(run, call, None, free=False)
 
 
 def async_subject_method(
@@ -56,16 +61,17 @@ def async_subject_method(
         result: T = await self._api.run(call(self, *args, **kwargs))
         return result
 
-    return _dress(run, call, free=False)
+    return _dress(run, call, None, free=False)
 
 
-def _dress(run: F, call: Callable[..., Call[Any]], *, free: bool) -> F:
+def _dress(run: F, call: Callable[..., Call[Any]], name: str | None, *, free: bool) -> F:
     """Give a method the name, the docstring and the signature of its call."""
     signature = inspect.signature(call)
     parameters = list(signature.parameters.values())
     self = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     result = str(signature.return_annotation).removeprefix("Call[").removesuffix("]")
-    run.__name__, run.__qualname__, run.__module__ = call.__name__, call.__qualname__, call.__module__
+    run.__name__ = run.__qualname__ = name or call.__name__
+    run.__module__ = call.__module__
     run.__doc__ = call.__doc__
     run.__signature__ = signature.replace(  # type: ignore[attr-defined]
         parameters=[self, *parameters[0 if free else 1 :]], return_annotation=result

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,7 +59,7 @@ def test_one_byte_at_a_time_gives_the_same(log: bytes) -> None:
 @given(logs, st.lists(st.integers(0, 200)))
 def test_cuts_anywhere_give_the_same(log: bytes, cuts: list[int]) -> None:
     places = [0, *sorted(min(cut, len(log)) for cut in cuts), len(log)]
-    pieces = [log[start:end] for start, end in zip(places, places[1:], strict=False)]
+    pieces = [log[start:end] for start, end in pairwise(places)]
     assert joined(demultiplexed(pieces)) == model(log)
 
 

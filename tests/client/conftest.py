@@ -1,0 +1,125 @@
+"""The embedded server as a child of the tests, a faulty one, and each client in both its forms."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from anyio.from_thread import start_blocking_portal
+
+from daytona_kernel import AsyncDaytona, Daytona, DaytonaConfig, SandboxInstance
+from daytona_kernel.client import embedded
+from daytona_kernel.client.api import Api, AsyncApi
+from daytona_kernel.client.process import AsyncProcess, Process
+from daytona_kernel.client.run_commands import code_toolbox
+from daytona_kernel.client.transport import AsyncTransport, Transport
+
+from .blocking import Blocking
+from .faulty_server import FaultyServer
+
+KEY = "dtn_a-key-that-must-never-be-seen"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("DAYTONA_")]:
+        monkeypatch.delenv(name)
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[embedded.EmbeddedServer]:
+    """The embedded server that all these tests share."""
+    started = embedded.start()
+    started.ready()
+    yield started
+    started.close(now=True)
+
+
+@pytest.fixture(params=["sync", "async"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Which of the two clients a test uses."""
+    return str(request.param)
+
+
+@pytest.fixture
+def connect(kind: str) -> Iterator[Callable[..., Any]]:
+    """Makes a client of this kind; the async one is made to wait."""
+    made: list[Any] = []
+    if kind == "sync":
+
+        def make(config: DaytonaConfig | None = None) -> Any:
+            made.append(Daytona(config))
+            return made[-1]
+
+        yield make
+        for client in made:
+            client.close()
+        return
+    with start_blocking_portal() as portal:
+
+        def make_async(config: DaytonaConfig | None = None) -> Any:
+            made.append(Blocking(AsyncDaytona(config), portal))
+            return made[-1]
+
+        yield make_async
+        for client in made:
+            client.close()
+
+
+@pytest.fixture
+def daytona(connect: Callable[..., Any], server: embedded.EmbeddedServer) -> Any:
+    """A client of the embedded server."""
+    return connect()
+
+
+@pytest.fixture
+def sandbox(daytona: Any) -> Iterator[Any]:
+    """A sandbox of the embedded server."""
+    made = daytona.create()
+    yield made
+    made.delete()
+
+
+@pytest.fixture
+def faulty() -> Iterator[FaultyServer]:
+    """A server that answers by script."""
+    made = FaultyServer()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def process(kind: str, faulty: FaultyServer) -> Iterator[Any]:
+    """A `Process` whose toolbox is the faulty server."""
+    headers = {"Authorization": f"Bearer {KEY}"}
+    instance = SandboxInstance("id", "name", "started", faulty.url)
+    if kind == "sync":
+        transport = Transport()
+        yield Process(code_toolbox(), Api(faulty.url, headers, transport, 10), instance)
+        transport.close()
+        return
+    with start_blocking_portal() as portal:
+        async_transport = AsyncTransport()
+        api = AsyncApi(faulty.url, headers, async_transport, 10)
+        yield Blocking(AsyncProcess(code_toolbox(), api, instance), portal)
+        portal.call(async_transport.aclose)
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Makes the pauses between attempts short, and remembers how long they would have been."""
+    pauses: list[float] = []
+
+    def remember(seconds: float) -> None:
+        pauses.append(seconds)
+
+    async def remember_async(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr("daytona_kernel.client.api.time.sleep", remember)
+    monkeypatch.setattr("daytona_kernel.client.api.asyncio.sleep", remember_async)
+    return pauses

@@ -1,0 +1,73 @@
+"""Settings, and where each comes from."""
+
+from __future__ import annotations
+
+import pytest
+
+from daytona_kernel import DaytonaAuthenticationError, DaytonaConfig
+from daytona_kernel.config import DEFAULT_API_URL, mask, resolve
+
+KEY = "dtn_0123456789abcdef"
+
+
+def test_nothing_set_means_the_embedded_server() -> None:
+    settings = resolve(environ={})
+    assert settings.embedded
+    assert settings.api_key.source == "default"
+
+
+def test_target_alone_is_no_server() -> None:
+    assert resolve(environ={"DAYTONA_TARGET": "eu"}).embedded
+
+
+def test_a_key_alone_means_daytona() -> None:
+    settings = resolve(environ={"DAYTONA_API_KEY": KEY})
+    assert (settings.api_url.value, settings.api_url.source) == (DEFAULT_API_URL, "default")
+    assert (settings.api_key.value, settings.api_key.source) == (KEY, "DAYTONA_API_KEY")
+    assert settings.authorization == {"Authorization": f"Bearer {KEY}"}
+
+
+def test_arguments_go_before_the_environment() -> None:
+    environ = {"DAYTONA_API_KEY": "other", "DAYTONA_API_URL": "http://one", "DAYTONA_TARGET": "us"}
+    settings = resolve(DaytonaConfig(api_key=KEY, target="eu"), environ)
+    assert (settings.api_key.value, settings.api_key.source) == (KEY, "argument")
+    assert (settings.api_url.value, settings.api_url.source) == ("http://one", "DAYTONA_API_URL")
+    assert (settings.target.value, settings.target.source) == ("eu", "argument")
+
+
+@pytest.mark.parametrize("empty", ["", None])
+def test_empty_is_not_set(empty: str | None) -> None:
+    environ = {"DAYTONA_API_KEY": empty or ""}
+    assert resolve(DaytonaConfig(api_key=empty), environ).embedded
+
+
+def test_a_url_without_a_key_is_one_clear_sentence() -> None:
+    with pytest.raises(DaytonaAuthenticationError) as caught:
+        resolve(environ={"DAYTONA_API_URL": "http://daytona.test/api"})
+    message = str(caught.value)
+    assert message.startswith("DAYTONA_API_URL is http://daytona.test/api, but there is no API key")
+    assert "DAYTONA_API_KEY" in message
+    assert message.count(". ") == 0
+    with pytest.raises(DaytonaAuthenticationError, match=r"^api_url is"):
+        resolve(DaytonaConfig(api_url="http://x"), {})
+
+
+def test_a_token_needs_its_organization_and_goes_before_a_key_of_the_environment() -> None:
+    config = DaytonaConfig(jwt_token="token", organization_id="organization")
+    settings = resolve(config, {"DAYTONA_API_KEY": KEY})
+    assert settings.authorization == {
+        "Authorization": "Bearer token",
+        "X-Daytona-Organization-ID": "organization",
+    }
+    with pytest.raises(DaytonaAuthenticationError, match="DAYTONA_ORGANIZATION_ID"):
+        resolve(environ={"DAYTONA_JWT_TOKEN": "token"})
+
+
+def test_secrets_are_masked() -> None:
+    config = DaytonaConfig(api_key=KEY, jwt_token=KEY, organization_id="o")
+    settings = resolve(config, {})
+    for text in (repr(config), repr(settings), settings.api_key.shown, str(settings)):
+        assert KEY not in text
+    assert settings.api_key.shown == "…cdef"
+    assert mask("short") == "…"
+    assert settings.target.shown == "not set"

@@ -1,0 +1,199 @@
+"""The embedded server's start, its lease, and its end, with real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+import pytest
+
+from daytona_kernel import Daytona, EmbeddedServerError
+from daytona_kernel.client import embedded
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 15) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def gone(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def python(code: str, **options: Any) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **options
+    )
+
+
+HOLDER = """
+import json
+from daytona_kernel.client import embedded
+server = embedded.start()
+url, key = server.ready()
+print(json.dumps([url, key, server.pid]), flush=True)
+input()
+"""
+
+
+def test_one_server_for_all_clients_of_a_process(server: embedded.EmbeddedServer) -> None:
+    assert embedded.start() is server
+    assert server.ready() == server.ready()
+    assert server.alive()
+    assert server.isolation in ("bubblewrap", "none")
+    with Daytona() as one, Daytona() as two:
+        sandbox = one.create()
+        assert two.get(sandbox.id).id == sandbox.id
+        sandbox.delete()
+    assert server.ready()[1] not in repr(server)
+
+
+def test_it_is_said_once_which_server_is_used() -> None:
+    code = "from daytona_kernel import *\nfor _ in 'ab': next(Daytona().list(), None)"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("DAYTONA_")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stderr.count("No DAYTONA_API_KEY is set") == 1
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+def test_server_ends_after_its_owner_is_killed() -> None:
+    with python(HOLDER) as holder:
+        assert holder.stdout is not None
+        _, _, pid = json.loads(holder.stdout.readline())
+        assert not gone(pid)
+        holder.send_signal(signal.SIGKILL)
+    wait_until(lambda: gone(pid))
+
+
+def test_another_process_takes_over_in_the_grace() -> None:
+    with python(HOLDER) as holder:
+        assert holder.stdout is not None
+        url, key, pid = json.loads(holder.stdout.readline())
+        holder.send_signal(signal.SIGKILL)
+    before = embedded._shared
+    attached = embedded.attach(url, key)
+    try:
+        assert attached is not None
+        assert attached.alive()
+        assert embedded.start() is attached
+        # Longer than the grace would have lasted.
+        deadline = time.monotonic() + 6
+        wait_until(lambda: time.monotonic() > deadline or gone(pid))
+        assert not gone(pid)
+        attached.close(now=True)
+        wait_until(lambda: gone(pid), 5)
+        assert embedded.attach(url, key) is None
+    finally:
+        embedded._shared = before
+
+
+def test_a_wrong_key_gets_no_lease(server: embedded.EmbeddedServer) -> None:
+    url, _ = server.ready()
+    assert embedded.attach(url, "wrong") is None
+    assert embedded.start() is server
+
+
+def test_close_now_ends_it_at_once() -> None:
+    code = HOLDER.replace("input()", "server.close(now=True); input()")
+    with python(code) as holder:
+        assert holder.stdout is not None
+        _, _, pid = json.loads(holder.stdout.readline())
+        wait_until(lambda: gone(pid), 5)
+        holder.communicate("\n", timeout=10)
+
+
+def test_a_forked_child_does_not_own_the_server() -> None:
+    code = """
+import json, os, time
+from daytona_kernel.client import embedded
+server = embedded.start()
+url, key = server.ready()
+child = os.fork()
+if child == 0:
+    assert embedded._shared is None and server._lease is None
+    time.sleep(60)
+print(json.dumps([server.pid, child]), flush=True)
+input()
+"""
+    with python(code) as holder:
+        assert holder.stdout is not None
+        pid, child = json.loads(holder.stdout.readline())
+        holder.send_signal(signal.SIGKILL)
+        try:
+            wait_until(lambda: gone(pid))
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+
+def test_a_server_that_died_is_started_again() -> None:
+    code = """
+import json, os, signal
+from daytona_kernel.client import embedded
+first = embedded.start()
+first.ready()
+os.kill(first.pid, signal.SIGKILL)
+while first.alive(): pass
+second = embedded.start()
+assert second is not first
+second.ready()
+second.close(now=True)
+print("ok", flush=True)
+"""
+    with python(code) as holder:
+        assert holder.communicate(timeout=60)[0] == "ok\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        (("-c", "raise SystemExit('no room on this machine')"), "ended before it was ready: no room on this"),
+        (("-c", "import time; time.sleep(60)"), "did not say in time"),
+        (("-c", "print('hello')"), "something else"),
+        (("-m", "no_such_module"), "No module named no_such_module"),
+    ],
+)
+def test_a_server_that_does_not_start_says_why(
+    monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], reason: str
+) -> None:
+    monkeypatch.setattr(embedded, "_COMMAND", command)
+    server = embedded._spawn()
+    try:
+        with pytest.raises(EmbeddedServerError, match=reason):
+            server.ready(timeout=2)
+    finally:
+        os.kill(server.pid, signal.SIGKILL)
+        wait_until(lambda: gone(server.pid))
+        server.close()
+
+
+def test_its_import_is_cheap_and_brings_nothing_heavy() -> None:
+    code = """
+import sys, time
+before = set(sys.modules)
+began = time.process_time()
+import daytona_kernel.client.embedded
+took = time.process_time() - began
+new = set(sys.modules) - before
+assert not new & {"httpx", "websockets", "asyncio", "ssl", "json", "subprocess", "socket", "typing"}, new
+print(took)
+"""
+    times = [
+        float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
+        for _ in range(5)
+    ]
+    assert min(times) < 0.005

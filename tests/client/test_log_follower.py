@@ -1,0 +1,320 @@
+"""Following a log: complete and without repetition, whatever the stream does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from daytona_kernel import DaytonaAuthenticationError, DaytonaNotFoundError, SessionExecuteRequest, Stream
+from daytona_kernel.client import follow_protocol
+from daytona_kernel.wire.logs import MARKERS, split_log
+
+from .faulty_server import Exchange, FaultyServer, hang_up, reply
+
+COMMAND = "/process/session/s/command/c"
+OUT, ERR = MARKERS[Stream.STDOUT], MARKERS[Stream.STDERR]
+
+LOG = b"".join(
+    (ERR if number % 3 == 0 else OUT) + f"line {number} naïve 🎈\n".encode() for number in range(300)
+)
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes the follower look after a silent stream soon."""
+    monkeypatch.setattr(follow_protocol, "FIRST_QUIET", 0.2)
+    monkeypatch.setattr(follow_protocol, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(follow_protocol, "LONGEST_PAUSE", 0.05)
+
+
+class Toolbox:
+    """A command with a log, whose stream misbehaves in a given way each time it is opened."""
+
+    def __init__(self, faulty: FaultyServer, log: bytes = LOG) -> None:
+        self.log = log
+        self.visible = len(log)  # how much of it has been written
+        self.ended = True
+        faulty.on("GET", COMMAND, self._command)
+        faulty.on("GET", COMMAND + "/logs", self._logs)
+        self.behaviours: list[Any] = []
+        self.opened = 0
+
+    def _command(self, exchange: Exchange) -> None:
+        body: dict[str, Any] = {"id": "c", "command": "x"}
+        exchange.reply(200, body | ({"exitCode": 7} if self.ended else {}))
+
+    def _logs(self, exchange: Exchange) -> None:
+        if "upgrade" not in exchange.request.headers:
+            exchange.reply(200, self.log[: self.visible], content_type="text/plain")
+            return
+        assert exchange.request.query == {"follow": "true"}
+        self.opened += 1
+        behaviour = self.behaviours.pop(0) if len(self.behaviours) > 1 else self.behaviours[0]
+        behaviour(exchange)
+
+    def send(self, exchange: Exchange, data: bytes, size: int = 1024) -> None:
+        for start in range(0, len(data), size):
+            exchange.frame(data[start : start + size])
+
+
+@pytest.fixture
+def toolbox(faulty: FaultyServer) -> Toolbox:
+    return Toolbox(faulty)
+
+
+def collect(follower: Any) -> bytes:
+    """The log again, with a marker where the stream changes."""
+    chunks = list(follower)
+    assert follower.exit_code == 7
+    return remarked([(chunk.stream, chunk.data) for chunk in chunks])
+
+
+def remarked(pieces: list[tuple[Stream, bytes]]) -> bytes:
+    joined, last = b"", None
+    for stream, data in pieces:
+        joined += (MARKERS[stream] if stream is not last else b"") + data
+        last = stream
+    return joined
+
+
+def model(log: bytes) -> bytes:
+    pieces: list[tuple[Stream, bytes]] = []
+    for line in log.splitlines(keepends=True):
+        stdout, stderr = split_log(line)
+        pieces.append((Stream.STDOUT, stdout) if stdout else (Stream.STDERR, stderr))
+    return remarked(pieces)
+
+
+@pytest.mark.parametrize("size", [1, 3, 5, 1024, 100_000])
+def test_frames_are_cut_anywhere(process: Any, toolbox: Toolbox, size: int) -> None:
+    def whole(exchange: Exchange) -> None:
+        exchange.accept_websocket()
+        toolbox.send(exchange, toolbox.log, size)
+        exchange.close_frame()
+
+    toolbox.log = LOG[:3000] if size < 10 else LOG
+    toolbox.log = toolbox.log[: toolbox.log.rindex(b"\n") + 1]
+    toolbox.visible = len(toolbox.log)
+    toolbox.behaviours = [whole]
+    assert collect(process.follow_session_command_logs("s", "c")) == model(toolbox.log)
+
+
+@pytest.mark.parametrize("code", [1000, 1011])
+def test_stream_that_closes_early(process: Any, toolbox: Toolbox, code: int) -> None:
+    def early(exchange: Exchange) -> None:
+        exchange.accept_websocket()
+        toolbox.send(exchange, LOG[:2000])
+        exchange.close_frame(code)
+
+    toolbox.behaviours = [early]
+    assert collect(process.follow_session_command_logs("s", "c")) == model(LOG)
+
+
+def test_stream_that_breaks_while_the_command_runs(process: Any, toolbox: Toolbox) -> None:
+    def broken(exchange: Exchange) -> None:
+        exchange.accept_websocket()
+        toolbox.visible += 777
+        toolbox.send(exchange, toolbox.log[: toolbox.visible])
+        toolbox.ended = toolbox.visible >= len(toolbox.log)
+
+    toolbox.ended, toolbox.visible = False, 0
+    toolbox.behaviours = [broken]
+    assert collect(process.follow_session_command_logs("s", "c")) == model(LOG)
+    assert toolbox.opened > 3
+
+
+def test_stream_that_stalls(process: Any, toolbox: Toolbox) -> None:
+    def stalled(exchange: Exchange) -> None:
+        exchange.accept_websocket()
+        toolbox.send(exchange, LOG[:1500])
+        exchange.wait_for_close()
+
+    toolbox.behaviours = [stalled]
+    assert collect(process.follow_session_command_logs("s", "c")) == model(LOG)
+
+
+def test_stream_that_stalls_while_the_command_runs(process: Any, toolbox: Toolbox) -> None:
+    def stalled(exchange: Exchange) -> None:
+        exchange.accept_websocket()
+        toolbox.send(exchange, LOG[:1500])
+        toolbox.visible = len(LOG)
+        if toolbox.opened > 1:
+            toolbox.ended = True
+            exchange.close_frame()
+        exchange.wait_for_close()
+
+    toolbox.ended, toolbox.visible = False, 1500
+    toolbox.behaviours = [stalled]
+    assert collect(process.follow_session_command_logs("s", "c")) == model(LOG)
+
+
+@pytest.mark.parametrize("size", [700, 64, 1024])
+def test_stream_that_begins_again_in_its_middle(process: Any, toolbox: Toolbox, size: int) -> None:
+    def replaying(exchange: Exchange) -> None:
+        exchange.accept_websocket()
+        toolbox.send(exchange, LOG[:2100], size)
+        toolbox.send(exchange, LOG, size)
+        exchange.close_frame()
+
+    toolbox.behaviours = [replaying]
+    assert collect(process.follow_session_command_logs("s", "c")) == model(LOG)
+
+
+def test_log_that_repeats_itself_is_not_taken_for_a_replay(
+    process: Any, faulty: FaultyServer, toolbox: Toolbox
+) -> None:
+    line = OUT + b"tick\n"
+
+    def ticking(exchange: Exchange) -> None:
+        exchange.accept_websocket()
+        toolbox.send(exchange, toolbox.log, len(line))
+        exchange.close_frame()
+
+    toolbox.log = line * 500
+    toolbox.visible = len(toolbox.log)
+    toolbox.behaviours = [ticking]
+    follower = process.follow_session_command_logs("s", "c")
+    assert b"".join(chunk.data for chunk in follower) == b"tick\n" * 500
+    assert faulty.count("GET", COMMAND + "/logs") < 10
+
+
+@pytest.mark.parametrize("status", [404, 400, 502])
+def test_stream_that_cannot_be_opened(process: Any, toolbox: Toolbox, status: int) -> None:
+    toolbox.behaviours = [reply(status, b"no", content_type="text/plain")]
+    assert collect(process.follow_session_command_logs("s", "c")) == model(LOG)
+
+
+def test_connection_that_closes_in_the_handshake(process: Any, toolbox: Toolbox) -> None:
+    toolbox.behaviours = [hang_up]
+    assert collect(process.follow_session_command_logs("s", "c")) == model(LOG)
+
+
+def test_answers_that_fail_for_a_while(process: Any, toolbox: Toolbox, faulty: FaultyServer) -> None:
+    def whole(exchange: Exchange) -> None:
+        exchange.accept_websocket()
+        toolbox.send(exchange, LOG[:100])
+        exchange.close_frame()
+
+    def half_a_body(exchange: Exchange) -> None:
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {len(LOG)}\r\n\r\n"
+        exchange.connection.sendall(head.encode() + LOG[: len(LOG) // 2])
+
+    def logs(exchange: Exchange) -> None:
+        if "upgrade" in exchange.request.headers:
+            whole(exchange)
+        else:
+            failures.pop(0)(exchange) if failures else toolbox._logs(exchange)
+
+    failures = [half_a_body, reply(502), half_a_body, hang_up]
+    faulty.on("GET", COMMAND + "/logs", logs)
+    assert collect(process.follow_session_command_logs("s", "c")) == model(LOG)
+    assert not failures
+
+
+def test_json_answers_are_understood(process: Any, toolbox: Toolbox, faulty: FaultyServer) -> None:
+    def logs(exchange: Exchange) -> None:
+        if "upgrade" in exchange.request.headers:
+            exchange.reply(404)
+        else:
+            exchange.reply(200, {"output": LOG.decode(), "stdout": "", "stderr": ""})
+
+    faulty.on("GET", COMMAND + "/logs", logs)
+    assert collect(process.follow_session_command_logs("s", "c")) == model(LOG)
+
+
+@pytest.mark.parametrize("offset", [0, 1, 2, 3, 700, 1024, len(LOG) - 1, len(LOG), len(LOG) + 10])
+def test_offset_goes_on_where_another_follower_stopped(process: Any, toolbox: Toolbox, offset: int) -> None:
+    def whole(exchange: Exchange) -> None:
+        exchange.accept_websocket()
+        toolbox.send(exchange, LOG)
+        exchange.close_frame()
+
+    toolbox.behaviours = [whole]
+    follower = process.follow_session_command_logs("s", "c", offset)
+    taken = dict.fromkeys(Stream, b"")
+    for chunk in follower:
+        taken[chunk.stream] += chunk.data
+    before, whole_log = split_log(LOG[:offset]), split_log(LOG)
+    for stream, first, both in zip(Stream, before, whole_log, strict=True):
+        # A marker cut by the offset belongs to neither side, and its bytes to no text.
+        assert both.endswith(taken[stream])
+        assert first.rstrip(b"\x01\x02") + taken[stream] == both
+    assert follower.offset == max(offset, len(LOG))
+
+
+def test_unknown_command_and_refused_key_are_said_at_once(process: Any, faulty: FaultyServer) -> None:
+    with pytest.raises(DaytonaNotFoundError):
+        list(process.follow_session_command_logs("s", "unknown"))
+    faulty.on("GET", COMMAND, reply(401, {"message": "Unauthorized"}))
+    with pytest.raises(DaytonaAuthenticationError):
+        list(process.follow_session_command_logs("s", "c"))
+
+
+def test_stopping_early_closes_the_stream(process: Any, toolbox: Toolbox) -> None:
+    closed: list[bool] = []
+
+    def endless(exchange: Exchange) -> None:
+        exchange.accept_websocket()
+        toolbox.send(exchange, LOG[:1024])
+        exchange.wait_for_close()
+        closed.append(True)
+
+    toolbox.ended = False
+    toolbox.behaviours = [endless]
+    follower = process.follow_session_command_logs("s", "c")
+    assert next(iter(follower)).data
+    follower.close()
+    wait_until(lambda: bool(closed))
+
+
+def wait_until(condition: Any, seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def session(sandbox: Any) -> Iterator[Any]:
+    sandbox.process.create_session("s")
+    return sandbox.process
+
+
+def run(process: Any, command: str) -> Any:
+    response = process.execute_session_command("s", SessionExecuteRequest(command, run_async=True))
+    return process.follow_session_command_logs("s", response.cmd_id)
+
+
+def test_every_byte_of_a_real_log(session: Any) -> None:
+    follower = run(session, r"printf 'a\rb\0c\xff\n'; printf 'e\n' >&2; printf 'no newline'; exit 4")
+    streams = dict.fromkeys(Stream, b"")
+    for chunk in follower:
+        streams[chunk.stream] += chunk.data
+    assert streams == {Stream.STDOUT: b"a\rb\0c\xff\nno newline", Stream.STDERR: b"e\n"}
+    assert follower.exit_code == 4
+
+
+def test_chunks_come_while_the_command_runs(session: Any) -> None:
+    follower = run(session, "echo first; read go; echo second")
+    chunks = iter(follower)
+    assert next(chunks).data == b"first\n"
+    command_id = session.get_session("s").commands[-1].id
+    session.send_session_command_input("s", command_id, "go")
+    assert b"".join(chunk.data for chunk in chunks).endswith(b"second\n")
+
+
+def test_a_large_real_log(session: Any) -> None:
+    follower = run(session, "seq 1 300000")
+    assert b"".join(chunk.data for chunk in follower) == b"".join(b"%d\n" % n for n in range(1, 300_001))
+
+
+def test_deleting_the_session_ends_the_following(session: Any) -> None:
+    follower = run(session, "echo first; sleep 60")
+    chunks = iter(follower)
+    next(chunks)
+    session.delete_session("s")
+    with pytest.raises(DaytonaNotFoundError):
+        list(chunks)

@@ -1,0 +1,158 @@
+"""The public names, and that the two clients are one."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import daytona_kernel
+from daytona_kernel import errors
+from daytona_kernel.client import operations
+from daytona_kernel.client.operations import Operation
+from daytona_kernel.errors import DaytonaError, error_of
+
+ROOT = Path(daytona_kernel.__file__).parent
+TWINS = [
+    (daytona_kernel.Daytona, daytona_kernel.AsyncDaytona),
+    (daytona_kernel.Sandbox, daytona_kernel.AsyncSandbox),
+    (daytona_kernel.Process, daytona_kernel.AsyncProcess),
+    (daytona_kernel.FileSystem, daytona_kernel.AsyncFileSystem),
+    (daytona_kernel.LogFollower, daytona_kernel.AsyncLogFollower),
+]
+PAGE = {
+    "exec": ["command", "cwd", "timeout"],
+    "code_run": ["code"],
+    "create_session": ["session_id"],
+    "get_session": ["session_id"],
+    "get_session_command": ["session_id", "command_id"],
+    "execute_session_command": ["session_id", "req"],
+    "get_session_command_logs": ["session_id", "command_id"],
+    "list_sessions": [],
+    "delete_session": ["session_id"],
+}
+
+
+def test_all_is_the_surface() -> None:
+    assert len(set(daytona_kernel.__all__)) == len(daytona_kernel.__all__)
+    for name in daytona_kernel.__all__:
+        assert getattr(daytona_kernel, name) is not None
+    assert dir(daytona_kernel) == sorted(daytona_kernel.__all__)
+    with pytest.raises(AttributeError):
+        daytona_kernel.no_such_name  # noqa: B018
+
+
+def test_type_checkers_see_the_same_names() -> None:
+    tree = ast.parse((ROOT / "__init__.py").read_text())
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    imported = {
+        alias.name
+        for node in ast.walk(block)
+        if isinstance(node, ast.ImportFrom) and node.level
+        for alias in node.names
+    }
+    assert imported | {"__version__"} == set(daytona_kernel.__all__)
+    assert set(daytona_kernel._MODULE_OF) == imported
+
+
+def test_every_exception_is_public_and_drawn() -> None:
+    for name, value in vars(errors).items():
+        if inspect.isclass(value) and issubclass(value, Exception):
+            assert name in daytona_kernel.__all__ or not name.startswith("Daytona")
+            assert name in (errors.__doc__ or "")
+            assert issubclass(value, DaytonaError)
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, daytona_kernel, daytona_kernel.client.embedded\n"
+        "print({'httpx', 'websockets', 'asyncio'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+@pytest.mark.parametrize(("sync", "twin"), TWINS, ids=lambda twin: twin.__name__)
+def test_twins_have_the_same_methods_and_parameters(sync: Any, twin: Any) -> None:
+    def methods(kind: Any) -> dict[str, Any]:
+        return {name: value for name, value in vars(kind).items() if callable(value) and name[0] != "_"}
+
+    renamed = {"aclose": "close"}
+    twins = {renamed.get(name, name): value for name, value in methods(twin).items()}
+    assert set(methods(sync)) == set(twins)
+    only_async = {"interpreter", "on_message", "request"}
+    for name, value in methods(sync).items():
+        ours = list(inspect.signature(value).parameters)
+        theirs = [
+            parameter
+            for parameter in inspect.signature(twins[name]).parameters
+            if parameter not in only_async
+        ]
+        assert ours == theirs, name
+        assert value.__doc__
+        assert twins[name].__doc__
+
+
+@pytest.mark.parametrize("kind", [daytona_kernel.Process, daytona_kernel.AsyncProcess])
+def test_process_is_the_page(kind: Any) -> None:
+    parameters = list(inspect.signature(kind).parameters)
+    assert parameters == ["code_toolbox", "toolbox_api", "instance"]
+    for name, expected in PAGE.items():
+        given = list(inspect.signature(getattr(kind, name)).parameters)
+        assert given[1 : 1 + len(expected)] == expected, name
+
+
+def test_signatures_and_docstrings_of_bound_calls() -> None:
+    signature = inspect.signature(daytona_kernel.Process.exec)
+    assert str(signature).startswith("(self, command: 'str', cwd: 'str | None' = None")
+    assert signature.return_annotation == "ExecuteResponse"
+    assert "shell command" in (daytona_kernel.AsyncProcess.exec.__doc__ or "")
+    assert daytona_kernel.Process.exec.__name__ == "exec"
+
+
+def test_twins_hold_no_path_and_no_field_of_the_wire() -> None:
+    """Everything that knows a route is in the table of operations."""
+    for module in ("process", "sandbox", "filesystem", "daytona"):
+        source = (ROOT / "client" / f"{module}.py").read_text()
+        strings = [node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)]
+        assert not [text for text in strings if isinstance(text, str) and text.startswith("/")]
+    known = [value for value in vars(operations).values() if isinstance(value, Operation)]
+    assert len({(operation.method, operation.route) for operation in known}) == len(known)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (400, "BAD_REQUEST", errors.DaytonaBadRequestError),
+        (401, None, errors.DaytonaAuthenticationError),
+        (403, "ANYTHING", errors.DaytonaForbiddenError),
+        (404, "FILE_NOT_FOUND", errors.DaytonaFileNotFoundError),
+        (408, "REQUEST_TIMEOUT", errors.DaytonaProcessExecutionTimeoutError),
+        (410, "SESSION_ENDED", errors.DaytonaSessionEndedError),
+        (422, None, errors.DaytonaUnprocessableEntityError),
+        (429, None, errors.DaytonaRateLimitError),
+        (504, None, errors.DaytonaTimeoutError),
+        (418, None, DaytonaError),
+    ],
+)
+def test_status_and_code_choose_the_exception(
+    status: int, code: str | None, kind: type[DaytonaError]
+) -> None:
+    error = error_of(status, "words", code=code, request_id="r")
+    assert type(error) is kind
+    assert (error.status_code, error.code, error.request_id) == (status, code, "r")
+
+
+def test_names_are_those_of_the_official_sdk() -> None:
+    import daytona.common.errors as official
+
+    for name, value in vars(errors).items():
+        if inspect.isclass(value) and name.startswith("Daytona") and hasattr(official, name):
+            ours = {base.__name__ for base in value.__mro__} & set(vars(official))
+            theirs = {base.__name__ for base in getattr(official, name).__mro__} & set(vars(errors))
+            assert ours == theirs, name

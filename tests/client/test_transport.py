@@ -1,0 +1,276 @@
+"""Proxies, certificate authorities and what is kept secret, over real connections."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from daytona_kernel import (
+    DaytonaAuthenticationError,
+    DaytonaBadRequestError,
+    DaytonaConfig,
+    DaytonaConnectionError,
+    DaytonaError,
+    DaytonaNotFoundError,
+)
+from daytona_kernel.client.transport import Transport
+
+from .conftest import KEY
+from .faulty_server import Exchange, FaultyServer, hang_up, reply
+
+SANDBOX = {"id": "i", "name": "n", "state": "started", "labels": {}, "env": {}}
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def secure(authority: trustme.CA) -> Iterator[FaultyServer]:
+    """A server with a certificate that no system trusts, and a second name that no one resolves."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost", "daytona.test").configure_cert(context)
+    made = FaultyServer(context)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def authority_file(authority: trustme.CA, tmp_path: Path) -> Path:
+    path = tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(path)
+    return path
+
+
+class Proxy:
+    """A CONNECT proxy that finds every host on loopback."""
+
+    def __init__(self) -> None:
+        self.targets: list[str] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._tunnel, args=(connection,), daemon=True).start()
+
+    def _tunnel(self, connection: socket.socket) -> None:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += connection.recv(4096)
+        method, target, _ = head.split(b"\r\n")[0].decode().split(" ")
+        self.targets.append(f"{method} {target}")
+        upstream = socket.create_connection(("127.0.0.1", int(target.rsplit(":", 1)[1])))
+        connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        threading.Thread(target=_copy, args=(upstream, connection), daemon=True).start()
+        _copy(connection, upstream)
+
+
+def _copy(source: socket.socket, target: socket.socket) -> None:
+    try:
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
+
+
+@pytest.fixture
+def proxy() -> Iterator[Proxy]:
+    made = Proxy()
+    yield made
+    made.close()
+
+
+def serve_sandbox(server: FaultyServer, url: str) -> None:
+    """Answer as a control plane with one sandbox, whose toolbox echoes one frame."""
+
+    def echo(exchange: Exchange) -> None:
+        exchange.accept_websocket()
+        exchange.frame(b"hello")
+        exchange.close_frame()
+
+    server.on("GET", "/api/sandbox/i", reply(200, {**SANDBOX, "toolboxProxyUrl": f"{url}/toolbox"}))
+    server.on("POST", "/toolbox/i/process/execute", reply(200, {"exitCode": 0, "result": "ok"}))
+    server.on("GET", "/toolbox/i/proxy/3000/.*", echo)
+
+
+def use(connect: Any, url: str, **config: Any) -> None:
+    """Make a request and open a websocket."""
+    sandbox = connect(DaytonaConfig(api_key=KEY, api_url=f"{url}/api", **config)).get("i")
+    assert sandbox.process.exec("true").result == "ok"
+    opened = sandbox.open_websocket(f"{url}/toolbox/i/proxy/3000/x")
+    if hasattr(sandbox, "_portal"):
+        assert sandbox._portal.call(opened.recv) == b"hello"
+        sandbox._portal.call(opened.close)
+    else:
+        assert opened.recv() == b"hello"
+        opened.close()
+
+
+def test_unknown_authority_is_refused_and_explained(connect: Any, secure: FaultyServer) -> None:
+    with pytest.raises(DaytonaConnectionError, match=r"not one that this machine trusts.*SSL_CERT_FILE"):
+        use(connect, secure.url)
+    assert secure.requests == []
+
+
+def test_ssl_cert_file_names_an_authority(
+    connect: Any, secure: FaultyServer, authority_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve_sandbox(secure, secure.url)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority_file))
+    use(connect, secure.url)
+
+
+def test_verify_takes_a_context(connect: Any, secure: FaultyServer, authority: trustme.CA) -> None:
+    serve_sandbox(secure, secure.url)
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    use(connect, secure.url, verify=context)
+
+
+def test_verify_can_be_turned_off(connect: Any, secure: FaultyServer) -> None:
+    serve_sandbox(secure, secure.url)
+    use(connect, secure.url, verify=False)
+
+
+def test_https_proxy_is_used_for_requests_and_websockets(
+    connect: Any,
+    secure: FaultyServer,
+    proxy: Proxy,
+    authority_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url = f"https://daytona.test:{secure.port}"
+    serve_sandbox(secure, url)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority_file))
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+    use(connect, url)
+    assert set(proxy.targets) == {f"CONNECT daytona.test:{secure.port}"}
+    assert len(proxy.targets) >= 2
+
+
+def test_loopback_is_never_proxied(
+    connect: Any, faulty: FaultyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve_sandbox(faulty, faulty.url)
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    use(connect, faulty.url)
+
+
+def test_key_goes_to_the_api_and_the_toolbox_only(connect: Any, faulty: FaultyServer) -> None:
+    serve_sandbox(faulty, faulty.url)
+    faulty.on("GET", "/elsewhere", reply(404))
+    sandbox = connect(DaytonaConfig(api_key=KEY, api_url=f"{faulty.url}/api")).get("i")
+    sandbox.process.exec("true")
+    for url in (f"{faulty.url}/elsewhere", f"{faulty.url}/toolbox/i"):
+        with pytest.raises(DaytonaNotFoundError):
+            sandbox.open_websocket(url)
+    sent = {got.path: got.headers.get("authorization") for got in faulty.requests}
+    assert sent == {
+        "/api/sandbox/i": f"Bearer {KEY}",
+        "/toolbox/i/process/execute": f"Bearer {KEY}",
+        "/elsewhere": None,
+        "/toolbox/i": None,
+    }
+
+
+def test_redirects_are_not_followed(connect: Any, faulty: FaultyServer) -> None:
+    faulty.on("GET", "/api/sandbox/i", reply(302, location="http://127.0.0.1:1/steal"))
+    with pytest.raises(DaytonaError) as caught:
+        connect(DaytonaConfig(api_key=KEY, api_url=f"{faulty.url}/api")).get("i")
+    assert caught.value.status_code == 302
+
+
+@pytest.mark.parametrize("failure", [hang_up, reply(401, {"message": "Unauthorized"}), reply(500)])
+def test_key_is_in_no_error_log_or_repr(
+    connect: Any, faulty: FaultyServer, failure: Any, caplog: pytest.LogCaptureFixture, no_pauses: list[float]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    serve_sandbox(faulty, faulty.url)
+    daytona = connect(DaytonaConfig(api_key=KEY, api_url=f"{faulty.url}/api"))
+    sandbox = daytona.get("i")
+    faulty.on("GET", ".*", failure)
+    texts = [
+        repr(daytona),
+        repr(sandbox),
+        repr(sandbox.process.toolbox_api),
+        repr(DaytonaConfig(api_key=KEY)),
+    ]
+    for action in (lambda: daytona.get("i"), lambda: sandbox.open_websocket(f"{faulty.url}/toolbox/i/x")):
+        with pytest.raises(DaytonaError) as caught:
+            action()
+        error: BaseException | None = caught.value
+        while error is not None:
+            texts += [str(error), repr(error)]
+            error = error.__cause__ or error.__context__
+    assert KEY not in "".join([*texts, caplog.text])
+
+
+def test_refused_key_is_said_in_a_sentence(connect: Any, faulty: FaultyServer) -> None:
+    faulty.on("GET", ".*", reply(401, {"statusCode": 401, "message": "Unauthorized"}))
+    with pytest.raises(DaytonaAuthenticationError, match=r"Daytona refused the API key \(Unauthorized\)"):
+        connect(DaytonaConfig(api_key=KEY, api_url=faulty.url)).get("i")
+
+
+@pytest.mark.parametrize("url", ["not a url", "ftp://host/api", "http://host:port/api"])
+def test_a_url_that_is_none_is_said(connect: Any, url: str) -> None:
+    with pytest.raises(DaytonaBadRequestError, match="DAYTONA_API_URL"):
+        connect(DaytonaConfig(api_key=KEY, api_url=url)).get("i")
+
+
+def test_a_dead_peer_is_noticed_by_keepalive(faulty: FaultyServer) -> None:
+    from daytona_kernel.client.transport import build_request
+
+    faulty.on("GET", "/", reply(200))
+    transport = Transport()
+    answer = transport.open(build_request("GET", faulty.url + "/", {}))
+    connection = answer.extensions["network_stream"].get_extra_info("socket")
+    assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+    assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 45
+    answer.close()
+    transport.close()
+
+
+def test_a_transport_can_be_given(kind: str) -> None:
+    """Without any network: what a request asks for comes out of the transport that was passed."""
+    import httpx
+
+    from daytona_kernel import AsyncDaytona, AsyncTransport, Daytona
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={**SANDBOX, "toolboxProxyUrl": "http://daytona.test/toolbox"})
+
+    config = DaytonaConfig(api_key=KEY, api_url="http://daytona.test/api")
+    if kind == "sync":
+        with Daytona(config, transport=Transport(http=httpx.MockTransport(answer))) as daytona:
+            assert daytona.get("i").toolbox_url == "http://daytona.test/toolbox/i"
+        return
+
+    async def ask() -> str:
+        transport = AsyncTransport(http=httpx.MockTransport(answer))
+        async with AsyncDaytona(config, transport=transport) as daytona:
+            return (await daytona.get("i")).toolbox_url
+
+    import anyio
+
+    assert anyio.run(ask) == "http://daytona.test/toolbox/i"
