@@ -21,6 +21,7 @@ from ..interpreter.interpreter import Interpreter
 from ..wire.messages import Message, encode_json
 from .outbox import Outbox
 from .subshells import Subshells
+from .widget_states import WidgetStates
 
 if TYPE_CHECKING:
     from ..client.process import AsyncProcess
@@ -98,6 +99,7 @@ class Relay:
         self._starting = True
         self._asked: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self.subshells = Subshells(self._ask)
+        self._widget_states = WidgetStates()
         self._tasks: set[asyncio.Task[None]] = set()
         self._progress = ""
         self._progress_shown: set[str] = set()
@@ -176,6 +178,8 @@ class Relay:
         elif not self._has_interpreter and message.msg_type.startswith("comm_"):
             self._answer_comm_without_interpreter(request)
         elif not self._refuse_unknown_subshell(request):
+            if message.msg_type.startswith("comm_") and message.msg_type != "comm_info_request":
+                self._widget_states.take(message)
             await self._forward(request)
 
     def take_input(self, message: Message) -> None:
@@ -198,7 +202,7 @@ class Relay:
             elif message.msg_type == "status" and not message.parent_id:
                 pass  # an interpreter's "starting" is no news of the kernel
             elif message.msg_type != "iopub_welcome":
-                self._outbox.publish(message.parts, message.msg_type)
+                self._outbox.publish(self._widget_states.join(message).parts, message.msg_type)
         elif message.channel == "agent":
             if message.msg_type == "magic_closed":
                 self._owner.magic_closed(message.content["id"])

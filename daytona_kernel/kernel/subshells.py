@@ -67,7 +67,9 @@ class Subshells:
     async def _make(self) -> str:
         reply = await self._ask("create_subshell_request", {})
         if reply.get("status") != "ok":
-            raise InterpreterError(f"The interpreter made no subshell: {reply.get('evalue', 'no reason given')}")
+            raise InterpreterError(
+                f"The interpreter made no subshell: {reply.get('evalue', 'no reason given')}"
+            )
         return str(reply["subshell_id"])
 
     def _end(self, made: asyncio.Task[str]) -> None:

@@ -214,11 +214,17 @@ def _table(sessions: list[Session]) -> dict[str, str]:
     text = "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )
-    head, *body = (
-        "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in row) + "</tr>"
-        for tag, row in zip(["th"] + ["td"] * (len(rows) - 1), rows, strict=True)
+    # `code` also keeps JupyterLab from reading the dollars of a command as a formula.
+    cells = [
+        [escape(name), f"<code>{escape(command)}</code>", f"<code>{escape(command_id)}</code>", escape(state)]
+        for name, command, command_id, state in rows[1:]
+    ]
+    head = "".join(f'<th style="text-align:left">{each}</th>' for each in rows[0])
+    body = "".join(
+        "<tr>" + "".join(f'<td style="text-align:left">{cell}</td>' for cell in row) + "</tr>"
+        for row in cells
     )
-    html = f"<table><thead>{head}</thead><tbody>{''.join(body)}</tbody></table>"
+    html = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     return {"text/plain": text, "text/html": html}
 
 

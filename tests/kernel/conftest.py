@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.browser import browser, jupyterlab, lab
+
 from .driver import Driver, running_kernel
 
 
@@ -17,3 +19,6 @@ def kernel() -> Iterator[Driver]:
 def own_kernel() -> Iterator[Driver]:
     with running_kernel() as driver:
         yield driver
+
+
+__all__ = ["browser", "jupyterlab", "lab"]

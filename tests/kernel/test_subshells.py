@@ -19,7 +19,10 @@ def test_a_subshell_runs_code_while_the_main_shell_is_busy(own_kernel: Driver) -
     assert freed["parent_header"]["msg_id"] == freeing
     own_kernel.collect(blocked)
     assert time.monotonic() - began < 20
-    assert own_kernel.request("delete_subshell_request", {"subshell_id": subshell_id}, "control")["status"] == "ok"
+    assert (
+        own_kernel.request("delete_subshell_request", {"subshell_id": subshell_id}, "control")["status"]
+        == "ok"
+    )
     assert own_kernel.request("list_subshell_request", {}, "control")["subshell_id"] == []
 
 

@@ -1,0 +1,143 @@
+"""The kernel as its users meet it: JupyterLab in a real browser."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from tests.browser import Lab
+
+
+def open_notebook(lab: Lab, name: str, sources: list[str]):
+    return lab.open_notebook(name, sources, kernel="daytona")
+
+
+def test_the_kernels_card_is_in_the_launcher(lab: Lab) -> None:
+    lab.page.goto(f"{lab.server.url}/lab/workspaces/launcher?token={lab.server.token}")
+    card = lab.page.locator(".jp-LauncherCard[data-category=Notebook]", has_text="Daytona (Python)")
+    card.wait_for(timeout=30_000)
+    expect(card.locator("img, svg").first).to_be_visible()
+    lab.screenshot("launcher")
+    card.click()
+    lab.page.locator("#jp-main-statusbar", has_text="Daytona (Python) | Idle").wait_for(timeout=30_000)
+
+
+def test_cells_run_and_keep_their_state(lab: Lab) -> None:
+    notebook = open_notebook(lab, "cells.ipynb", ["x = 20", "x + 1", "1 / 0", "print(x)"])
+    notebook.run(0)
+    notebook.run(1)
+    expect(notebook.output(1)).to_have_text("21")
+    notebook.run(2)
+    expect(notebook.output(2)).to_contain_text("ZeroDivisionError")
+    notebook.run(3)
+    expect(notebook.output(3)).to_have_text("20")
+
+
+def test_a_log_is_seen_live_while_the_next_cell_runs_and_stays_when_saved(lab: Lab) -> None:
+    notebook = open_notebook(
+        lab,
+        "log.ipynb",
+        [
+            "%session create live",
+            "job = %session run live --async seq 1 12; while [ ! -e /tmp/go ]; do sleep 0.1; done; echo end",
+            "print('meanwhile')",
+            "open('/tmp/go', 'w').close()",
+        ],
+    )
+    notebook.run(0)
+    notebook.run(1)
+    log = notebook.output(1)
+    expect(log).to_contain_text("12", timeout=10_000)
+    notebook.run(2)
+    expect(notebook.output(2)).to_have_text("meanwhile")
+    expect(log).to_contain_text("running")
+    lab.screenshot("live-log")
+    notebook.run(3)
+    expect(log).to_contain_text("exited 0", timeout=15_000)
+    (output,) = notebook.save()["cells"][1]["outputs"]
+    assert "application/vnd.jupyter.widget-view+json" not in output["data"]
+    assert "12\nend" in "".join(output["data"]["text/plain"])
+
+
+def test_the_stop_buttons_of_notebook_and_log(lab: Lab) -> None:
+    notebook = open_notebook(
+        lab,
+        "stop.ipynb",
+        [
+            "%session create s",
+            "job = %session run s --async yes",
+            "while True: pass",
+            "%session run s echo alive",
+        ],
+    )
+    notebook.run(0)
+    notebook.run(1)
+    expect(notebook.output(1)).to_contain_text("running")
+    notebook.start(2)
+    # The view's button works while a cell is running.
+    notebook.output(1).get_by_role("button", name="Stop").click()
+    expect(notebook.output(1)).to_contain_text("stopped", timeout=15_000)
+    notebook.panel.locator("[data-jp-item-name=interrupt] >> visible=true").first.click()
+    expect(notebook.output(2)).to_contain_text("KeyboardInterrupt", timeout=10_000)
+    notebook.run(3)
+    expect(notebook.output(3)).to_have_text("alive")
+
+
+def test_widgets_of_the_sandbox_and_of_the_kernel_survive_a_reload(lab: Lab) -> None:
+    notebook = open_notebook(
+        lab,
+        "reload.ipynb",
+        [
+            "import ipywidgets; w = ipywidgets.IntSlider(7); w",
+            "%session create r",
+            "job = %session run r --async while true; do date; sleep 0.2; done",
+            "w.value",
+        ],
+    )
+    for index in (0, 1, 2):
+        notebook.run(index)
+    expect(notebook.output(2)).to_contain_text("running")
+    notebook.save()
+    notebook.reload()
+    expect(notebook.output(0).locator(".widget-readout")).to_have_text("7", timeout=20_000)
+    expect(notebook.output(2)).to_contain_text("running", timeout=20_000)
+    notebook.output(0).locator(".widget-readout").fill("9")
+    notebook.page.keyboard.press("Enter")
+    notebook.run(3)
+    expect(notebook.output(3)).to_have_text("9")
+
+
+def test_a_button_of_the_users_works_while_a_cell_runs(lab: Lab) -> None:
+    notebook = open_notebook(
+        lab,
+        "button.ipynb",
+        [
+            "import ipywidgets, time\nb = ipywidgets.Button(description='press me')\nseen = []\nb.on_click(seen.append)\nb",
+            "while not seen: time.sleep(0.01)\nprint('pressed')",
+        ],
+    )
+    notebook.run(0)
+    notebook.start(1)
+    notebook.output(0).get_by_role("button", name="press me").click()
+    expect(notebook.output(1)).to_have_text("pressed", timeout=10_000)
+
+
+def test_restart_gives_a_fresh_interpreter(lab: Lab) -> None:
+    notebook = open_notebook(lab, "restart.ipynb", ["x = 1", "'x' in globals()"])
+    notebook.run(0)
+    notebook.restart_kernel()
+    notebook.wait_until_ready()
+    notebook.run(1)
+    expect(notebook.output(1)).to_have_text("False")
+
+
+def test_completion_and_tooltip(lab: Lab) -> None:
+    notebook = open_notebook(lab, "complete.ipynb", ["an_unusual_name = 5", "an_unus"])
+    notebook.run(0)
+    notebook.cell(1).locator(".cm-content").click()
+    lab.page.keyboard.press("End")
+    lab.page.keyboard.press("Tab")
+    # The notebook's own words are offered beside the interpreter's.
+    lab.page.locator(".jp-Completer-item", has_text="an_unusual_name").first.click(timeout=10_000)
+    expect(notebook.cell(1).locator(".cm-content")).to_have_text("an_unusual_name", timeout=10_000)
+    lab.page.keyboard.press("Shift+Tab")
+    expect(lab.page.locator(".jp-Tooltip")).to_contain_text("int", timeout=10_000)
