@@ -1,9 +1,10 @@
-"""How fast the embedded server is, with the official SDK as its client: prints a Markdown table.
+"""How fast the embedded server and this client are, beside the official SDK: prints a Markdown table.
 
     python benchmarks/toolbox.py [--isolation auto|bubblewrap|none] [--repeat N]
 
-Times are medians in milliseconds. The column "Daytona's toolbox" was measured on loopback with
-Daytona's own daemon (v0.190) on another noisy two-core machine: read it as an order of magnitude.
+Both clients, each sync and async, take turns against one server. Times are medians. The
+column "Daytona's toolbox" was measured on loopback with Daytona's own daemon (v0.190) on another noisy
+two-core machine: read it as an order of magnitude.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import inspect
 import json
 import os
 import platform
@@ -19,14 +21,15 @@ import subprocess
 import sys
 import time
 import urllib.request
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from daytona import AsyncDaytona, Daytona, DaytonaConfig, SessionExecuteRequest
+import daytona as official
+
+import daytona_kernel as ours
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from daytona import AsyncSandbox, Sandbox
+    from collections.abc import Iterator
 
 DAYTONA = {
     "exec `true`": "4.3 ms",
@@ -67,88 +70,158 @@ def serving(isolation: str) -> Iterator[dict[str, str]]:
         process.wait()
 
 
-def median_ms(run: Callable[[], object], repeat: int) -> float:
-    run()
-    times = []
-    for _ in range(repeat):
-        began = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - began)
-    return statistics.median(times) * 1000
+Columns = dict[str, str]
+Action = Callable[[], object]
+
+OFFICIAL, OFFICIAL_ASYNC, OURS, OURS_ASYNC = "official SDK", "official SDK, async", "client", "client, async"
 
 
-def measure_calls(daytona: Daytona, sandbox: Sandbox, repeat: int) -> dict[str, str]:
-    process = sandbox.process
-    process.create_session("calls")
-    sync = SessionExecuteRequest(command="true")
-    asynchronous = SessionExecuteRequest(command="true", run_async=True)
-    times = {
-        "exec `true`": median_ms(lambda: process.exec("true"), repeat),
-        "code_run `pass`": median_ms(lambda: process.code_run("pass"), repeat),
-        "sync session `true`": median_ms(lambda: process.execute_session_command("calls", sync), repeat),
-        "async submit": median_ms(lambda: process.execute_session_command("calls", asynchronous), repeat),
+async def medians(actions: dict[str, Action], repeat: int) -> dict[str, float]:
+    """The median seconds of each action; they take turns, so that what else happens hits all alike."""
+    times: dict[str, list[float]] = {name: [] for name in actions}
+    for turn in range(repeat + 1):
+        for name, action in actions.items():
+            began = time.perf_counter()
+            result = action()
+            if inspect.isawaitable(result):
+                await result
+            if turn:  # the first warms up
+                times[name].append(time.perf_counter() - began)
+    return {name: statistics.median(taken) for name, taken in times.items()}
+
+
+async def measure_calls(clients: dict[str, Any], repeat: int) -> dict[str, Columns]:
+    sandboxes = {}
+    for name, daytona in clients.items():
+        sandboxes[name] = await finished(daytona.create())
+        await finished(sandboxes[name].process.create_session("calls"))
+    requests = {
+        name: official.SessionExecuteRequest if name.startswith("official") else ours.SessionExecuteRequest
+        for name in clients
     }
-    made: list[Sandbox] = []
-    times["create to started"] = median_ms(lambda: made.append(daytona.create()), 5)
-    for one in made:
-        one.delete()
-    return {name: f"{value:.1f} ms" for name, value in times.items()}
+
+    def on_each(call: Callable[[str, Any], Action]) -> dict[str, Action]:
+        return {name: call(name, sandbox.process) for name, sandbox in sandboxes.items()}
+
+    actions: dict[str, dict[str, Action]] = {
+        "exec `true`": on_each(lambda _, process: lambda: process.exec("true")),
+        "code_run `pass`": on_each(lambda _, process: lambda: process.code_run("pass")),
+        "sync session `true`": on_each(
+            lambda name, process: (
+                lambda: process.execute_session_command("calls", requests[name](command="true"))
+            )
+        ),
+        "async submit": on_each(
+            lambda name, process: (
+                lambda: process.execute_session_command(
+                    "calls", requests[name](command="true", run_async=True)
+                )
+            )
+        ),
+    }
+    measured = {}
+    for what, of_each in actions.items():
+        taken = await medians(of_each, repeat)
+        measured[what] = {name: f"{seconds * 1000:.1f} ms" for name, seconds in taken.items()}
+    made: list[Any] = []
+
+    def create(daytona: Any) -> Action:
+        async def run() -> None:
+            made.append(await finished(daytona.create()))
+
+        return run
+
+    taken = await medians({name: create(daytona) for name, daytona in clients.items()}, 5)
+    measured["create to started"] = {name: f"{seconds * 1000:.1f} ms" for name, seconds in taken.items()}
+    for sandbox in [*made, *sandboxes.values()]:
+        await finished(sandbox.delete())
+    return measured
 
 
-async def measure_following(sandbox: AsyncSandbox) -> dict[str, str]:
+async def finished(result: Any) -> Any:
+    return await result if inspect.isawaitable(result) else result
+
+
+async def follow(name: str, process: Any, command: str, take: Callable[[str | bytes], None]) -> None:
+    """Follow a log with either client, to its end."""
+    if name == OFFICIAL_ASYNC:
+        await process.get_session_command_logs_async("follow", command, take, take)
+        return
+    async for chunk in process.follow_session_command_logs("follow", command):
+        take(chunk.data)
+
+
+async def measure_following(clients: dict[str, Any]) -> dict[str, Columns]:
+    measured: dict[str, Columns] = {}
+    for name in (OFFICIAL_ASYNC, OURS_ASYNC):
+        sandbox = await clients[name].create()
+        for what, value in (await follow_with(name, sandbox)).items():
+            measured.setdefault(what, {})[name] = value
+        await sandbox.delete()
+    return measured
+
+
+async def follow_with(name: str, sandbox: Any) -> dict[str, str]:
     process = sandbox.process
     await process.create_session("follow")
     await sandbox.fs.upload_file(LINE_CLOCK.encode(), "/tmp/clock.py")
+    request = official.SessionExecuteRequest if name == OFFICIAL_ASYNC else ours.SessionExecuteRequest
 
     async def submit(command: str) -> str:
-        request = SessionExecuteRequest(command=command, run_async=True)
-        cmd_id: str = (await process.execute_session_command("follow", request)).cmd_id
+        response = await process.execute_session_command("follow", request(command=command, run_async=True))
+        cmd_id: str = response.cmd_id
         return cmd_id
 
     delays: list[float] = []
-    command = await submit("python3 /tmp/clock.py; date +%s.%N")
 
-    def on_line(text: str) -> None:
+    def on_line(text: str | bytes) -> None:
         now = time.time()
         delays.extend(now - float(line) for line in text.split())
 
-    await process.get_session_command_logs_async("follow", command, on_line, print)
+    await follow(name, process, await submit("python3 /tmp/clock.py"), on_line)
     closed = []
     for _ in range(10):
-        lines: list[str] = []
+        lines: list[str | bytes] = []
         # The last thing that the command does is to read its clock.
-        command = await submit("sleep 0.05; date +%s.%N")
-        await process.get_session_command_logs_async("follow", command, lines.append, print)
-        closed.append(time.time() - float("".join(lines)))
+        await follow(name, process, await submit("sleep 0.05; date +%s.%N"), lines.append)
+        closed.append(time.time() - float(lines[-1]))
     result = {
         "printed line to follower": f"{statistics.median(delays) * 1000:.1f} ms",
         "follower close after exit": f"{statistics.median(closed) * 1000:.1f} ms",
     }
-    for name, program, size in (
+    for what, program, size in (
         ("log, 100,000 short lines", "seq 100000", 588_895),
         ("log, 200 lines of 100 kB", "for i in range(200): print('x' * 99_999)", 20_000_000),
         ("log, 3 lines of 2 MB", "for i in range(3): print('x' * 1_999_999)", 6_000_000),
         ("50 MB through a follower", "for i in range(500): print('x' * 99_999)", 50_000_000),
     ):
-        received = 0
+        sizes: list[int] = []
 
-        def count(text: str) -> None:
-            nonlocal received
-            received += len(text)
+        def count(text: str | bytes, sizes: list[int] = sizes) -> None:
+            sizes.append(len(text))
 
         began = time.perf_counter()
         command = await submit(program if program.startswith("seq") else f'python3 -c "{program}"')
-        await process.get_session_command_logs_async("follow", command, count, count)
+        await follow(name, process, command, count)
         seconds = time.perf_counter() - began
-        assert received == size, (name, received)
-        result[name] = f"{size / seconds / 1e6:.0f} MB/s"
+        assert sum(sizes) == size, (what, sum(sizes))
+        result[what] = f"{size / seconds / 1e6:.0f} MB/s"
     return result
 
 
-async def follow_with_sdk(said: dict[str, str], sandbox_id: str) -> dict[str, str]:
-    config = DaytonaConfig(api_key=said["api_key"], api_url=said["api_url"], target="local")
-    async with AsyncDaytona(config) as daytona:
-        return await measure_following(await daytona.get(sandbox_id))
+async def measure(said: dict[str, str], repeat: int) -> dict[str, Columns]:
+    address = {"api_key": said["api_key"], "api_url": said["api_url"], "target": "local"}
+    async with (
+        official.AsyncDaytona(official.DaytonaConfig(**address)) as official_async,
+        ours.AsyncDaytona(ours.DaytonaConfig(**address)) as ours_async,
+    ):
+        clients = {
+            OFFICIAL: official.Daytona(official.DaytonaConfig(**address)),
+            OURS: ours.Daytona(ours.DaytonaConfig(**address)),
+            OFFICIAL_ASYNC: official_async,
+            OURS_ASYNC: ours_async,
+        }
+        return await measure_calls(clients, repeat) | await measure_following(clients)
 
 
 def main() -> None:
@@ -161,20 +234,17 @@ def main() -> None:
     began = time.perf_counter()
     with serving(args.isolation) as said:
         started = (time.perf_counter() - began) * 1000
-        config = DaytonaConfig(api_key=said["api_key"], api_url=said["api_url"], target="local")
-        daytona = Daytona(config)
-        sandbox = daytona.create()
-        measured = {"server start to a lease": f"{started:.0f} ms"}
-        measured |= measure_calls(daytona, sandbox, args.repeat)
-        measured |= asyncio.run(follow_with_sdk(said, sandbox.id))
-        sandbox.delete()
+        measured = {"server start to a lease": {OURS: f"{started:.0f} ms"}}
+        measured |= asyncio.run(measure(said, args.repeat))
         print(
             f"{time.strftime('%Y-%m-%d')}, Python {platform.python_version()}, {os.cpu_count()} cores, "
             f"load {os.getloadavg()[0]:.1f}, isolation {said['isolation']}\n"
         )
-    print("| what | embedded server | Daytona's toolbox |\n|---|---|---|")
-    for name, value in measured.items():
-        print(f"| {name} | {value} | {DAYTONA.get(name, '')} |")
+    columns = (OFFICIAL, OURS, OFFICIAL_ASYNC, OURS_ASYNC)
+    print(f"| what | {' | '.join(columns)} | Daytona's toolbox |\n|---|{'---|' * (len(columns) + 1)}")
+    for what, values in measured.items():
+        cells = " | ".join(values.get(column, "") for column in columns)
+        print(f"| {what} | {cells} | {DAYTONA.get(what, '')} |")
 
 
 if __name__ == "__main__":

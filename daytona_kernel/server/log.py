@@ -114,10 +114,14 @@ class CommandLog:
         with open(self._path, "rb") as file:
             return file.read(self.size)
 
-    async def pieces(self, size: int, *, follow: bool) -> AsyncIterator[bytes]:
-        """Yield the log in pieces of at most `size` bytes; with `follow` until the command has finished."""
-        position = 0
+    async def pieces(self, size: int, *, follow: bool, start: int = 0) -> AsyncIterator[bytes]:
+        """Yield the log in pieces of at most `size` bytes; with `follow` until the command has finished.
+
+        start: the position of the first byte to yield.
+        """
+        position = start
         with self._open() as file:
+            file.seek(start)
             while True:
                 if position < self.size:
                     piece = file.read(min(size, self.size - position))

@@ -306,6 +306,24 @@ def test_chunks_come_while_the_command_runs(session: Any) -> None:
     assert b"".join(chunk.data for chunk in chunks).endswith(b"second\n")
 
 
+def test_what_is_known_of_a_real_log_is_not_read_again(session: Any) -> None:
+    import httpx
+
+    follower = run(session, "echo one; echo two >&2")
+    list(follower)
+    command_id = session.get_session("s").commands[-1].id
+    api = session.toolbox_api
+    url = f"{api.url}/process/session/s/command/{command_id}/logs"
+    headers = {**api.headers_for(url), "X-Daytona-Split-Output": "true"}
+    whole = httpx.get(url, headers=headers, trust_env=False).content
+    assert whole == OUT + b"one\n" + ERR + b"two\n"
+    for start in range(1, len(whole)):
+        rest = httpx.get(url, headers={**headers, "Range": f"bytes={start}-"}, trust_env=False)
+        assert (rest.status_code, rest.content) == (206, whole[start:])
+    end = httpx.get(url, headers={**headers, "Range": f"bytes={len(whole)}-"}, trust_env=False)
+    assert (end.status_code, end.content) == (416, b"")
+
+
 def test_a_large_real_log(session: Any) -> None:
     follower = run(session, "seq 1 300000")
     assert b"".join(chunk.data for chunk in follower) == b"".join(b"%d\n" % n for n in range(1, 300_001))

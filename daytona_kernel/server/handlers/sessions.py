@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from daytona_kernel.server.sessions import Command, Session
 
 _VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?")
+_RANGE = re.compile(r"bytes=(\d+)-")
 _RESERVED = "entrypoint"
 _WHOLE_BYTES = limits.MIB  # a log up to this is answered in one piece
 
@@ -163,9 +164,33 @@ class LogsHandler(SocketHandler):
             await answer_log_as_json(self, shape, self._followed, {})
             return
         self.set_header("Content-Type", "text/plain; charset=utf-8")
+        range_from = _RANGE.fullmatch(self.request.headers.get("Range", ""))
+        if shape is LogShape.MARKED and range_from is not None:
+            await self._answer_from(int(range_from[1]))
+            return
         async for piece in log_pieces(self._followed, shape):
             self.write(piece)
             await self.flush()
+        self.finish()
+
+    async def _answer_from(self, start: int) -> None:
+        """Answer the raw log from a byte on, for a client that has what comes before."""
+        size = self._followed.size
+        if start >= size:
+            self.set_status(416)
+            self.set_header("Content-Range", f"bytes */{size}")
+            self.finish()
+            return
+        self.set_status(206)
+        self.set_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
+        self.set_header("Content-Length", str(size - start))
+        left = size - start
+        async for piece in self._followed.pieces(limits.FILE_CHUNK_BYTES, follow=False, start=start):
+            self.write(piece[:left])
+            await self.flush()
+            left -= min(left, len(piece))
+            if not left:
+                break
         self.finish()
 
     async def serve(self) -> None:
