@@ -20,19 +20,21 @@ def main(argv: list[str] | None = None) -> int:
     install = commands.add_parser("install", help="make the kernel known to a Jupyter installation")
     where = install.add_mutually_exclusive_group()
     where.add_argument("--user", action="store_true", help="for this user")
-    where.add_argument("--sys-prefix", action="store_true", help="for this Python environment (the default)")
+    where.add_argument("--sys-prefix", action="store_true", help="for this environment (the default)")
     where.add_argument("--prefix", metavar="P", help="below P/share/jupyter/kernels")
     install.add_argument("--name", metavar="N", default="daytona", help="the kernelspec's name (daytona)")
     install.set_defaults(run=_install)
 
-    serve = commands.add_parser("serve", help="run Daytona's API on this machine, for anything that speaks it")
+    serve = commands.add_parser(
+        "serve", help="run Daytona's API on this machine, for anything that speaks it"
+    )
     _add_serve_arguments(serve)
     serve.set_defaults(run=_serve)
 
     demo = commands.add_parser("demo", help="execute a notebook through the kernel, and show its outputs")
     demo.add_argument("notebook", nargs="?", type=Path, help="the notebook (the quickstart)")
     demo.add_argument(
-        "--output", type=Path, default=Path("build/demo"), metavar="DIR", help="where the results go (build/demo)"
+        "--output", type=Path, default=Path("build/demo"), metavar="DIR", help="for the results (build/demo)"
     )
     demo.set_defaults(run=_demo)
 

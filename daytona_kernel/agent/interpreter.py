@@ -63,7 +63,14 @@ class InterpreterProcess:
         )
         self._child = subprocess.Popen(
             # As ipykernel's own kernelspec has it: a debugger cannot stop in frozen modules.
-            [sys.executable, "-Xfrozen_modules=off", *_own_command(), "interpreter", str(connection_file), str(os.getpid())],
+            [
+                sys.executable,
+                "-Xfrozen_modules=off",
+                *_own_command(),
+                "interpreter",
+                str(connection_file),
+                str(os.getpid()),
+            ],
             env={**os.environ, **environment, "DAYTONA_MESSAGE_SESSION": message_session},
             stdin=subprocess.DEVNULL,
             stdout=sys.stderr,
@@ -84,10 +91,10 @@ class InterpreterProcess:
         """Wait for the child's end; a negative number is the signal that ended it."""
         descriptor = os.pidfd_open(self.pid)
         loop = asyncio.get_running_loop()
-        gone = loop.create_future()
-        loop.add_reader(descriptor, lambda: gone.done() or gone.set_result(None))
+        gone = asyncio.Event()
+        loop.add_reader(descriptor, gone.set)
         try:
-            await gone
+            await gone.wait()
         finally:
             loop.remove_reader(descriptor)
             os.close(descriptor)

@@ -9,6 +9,8 @@ the journal is `full` its owner stops reading from the interpreter.
 
 from __future__ import annotations
 
+import io
+import os
 import tempfile
 from collections import deque
 
@@ -32,7 +34,7 @@ class SpillingJournal:
         self._in_memory = 0
         self._in_file = 0
         self._file_end = 0
-        self._file = None
+        self._file: io.FileIO | None = None
 
     @property
     def full(self) -> bool:
@@ -48,7 +50,9 @@ class SpillingJournal:
             self._in_memory += len(packet)
             return
         if self._file is None:
-            self._file = tempfile.TemporaryFile(prefix="daytona-journal-", buffering=0)  # noqa: SIM115 - see close
+            descriptor, path = tempfile.mkstemp(prefix="daytona-journal-")
+            os.unlink(path)
+            self._file = io.FileIO(descriptor, "r+")
         self._file.seek(self._file_end)
         self._file.write(packet)
         self._entries.append((self._file_end, len(packet)))

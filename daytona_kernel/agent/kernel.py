@@ -78,7 +78,7 @@ def _repair_comm_routing() -> None:
         request_id = _request_id(data)
         with self._reply_subshell_lock:
             if request_id is not None and request_id in self._reply_subshell_ids:
-                return self._reply_subshell_ids.pop(request_id)
+                default = self._reply_subshell_ids.pop(request_id)
         return default
 
     BaseComm._reply_subshell_for = reply_subshell_for

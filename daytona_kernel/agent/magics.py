@@ -18,10 +18,7 @@ import os
 import socket
 import sys
 import uuid
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from IPython.core.interactiveshell import InteractiveShell
+from typing import Any
 
 
 class MagicError(Exception):
@@ -31,7 +28,7 @@ class MagicError(Exception):
         return [f"\x1b[0;31m{type(self).__name__}\x1b[0m: {self}"]
 
 
-def register(shell: InteractiveShell, socket_path: str, names: list[str]) -> None:
+def register(shell: Any, socket_path: str, names: list[str]) -> None:
     """Make each name a line and cell magic of this shell."""
 
     def magic(name: str) -> None:

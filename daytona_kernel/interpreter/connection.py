@@ -22,6 +22,7 @@ from ..wire.messages import FrameError, Message
 # The agent's close codes after which a new connection would end the same way.
 _FINAL_CODES = (4001, 4002, 4003)
 _HELLO_SECONDS = 10.0
+_BREAKS = (DaytonaConnectionError, DaytonaNotFoundError, OSError, ConnectionClosed, InvalidHandshake)
 _FIRST_PAUSE = 0.02
 _LONGEST_PAUSE = 5.0
 
@@ -96,7 +97,7 @@ class Connection:
                         self._on_network(True)
                     reached, pause = True, _FIRST_PAUSE
                     await self._receive(socket)
-            except (DaytonaConnectionError, DaytonaNotFoundError, OSError, ConnectionClosed, InvalidHandshake) as error:
+            except _BREAKS as error:
                 if reached and self._socket is not None:
                     self._on_network(False)
                 self._disconnected()

@@ -11,9 +11,9 @@ import asyncio
 import base64
 import json
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from websockets.asyncio.client import ClientConnection
 
@@ -98,10 +98,17 @@ async def end(process: AsyncProcess, session_id: str) -> None:
 
 
 T = TypeVar("T")
-OnApi = Callable[[Coroutine[Any, Any, T]], Awaitable[T]]
 
 
-async def _here(call: Coroutine[Any, Any, T]) -> T:
+class OnApi(Protocol):
+    """Runs a call on the event loop that a sandbox belongs to, and awaits it here."""
+
+    async def __call__(self, call: Coroutine[Any, Any, T], /) -> T:
+        """Return what the call returns."""
+        ...
+
+
+async def _here(call: Coroutine[Any, Any, T], /) -> T:
     return await call
 
 

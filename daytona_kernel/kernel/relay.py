@@ -251,15 +251,16 @@ class Relay:
         self._want_interpreter()
         self._announce(request)
         self._spawn(self._show_progress())
-        interrupted = asyncio.ensure_future(request.interrupted.wait())
-        waiting = self._interpreter
+        interrupted: asyncio.Future[Any] = asyncio.ensure_future(request.interrupted.wait())
+        waiting: asyncio.Future[Any] = self._interpreter
         try:
-            await asyncio.wait({interrupted, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([interrupted, waiting], return_when=asyncio.FIRST_COMPLETED)
         finally:
             interrupted.cancel()
         if not waiting.done():
             raise _WaitInterruptedError
-        return waiting.result()
+        interpreter: Interpreter = waiting.result()
+        return interpreter
 
     def _fail(self, request: Request, ename: str, evalue: str) -> None:
         """Answer an execution in the interpreter's place; those behind it are aborted, as ipykernel does."""

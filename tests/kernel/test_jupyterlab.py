@@ -111,7 +111,8 @@ def test_a_button_of_the_users_works_while_a_cell_runs(lab: Lab) -> None:
         lab,
         "button.ipynb",
         [
-            "import ipywidgets, time\nb = ipywidgets.Button(description='press me')\nseen = []\nb.on_click(seen.append)\nb",
+            "import ipywidgets, time\nb = ipywidgets.Button(description='press me')\n"
+            "seen = []\nb.on_click(seen.append)\nb",
             "while not seen: time.sleep(0.01)\nprint('pressed')",
         ],
     )
