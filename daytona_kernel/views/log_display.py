@@ -55,7 +55,7 @@ class LogDisplay:
         running at that moment, or else of the cell that showed it.
     stop: ends the command. send_input: writes text to the command's stdin. Both may raise; what they
         say is shown in the view.
-    download: the bytes of the whole log, from its beginning.
+    download: the bytes of the whole log so far, from its beginning; ends without waiting for more.
     exit_code: asked once the log has ended; `None` if nobody knows.
     started: when the command began, in seconds since the epoch; `None`: now.
 

@@ -126,7 +126,7 @@ _BODY = (
 )
 _PRE = (
     "margin:0;padding:0;border:0;background:none;overflow:visible;white-space:pre;"
-    "font-family:var(--jp-code-font-family,monospace);font-size:12px;line-height:1.45"
+    "font-family:var(--jp-code-font-family,monospace);font-size:12px;line-height:17px"
 )
 
 

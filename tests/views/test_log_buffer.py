@@ -111,7 +111,7 @@ LOGS = st.lists(st.tuples(st.sampled_from(Stream), st.lists(PIECES, max_size=6))
 
 
 @settings(max_examples=400, deadline=None)
-@given(LOGS, st.integers(1, 8), st.integers(1, 60), st.sampled_from([4, 1000]), st.booleans())
+@given(LOGS, st.integers(1, 8), st.integers(1, 60), st.sampled_from([1, 3, 1000]), st.booleans())
 def test_buffer_is_the_tail_of_the_model(
     log: list[tuple[Stream, list[str]]], cut: int, max_characters: int, max_lines: int, finish: bool
 ) -> None:
@@ -217,6 +217,15 @@ def test_style_outlives_the_lines_that_set_it() -> None:
         log = b"\x1b[31mred\n" + b"plain looking\n" * 1000
         buffer = fed(*(log[i : i + size] for i in range(0, len(log), size)), max_lines=5)
         assert {line.runs for line in buffer.read().lines} == {((13, Style(foreground=1)),)}
+
+
+def test_a_style_ends_in_lines_that_are_skipped() -> None:
+    for reset in (b"\x1b[0m", b"\x1b[m", b"\x1b[39m"):
+        buffer = fed(b"\x1b[31mred\n", max_lines=5)
+        assert buffer.next_line == 1  # settled: red is in force before the block that is skipped
+        buffer.feed(LogChunk(OUT, b"\x1b[1m" + reset + b"\n" + b"plain\n" * 100))
+        bold = Style(bold=True) if reset == b"\x1b[39m" else Style()
+        assert buffer.read().lines == [Line("plain", ((5, bold),) if bold.bold else ())] * 5
 
 
 def test_shrinking() -> None:

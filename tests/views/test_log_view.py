@@ -153,7 +153,7 @@ def test_a_reader_is_not_disturbed_by_output(shared: NotebookPage) -> None:
     shared.page.mouse.wheel(0, -3000)
     expect(view.locator(".dk-jump")).to_be_visible()
     row = rows(view).nth(rows(view).count() // 2).element_handle()
-    look = "node => [node.isConnected, node.textContent, node.getBoundingClientRect().top]"
+    look = "node => [node.isConnected, node.textContent, Math.round(node.getBoundingClientRect().top)]"
     before_output = row.evaluate(look)
     before = view.locator(".dk-facts").text_content()
     shared.page.wait_for_function(

@@ -884,7 +884,7 @@ class View {
     this.download.parts.push(new Blob([buffers[0]]));
     this.download.size += buffers[0].byteLength;
     this.download.piece += 1;
-    this.say(`Downloading ${formatBytes(this.download.size)}`);
+    this.say(`${message.last ? "Downloaded" : "Downloading"} ${formatBytes(this.download.size)}`);
     if (!message.last) {
       this.askForPiece();
       return;
