@@ -20,7 +20,7 @@ def main(argv: list[str] | None = None) -> int:
     install = commands.add_parser("install", help="make the kernel known to a Jupyter installation")
     where = install.add_mutually_exclusive_group()
     where.add_argument("--user", action="store_true", help="for this user")
-    where.add_argument("--sys-prefix", action="store_true", help="for this environment (the default)")
+    where.add_argument("--sys-prefix", action="store_true", help="for this environment (default)")
     where.add_argument("--prefix", metavar="P", help="below P/share/jupyter/kernels")
     install.add_argument("--name", metavar="N", default="daytona", help="the kernelspec's name (daytona)")
     install.set_defaults(run=_install)

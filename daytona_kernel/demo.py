@@ -21,17 +21,27 @@ def run(notebook: Path, output: Path) -> int:
         from nbclient import NotebookClient
         from nbclient.exceptions import CellExecutionError
         from nbconvert import HTMLExporter
+        from traitlets.config import Config
     except ImportError as error:
         print(f"The demo needs {error.name}: pip install 'daytona-kernel[demo]'", file=sys.stderr)
         return 1
 
     document = nbformat.read(notebook, as_version=4)
+    shown: dict[int, str] = {}
+
+    def print_outputs(cell: Any, cell_index: int, execute_reply: Any) -> None:
+        del execute_reply
+        shown[cell_index] = _outputs(cell)
+        print(shown[cell_index], end="", flush=True)
+
     client = NotebookClient(
         document,
         kernel_name="daytona",
         timeout=120,
         on_cell_execute=_print_source,
-        on_cell_executed=_print_outputs,
+        on_cell_executed=print_outputs,
+        # Sockets of this user's only, in the place of TCP ports that others can reach.
+        config=Config({"KernelManager": {"transport": "ipc"}}),
     )
     status = 0
     try:
@@ -39,6 +49,9 @@ def run(notebook: Path, output: Path) -> int:
     except CellExecutionError as error:
         print(f"\nA cell failed that was not meant to: {error.ename}: {error.evalue}", file=sys.stderr)
         status = 1
+    for index, text in shown.items():
+        if (now := _outputs(document.cells[index])) != text:
+            print(f"\n[{index}] has changed since it ran:\n{now}", end="")
     output.mkdir(parents=True, exist_ok=True)
     executed = output / notebook.name
     page = executed.with_suffix(".html")
@@ -53,10 +66,9 @@ def _print_source(cell: Any, cell_index: int) -> None:
         print(f"\n[{cell_index}] " + textwrap.indent(cell.source, "    ").lstrip(), flush=True)
 
 
-def _print_outputs(cell: Any, cell_index: int, execute_reply: Any) -> None:
-    del cell_index, execute_reply
-    for output in cell.outputs:
-        print(textwrap.indent(_text(output).rstrip("\n"), "  │ "), flush=True)
+def _outputs(cell: Any) -> str:
+    texts = [_text(output).rstrip("\n") for output in cell.outputs]
+    return "".join(textwrap.indent(text, "  │ ", lambda _line: True) + "\n" for text in texts)
 
 
 def _text(output: Any) -> str:

@@ -1,0 +1,76 @@
+"""The commands, run as their users run them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parent.parent
+COMMAND = str(Path(sys.executable).with_name("daytona-kernel"))
+
+
+def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(arguments, capture_output=True, text=True, timeout=150, check=False, **options)
+
+
+def test_installing_the_package_makes_the_kernel_known() -> None:
+    listed = run(sys.executable, "-m", "jupyter", "kernelspec", "list", "--json")
+    spec = json.loads(listed.stdout)["kernelspecs"]["daytona"]
+    assert spec["spec"]["display_name"] == "Daytona (Python)"
+    assert spec["spec"]["interrupt_mode"] == "message"
+    files = {path.name for path in Path(spec["resource_dir"]).iterdir()}
+    assert {"kernel.json", "logo-32x32.png", "logo-64x64.png", "logo-svg.svg"} <= files
+
+
+def test_install_writes_a_kernelspec_that_names_this_python(tmp_path: Path) -> None:
+    done = run(COMMAND, "install", "--prefix", str(tmp_path), "--name", "mine")
+    assert done.returncode == 0, done.stderr
+    spec = json.loads((tmp_path / "share/jupyter/kernels/mine/kernel.json").read_text())
+    assert Path(spec["argv"][0]).samefile(sys.executable)
+    assert spec["argv"][1:] == ["-m", "daytona_kernel", "-f", "{connection_file}"]
+    assert (tmp_path / "share/jupyter/kernels/mine/logo-svg.svg").exists()
+
+
+@pytest.mark.parametrize("arguments", [["install", "--user", "--sys-prefix"], ["jump"], []])
+def test_wrong_arguments_are_told_in_words(arguments: list[str]) -> None:
+    done = run(COMMAND, *arguments)
+    assert done.returncode == 2
+    assert "usage:" in done.stderr
+
+
+def test_a_name_that_jupyter_refuses_is_one_sentence(tmp_path: Path) -> None:
+    done = run(COMMAND, "install", "--prefix", str(tmp_path), "--name", "not a name")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("notebook", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_a_demo_runs_to_its_end(notebook: Path, tmp_path: Path) -> None:
+    done = run(COMMAND, "demo", str(notebook), "--output", str(tmp_path), cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert str(tmp_path / notebook.name) in done.stdout
+    assert (tmp_path / notebook.name).with_suffix(".html").stat().st_size > 10_000
+    nbformat.validate(nbformat.read(tmp_path / notebook.name, as_version=4))
+
+
+def test_the_quickstart_shows_what_it_promises(tmp_path: Path) -> None:
+    done = run(COMMAND, "demo", "--output", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    executed = nbformat.read(tmp_path / "quickstart.ipynb", as_version=4)
+    outputs = [output for cell in executed.cells if cell.cell_type == "code" for output in cell.outputs]
+    bundles = [output.data for output in outputs if "data" in output]
+    assert any("image/png" in data for data in bundles)
+    assert any("<table" in data.get("text/html", "") for data in bundles)
+    assert ["ZeroDivisionError"] == [output.ename for output in outputs if output.output_type == "error"]
+    (log,) = [data for data in bundles if "step 8 of 8" in data.get("text/plain", "")]
+    assert "application/vnd.jupyter.widget-view+json" not in log
+    assert "step 1 of 8" in done.stdout
+
+
+def test_the_package_names_its_version() -> None:
+    assert run(COMMAND, "--version").stdout.strip()
