@@ -24,7 +24,7 @@ from ..errors import (
     DaytonaRateLimitError,
     DaytonaServiceUnavailableError,
 )
-from ..wire.logs import LogChunk, LogDemultiplexer
+from ..wire.logs import LogChunk, LogDemultiplexer, decode_end
 from .calls.sessions import get_session_command, is_json, logs_request
 from .exchange import Request, Response, Sleep
 from .exchange import Step as CallStep
@@ -59,13 +59,21 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Receive:
-    """Receive a piece: answered with bytes, with None when none came in time, with b"" at the end.
+    """Receive a piece: answered with bytes, with None when none came in time, with b"" at a body's end.
 
-    A stream's end is any end; a body that breaks raises DaytonaConnectionError.
+    A stream's end, whatever it is, is answered with `Ended`; a body that breaks raises
+    DaytonaConnectionError.
     """
 
     source: Source
     seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The stream has closed, with this reason; "" where it gave none."""
+
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,25 +124,34 @@ class FollowProtocol:
         pause = FIRST_PAUSE
         while True:
             before = self._fed
-            yield from self._read_stream()
-            yield from self._persist(self._ask)
-            yield from self._persist(self._read_log)
+            if not (yield from self._read_stream()):
+                yield from self._persist(self._ask)
+                yield from self._persist(self._read_log)
             if self.exit_code is not None:
                 yield Deliver(self._demultiplexer.finish())
                 return
             pause = FIRST_PAUSE if self._fed > before else min(pause * 2, LONGEST_PAUSE)
             yield Sleep(pause)
 
-    def _read_stream(self) -> Protocol:
-        """Take the stream until it closes, or is not to be believed."""
+    def _read_stream(self) -> Generator[Step, Any, bool]:
+        """Take the stream until it closes, or is not to be believed.
+
+        Returns whether the command has ended and its log is complete, which only the embedded
+        server's stream can tell.
+        """
         try:
             yield Open(Source.STREAM, replace(logs_request(*self._ids), query={"follow": "true"}))
         except DaytonaError:
-            return  # GET will tell why, or do without it
-        yield from self._take_stream()
+            return False  # GET will tell why, or do without it
+        ended = yield from self._take_stream()
         yield Close(Source.STREAM)
+        end = decode_end(ended.reason)
+        if end is None or end[1] != self._fed:
+            return False
+        self.exit_code = end[0]
+        return True
 
-    def _take_stream(self) -> Protocol:
+    def _take_stream(self) -> Generator[Step, Any, Ended]:
         position = 0
         quiet = FIRST_QUIET
         while True:
@@ -143,18 +160,18 @@ class FollowProtocol:
                 behind = position < self._fed
                 yield from self._persist(self._ask)
                 if behind or self.exit_code is not None:
-                    return
+                    return Ended()
                 yield from self._persist(self._read_log)
                 quiet = max(min(quiet * 2, LONGEST_QUIET), self._fed / _BYTES_A_SECOND)
                 continue
-            if not piece:
-                return
+            if isinstance(piece, Ended):
+                return piece
             quiet = FIRST_QUIET
             if position and self._looks_replayed(piece, position):
                 check = _Comparison(position, piece)
                 yield from self._persist(lambda check=check: self._read_log(check))
                 if not check.equal:
-                    return
+                    return Ended()
                 self._believed = 2 * min(len(piece), len(self._head), position)
             yield from self._take(piece, position)
             position += len(piece)

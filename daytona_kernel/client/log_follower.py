@@ -10,7 +10,7 @@ from ..errors import DaytonaError
 from ..wire.logs import LogChunk
 from .api import Api, AsyncApi
 from .exchange import Response
-from .follow_protocol import Close, Deliver, FollowProtocol, Open, Receive, Source
+from .follow_protocol import Close, Deliver, Ended, FollowProtocol, Open, Receive, Source
 from .transport import aread_pieces, read_pieces
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class LogFollower(_Followed):
             raise Response(answer.status_code, answer.headers, b"".join(self._body[1])).error()
         return Response(answer.status_code, answer.headers)
 
-    def _receive(self, step: Receive) -> bytes | None:
+    def _receive(self, step: Receive) -> bytes | Ended | None:
         if step.source is Source.BODY:
             assert self._body is not None
             return next(self._body[1], b"")
@@ -115,8 +115,8 @@ class LogFollower(_Followed):
                 pass
         except TimeoutError:
             return None
-        except ConnectionClosed:
-            return b""
+        except ConnectionClosed as closed:
+            return Ended(closed.rcvd.reason if closed.rcvd else "")
         return piece
 
     def _close(self, source: Source) -> None:
@@ -198,7 +198,7 @@ class AsyncLogFollower(_Followed):
             ).error()
         return Response(answer.status_code, answer.headers)
 
-    async def _receive(self, step: Receive) -> bytes | None:
+    async def _receive(self, step: Receive) -> bytes | Ended | None:
         if step.source is Source.BODY:
             assert self._body is not None
             return await anext(self._body[1], b"")
@@ -211,8 +211,8 @@ class AsyncLogFollower(_Followed):
                     pass
         except TimeoutError:
             return None
-        except ConnectionClosed:
-            return b""
+        except ConnectionClosed as closed:
+            return Ended(closed.rcvd.reason if closed.rcvd else "")
         return piece
 
     async def _close(self, source: Source) -> None:

@@ -9,6 +9,7 @@ without markers, as old toolboxes give it, means.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 
@@ -22,6 +23,7 @@ class Stream(Enum):
 
 MARKERS: dict[Stream, bytes] = {Stream.STDOUT: b"\x01\x01\x01", Stream.STDERR: b"\x02\x02\x02"}
 
+_END = re.compile(r"exit (-?\d+), (\d+) bytes")
 _OTHER = {Stream.STDOUT: Stream.STDERR, Stream.STDERR: Stream.STDOUT}
 
 
@@ -81,6 +83,20 @@ def _begun(data: bytes) -> int:
     if last not in (b"\x01", b"\x02"):
         return 0
     return (len(data) - len(data.rstrip(last))) % 3
+
+
+def encode_end(exit_code: int, size: int) -> str:
+    """Return the close reason of a followed log: how its command ended, and the raw log's bytes.
+
+    With it a follower that has them all need not ask again. Other servers give no reason.
+    """
+    return f"exit {exit_code}, {size} bytes"
+
+
+def decode_end(reason: str) -> tuple[int, int] | None:
+    """Return the exit code and the size that a close reason tells, or None when it tells nothing."""
+    match = _END.fullmatch(reason)
+    return (int(match[1]), int(match[2])) if match else None
 
 
 def split_log(log: bytes) -> tuple[bytes, bytes]:

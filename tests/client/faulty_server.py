@@ -62,8 +62,8 @@ class Exchange:
     def frame(self, data: bytes) -> None:
         self._frame(0x82, data)
 
-    def close_frame(self, code: int = 1000) -> None:
-        self._frame(0x88, struct.pack("!H", code))
+    def close_frame(self, code: int = 1000, reason: str = "") -> None:
+        self._frame(0x88, struct.pack("!H", code) + reason.encode())
 
     def wait_for_close(self) -> None:
         """Wait until the client has gone."""

@@ -10,7 +10,7 @@ import pytest
 
 from daytona_kernel import DaytonaAuthenticationError, DaytonaNotFoundError, SessionExecuteRequest, Stream
 from daytona_kernel.client import follow_protocol
-from daytona_kernel.wire.logs import MARKERS, split_log
+from daytona_kernel.wire.logs import MARKERS, encode_end, split_log
 
 from .faulty_server import Exchange, FaultyServer, hang_up, reply
 
@@ -111,6 +111,20 @@ def test_stream_that_closes_early(process: Any, toolbox: Toolbox, code: int) -> 
 
     toolbox.behaviours = [early]
     assert collect(process.follow_session_command_logs("s", "c")) == model(LOG)
+
+
+@pytest.mark.parametrize("size", [len(LOG), 2000, 0])
+def test_a_close_that_tells_the_end_is_believed_where_it_is_complete(
+    process: Any, toolbox: Toolbox, faulty: FaultyServer, size: int
+) -> None:
+    def telling(exchange: Exchange) -> None:
+        exchange.accept_websocket()
+        toolbox.send(exchange, LOG[:size])
+        exchange.close_frame(1000, encode_end(7, len(LOG)))
+
+    toolbox.behaviours = [telling]
+    assert collect(process.follow_session_command_logs("s", "c")) == model(LOG)
+    assert faulty.count("GET", COMMAND) == (0 if size == len(LOG) else 1)
 
 
 def test_stream_that_breaks_while_the_command_runs(process: Any, toolbox: Toolbox) -> None:
@@ -316,7 +330,7 @@ def test_what_is_known_of_a_real_log_is_not_read_again(session: Any) -> None:
     url = f"{api.url}/process/session/s/command/{command_id}/logs"
     headers = {**api.headers_for(url), "X-Daytona-Split-Output": "true"}
     whole = httpx.get(url, headers=headers, trust_env=False).content
-    assert whole == OUT + b"one\n" + ERR + b"two\n"
+    assert split_log(whole) == (b"one\n", b"two\n")
     for start in range(1, len(whole)):
         rest = httpx.get(url, headers={**headers, "Range": f"bytes={start}-"}, trust_env=False)
         assert (rest.status_code, rest.content) == (206, whole[start:])
@@ -334,5 +348,22 @@ def test_deleting_the_session_ends_the_following(session: Any) -> None:
     chunks = iter(follower)
     next(chunks)
     session.delete_session("s")
+    assert list(chunks) == []
+    assert follower.exit_code == 143
+
+
+def test_a_command_that_is_gone_ends_the_following(
+    process: Any, toolbox: Toolbox, faulty: FaultyServer
+) -> None:
+    def gone(exchange: Exchange) -> None:
+        exchange.accept_websocket()
+        toolbox.send(exchange, LOG[:1024])
+        faulty.on("GET", COMMAND + ".*", reply(404, {"message": "not found: session not found"}))
+        exchange.close_frame()
+
+    toolbox.ended = False
+    toolbox.behaviours = [gone]
+    chunks = iter(process.follow_session_command_logs("s", "c"))
+    assert next(chunks).data
     with pytest.raises(DaytonaNotFoundError):
         list(chunks)

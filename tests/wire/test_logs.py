@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daytona_kernel.wire.logs import MARKERS, LogChunk, LogDemultiplexer, Stream, split_log
+from daytona_kernel.wire.logs import (
+    MARKERS,
+    LogChunk,
+    LogDemultiplexer,
+    Stream,
+    decode_end,
+    encode_end,
+    split_log,
+)
 
 OUT, ERR = MARKERS[Stream.STDOUT], MARKERS[Stream.STDERR]
 
@@ -101,6 +109,16 @@ def test_a_character_cut_by_frames_is_put_together_by_the_reader_of_the_stream()
     log = OUT + "naïve\n".encode()
     for cut in range(len(log)):
         assert b"".join(chunk.data for chunk in demultiplexed([log[:cut], log[cut:]])).decode() == "naïve\n"
+
+
+@given(st.integers(-1, 255), st.integers(0))
+def test_the_end_of_a_followed_log_is_told_in_its_close(exit_code: int, size: int) -> None:
+    assert decode_end(encode_end(exit_code, size)) == (exit_code, size)
+
+
+@pytest.mark.parametrize("reason", ["", "exit", "exit 0, x bytes", "going away", "exit 0, 1 bytes more"])
+def test_a_close_that_tells_no_end(reason: str) -> None:
+    assert decode_end(reason) is None
 
 
 def test_a_run_of_lines_of_one_stream_is_one_chunk() -> None:

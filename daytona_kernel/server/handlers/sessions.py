@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from daytona_kernel.server import failures, limits
 from daytona_kernel.server.handlers.process import text
 from daytona_kernel.server.handlers.request import SocketHandler, ToolboxHandler, field
-from daytona_kernel.wire.logs import LogDemultiplexer, Stream, split_log
+from daytona_kernel.wire.logs import LogDemultiplexer, Stream, encode_end, split_log
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -155,7 +155,8 @@ class LogsHandler(SocketHandler):
     """The log so far, or on a websocket all of it as it grows, until the command has ended."""
 
     async def get(self, session_id: str, command_id: str) -> None:
-        self._followed = find_command(self, session_id, command_id).log
+        self._command = find_command(self, session_id, command_id)
+        self._followed = self._command.log
         if self.request.headers.get("Upgrade", "").lower() == "websocket":
             await self.upgrade()
             return
@@ -195,10 +196,13 @@ class LogsHandler(SocketHandler):
 
     async def serve(self) -> None:
         follow = self.get_query_argument("follow", "") == "true"
+        sent = 0
         # Waiting for each frame to be taken is the back-pressure: a slow reader slows only itself.
         async for piece in self._followed.pieces(limits.FRAME_BYTES, follow=follow):
             await self.write_message(piece, binary=True)
-        self.close(1000)
+            sent += len(piece)
+        code = self._command.exit_code
+        self.close(1000, None if code is None or not follow else encode_end(code, sent))
 
 
 def find_command(handler: ToolboxHandler, session_id: str, command_id: str) -> Command:
