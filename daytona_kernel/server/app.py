@@ -7,6 +7,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 import tornado.httpserver
+import tornado.iostream
 import tornado.netutil
 import tornado.web
 
@@ -94,6 +95,16 @@ def pattern(route: str) -> str:
     return re.sub(r"\{(\w+)(?::([^}]+))?\}", lambda m: f"(?P<{m[1]}>{m[2] or '[^/]+'})", route) + "$"
 
 
+class BoundedServer(tornado.httpserver.HTTPServer):
+    """Refuses connections past the limit, so that those there are can be served."""
+
+    def handle_stream(self, stream: tornado.iostream.IOStream, address: tuple[Any, ...]) -> None:
+        if len(self._connections) >= limits.SOCKETS:
+            stream.close()
+        else:
+            super().handle_stream(stream, address)
+
+
 class Server:
     """The embedded Daytona: listens on `host` and `port` (0 for any), and holds sandboxes under `root`.
 
@@ -115,7 +126,7 @@ class Server:
             log_function=lambda _: None,
             websocket_max_message_size=limits.BODY_BYTES,
         )
-        self._http = tornado.httpserver.HTTPServer(
+        self._http = BoundedServer(
             application,
             max_header_size=limits.HEADER_BYTES,
             max_body_size=limits.BODY_BYTES,

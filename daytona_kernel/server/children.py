@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from daytona_kernel.server import failures, limits
 from daytona_kernel.server import keeper as wire
-from daytona_kernel.server import limits
 from daytona_kernel.server.orphans import end_orphans
 
 if TYPE_CHECKING:
@@ -68,6 +68,10 @@ class Child:
         if not self.gone.done():
             self.signal(signal.SIGKILL)
             await asyncio.wait([self.gone])
+
+
+def _stopped() -> failures.ApiError:
+    return failures.bad_request("the sandbox has stopped")
 
 
 def _start_process(command: list[str], channel: int, log: int) -> subprocess.Popen[bytes]:
@@ -139,7 +143,8 @@ class Keeper:
     ) -> Child:
         """Start `argv` with the descriptors `stdio`, or on a new terminal of (rows, columns).
 
-        Raises `OSError` with the sandbox's errno when the program or the directory is not there.
+        Raises `OSError` with the sandbox's errno when the program or the directory is not there, and
+        `ApiError` 400 when the sandbox has stopped.
         """
         return await self._start((wire.SPAWN, list(argv), dict(env), cwd, terminal), stdio)
 
@@ -149,7 +154,7 @@ class Keeper:
 
     async def _start(self, request: tuple[Any, ...], fds: Sequence[int]) -> Child:
         if self.lost.done():
-            raise ConnectionResetError("the sandbox has stopped")
+            raise _stopped()
         child = Child(next(self._numbers), self)
         self._children[child.number] = child
         kind, *arguments = request
@@ -221,7 +226,7 @@ class Keeper:
 
     def _end(self, child: Child) -> None:
         if not child.started.done():
-            child.started.set_exception(ConnectionResetError("the sandbox has stopped"))
+            child.started.set_exception(_stopped())
         for future in (child.exit, child.gone):
             if not future.done():
                 future.set_result(-signal.SIGKILL)

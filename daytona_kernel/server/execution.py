@@ -115,6 +115,9 @@ async def _run(
     widen(read_end)
     try:
         child = await sandbox.spawn(argv, cwd=cwd, env=env, stdio=(script, write_end, write_end))
+    except failures.ApiError:
+        os.close(read_end)
+        raise
     except OSError as error:
         os.close(read_end)
         missing = (error.strerror or str(error)).lower()

@@ -47,8 +47,11 @@ class Files:
                 await loop.sock_sendall(channel, file_worker.LENGTH.pack(len(request)) + request)
                 length, fds = await _receive_with_fds(channel, file_worker.LENGTH.size)
                 body = await _receive(channel, file_worker.LENGTH.unpack(length)[0])
-            except (OSError, EOFError, asyncio.CancelledError):
+            except (OSError, EOFError):
                 self.close()  # the next operation starts another worker
+                raise failures.untyped("the sandbox has stopped, or its file worker was killed") from None
+            except asyncio.CancelledError:
+                self.close()
                 raise
         answer = json.loads(body)
         if "errno" in answer:

@@ -41,6 +41,7 @@ class Interpreter:
     def __post_init__(self) -> None:
         self._turn = asyncio.Lock()
         self._on_output: Callable[[str, str], None] = lambda kind, text: None
+        self._pipes: list[PipeReader] = []
 
     async def run(
         self,
@@ -79,6 +80,15 @@ class Interpreter:
                 raise EOFError("the interpreter has ended; its state is lost")
             error: dict[str, str] | None = json.loads(line)["error"]
             return error
+
+    def pause(self) -> None:
+        """Leave the output in the pipes, where the code waits with it."""
+        for pipe in self._pipes:
+            pipe.pause()
+
+    def resume(self) -> None:
+        for pipe in self._pipes:
+            pipe.resume()
 
     async def _interrupt(self, answer: asyncio.Future[bytes]) -> None:
         child = self._child

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import resource
 import secrets
 import signal
 import sys
@@ -46,6 +48,7 @@ async def _serve_leases(root: Root, trial: Trial) -> None:
     )
     on_signals(leases.end)
     become_subreaper()
+    raise_descriptor_limit()
     sweeping = asyncio.create_task(asyncio.to_thread(sweep))
     await leases.ended
     await server.close()
@@ -76,6 +79,13 @@ def detach(root: Root, announcement: dict[str, object]) -> None:
         os.dup2(source, target)
     os.close(log)
     os.close(null)
+
+
+def raise_descriptor_limit() -> None:
+    """Allow as many open descriptors as the system lets us: each follower and each command has some."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def on_signals(end: Callable[[], None]) -> None:

@@ -82,7 +82,7 @@ async def _serve(args: argparse.Namespace, root: Root, key: str) -> int:
     # Here, so that `daytona-kernel --help` does not wait for it.
     from daytona_kernel.server.app import Server
     from daytona_kernel.server.orphans import become_subreaper
-    from daytona_kernel.server.run import choose_isolation, on_signals
+    from daytona_kernel.server.run import choose_isolation, on_signals, raise_descriptor_limit
 
     try:
         isolation, note = choose_isolation(args.isolation)
@@ -94,6 +94,7 @@ async def _serve(args: argparse.Namespace, root: Root, key: str) -> int:
     ended = asyncio.Event()
     on_signals(ended.set)
     become_subreaper()
+    raise_descriptor_limit()
     print(f"export DAYTONA_API_URL={server.url}\nexport DAYTONA_API_KEY={shlex.quote(key)}", flush=True)
     print(
         f"Serving sandboxes from {root.path}. {note or 'Isolation: bubblewrap.'} Ctrl-C ends.",

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
     from daytona_kernel.server.children import Child
 
+# No braces: after an evaluated command with an unclosed quote, bash takes the next `{` for a program.
 # `builtin` and `\\` because a command may define functions and aliases of these names.
 _LINE = (
-    "{{ \\builtin eval {command}\n}} <{stdin} >{out} 2>{err}; "
-    "\\builtin printf '%s %s\\n' {number} $? >{status}\n"
+    "\\builtin eval {command} <{stdin} >{out} 2>{err}; \\builtin printf '%s %s\\n' {number} $? >{status}\n"
 )
 _LOST = "the session ended before this command could run"
 

@@ -140,7 +140,6 @@ class Terminal:
             self.exit_code = 128 + signal.SIGKILL
             self._wake()
             return
-        self._child.signal(signal.SIGHUP)
         await self._child.kill()
         await self._ending
 

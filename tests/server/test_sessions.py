@@ -189,6 +189,9 @@ def test_a_killed_shell_gives_the_signals_exit_code(toolbox: Toolbox, session: s
     "command",
     [
         "if",
+        "{",
+        "exec 1>&2",
+        "echo `",
         "echo 'unclosed",
         "cat <<X\nhello\nX",
         "f() { return 5; }; f",
@@ -224,12 +227,12 @@ def test_delete_ends_everything_below_and_lets_followers_go(
         "until [ $(pgrep -c -f 'sleep 753') -ge 5 ]; do sleep 0.01; done; echo ready; sleep 7536",
     )
     eventually(lambda: "ready" in logs(toolbox, "doomed", command)["stdout"], "the children run")
-    followed: list[Any] = []
-    thread = threading.Thread(target=lambda: followed.append(follow(toolbox, "doomed", command)))
-    thread.start()
-    assert toolbox.delete("/process/session/doomed").status_code == 204
-    thread.join(10)
-    assert followed[0][1] == 1000
+    url = toolbox.websocket_url(f"/process/session/doomed/command/{command}/logs?follow=true")
+    headers = {"Authorization": toolbox.headers["Authorization"]}
+    with connect(url, additional_headers=headers, proxy=None) as follower:
+        assert toolbox.delete("/process/session/doomed").status_code == 204
+        assert b"ready" in b"".join(message for message in follower if isinstance(message, bytes))
+        assert follower.close_code == 1000
     assert toolbox.execute("pgrep -a -x sleep | grep ' 753[0-9]$'")["result"] == ""
     assert toolbox.get("/process/session/doomed").status_code == 404
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from typing import TYPE_CHECKING
 
 import tornado.websocket
 
@@ -12,8 +13,12 @@ from daytona_kernel.server import failures
 from daytona_kernel.server.handlers.process import environment, timeout
 from daytona_kernel.server.handlers.request import SocketHandler, ToolboxHandler, field
 
+if TYPE_CHECKING:
+    from daytona_kernel.server.interpreters import Interpreter
+
 _TIMED_OUT = 4008
 _DEFAULT_SECONDS = 600
+_OUTBOX = 16  # pieces of output, of up to a MiB each, that wait for the client
 
 
 class InterpretersHandler(ToolboxHandler):
@@ -59,9 +64,15 @@ class ExecuteHandler(SocketHandler):
         context_id = field(body, "contextId", str, None)
         seconds = timeout(body)
         interpreter = self.sandbox.interpreters.get(context_id, self.sandbox.layout.workspace)
-        # One sender, so that output keeps its order and a slow client holds up only its own code.
+        # One sender, so that output keeps its order; a slow client makes its code wait.
         outbox: asyncio.Queue[dict[str, str] | None] = asyncio.Queue()
-        sender = asyncio.create_task(self._send(outbox))
+        sender = asyncio.create_task(self._send(outbox, interpreter))
+
+        def take(kind: str, text: str) -> None:
+            outbox.put_nowait({"type": kind, "text": text})
+            if outbox.qsize() == _OUTBOX:
+                interpreter.pause()
+
         code_of_close = 1000
         try:
             error = await interpreter.run(
@@ -69,7 +80,7 @@ class ExecuteHandler(SocketHandler):
                 code,
                 environment(body),
                 (_DEFAULT_SECONDS if seconds is None else seconds) or None,
-                lambda kind, text: outbox.put_nowait({"type": kind, "text": text}),
+                take,
             )
             if error is not None:
                 outbox.put_nowait({"type": "error", **error})
@@ -86,7 +97,9 @@ class ExecuteHandler(SocketHandler):
             await sender
         self.close(code_of_close, "execution timed out" if code_of_close == _TIMED_OUT else None)
 
-    async def _send(self, outbox: asyncio.Queue[dict[str, str] | None]) -> None:
+    async def _send(self, outbox: asyncio.Queue[dict[str, str] | None], interpreter: Interpreter) -> None:
         with contextlib.suppress(tornado.websocket.WebSocketClosedError):
             while (message := await outbox.get()) is not None:
                 await self.write_message(json.dumps(message))
+                if outbox.qsize() == _OUTBOX // 2:
+                    interpreter.resume()
