@@ -11,7 +11,6 @@ import os
 import signal
 import tempfile
 from contextvars import Context
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -31,7 +30,8 @@ class FollowedCommand:
 
     def __init__(self, command: str, session: str = "s1") -> None:
         self.command = command
-        self.log = Path(tempfile.mkstemp(suffix=".log")[1])
+        # Without a name, so that it is gone with the kernel, however that ends.
+        self._log = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
         self.display = LogDisplay(
             self._chunks(),
             command=command,
@@ -64,15 +64,14 @@ class FollowedCommand:
             asyncio.create_task(pump(Stream.STDERR, self.child.stderr)),
         ]
         try:
-            with self.log.open("wb", buffering=0) as log:
-                ended = 0
-                while ended < 2:
-                    chunk = await arrived.get()
-                    if chunk is None:
-                        ended += 1
-                        continue
-                    log.write(chunk.data)
-                    yield chunk
+            ended = 0
+            while ended < 2:
+                chunk = await arrived.get()
+                if chunk is None:
+                    ended += 1
+                    continue
+                self._log.write(chunk.data)
+                yield chunk
         finally:
             for task in pumps:
                 task.cancel()
@@ -98,9 +97,10 @@ class FollowedCommand:
         await self.child.stdin.drain()
 
     async def _download(self) -> AsyncIterator[bytes]:
-        with self.log.open("rb") as log:
-            while data := log.read(_PIECE):
-                yield data
+        offset = 0
+        while data := os.pread(self._log.fileno(), _PIECE, offset):
+            offset += len(data)
+            yield data
 
     async def _exit_code(self) -> int | None:
         assert self.child is not None

@@ -247,7 +247,7 @@ def test_a_reloaded_page_and_a_second_one_go_on_and_keep_the_final_log(lab: Lab)
 
 
 def test_a_restarted_kernel_leaves_a_view_that_says_so(lab: Lab) -> None:
-    notebook, view = follow(lab, "restart", "echo up; exec sleep 1000")
+    notebook, view = follow(lab, "restart", "echo up; read")
     expect(rows(view)).to_have_text(["up"])
     notebook.restart_kernel()
     expect(view.locator(".dk-state")).to_have_text("disconnected")
