@@ -184,9 +184,7 @@ def test_twenty_at_once(kernel: Kernel) -> None:
         page.send({"type": "stop"})
     for page in pages:
         page.final(30)
-    print(
-        f"20 logs: a cell takes {latency * 1000:.0f} ms, idle {idle * 1000:.0f} ms, {used / 20e6:.1f} MB a log"
-    )
+    print(f"20 logs: a cell {latency * 1000:.0f} ms, idle {idle * 1000:.0f} ms, {used / 20e6:.1f} MB a log")
     assert latency < max(2 * idle, 0.1)
     assert used < 20 * 24e6
 
