@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 from types import SimpleNamespace
+from typing import Any
 
+import zmq
 from ipykernel.kernelapp import IPKernelApp
 
+from .iopub import IOPub
 from .kernel import DaytonaKernel
 
 
@@ -14,6 +17,15 @@ class DaytonaKernelApp(IPKernelApp):
     """Starts a DaytonaKernel on the sockets of a connection file."""
 
     name = "daytona-kernel"
+
+    def init_iopub(self, context: zmq.Context[Any]) -> None:
+        """Bind iopub, and put it where the relay is."""
+        socket = context.socket(zmq.XPUB)
+        socket.linger = 1000
+        self._apply_curve_server_options(socket)
+        self.iopub_port: int = self._bind_socket(socket, self.iopub_port)
+        self.configure_tornado_logger()
+        self.iopub_thread = self.iopub_socket = IOPub(socket, self.shell_channel_thread.io_loop, self.session)
 
     def init_io(self) -> None:
         """Leave stdout and stderr alone: what this process prints is for Jupyter's log, not for a cell."""

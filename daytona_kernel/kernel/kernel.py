@@ -25,6 +25,7 @@ from ..wire.messages import Message
 from .calls import Calls
 from .comms import Comms
 from .home import Home
+from .iopub import running_loop
 from .outbox import Outbox
 from .record import RecordFile
 from .relay import Relay
@@ -280,19 +281,12 @@ class DaytonaKernel(Kernel):
         """What sends frames on a stream that belongs to a loop, called from any thread."""
 
         def send(frames: list[bytes]) -> None:
-            if _running_loop() is loop:
+            if running_loop() is loop:
                 stream().send_multipart(frames)
             else:
                 loop.call_soon_threadsafe(stream().send_multipart, frames)
 
         return send
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
 
 
 def _registry() -> Registry:

@@ -2,7 +2,7 @@
 
 JupyterLab drops what comes from two sessions at once, so the interpreter's messages bear this
 session's id already, and what the kernel says for itself bears it too. Each method may be called
-from any thread: iopub has a thread of its own, and a reply is handed to the loop of its socket.
+from any thread: a message is handed to the loop that its socket belongs to.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ipykernel.iostream import IOPubThread
 from jupyter_client.session import DELIM, Session
 
 from ..wire.messages import Message
+from .iopub import IOPub
 
 SendFrames = Callable[[list[bytes]], None]
 
@@ -24,16 +24,14 @@ class Outbox:
     reply_sockets: for each of `shell`, `control` and `stdin`, what sends frames there.
     """
 
-    def __init__(
-        self, session: Session, iopub_thread: IOPubThread, reply_sockets: dict[str, SendFrames]
-    ) -> None:
+    def __init__(self, session: Session, iopub: IOPub, reply_sockets: dict[str, SendFrames]) -> None:
         self._session = session
-        self._iopub_thread = iopub_thread
+        self._iopub = iopub
         self._reply_sockets = reply_sockets
 
     def publish(self, parts: Sequence[bytes], msg_type: str) -> None:
         """Send a whole message, whoever made it, on iopub."""
-        self._iopub_thread.send_multipart([msg_type.encode(), *self._signed(parts)])
+        self._iopub.send_multipart([msg_type.encode(), *self._signed(parts)])
 
     def reply(self, channel: str, idents: list[bytes], parts: Sequence[bytes]) -> None:
         """Send a whole message back to who asked."""

@@ -1,0 +1,79 @@
+"""The iopub socket, on the relay's own loop.
+
+ipykernel gives iopub a thread of its own, so that a cell that holds the main thread cannot hold
+its output up. Here no cell runs in this process, nearly everything published comes from the relay,
+and the way through another thread would be the dearest part of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import zmq
+from ipykernel.iostream import IOPubThread
+from jupyter_client.session import Session
+from tornado.ioloop import IOLoop
+from zmq.eventloop.zmqstream import ZMQStream
+
+_CLOSING_SECONDS = 2.0
+
+
+class IOPub:
+    """Stands where ipykernel has its IOPubThread, and its `background_socket`."""
+
+    def __init__(self, socket: zmq.Socket[bytes], io_loop: IOLoop, session: Session) -> None:
+        self.socket: zmq.Socket[bytes] | None = socket
+        self.session = session
+        self._loop: asyncio.AbstractEventLoop = io_loop.asyncio_loop  # type: ignore[attr-defined]
+        self._stream = ZMQStream(socket, io_loop)
+        self._stream.on_recv(self._welcome)
+
+    def send_multipart(self, frames: Sequence[Any], *_args: Any, **_options: Any) -> None:
+        """Publish a message. May be called from any thread."""
+        if running_loop() is self._loop:
+            self._send(frames)
+        else:
+            self._loop.call_soon_threadsafe(self._send, frames)
+
+    def start(self) -> None:
+        """The loop is started by the thread that has it."""
+
+    def stop(self) -> None:
+        """Publish what waits, and close the socket, on its own loop."""
+        if self.socket is None or not self._loop.is_running():
+            return
+
+        async def close() -> None:
+            self._stream.close(linger=1000)
+
+        self.socket = None
+        asyncio.run_coroutine_threadsafe(close(), self._loop).result(_CLOSING_SECONDS)
+
+    def close(self) -> None:
+        """See `stop`."""
+        self.stop()
+
+    def _send(self, frames: Sequence[Any]) -> None:
+        if self.socket is None:
+            return
+        self.socket.send_multipart(frames, copy=True)
+        # Sending may swallow the edge that announces a subscription to the stream.
+        if self.socket.get(zmq.EVENTS) & zmq.POLLIN:  # type: ignore[operator]
+            self._welcome(self.socket.recv_multipart())
+
+    _send_welcome_message = IOPubThread._send_welcome_message
+
+    def _welcome(self, frames: list[bytes]) -> None:
+        for frame in frames:
+            if frame[:1] == b"\x01":
+                self._send_welcome_message(frame[1:].decode("utf-8", "replace"))
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The loop that runs in this thread, or None."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
