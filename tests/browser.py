@@ -13,6 +13,7 @@ Chromium is Debian's; tests that need it are skipped where there is none.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import re
@@ -118,7 +119,12 @@ def run_jupyterlab(directory: Path, environment: dict[str, str] | None = None) -
     ]
     with (directory / "server.log").open("wb") as log:
         server = subprocess.Popen(
-            command, env=os.environ | settings, stdout=log, stderr=log, start_new_session=True
+            command,
+            env=os.environ | settings,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=_end_with_parent,
         )
         try:
             lab = JupyterLab(f"http://127.0.0.1:{port}", token, root)
@@ -131,6 +137,11 @@ def run_jupyterlab(directory: Path, environment: dict[str, str] | None = None) -
             except subprocess.TimeoutExpired:
                 os.killpg(server.pid, signal.SIGKILL)
                 server.wait()
+
+
+def _end_with_parent() -> None:
+    """Have the kernel of Linux end this child, and with it its notebooks' kernels, if pytest is killed."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 def _wait_for_server(lab: JupyterLab, server: subprocess.Popen[bytes], log: Path) -> None:
