@@ -141,7 +141,7 @@ def run_jupyterlab(directory: Path, environment: dict[str, str] | None = None) -
 
 def _end_with_parent() -> None:
     """Have the kernel of Linux end this child, and with it its notebooks' kernels, if pytest is killed."""
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG; kernels watch their parent
 
 
 def _wait_for_server(lab: JupyterLab, server: subprocess.Popen[bytes], log: Path) -> None:
