@@ -108,6 +108,7 @@ class Keeper:
         self.channel = channel
         self.trees: dict[int, int] = {}  # pid of a direct child that belongs to a tree -> the tree
         self.roots: dict[int, int] = {}  # pid of the root of a tree -> the tree
+        self.doomed: set[int] = set()  # trees that are being killed
 
     def run(self) -> None:
         _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -252,6 +253,7 @@ class Keeper:
             if root is not None:
                 self.report(EXITED, root, status)
             if tree is not None and tree not in self.trees.values():
+                self.doomed.discard(tree)
                 self.report(GONE, tree, 0)
 
     def adopt(self, tree: int | None) -> None:
@@ -262,10 +264,14 @@ class Keeper:
                 owner = self.roots.get(stat[1], tree) if stat else tree
                 if owner is not None:
                     self.trees[pid] = owner
+                if owner in self.doomed:
+                    self.kill([pid])  # it was being forked when its parent was killed
 
     def signal(self, tree: int, signum: int) -> None:
         members = [pid for pid, owner in self.trees.items() if owner == tree]
         if signum == signal.SIGKILL:
+            if members:
+                self.doomed.add(tree)
             self.kill(members)
         else:
             send_signal(alive_below(members), signum)
