@@ -8,6 +8,7 @@ and the way through another thread would be the dearest part of it.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,38 +30,52 @@ class IOPub:
         self._loop: asyncio.AbstractEventLoop = io_loop.asyncio_loop  # type: ignore[attr-defined]
         self._stream = ZMQStream(socket, io_loop)
         self._stream.on_recv(self._welcome)
+        self._waiting: deque[Sequence[Any]] = deque()
 
     def send_multipart(self, frames: Sequence[Any], *_args: Any, **_options: Any) -> None:
         """Publish a message. May be called from any thread."""
         if running_loop() is self._loop:
             self._send(frames)
-        else:
-            self._loop.call_soon_threadsafe(self._send, frames)
+            return
+        self._waiting.append(frames)
+        try:
+            self._loop.call_soon_threadsafe(self._send_waiting)
+        except RuntimeError:
+            pass  # the loop has ended; `stop` sends what waits
 
     def start(self) -> None:
         """The loop is started by the thread that has it."""
 
     def stop(self) -> None:
-        """Publish what waits, and close the socket, on its own loop."""
-        if self.socket is None or not self._loop.is_running():
+        """Publish what waits, and close the socket: on its own loop, or here when that has ended."""
+        if self.socket is None:
             return
 
         async def close() -> None:
+            self._send_waiting()
             self._stream.close(linger=1000)
 
+        if self._loop.is_running():
+            asyncio.run_coroutine_threadsafe(close(), self._loop).result(_CLOSING_SECONDS)
+        else:
+            self._send_waiting()
+            self.socket.close(linger=1000)
         self.socket = None
-        asyncio.run_coroutine_threadsafe(close(), self._loop).result(_CLOSING_SECONDS)
 
     def close(self) -> None:
         """See `stop`."""
         self.stop()
+
+    def _send_waiting(self) -> None:
+        while self._waiting:
+            self._send(self._waiting.popleft())
 
     def _send(self, frames: Sequence[Any]) -> None:
         if self.socket is None:
             return
         self.socket.send_multipart(frames, copy=True)
         # Sending may swallow the edge that announces a subscription to the stream.
-        if self.socket.get(zmq.EVENTS) & zmq.POLLIN:  # type: ignore[operator]
+        if int(self.socket.get(zmq.EVENTS)) & zmq.POLLIN:
             self._welcome(self.socket.recv_multipart())
 
     _send_welcome_message = IOPubThread._send_welcome_message
