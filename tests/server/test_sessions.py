@@ -224,7 +224,8 @@ def test_delete_ends_everything_below_and_lets_followers_go(
         "doomed",
         "sleep 7531 & nohup sleep 7532 >/dev/null 2>&1 & setsid sleep 7533 & "
         "(setsid bash -c 'trap \"\" TERM; sleep 7534 & sleep 7535' &) ; "
-        "until [ $(pgrep -x sleep -a | grep -c ' 753[1-5]$') -ge 5 ]; do sleep 0.01; done; echo ready; sleep 7536",
+        "until [ $(pgrep -x sleep -a | grep -c ' 753[1-5]$') -ge 5 ]; do sleep 0.01; done; "
+        "echo ready; sleep 7536",
     )
     eventually(lambda: "ready" in logs(toolbox, "doomed", command)["stdout"], "the children run")
     url = toolbox.websocket_url(f"/process/session/doomed/command/{command}/logs?follow=true")
