@@ -1,7 +1,7 @@
 """`python -m daytona_kernel -f {connection_file}`: what Jupyter starts.
 
-The embedded server takes as long to start as the kernel does, so its start comes first, before
-anything else is imported: at once with the imports, it costs the first cell nothing.
+What takes longest comes first, and the rest is imported meanwhile: the embedded server, which is a
+process of its own; then the sandbox and its interpreter; then the kernel.
 """
 
 from __future__ import annotations
@@ -14,20 +14,32 @@ from .errors import DaytonaError
 from .kernel.record import RecordFile
 
 
-def begin_server() -> None:
+def begin_server(connection_file: str) -> None:
     """Attach to the embedded server of the kernel before this one, or start one, where it is needed."""
     try:
         if not resolve().embedded:
             return
     except DaytonaError:
         return  # said in the first cell
-    server = RecordFile(sys.argv[sys.argv.index("-f") + 1]).read().server if "-f" in sys.argv else None
+    server = RecordFile(connection_file).read().server
     if server is None or embedded.attach(**server) is None:
         embedded.start()
 
 
-begin_server()
+def main() -> None:
+    """Start everything, each as early as it can be."""
+    if "-f" not in sys.argv[:-1]:
+        sys.exit("usage: python -m daytona_kernel -f CONNECTION_FILE  (Jupyter starts it so)")
+    connection_file = sys.argv[sys.argv.index("-f") + 1]
+    begin_server(connection_file)
 
-from .kernel.app import main  # noqa: E402
+    from .kernel.beginning import begin
+
+    beginning = begin(connection_file)
+
+    from .kernel.app import main as run_kernel
+
+    run_kernel(beginning)
+
 
 main()

@@ -12,6 +12,7 @@ import marshal
 import zipfile
 from functools import cache
 from hashlib import sha256
+from importlib.machinery import SourceFileLoader
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 
@@ -28,11 +29,11 @@ def agent_archive() -> bytes:
     """Return the archive, the same bytes at each call."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as out:
-        _add(out, "__main__", _MAIN.encode())
-        _add(out, f"{_PACKAGE}/__init__", b"")
+        out.writestr(zipfile.ZipInfo("__main__.py"), _MAIN)
+        out.writestr(zipfile.ZipInfo(f"{_PACKAGE}/__init__.py"), "")
         for folder in ("agent", "wire"):
             for source in sorted((_ROOT / folder).glob("*.py")):
-                _add(out, f"{_PACKAGE}/{folder}/{source.stem}", source.read_bytes())
+                _add(out, source, f"{_PACKAGE}/{folder}/{source.stem}")
     return archive.getvalue()
 
 
@@ -41,9 +42,10 @@ def archive_name() -> str:
     return f"agent-{sha256(agent_archive()).hexdigest()[:16]}.pyz"
 
 
-def _add(archive: zipfile.ZipFile, name: str, source: bytes) -> None:
-    # A fixed time: the same sources give the same archive.
-    code = compile(source, f"{name}.py", "exec", dont_inherit=True, optimize=0)
+def _add(archive: zipfile.ZipFile, source: Path, name: str) -> None:
+    # The loader compiles once and keeps the result; a ZipInfo has a fixed time, so that the same
+    # sources give the same archive.
+    code = SourceFileLoader(name.replace("/", "."), str(source)).get_code(name.replace("/", "."))
     bytecode = MAGIC_NUMBER + _UNCHECKED + marshal.dumps(code)
-    for suffix, data in ((".py", source), (".pyc", bytecode)):
+    for suffix, data in ((".py", source.read_bytes()), (".pyc", bytecode)):
         archive.writestr(zipfile.ZipInfo(name + suffix), data, zipfile.ZIP_DEFLATED)

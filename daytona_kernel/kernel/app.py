@@ -9,6 +9,7 @@ from typing import Any
 import zmq
 from ipykernel.kernelapp import IPKernelApp
 
+from .beginning import Beginning
 from .iopub import IOPub
 from .kernel import DaytonaKernel
 
@@ -35,6 +36,10 @@ class DaytonaKernelApp(IPKernelApp):
         """No code of the user's is debugged here."""
 
 
-def main() -> None:
+def main(beginning: Beginning) -> None:
     """Run the kernel, as `python -m daytona_kernel -f CONNECTION_FILE`."""
+    DaytonaKernel.api = beginning.api
+    DaytonaKernel.registry = beginning.registry
+    DaytonaKernel.home = beginning.home
+    DaytonaKernel.first_agent = beginning.agent
     DaytonaKernelApp.launch_instance(sys.argv[1:], kernel_class=DaytonaKernel)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -35,37 +36,44 @@ _USABLE_STATES = ("started", "starting", "stopped", "stopping", "archived", "res
 
 
 class Home:
-    """The sandbox of one kernel. It belongs to the kernel's main loop."""
+    """The sandbox of one kernel. It belongs to the loop of the API's thread.
 
-    def __init__(self, record_file: RecordFile) -> None:
+    magics: the names that the interpreter shall know as magics of the kernel.
+    message_session: the Jupyter message session that the interpreter's messages bear.
+    on_progress: called with a line of text about what is being waited for.
+    """
+
+    def __init__(self, record_file: RecordFile, magics: Sequence[str]) -> None:
         self._record_file = record_file
         self._record: Record = record_file.read()
+        self._magics = magics
+        # After a crash the old interpreter goes on, whose messages bear the session of its kernel.
+        self.message_session: str = (self._record.agent or {}).get("message_session") or str(uuid.uuid4())
+        self.on_progress: Callable[[str], None] = lambda _text: None
         self._daytona: AsyncDaytona | None = None
         self._sandbox: AsyncSandbox | None = None
         self._opening = asyncio.Lock()
 
-    async def sandbox(self, on_progress: Callable[[str], None]) -> AsyncSandbox:
+    async def sandbox(self) -> AsyncSandbox:
         """Return the sandbox, started; made or found when this is called first. Raises DaytonaError."""
         async with self._opening:
             if self._sandbox is None:
                 self._daytona = self._daytona or AsyncDaytona()
-                self._sandbox = await self._find(on_progress) or await self._create(on_progress)
+                self._sandbox = await self._find() or await self._create()
                 self._remember()
             return self._sandbox
 
-    async def agent(
-        self, message_session: str, magics: Sequence[str], on_progress: Callable[[str], None]
-    ) -> LaunchedAgent:
+    async def agent(self) -> LaunchedAgent:
         """Return an agent: the one that a crashed kernel left, or a new one. Raises DaytonaError."""
-        sandbox = await self.sandbox(on_progress)
+        sandbox = await self.sandbox()
         left, self._record.agent = self._record.agent, None
         if left is not None:
             agent = LaunchedAgent(**{**left, "credentials": Credentials(**left["credentials"])})
             if await _runs(sandbox, agent):
                 self._remember(agent)
                 return agent
-        on_progress("Starting Python in the sandbox …")
-        agent = await launcher.launch(sandbox.process, message_session, magics, on_progress)
+        self.on_progress("Starting Python in the sandbox …")
+        agent = await launcher.launch(sandbox.process, self.message_session, self._magics, self.on_progress)
         self._remember(agent)
         return agent
 
@@ -83,7 +91,7 @@ class Home:
         if self._daytona is not None:
             await self._daytona.aclose()
 
-    async def _find(self, on_progress: Callable[[str], None]) -> AsyncSandbox | None:
+    async def _find(self) -> AsyncSandbox | None:
         """The sandbox that was given, or that the kernel before had; None when there is none."""
         assert self._daytona is not None
         given = os.environ.get("DAYTONA_SANDBOX_ID")
@@ -101,14 +109,14 @@ class Home:
         if sandbox.state not in _USABLE_STATES and not given:
             return None
         if sandbox.state != "started":
-            on_progress(f"Starting sandbox {sandbox.name} …")
+            self.on_progress(f"Starting sandbox {sandbox.name} …")
             await sandbox.start()
         self._record.owned = not given
         return sandbox
 
-    async def _create(self, on_progress: Callable[[str], None]) -> AsyncSandbox:
+    async def _create(self) -> AsyncSandbox:
         assert self._daytona is not None
-        on_progress("Creating a sandbox …")
+        self.on_progress("Creating a sandbox …")
         sandbox = await self._daytona.create(
             CreateSandboxParams(
                 language="python",

@@ -1,8 +1,8 @@
 """The kernel that Jupyter talks to.
 
 Three event loops, each for what must not wait for the others: the shell channel's thread has the
-relay, the control thread answers Jupyter's commands, and the main thread has the API's client, the
-magics, and the log views. Between them go only calls like `_on_main` and `_on_relay`.
+relay, the control thread answers Jupyter's commands, and the API's thread has the client, the
+magics and the log views. The main thread has nothing to do but what the base class does there.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import platform
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 import zmq
@@ -19,15 +20,15 @@ from zmq.eventloop.zmqstream import ZMQStream
 from .._version import __version__
 from ..errors import DaytonaError
 from ..interpreter.interpreter import Interpreter
-from ..interpreter.launcher import AgentGateway
+from ..interpreter.launcher import AgentGateway, LaunchedAgent
 from ..magics.registry import Registry
 from ..wire.messages import Message
+from .api_thread import ApiThread
 from .calls import Calls
 from .comms import Comms
 from .home import Home
 from .iopub import running_loop
 from .outbox import Outbox
-from .record import RecordFile
 from .relay import Relay
 
 T = TypeVar("T")
@@ -43,6 +44,11 @@ _OWN_SHELL = ("kernel_info_request", "connect_request", "shutdown_request", "int
 
 class DaytonaKernel(Kernel):
     """A kernel whose interpreter is in a Daytona sandbox."""
+
+    api: ApiThread
+    registry: Registry
+    home: Home
+    first_agent: Future[LaunchedAgent] | None
 
     implementation = "daytona_kernel"
     implementation_version = __version__
@@ -60,8 +66,8 @@ class DaytonaKernel(Kernel):
     }
 
     def start(self) -> None:
-        """Register the handlers, and start the sandbox while nobody has asked for it yet."""
-        self._main_loop = asyncio.get_event_loop()
+        """Register the handlers, and connect to the interpreter that is being started already."""
+        self.session.session = self.home.message_session
         self._relay_loop: asyncio.AbstractEventLoop = self.shell_channel_thread.io_loop.asyncio_loop
         control_loop: asyncio.AbstractEventLoop = self.control_thread.io_loop.asyncio_loop
         self.outbox = Outbox(
@@ -74,13 +80,12 @@ class DaytonaKernel(Kernel):
             },
         )
         self.comms = Comms(self.outbox)
-        self.registry = _registry()
-        self.home = Home(RecordFile(self.parent.abs_connection_file))
-        self.calls = Calls(self.registry, self.outbox, self._sandbox, lambda: self.relay.running)
+        self.calls = Calls(self.registry, self.outbox, self.home.sandbox, lambda: self.relay.running)
         made = asyncio.run_coroutine_threadsafe(self._make_relay(), self._relay_loop)
         made.result()
         super().start()
-        self._main_loop.call_soon(self._start_interpreter)
+        self.home.on_progress = self._tell_progress
+        self.api.call(self._start_interpreter)
 
     async def _make_relay(self) -> None:
         self.relay = Relay(self.outbox, self)
@@ -141,7 +146,7 @@ class DaytonaKernel(Kernel):
             finally:
                 self.outbox.say(message, "status", {"execution_state": "idle"})
 
-        self._main_loop.call_soon_threadsafe(take)
+        self.api.call(take)
         return True
 
     async def interrupt_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
@@ -186,7 +191,7 @@ class DaytonaKernel(Kernel):
             await self.home.leave(restart=restart)
 
         try:
-            await asyncio.wait_for(self._on_main(leave()), _LEAVING_SECONDS)
+            await asyncio.wait_for(self.api.run(leave()), _LEAVING_SECONDS)
         except (TimeoutError, DaytonaError) as error:
             self.log.warning("The sandbox could not be left in good order: %s", error)
         return {"status": "ok", "restart": restart}
@@ -208,7 +213,7 @@ class DaytonaKernel(Kernel):
 
     def interpreter_wanted(self) -> None:
         """See Owner."""
-        self._main_loop.call_soon_threadsafe(self._start_interpreter)
+        self.api.call(self._start_interpreter)
 
     def interpreter_ready(self, kernel_info: dict[str, Any]) -> None:
         """See Owner."""
@@ -216,7 +221,7 @@ class DaytonaKernel(Kernel):
 
     def interpreter_ended(self) -> None:
         """See Owner."""
-        self._main_loop.call_soon_threadsafe(self.calls.cancel_all)
+        self.api.call(self.calls.cancel_all)
 
     def owned_comms(self, target_name: str | None) -> dict[str, dict[str, str]]:
         """See Owner."""
@@ -228,21 +233,23 @@ class DaytonaKernel(Kernel):
         async def answer(call_id: str, event: dict[str, Any]) -> None:
             await self._on_relay(self.relay.answer_magic(call_id, event))
 
-        self._main_loop.call_soon_threadsafe(self.calls.start, message, answer)
+        self.api.call(self.calls.start, message, answer)
 
     def magic_closed(self, call_id: str) -> None:
         """See Owner."""
-        self._main_loop.call_soon_threadsafe(self.calls.cancel, call_id)
+        self.api.call(self.calls.cancel, call_id)
 
-    # The interpreter, on the main loop
+    # The interpreter, on the API's loop
 
     def _start_interpreter(self) -> None:
         self.calls.keep(asyncio.ensure_future(self._connect_interpreter()))
 
     async def _connect_interpreter(self) -> None:
         try:
-            agent = await self.home.agent(self.session.session, self.registry.names, self._tell_progress)
-            sandbox = await self._sandbox()
+            # What was begun before the kernel was there is awaited once; after that, begun anew.
+            first, self.first_agent = self.first_agent, None
+            agent = await (self.home.agent() if first is None else asyncio.wrap_future(first))
+            sandbox = await self.home.sandbox()
         except DaytonaError as error:
             self._relay_loop.call_soon_threadsafe(self.relay.fail_start, error)
             return
@@ -251,25 +258,17 @@ class DaytonaKernel(Kernel):
             failure = DaytonaError(f"The interpreter could not be started: {type(error).__name__}: {error}")
             self._relay_loop.call_soon_threadsafe(self.relay.fail_start, failure)
             return
-        # After a crash the old interpreter goes on, whose messages bear the session of its kernel.
-        self.session.session = agent.message_session
-        gateway = AgentGateway(sandbox, agent, self._on_main)
+        gateway = AgentGateway(sandbox, agent, self.api.run)
 
         def make(**callbacks: Any) -> Interpreter:
             return Interpreter(gateway, agent.credentials, **callbacks)
 
         self._relay_loop.call_soon_threadsafe(self.relay.connect, sandbox.process, make)
 
-    async def _sandbox(self) -> Any:
-        return await self.home.sandbox(self._tell_progress)
-
     def _tell_progress(self, text: str) -> None:
         self._relay_loop.call_soon_threadsafe(self.relay.tell_progress, text)
 
     # Between the loops
-
-    async def _on_main(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self._main_loop))
 
     async def _on_relay(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self._relay_loop))
@@ -287,12 +286,3 @@ class DaytonaKernel(Kernel):
                 loop.call_soon_threadsafe(stream().send_multipart, frames)
 
         return send
-
-
-def _registry() -> Registry:
-    from ..magics import session, sh
-
-    registry = Registry()
-    for module in (sh, session):
-        module.declare(registry)
-    return registry

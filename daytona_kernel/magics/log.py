@@ -36,8 +36,15 @@ async def follow_log(call: Call, sandbox: AsyncSandbox, session: str, command_id
         await process.send_session_command_input(session, command_id, text)
 
     async def download() -> AsyncIterator[bytes]:
-        async for chunk in process.follow_session_command_logs(session, command_id):
-            yield chunk.data
+        # Of a command that runs, what there is by now: the rest may never come.
+        left = display.buffer.byte_count if display.state == "running" else None
+        async with process.follow_session_command_logs(session, command_id) as chunks:
+            async for chunk in chunks:
+                yield chunk.data if left is None else chunk.data[:left]
+                if left is not None:
+                    left -= len(chunk.data)
+                    if left <= 0:
+                        return
 
     async def exit_code() -> int | None:
         return (await process.get_session_command(session, command_id)).exit_code
