@@ -66,7 +66,7 @@ def test_the_quickstart_shows_what_it_promises(tmp_path: Path) -> None:
     bundles = [output.data for output in outputs if "data" in output]
     assert any("image/png" in data for data in bundles)
     assert any("<table" in data.get("text/html", "") for data in bundles)
-    assert ["ZeroDivisionError"] == [output.ename for output in outputs if output.output_type == "error"]
+    assert [output.ename for output in outputs if output.output_type == "error"] == ["ZeroDivisionError"]
     (log,) = [data for data in bundles if "step 8 of 8" in data.get("text/plain", "")]
     assert "application/vnd.jupyter.widget-view+json" not in log
     assert "step 1 of 8" in done.stdout

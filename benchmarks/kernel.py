@@ -1,0 +1,140 @@
+"""The kernel side by side with ipykernel: `python -m benchmarks.kernel`, or `make bench`.
+
+Both run on this machine at once, each measurement alternates between them, and the table has
+medians and their ratio. The sandbox is an embedded one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+
+from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_client.manager import KernelManager
+
+NAMES = ("python3", "daytona")
+DEADLINE = 60
+
+
+def start(name: str) -> tuple[KernelManager, BlockingKernelClient]:
+    manager = KernelManager(kernel_name=name)
+    manager.start_kernel(stderr=open(os.devnull, "w"))  # noqa: SIM115
+    client = manager.client()
+    client.start_channels()
+    client.wait_for_ready(timeout=DEADLINE)
+    return manager, client
+
+
+def seconds_to_first_result(name: str) -> float:
+    begin = time.perf_counter()
+    manager, client = start(name)
+    execute(client, "1+1")
+    seconds = time.perf_counter() - begin
+    client.stop_channels()
+    manager.shutdown_kernel()
+    return seconds
+
+
+def execute(client: BlockingKernelClient, code: str, until: str = "idle") -> float:
+    """Return the seconds from sending a cell to its `idle` and its reply, or to its first output."""
+    begin = time.perf_counter()
+    msg_id = client.execute(code)
+    first = None
+    while True:
+        message = client.get_iopub_msg(timeout=DEADLINE)
+        if message["parent_header"].get("msg_id") != msg_id:
+            continue
+        if message["msg_type"] == "stream" and first is None:
+            first = time.perf_counter() - begin
+        if message["content"].get("execution_state") == "idle":
+            break
+    client.get_shell_msg(timeout=DEADLINE)
+    return time.perf_counter() - begin if until == "idle" or first is None else first
+
+
+def request(client: BlockingKernelClient, send: Callable[[], str]) -> float:
+    begin = time.perf_counter()
+    msg_id = send()
+    while client.get_shell_msg(timeout=DEADLINE)["parent_header"].get("msg_id") != msg_id:
+        pass
+    return time.perf_counter() - begin
+
+
+def interrupt(manager: KernelManager, client: BlockingKernelClient, code: str) -> float:
+    """Return the seconds from the interrupt to `idle`, for code that prints first."""
+    msg_id = client.execute(f"print('go', flush=True)\n{code}")
+    begin = 0.0
+    while True:
+        message = client.get_iopub_msg(timeout=DEADLINE)
+        if message["parent_header"].get("msg_id") != msg_id:
+            continue
+        if message["msg_type"] == "stream" and not begin:
+            begin = time.perf_counter()
+            manager.interrupt_kernel()
+        if message["content"].get("execution_state") == "idle":
+            client.get_shell_msg(timeout=DEADLINE)
+            return time.perf_counter() - begin
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeat", type=int, default=100, help="rounds of the short measurements")
+    repeat = parser.parse_args().repeat
+    kernels = {name: start(name) for name in NAMES}
+    long = max(repeat // 20, 3)
+    string = "print('x' * 20_000_000)"
+    display = "display({'text/plain': 'x' * 20_000_000}, raw=True)"
+    rows: list[tuple[str, int, Callable[[str], float]]] = [
+        ("empty cell", repeat, lambda name: execute(kernels[name][1], "")),
+        ("`1+1`", repeat, lambda name: execute(kernels[name][1], "1+1")),
+        (
+            "100,000 printed lines",
+            long,
+            lambda n: execute(kernels[n][1], "for i in range(100_000): print(i)"),
+        ),
+        ("one 20 MB string", long, lambda name: execute(kernels[name][1], string)),
+        ("20 MB of display data", long, lambda name: execute(kernels[name][1], display)),
+        ("first printed line", repeat, lambda n: execute(kernels[n][1], "print(1, flush=True)", "first")),
+        ("completion", repeat, lambda n: request(kernels[n][1], lambda: kernels[n][1].complete("impor", 5))),
+        ("inspection", repeat, lambda n: request(kernels[n][1], lambda: kernels[n][1].inspect("print", 5))),
+        ("interrupt of a sleep", long, lambda n: interrupt(*kernels[n], "import time; time.sleep(30)")),
+        ("interrupt of a busy loop", long, lambda n: interrupt(*kernels[n], "while True: pass")),
+        (
+            "interrupt of a subprocess",
+            long,
+            lambda n: interrupt(*kernels[n], "import subprocess; subprocess.run(['sleep', '30'])"),
+        ),
+    ]
+    table = []
+    for label, count, measure in rows:
+        for name in NAMES:
+            measure(name)
+        table.append((label, *medians(count, measure)))
+    for manager, client in kernels.values():
+        client.stop_channels()
+        manager.shutdown_kernel()
+    table.insert(0, ("kernel start to first result", *medians(max(repeat // 10, 3), seconds_to_first_result)))
+
+    cpu = platform.processor() or platform.machine()
+    print(f"{datetime.date.today()}, Python {platform.python_version()}, {os.cpu_count()} cores {cpu}\n")
+    print("| | ipykernel | daytona, embedded | ratio |\n|---|---:|---:|---:|")
+    for label, ours, theirs in ((label, d, i) for label, i, d in table):
+        print(f"| {label} | {theirs * 1000:,.1f} ms | {ours * 1000:,.1f} ms | {ours / theirs:.2f} |")
+
+
+def medians(count: int, measure: Callable[[str], float]) -> tuple[float, float]:
+    """The medians for ipykernel and for this kernel, measured in turns."""
+    seconds: dict[str, list[float]] = {name: [] for name in NAMES}
+    for _ in range(count):
+        for name in NAMES:
+            seconds[name].append(measure(name))
+    return statistics.median(seconds["python3"]), statistics.median(seconds["daytona"])
+
+
+if __name__ == "__main__":
+    main()
