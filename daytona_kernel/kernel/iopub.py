@@ -73,7 +73,8 @@ class IOPub:
     def _send(self, frames: Sequence[Any]) -> None:
         if self.socket is None:
             return
-        self.socket.send_multipart(frames, copy=True)
+        # zmq copies small parts all the same; a large one is sent from where it lies.
+        self.socket.send_multipart(frames, copy=False)
         # Sending may swallow the edge that announces a subscription to the stream.
         if int(self.socket.get(zmq.EVENTS)) & zmq.POLLIN:
             self._welcome(self.socket.recv_multipart())

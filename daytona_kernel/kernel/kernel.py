@@ -22,7 +22,7 @@ from ..errors import DaytonaError
 from ..interpreter.interpreter import Interpreter
 from ..interpreter.launcher import AgentGateway, LaunchedAgent
 from ..magics.registry import Registry
-from ..wire.messages import Message
+from ..wire.messages import Message, Part
 from .api_thread import ApiThread
 from .calls import Calls
 from .comms import Comms
@@ -276,10 +276,10 @@ class DaytonaKernel(Kernel):
     @staticmethod
     def _sender(
         loop: asyncio.AbstractEventLoop, stream: Callable[[], ZMQStream]
-    ) -> Callable[[list[bytes]], None]:
+    ) -> Callable[[list[Part]], None]:
         """What sends frames on a stream that belongs to a loop, called from any thread."""
 
-        def send(frames: list[bytes]) -> None:
+        def send(frames: list[Part]) -> None:
             if running_loop() is loop:
                 stream().send_multipart(frames)
             else:

@@ -12,10 +12,10 @@ from typing import Any
 
 from jupyter_client.session import DELIM, Session
 
-from ..wire.messages import Message
+from ..wire.messages import Message, Part
 from .iopub import IOPub
 
-SendFrames = Callable[[list[bytes]], None]
+SendFrames = Callable[[list[Part]], None]
 
 
 class Outbox:
@@ -29,11 +29,11 @@ class Outbox:
         self._iopub = iopub
         self._reply_sockets = reply_sockets
 
-    def publish(self, parts: Sequence[bytes], msg_type: str) -> None:
+    def publish(self, parts: Sequence[Part], msg_type: str) -> None:
         """Send a whole message, whoever made it, on iopub."""
         self._iopub.send_multipart([msg_type.encode(), *self._signed(parts)])
 
-    def reply(self, channel: str, idents: list[bytes], parts: Sequence[bytes]) -> None:
+    def reply(self, channel: str, idents: list[bytes], parts: Sequence[Part]) -> None:
         """Send a whole message back to who asked."""
         self._reply_sockets[channel]([*idents, *self._signed(parts)])
 
@@ -43,7 +43,7 @@ class Outbox:
         msg_type: str,
         content: dict[str, Any],
         metadata: dict[str, Any] | None = None,
-        buffers: Sequence[bytes] = (),
+        buffers: Sequence[Part] = (),
     ) -> None:
         """Publish a message of the kernel's own, as caused by the request `parent`."""
         self.publish(self._made(parent, msg_type, content, metadata, buffers), msg_type)
@@ -64,11 +64,11 @@ class Outbox:
         msg_type: str,
         content: dict[str, Any],
         metadata: dict[str, Any] | None,
-        buffers: Sequence[bytes],
-    ) -> list[bytes]:
+        buffers: Sequence[Part],
+    ) -> list[Part]:
         pack = self._session.pack
         header = self._session.msg_header(msg_type)
         return [pack(header), parent.parts[0], pack(metadata or {}), pack(content), *buffers]
 
-    def _signed(self, parts: Sequence[bytes]) -> list[bytes]:
+    def _signed(self, parts: Sequence[Part]) -> list[Part]:
         return [DELIM, self._session.sign(list(parts[:4])), *parts]

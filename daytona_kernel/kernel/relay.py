@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import DaytonaError, InterpreterDiedError, InterpreterLostError
 from ..interpreter.interpreter import Interpreter
-from ..wire.messages import Message, encode_json
+from ..wire.messages import Message, Part, encode_json
 from .outbox import Outbox
 from .subshells import Subshells
 from .widget_states import WidgetStates
@@ -338,7 +338,7 @@ class Relay:
             )
         self._outbox.say(request.message, "status", {"execution_state": "idle"})
 
-    def _join_comms(self, request: Request, reply: Message) -> list[bytes]:
+    def _join_comms(self, request: Request, reply: Message) -> list[Part]:
         content = reply.content
         own = self._owner.owned_comms(request.message.content.get("target_name"))
         content["comms"] = {**content.get("comms", {}), **own}

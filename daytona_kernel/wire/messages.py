@@ -19,6 +19,10 @@ SUBPROTOCOL = "v1.kernel.websocket.jupyter.org"
 
 # header, parent header, metadata, content
 _FIXED_PARTS = 4
+# A part larger than this is a view of its frame.
+_VIEW_BYTES = 1 << 16
+
+Part = bytes | memoryview
 
 
 class FrameError(ValueError):
@@ -33,13 +37,13 @@ class Message:
     parts: header, parent header, metadata and content as JSON bytes, then the buffers.
     """
 
-    def __init__(self, channel: str, parts: Sequence[bytes]) -> None:
+    def __init__(self, channel: str, parts: Sequence[Part]) -> None:
         self.channel = channel
         self.parts = list(parts)
 
     @classmethod
     def make(
-        cls, channel: str, header: dict[str, Any], content: dict[str, Any], parent: bytes = b"{}"
+        cls, channel: str, header: dict[str, Any], content: dict[str, Any], parent: Part = b"{}"
     ) -> Message:
         """Build a message from dicts; `parent` is the parent's header as bytes."""
         return cls(channel, [encode_json(header), parent, b"{}", encode_json(content)])
@@ -112,15 +116,20 @@ def decode_frame(frame: bytes, start: int = 0) -> Message:
     offsets = struct.unpack_from(f"<{count}Q", frame, start + 8)
     if offsets[0] != 8 * (count + 1) or offsets[-1] != size or list(offsets) != sorted(offsets):
         raise FrameError("the offsets do not fit the frame")
-    channel, *parts = (frame[start + begin : start + end] for begin, end in pairwise(offsets))
+    view = memoryview(frame)[start:]
+    channel, *parts = (
+        # A large part is not copied: it keeps the frame alive, of which it is the most.
+        view[begin:end] if end - begin > _VIEW_BYTES else bytes(view[begin:end])
+        for begin, end in pairwise(offsets)
+    )
     try:
-        return Message(channel.decode("ascii"), parts)
+        return Message(bytes(channel).decode("ascii"), parts)
     except UnicodeDecodeError as error:
         raise FrameError("the channel's name is not text") from error
 
 
-def _parse_object(data: bytes) -> dict[str, Any]:
-    value = json.loads(data)
+def _parse_object(data: Part) -> dict[str, Any]:
+    value = json.loads(data if isinstance(data, bytes) else bytes(data))
     if not isinstance(value, dict):
         raise FrameError("a part that must be a JSON object is not one")
     return value
