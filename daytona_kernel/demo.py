@@ -26,20 +26,19 @@ def run(notebook: Path, output: Path) -> int:
         print(f"The demo needs {error.name}: pip install 'daytona-kernel[demo]'", file=sys.stderr)
         return 1
 
+    terminal = Terminal()
+
+    class ShownClient(NotebookClient):
+        def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
+            terminal.show(msg, cell_index)
+            return super().process_message(msg, cell, cell_index)
+
     document = nbformat.read(notebook, as_version=4)
-    shown: dict[int, str] = {}
-
-    def print_outputs(cell: Any, cell_index: int, execute_reply: Any) -> None:
-        del execute_reply
-        shown[cell_index] = _outputs(cell)
-        print(shown[cell_index], end="", flush=True)
-
-    client = NotebookClient(
+    client = ShownClient(
         document,
         kernel_name="daytona",
         timeout=120,
-        on_cell_execute=_print_source,
-        on_cell_executed=print_outputs,
+        on_cell_execute=terminal.show_source,
         # Sockets of this user's only, in the place of TCP ports that others can reach.
         config=Config({"KernelManager": {"transport": "ipc"}}),
     )
@@ -49,9 +48,6 @@ def run(notebook: Path, output: Path) -> int:
     except CellExecutionError as error:
         print(f"\nA cell failed that was not meant to: {error.ename}: {error.evalue}", file=sys.stderr)
         status = 1
-    for index, text in shown.items():
-        if (now := _outputs(document.cells[index])) != text:
-            print(f"\n[{index}] has changed since it ran:\n{now}", end="")
     output.mkdir(parents=True, exist_ok=True)
     executed = output / notebook.name
     page = executed.with_suffix(".html")
@@ -61,22 +57,57 @@ def run(notebook: Path, output: Path) -> int:
     return status
 
 
-def _print_source(cell: Any, cell_index: int) -> None:
-    if cell.cell_type == "code":
-        print(f"\n[{cell_index}] " + textwrap.indent(cell.source, "    ").lstrip(), flush=True)
+class Terminal:
+    """Prints what a notebook shows, when it shows it.
+
+    A display that changes later, as a live log does, is told by its new lines, with the number of
+    the cell that it stands in.
+    """
+
+    def __init__(self) -> None:
+        self._displays: dict[str, tuple[int, list[str]]] = {}
+
+    def show_source(self, cell: Any, cell_index: int) -> None:
+        """Print a cell before it runs."""
+        if cell.cell_type == "code":
+            print(f"\n[{cell_index}] " + textwrap.indent(cell.source, "    ").lstrip(), flush=True)
+
+    def show(self, message: dict[str, Any], cell_index: int) -> None:
+        """Print one message of a running cell."""
+        kind, content = message["msg_type"], message["content"]
+        if kind == "stream":
+            self._print(content["text"])
+        elif kind == "error":
+            self._print("\n".join(content["traceback"]))
+        elif kind in ("display_data", "execute_result"):
+            text = _plain(content["data"])
+            self._remember(content, cell_index, text)
+            others = sorted(mime for mime in content["data"] if mime != "text/plain")
+            self._print(text + (f"\n({', '.join(others)})" if others else ""))
+        elif kind == "update_display_data":
+            self._show_update(content)
+
+    def _remember(self, content: dict[str, Any], cell_index: int, text: str) -> None:
+        display_id = content.get("transient", {}).get("display_id")
+        if display_id is not None:
+            self._displays[display_id] = (cell_index, text.splitlines())
+
+    def _show_update(self, content: dict[str, Any]) -> None:
+        display_id = content["transient"]["display_id"]
+        if display_id not in self._displays:
+            return
+        cell_index, before = self._displays[display_id]
+        now = _plain(content["data"]).splitlines()
+        self._displays[display_id] = (cell_index, now)
+        for line in now:
+            if line not in before:
+                self._print(f"[{cell_index}] {line}", "  ┊ ")
+
+    def _print(self, text: str, margin: str = "  │ ") -> None:
+        if not sys.stdout.isatty():
+            text = _ANSI.sub("", text)
+        print(textwrap.indent(text.rstrip("\n"), margin, lambda _line: True), flush=True)
 
 
-def _outputs(cell: Any) -> str:
-    texts = [_text(output).rstrip("\n") for output in cell.outputs]
-    return "".join(textwrap.indent(text, "  │ ", lambda _line: True) + "\n" for text in texts)
-
-
-def _text(output: Any) -> str:
-    if output.output_type == "stream":
-        return str(output.text)
-    if output.output_type == "error":
-        text = "\n".join(output.traceback)
-        return text if sys.stdout.isatty() else _ANSI.sub("", text)
-    text = str(output.data.get("text/plain", ""))
-    others = sorted(kind for kind in output.data if kind != "text/plain")
-    return text + (f"\n({', '.join(others)})" if others else "")
+def _plain(data: dict[str, Any]) -> str:
+    return str(data.get("text/plain", ""))
