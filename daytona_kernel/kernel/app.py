@@ -26,7 +26,7 @@ class DaytonaKernelApp(IPKernelApp):
         self._apply_curve_server_options(socket)
         self.iopub_port: int = self._bind_socket(socket, self.iopub_port)
         self.configure_tornado_logger()
-        self.iopub_thread = self.iopub_socket = IOPub(socket, self.shell_channel_thread.io_loop, self.session)
+        self.iopub_thread = self.iopub_socket = IOPub(socket, self.shell_channel_thread, self.session)
 
     def init_io(self) -> None:
         """Leave stdout and stderr alone: what this process prints is for Jupyter's log, not for a cell."""

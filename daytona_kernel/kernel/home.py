@@ -65,6 +65,8 @@ class Home:
 
     async def agent(self) -> LaunchedAgent:
         """Return an agent: the one that a crashed kernel left, or a new one. Raises DaytonaError."""
+        if self._sandbox is not None:
+            await self._revive()
         sandbox = await self.sandbox()
         left, self._record.agent = self._record.agent, None
         if left is not None:
@@ -90,6 +92,20 @@ class Home:
             self._record_file.remove()
         if self._daytona is not None:
             await self._daytona.aclose()
+
+    async def _revive(self) -> None:
+        """Find out what became of a sandbox whose interpreter was lost: start it again, or forget it."""
+        assert self._sandbox is not None
+        try:
+            await self._sandbox.refresh_data()
+        except DaytonaNotFoundError:
+            if self._record.owned:
+                self._sandbox = self._record.sandbox_id = None
+                return
+            raise
+        if self._sandbox.state != "started":
+            self.on_progress(f"Starting sandbox {self._sandbox.name} …")
+            await self._sandbox.start()
 
     async def _find(self) -> AsyncSandbox | None:
         """The sandbox that was given, or that the kernel before had; None when there is none."""

@@ -14,8 +14,8 @@ from typing import Any
 
 import zmq
 from ipykernel.iostream import IOPubThread
+from ipykernel.shellchannel import ShellChannelThread
 from jupyter_client.session import Session
-from tornado.ioloop import IOLoop
 from zmq.eventloop.zmqstream import ZMQStream
 
 _CLOSING_SECONDS = 2.0
@@ -24,11 +24,12 @@ _CLOSING_SECONDS = 2.0
 class IOPub:
     """Stands where ipykernel has its IOPubThread, and its `background_socket`."""
 
-    def __init__(self, socket: zmq.Socket[bytes], io_loop: IOLoop, session: Session) -> None:
+    def __init__(self, socket: zmq.Socket[bytes], thread: ShellChannelThread, session: Session) -> None:
         self.socket: zmq.Socket[bytes] | None = socket
         self.session = session
-        self._loop: asyncio.AbstractEventLoop = io_loop.asyncio_loop  # type: ignore[attr-defined]
-        self._stream = ZMQStream(socket, io_loop)
+        self._thread = thread
+        self._loop: asyncio.AbstractEventLoop = thread.io_loop.asyncio_loop
+        self._stream = ZMQStream(socket, thread.io_loop)
         self._stream.on_recv(self._welcome)
         self._waiting: deque[Sequence[Any]] = deque()
 
@@ -47,19 +48,13 @@ class IOPub:
         """The loop is started by the thread that has it."""
 
     def stop(self) -> None:
-        """Publish what waits, and close the socket: on its own loop, or here when that has ended."""
+        """End the loop's thread, publish what waits, and close the socket."""
         if self.socket is None:
             return
-
-        async def close() -> None:
-            self._send_waiting()
-            self._stream.close(linger=1000)
-
-        if self._loop.is_running():
-            asyncio.run_coroutine_threadsafe(close(), self._loop).result(_CLOSING_SECONDS)
-        else:
-            self._send_waiting()
-            self.socket.close(linger=1000)
+        self._thread.stop()
+        self._thread.join(_CLOSING_SECONDS)
+        self._send_waiting()
+        self.socket.close(linger=1000)
         self.socket = None
 
     def close(self) -> None:

@@ -49,6 +49,7 @@ class DaytonaKernel(Kernel):
     registry: Registry
     home: Home
     first_agent: Future[LaunchedAgent] | None
+    _leaving = False
 
     implementation = "daytona_kernel"
     implementation_version = __version__
@@ -187,6 +188,8 @@ class DaytonaKernel(Kernel):
         """End the interpreter, and unless this is a restart the sandbox that this kernel made."""
 
         async def leave() -> None:
+            # The interpreter that ends now is not to be replaced.
+            self._leaving = True
             await self.calls.close()
             await self.home.leave(restart=restart)
 
@@ -242,6 +245,8 @@ class DaytonaKernel(Kernel):
     # The interpreter, on the API's loop
 
     def _start_interpreter(self) -> None:
+        if self._leaving:
+            return
         self.calls.keep(asyncio.ensure_future(self._connect_interpreter()))
 
     async def _connect_interpreter(self) -> None:

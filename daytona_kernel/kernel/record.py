@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,10 @@ class Record:
         good order, so that the next kernel starts a fresh one.
     """
 
-    server: dict[str, str] | None = None
+    server: dict[str, str] | None = field(default=None, repr=False)
     sandbox_id: str | None = None
     owned: bool = True
-    agent: dict[str, Any] | None = None
+    agent: dict[str, Any] | None = field(default=None, repr=False)
 
 
 class RecordFile:

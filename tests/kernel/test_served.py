@@ -1,0 +1,102 @@
+"""The kernel with a Daytona that it did not start: an API URL, a key, and sandboxes that outlive kernels."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from daytona_kernel import Daytona, DaytonaConfig, Sandbox
+
+from .driver import running_kernel, wait_until
+
+COMMAND = str(Path(sys.executable).with_name("daytona-kernel"))
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """`daytona-kernel serve`, and the environment that it tells to export."""
+    root = tmp_path_factory.mktemp("served")
+    server = subprocess.Popen(
+        [COMMAND, "serve", "--root", str(root)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert server.stdout is not None
+    environment: dict[str, str] = {}
+    while len(environment) < 2:
+        line = server.stdout.readline()
+        assert line, "the server ended"
+        if match := re.match(r"export (DAYTONA_\w+)=(\S+)", line):
+            environment[match[1]] = match[2].strip("'\"")
+    yield environment
+    server.terminate()
+    assert server.wait(10) == 0
+
+
+def sandboxes(served: dict[str, str]) -> list[str]:
+    config = DaytonaConfig(api_key=served["DAYTONA_API_KEY"], api_url=served["DAYTONA_API_URL"])
+    with Daytona(config) as daytona:
+        return [sandbox.id for sandbox in daytona.list()]
+
+
+def test_a_kernel_makes_one_sandbox_and_deletes_it(served: dict[str, str]) -> None:
+    with running_kernel(**served) as driver:
+        assert driver.run("1 + 1").result == "2"
+        assert len(sandboxes(served)) == 1
+        answer = driver.run("import os; sorted(os.environ)")
+        assert served["DAYTONA_API_KEY"] not in str(driver.run("dict(os.environ)").messages)
+        assert "DAYTONA_API_KEY" not in answer.result
+    wait_until(lambda: sandboxes(served) == [], what="the sandbox was not deleted")
+
+
+def test_a_sandbox_that_was_given_is_kept(served: dict[str, str]) -> None:
+    config = DaytonaConfig(api_key=served["DAYTONA_API_KEY"], api_url=served["DAYTONA_API_URL"])
+    with Daytona(config) as daytona:
+        sandbox = daytona.create()
+        try:
+            _use_twice(served, sandbox)
+        finally:
+            sandbox.delete()
+
+
+def _use_twice(served: dict[str, str], sandbox: Sandbox) -> None:
+    for _ in range(2):
+        with running_kernel(**served, DAYTONA_SANDBOX_ID=sandbox.id) as driver:
+            assert driver.run("import os; os.environ['DAYTONA_SANDBOX_ID']").result == repr(sandbox.id)
+            driver.run("open('note', 'a').write('x')")
+    assert sandbox.process.exec("cat note").result == "xx"
+    assert sandbox.process.list_sessions() == []
+
+
+def test_a_refused_key_is_one_sentence(served: dict[str, str]) -> None:
+    with running_kernel(**{**served, "DAYTONA_API_KEY": "wrong-key-1234"}) as driver:
+        answer = driver.run("1 + 1")
+        assert answer.error["ename"] == "DaytonaAuthenticationError"
+        assert "refused the API key" in answer.error["evalue"]
+        assert "wrong-key-1234" not in str(answer.messages)
+        assert driver.request("kernel_info_request", {})["status"] == "ok"
+
+
+def test_a_sandbox_that_goes_away_is_told_and_replaced(served: dict[str, str]) -> None:
+    config = DaytonaConfig(api_key=served["DAYTONA_API_KEY"], api_url=served["DAYTONA_API_URL"])
+    with running_kernel(**served) as driver, Daytona(config) as daytona:
+        driver.run("x = 1")
+        (sandbox_id,) = sandboxes(served)
+        deleted = False
+
+        def delete(message: dict) -> None:
+            nonlocal deleted
+            if message["msg_type"] == "stream" and not deleted:
+                deleted = True
+                daytona.get(sandbox_id).delete()
+
+        answer = driver.run("print('go', flush=True); import time; time.sleep(60)", delete)
+        assert answer.error["ename"] == "InterpreterLostError"
+        assert driver.run("'x' in globals()").result == "False"
+        (other,) = sandboxes(served)
+        assert other != sandbox_id
+    assert os.environ.get("DAYTONA_API_KEY") is None
