@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 READY_SECONDS = 30.0
 _LEASE_SECONDS = 5.0
 _LEASE = "/lease"
+_HEADER = b"x-daytona-kernel-server"
 _COMMAND = ("-P", "-m", "daytona_kernel.server", "--embedded")
 
 
@@ -53,15 +54,24 @@ class EmbeddedServer:
         timeout: seconds to wait. Raises EmbeddedServerError, with the reason, when it does not start.
         """
         with self._lock:
-            if self._address is None:
-                hello = self._read_hello(time.monotonic() + timeout)
-                url, key = hello["api_url"], hello["api_key"]
-                lease = _take_lease(url, key)
-                if lease is None:
-                    raise self._failure("it refused the lease")
-                self.isolation, self.note = hello.get("isolation") or "none", hello.get("note") or ""
-                self._lease, self._address = lease, (url, key)
-            return self._address
+            if self._address is not None:
+                return self._address
+            hello = self._read_hello(time.monotonic() + timeout)
+            url, key = hello["api_url"], hello["api_key"]
+            if not self._hold(url, key):
+                raise self._failure("it refused the lease")
+            return url, key
+
+    def _hold(self, url: str, key: str) -> bool:
+        """Take the lease; return whether there was one to take."""
+        taken = _ask("GET", url, key)
+        if taken is None:
+            return False
+        self._lease, head = taken
+        self._lease.settimeout(None)
+        self._address = (url, key)
+        self.isolation, self.note = _described(head)
+        return True
 
     def alive(self) -> bool:
         """Whether the server is there; it is not when it has closed the lease."""
@@ -75,8 +85,8 @@ class EmbeddedServer:
     def close(self, now: bool = False) -> None:
         """Give up the lease: the server ends a few seconds later, or at once with `now`."""
         with self._lock:
-            if now and self._address is not None:
-                _ask("DELETE", *self._address)
+            if now and self._address is not None and (asked := _ask("DELETE", *self._address)):
+                asked[0].close()
             self.disown()
             self._reap()
 
@@ -150,11 +160,9 @@ def attach(api_url: str, api_key: str) -> EmbeddedServer | None:
     Returns None when it is gone.
     """
     global _shared
-    lease = _take_lease(api_url, api_key)
-    if lease is None:
-        return None
     server = EmbeddedServer(pid=0)
-    server._lease, server._address = lease, (api_url, api_key)
+    if not server._hold(api_url, api_key):
+        return None
     with _shared_lock:
         _shared = server
     return server
@@ -182,15 +190,20 @@ def _spawn() -> EmbeddedServer:
     return EmbeddedServer(pid, out, err)
 
 
-def _take_lease(api_url: str, api_key: str) -> socket.socket | None:
-    lease = _ask("GET", api_url, api_key)
-    if lease is not None:
-        lease.settimeout(None)
-    return lease
+def _described(head: bytes) -> tuple[str, str]:
+    """Return the isolation and the note that the head of the lease's answer tells."""
+    import json
+
+    for line in head.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.lower() == _HEADER:
+            about = json.loads(value)
+            return about["isolation"], about["note"]
+    return "none", ""
 
 
-def _ask(method: str, api_url: str, api_key: str) -> socket.socket | None:
-    """Send a request about the lease; return its connection when the answer begins well."""
+def _ask(method: str, api_url: str, api_key: str) -> tuple[socket.socket, bytes] | None:
+    """Send a request about the lease; return its connection and the answer's head when that is good."""
     import socket
     from urllib.parse import urlsplit
 
@@ -207,7 +220,7 @@ def _ask(method: str, api_url: str, api_key: str) -> socket.socket | None:
     except OSError:
         return None
     if head.startswith((b"HTTP/1.1 200", b"HTTP/1.1 204")):
-        return connection
+        return connection, head
     connection.close()
     return None
 

@@ -6,6 +6,7 @@ import os
 import sys
 
 from daytona_kernel.server.bubblewrap import Trial
+from daytona_kernel.server.isolation import ISOLATION_VARIABLE
 
 
 def main() -> int:
@@ -14,12 +15,12 @@ def main() -> int:
         return 2
     if os.getpid() != os.getsid(0):
         os.setsid()  # a Ctrl-C that is meant for who started us does not reach us
-    trial = Trial()  # it runs while the rest is being imported
+    # It runs while the rest is being imported.
+    trial = None if os.environ.get(ISOLATION_VARIABLE) == "none" else Trial()
 
     from daytona_kernel.server.run import run_embedded
 
-    run_embedded(trial)
-    return 0
+    return run_embedded(trial)
 
 
 if __name__ == "__main__":

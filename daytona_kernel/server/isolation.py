@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+ISOLATIONS = ("auto", "bubblewrap", "none")
+ISOLATION_VARIABLE = "DAYTONA_KERNEL_ISOLATION"  # one of them, for the embedded server
+
 _INHERITED = re.compile(
     r"LANG|LANGUAGE|LC_[A-Z]+|TZ|SSL_CERT_FILE|SSL_CERT_DIR|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE"
     r"|PIP_(?:INDEX_URL|EXTRA_INDEX_URL|FIND_LINKS|NO_INDEX|CERT|TRUSTED_HOST|PROXY|TIMEOUT|RETRIES)"

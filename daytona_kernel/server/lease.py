@@ -7,17 +7,23 @@ server waits a moment for another, as a restarted kernel's, and then ends.
 from __future__ import annotations
 
 import asyncio
+import json
 
 import tornado.iostream
 
 from daytona_kernel.server import limits
 from daytona_kernel.server.handlers.request import ApiHandler
+from daytona_kernel.wire import routes
 
 
 class Leases:
-    """Counts the open leases; `ended` resolves when there has been none for the grace."""
+    """Counts the open leases; `ended` resolves when there has been none for the grace.
 
-    def __init__(self) -> None:
+    `about` is what who takes one is told of the server, as JSON in a header.
+    """
+
+    def __init__(self, about: dict[str, str]) -> None:
+        self.about = about
         self._loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[None] = self._loop.create_future()
         self._open = 0
@@ -48,6 +54,7 @@ class LeaseHandler(ApiHandler):
         self._leases.take()
         try:
             self.set_header("Content-Type", "text/plain; charset=utf-8")
+            self.set_header(routes.LEASE_HEADER, json.dumps(self._leases.about))
             self.write("held\n")
             await self.flush()
             await asyncio.wait([self._closed, self._leases.ended], return_when=asyncio.FIRST_COMPLETED)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from daytona_kernel.server.app import Server
 from daytona_kernel.server.bubblewrap import Trial
+from daytona_kernel.server.isolation import ISOLATION_VARIABLE, ISOLATIONS
 from daytona_kernel.server.lease import LeaseHandler, Leases
 from daytona_kernel.server.orphans import become_subreaper
 from daytona_kernel.server.roots import Root, sweep
@@ -22,22 +23,31 @@ from daytona_kernel.wire import routes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ISOLATION_VARIABLE = "DAYTONA_KERNEL_ISOLATION"  # auto, bubblewrap or none: for the embedded server
 
+def run_embedded(trial: Trial | None) -> int:
+    """Serve whoever started us, for as long as they hold a lease; say where in one line of JSON.
 
-def run_embedded(trial: Trial) -> None:
-    """Serve whoever started us, for as long as they hold a lease; say where in one line of JSON."""
+    Return the exit status; what hindered it is one sentence on stderr.
+    """
+    wanted = os.environ.get(ISOLATION_VARIABLE) or "auto"
+    try:
+        if wanted not in ISOLATIONS:
+            raise RuntimeError(f"it is one of {', '.join(ISOLATIONS)}")
+        isolation, note = choose_isolation(wanted, trial)
+    except RuntimeError as error:
+        print(f"{ISOLATION_VARIABLE}={wanted} cannot be done here: {error}", file=sys.stderr)
+        return 1
     root = Root.temporary()
     try:
-        asyncio.run(_serve_leases(root, trial))
+        asyncio.run(_serve_leases(root, isolation, note))
     finally:
         root.remove(whole=True)
+    return 0
 
 
-async def _serve_leases(root: Root, trial: Trial) -> None:
-    leases = Leases()
+async def _serve_leases(root: Root, isolation: str, note: str) -> None:
+    leases = Leases({"isolation": isolation, "note": note})
     key = secrets.token_urlsafe(32)
-    isolation, note = choose_isolation(os.environ.get(ISOLATION_VARIABLE) or "auto", trial)
     server = Server(
         root.sandboxes, key, isolation, extra_routes=[(routes.LEASE, LeaseHandler, {"leases": leases})]
     )
@@ -49,6 +59,7 @@ async def _serve_leases(root: Root, trial: Trial) -> None:
     on_signals(leases.end)
     become_subreaper()
     raise_descriptor_limit()
+    server.sandboxes.prepare()
     sweeping = asyncio.create_task(asyncio.to_thread(sweep))
     await leases.ended
     await server.close()

@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import secrets
-import shutil
 import sys
 import time
-import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from daytona_kernel.server import failures, limits
-from daytona_kernel.server.bubblewrap import KEEPER_SEEN_AS, isolating_command
-from daytona_kernel.server.children import KEEPER_PROGRAM, Child, Keeper
 from daytona_kernel.server.files import Files
 from daytona_kernel.server.interpreters import Interpreters
-from daytona_kernel.server.isolation import PARTS, children_environment, layout_of
-from daytona_kernel.server.python_environment import make_python_environment
+from daytona_kernel.server.isolation import children_environment
 from daytona_kernel.server.sessions import Session
 from daytona_kernel.server.terminals import Terminals
 from daytona_kernel.server.timestamps import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
+    from daytona_kernel.server.children import Child, Keeper
+    from daytona_kernel.server.ground import Ground
 
 _DESIRED = {"creating": "started", "stopping": "stopped", "destroying": "destroyed"}
 
@@ -60,9 +55,9 @@ class Sandbox:
     """One sandbox of the server. `on_change` is called whenever its timers must be looked at again."""
 
     def __init__(
-        self, root: Path, description: Description, isolation: str, on_change: Callable[[Sandbox], None]
+        self, ground: Ground, description: Description, on_change: Callable[[Sandbox], None]
     ) -> None:
-        self.id = str(uuid.uuid4())
+        self.id = ground.id
         self.description = description
         self.intervals = Intervals()
         self.state = "creating"
@@ -70,13 +65,14 @@ class Sandbox:
         self.active_at = self.stopped_at = time.monotonic()
         self.requests = 0  # being answered right now, those that count as activity
         self.preview_token = secrets.token_urlsafe(24)
-        self.isolation = isolation
-        self.root = root / self.id
-        self.layout = layout_of(self.root, isolation)
+        self.isolation = ground.isolation
+        self.root = ground.root
+        self.layout = ground.layout
         self.sessions: dict[str, Session] = {}
         self.files = Files(self)
         self.terminals = Terminals()
         self.interpreters = Interpreters()
+        self._ground = ground
         self._keeper: Keeper | None = None
         self._on_change = on_change
         self._sessions_made = 0
@@ -104,36 +100,10 @@ class Sandbox:
         async with self._moving:
             if self.state == "started":
                 return
-            if not self.root.exists():
-                self._make_directories()
-            self._keeper = await self._start_keeper()
+            self._keeper = await self._ground.keeper(self.description.memory)
             self._keeper.lost.add_done_callback(self._on_lost)
             self._set_state("started")
             self.touch()
-
-    def _make_directories(self) -> None:
-        self.root.mkdir(mode=0o700, parents=True)
-        for part in PARTS:
-            if part != "python":
-                (self.root / part).mkdir(mode=0o700)
-        (self.root / "logs").mkdir(mode=0o700)
-        make_python_environment(self.root / "python", self.layout.python)
-
-    async def _start_keeper(self) -> Keeper:
-        log = os.open(self.root / "keeper.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        try:
-            if self.isolation == "none":
-                return await Keeper.start([], str(KEEPER_PROGRAM), "", log)
-            command = isolating_command(self.root, str(KEEPER_PROGRAM))
-            return await Keeper.start(command, KEEPER_SEEN_AS, self._resource_limits(), log)
-        finally:
-            os.close(log)
-
-    def _resource_limits(self) -> str:
-        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        memory = min(self.description.memory * limits.GIB, int(total * limits.MEMORY_FRACTION))
-        bounds = limits.RESOURCE_LIMITS | {"DATA": memory}
-        return ",".join(f"{name}={value}" for name, value in bounds.items())
 
     def _on_lost(self, _: object) -> None:
         if self.state == "started":
@@ -174,15 +144,8 @@ class Sandbox:
                 return
             self._set_state("destroying")
             await self._end_processes()
-            self._removal = asyncio.ensure_future(self._remove())
+            self._removal = asyncio.ensure_future(self._ground.remove())
             self._set_state("destroyed")
-
-    async def _remove(self) -> None:
-        """Take the directory out of the way at once, and apart in a thread."""
-        doomed = self.root.with_name(f".{self.id}")
-        with contextlib.suppress(FileNotFoundError):
-            self.root.rename(doomed)
-            await asyncio.to_thread(shutil.rmtree, doomed, ignore_errors=True)
 
     async def removed(self) -> None:
         """Return when nothing of the deleted sandbox is left on disk."""

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from daytona_kernel.server import failures, limits
+from daytona_kernel.server.ground import SpareGround
 from daytona_kernel.server.sandbox import Description, Intervals, Sandbox
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ class Sandboxes:
 
     def __init__(self, root: Path, isolation: str) -> None:
         self.isolation = isolation
-        self._root = root
+        self._spare = SpareGround(root, isolation, Description.memory)
         self._sandboxes: dict[str, Sandbox] = {}
         self._clocks: dict[str, asyncio.TimerHandle] = {}
         self._removing: set[asyncio.Future[None]] = set()
@@ -27,11 +28,11 @@ class Sandboxes:
         """Create and start a sandbox. Raises `ApiError` when the name is taken or there are too many."""
         if len(self._sandboxes) >= limits.SANDBOXES:
             raise failures.too_many("sandboxes", limits.SANDBOXES)
-        sandbox = Sandbox(self._root, description, self.isolation, self._reset_clock)
-        sandbox.intervals = intervals
-        description.name = description.name or f"sandbox-{sandbox.id[:8]}"
         if any(other.description.name == description.name for other in self._sandboxes.values()):
             raise failures.ApiError(409, f"Sandbox with name {description.name} already exists", "CONFLICT")
+        sandbox = Sandbox(self._spare.take(), description, self._reset_clock)
+        sandbox.intervals = intervals
+        description.name = description.name or f"sandbox-{sandbox.id[:8]}"
         self._sandboxes[sandbox.id] = sandbox
         try:
             await sandbox.start()
@@ -39,6 +40,10 @@ class Sandboxes:
             await self.delete(sandbox)
             raise
         return sandbox
+
+    def prepare(self) -> None:
+        """Prepare what the next sandbox stands on, so that it is created at once."""
+        self._spare.prepare()
 
     def get(self, id_or_name: str) -> Sandbox:
         """Return a sandbox. Raises `ApiError` 404."""
@@ -64,6 +69,7 @@ class Sandboxes:
 
     async def close(self) -> None:
         """Delete all; return when nothing is left of them."""
+        await self._spare.close()
         await asyncio.gather(*(self.delete(sandbox) for sandbox in self.all()))
         await asyncio.gather(*self._removing)
 

@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from daytona_kernel.server.roots import Root, RootInUseError
+from daytona_kernel.server.isolation import ISOLATIONS
+from daytona_kernel.server.roots import Root, RootInUseError, sweep
 
 if TYPE_CHECKING:
     import argparse
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", type=Path, help="directory for the sandboxes (default: a temporary one)")
     parser.add_argument(
         "--isolation",
-        choices=["auto", "bubblewrap", "none"],
+        choices=ISOLATIONS,
         default="auto",
         help="how sandboxes are kept apart from this machine (default: bubblewrap where it works)",
     )
@@ -95,11 +96,14 @@ async def _serve(args: argparse.Namespace, root: Root, key: str) -> int:
     on_signals(ended.set)
     become_subreaper()
     raise_descriptor_limit()
+    sweeping = asyncio.create_task(asyncio.to_thread(sweep))
     print(f"export DAYTONA_API_URL={server.url}\nexport DAYTONA_API_KEY={shlex.quote(key)}", flush=True)
     print(
         f"Serving sandboxes from {root.path}. {note or 'Isolation: bubblewrap.'} Ctrl-C ends.",
         file=sys.stderr,
     )
+    server.sandboxes.prepare()
     await ended.wait()
     await server.close()
+    await sweeping
     return 0

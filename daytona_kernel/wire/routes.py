@@ -21,6 +21,7 @@ SANDBOX_PREVIEW_URL = "/sandbox/{sandbox_id}/ports/{port}/preview-url"
 
 # The embedded server's own: a request to it stays open, and the server lives while one is open.
 LEASE = "/lease"
+LEASE_HEADER = "X-Daytona-Kernel-Server"  # of its answer: JSON with `isolation` and `note`
 
 # Toolbox
 EXECUTE = "/process/execute"
@@ -57,7 +58,6 @@ FILES_FIND = "/files/find"
 FILES_SEARCH = "/files/search"
 FILES_REPLACE = "/files/replace"
 FILES_PERMISSIONS = "/files/permissions"
-FILES_BULK_UPLOAD = "/files/bulk-upload"
 WORK_DIR = "/work-dir"
 HOME_DIR = "/user-home-dir"
 VERSION = "/version"

@@ -43,7 +43,7 @@ import json
 from daytona_kernel.client import embedded
 server = embedded.start()
 url, key = server.ready()
-print(json.dumps([url, key, server.pid]), flush=True)
+print(json.dumps([url, key, server.pid, server.isolation, server.note]), flush=True)
 input()
 """
 
@@ -74,7 +74,7 @@ def test_it_is_said_once_which_server_is_used() -> None:
 def test_server_ends_after_its_owner_is_killed() -> None:
     with python(HOLDER) as holder:
         assert holder.stdout is not None
-        _, _, pid = json.loads(holder.stdout.readline())
+        _, _, pid, *_ = json.loads(holder.stdout.readline())
         assert not gone(pid)
         holder.send_signal(signal.SIGKILL)
     wait_until(lambda: gone(pid))
@@ -83,13 +83,14 @@ def test_server_ends_after_its_owner_is_killed() -> None:
 def test_another_process_takes_over_in_the_grace() -> None:
     with python(HOLDER) as holder:
         assert holder.stdout is not None
-        url, key, pid = json.loads(holder.stdout.readline())
+        url, key, pid, isolation, note = json.loads(holder.stdout.readline())
         holder.send_signal(signal.SIGKILL)
     before = embedded._shared
     attached = embedded.attach(url, key)
     try:
         assert attached is not None
         assert attached.alive()
+        assert (attached.isolation, attached.note) == (isolation, note)
         assert embedded.start() is attached
         # Longer than the grace would have lasted.
         deadline = time.monotonic() + 6
@@ -112,7 +113,7 @@ def test_close_now_ends_it_at_once() -> None:
     code = HOLDER.replace("input()", "server.close(now=True); input()")
     with python(code) as holder:
         assert holder.stdout is not None
-        _, _, pid = json.loads(holder.stdout.readline())
+        _, _, pid, *_ = json.loads(holder.stdout.readline())
         wait_until(lambda: gone(pid), 5)
         holder.communicate("\n", timeout=10)
 

@@ -148,3 +148,22 @@ def test_bubblewrap_that_is_missing_is_said_in_one_sentence() -> None:
     )
     assert "('none', 'Sandboxes are not isolated from this machine and its files: bubblewrap" in done.stdout
     assert "RuntimeError: bubblewrap (bwrap) is not installed" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ("bubblewrap", "bubblewrap (bwrap) is not installed"),
+        ("chroot", "it is one of auto, bubblewrap, none"),
+    ],
+)
+def test_an_isolation_that_cannot_be_had_is_one_sentence(wanted: str, said: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "daytona_kernel.server", "--embedded"],
+        env={"PATH": "/none", "DAYTONA_KERNEL_ISOLATION": wanted},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == f"DAYTONA_KERNEL_ISOLATION={wanted} cannot be done here: {said}\n"

@@ -118,3 +118,19 @@ def test_the_options_have_help() -> None:
     serve.add_arguments(parser)
     for option in ("--host", "--port", "--key", "--root", "--isolation"):
         assert option in parser.format_help()
+
+
+def test_what_a_killed_server_has_left_is_swept(tmp_path: Path) -> None:
+    temporary = {"TMPDIR": str(tmp_path)}
+    first = start("--isolation", "none", env=temporary)
+    exported(first)
+    [left] = tmp_path.iterdir()
+    first.kill()
+    first.communicate(timeout=20)
+    assert left.exists()
+    second = start("--isolation", "none", env=temporary)
+    exported(second)
+    eventually(lambda: not left.exists(), "the next server has swept")
+    second.terminate()
+    second.communicate(timeout=20)
+    assert list(tmp_path.iterdir()) == []
