@@ -43,6 +43,7 @@ PACKET = 1 << 16
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _RESET = (signal.SIGPIPE, signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGXFSZ)
+_SIG_DFL = 0
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -185,7 +186,8 @@ class Keeper:
             if pid == 0:
                 try:
                     self.become_child(stdio, cwd, size is not None)
-                    os.execvpe(argv[0], argv, env)
+                    # `execvpe` would import and search; a path needs neither.
+                    (os.execve if "/" in argv[0] else os.execvpe)(argv[0], argv, env)
                 except OSError as error:
                     os.write(say, struct.pack("<i", error.errno or errno.EINVAL))
                 finally:
@@ -207,7 +209,7 @@ class Keeper:
     def become_child(self, stdio: list[int], cwd: str, terminal: bool) -> None:
         os.setsid()
         for signum in _RESET:
-            signal.signal(signum, signal.SIG_DFL)
+            _libc.signal(int(signum), _SIG_DFL)  # the module's own `signal` is slower than all the rest here
         signal.set_wakeup_fd(-1)
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -249,9 +251,9 @@ class Keeper:
                 return
             tree = self.trees.pop(pid, None)
             root = self.roots.pop(pid, None)
-            self.adopt(tree)
             if root is not None:
-                self.report(EXITED, root, status)
+                self.report(EXITED, root, status)  # first: somebody waits for it
+            self.adopt(tree)
             if tree is not None and tree not in self.trees.values():
                 self.doomed.discard(tree)
                 self.report(GONE, tree, 0)

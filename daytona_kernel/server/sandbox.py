@@ -8,6 +8,7 @@ import secrets
 import sys
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from daytona_kernel.server import failures, limits
@@ -90,7 +91,7 @@ class Sandbox:
         setattr(self.intervals, name, minutes)
         self._on_change(self)
 
-    @property
+    @cached_property
     def environment(self) -> dict[str, str]:
         """What every child of this sandbox has in its environment."""
         return children_environment(self.layout, self.id, self.description.env)
