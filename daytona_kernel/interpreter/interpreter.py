@@ -21,6 +21,8 @@ from .connection import Connection, Credentials, Gateway
 
 OnMessage = Callable[[Message], None]
 
+_WHAT_NOW = "Its variables are lost; the next cell runs in a fresh one."
+
 
 class Interpreter:
     """One interpreter in one sandbox.
@@ -55,7 +57,7 @@ class Interpreter:
         try:
             await self._connection.run()
         except InterpreterLostError as error:
-            self._fail_all(error)
+            self._fail_all(InterpreterLostError(f"{error} {_WHAT_NOW}"))
             raise
 
     async def execute(
@@ -109,7 +111,7 @@ class Interpreter:
             self.pid = content["pid"]
             self._on_ready(content["kernel_info"])
         elif event.msg_type == "ended":
-            reason = describe_end(content["status"])
+            reason = f"{describe_end(content['status'])} {_WHAT_NOW}"
             self.pid = None
             self._fail_all(InterpreterDiedError(reason))
             self._on_ended(reason)

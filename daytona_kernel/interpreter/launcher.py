@@ -137,14 +137,14 @@ class AgentGateway:
                 self._sandbox.process.get_session_command(self._agent.session_id, self._agent.command_id)
             )
         except DaytonaNotFoundError:
-            return "The agent in the sandbox is gone: its session was deleted, or the sandbox was."
+            return "The interpreter is gone: its session was deleted, or the whole sandbox was."
         except DaytonaError:
             return None
         if command.exit_code is None:
             return None
         status = command.exit_code
         # A shell reports a signal as 128 and its number.
-        return describe_end(128 - status if status > 128 else status).replace("interpreter", "agent", 1)
+        return describe_end(128 - status if status > 128 else status)
 
 
 async def _await_port(

@@ -194,6 +194,7 @@ class DaytonaKernel(Kernel):
             await self.home.leave(restart=restart)
 
         try:
+            await self._on_relay(self.relay.close())
             await asyncio.wait_for(self.api.run(leave()), _LEAVING_SECONDS)
         except (TimeoutError, DaytonaError) as error:
             self.log.warning("The sandbox could not be left in good order: %s", error)

@@ -20,6 +20,7 @@ from ..errors import DaytonaError, InterpreterDiedError, InterpreterLostError
 from ..interpreter.interpreter import Interpreter
 from ..wire.messages import Message, Part, encode_json
 from .outbox import Outbox
+from .questions import Questions
 from .subshells import Subshells
 from .widget_states import WidgetStates
 
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
 
 # What a cell that waits is told, and not sooner than this.
 _PROGRESS_SECONDS = 1.0
+
+# Answered while a cell runs, on a subshell of the kernel's own.
+_SERVICES = ("complete_request", "inspect_request", "is_complete_request")
+# What a page or a console sends when it connects, and a program that executes notebooks does not.
+_SIGNS_OF_A_PERSON = ("comm_info_request", "comm_open", "history_request", "inspect_request")
 
 _EMPTY_REPLIES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "complete_request": lambda content: {
@@ -97,8 +103,14 @@ class Relay:
         self._interpreter: asyncio.Future[Interpreter] = asyncio.get_running_loop().create_future()
         self._process: AsyncProcess | None = None
         self._starting = True
-        self._asked: dict[str, asyncio.Future[dict[str, Any]]] = {}
-        self.subshells = Subshells(self._ask)
+        self._questions = Questions(outbox, self._send_to_interpreter)
+        self.subshells = Subshells(self._questions.ask)
+        # A subshell of the kernel's own, for what must be answered while a cell runs.
+        self._services = Subshells(self._questions.ask)
+        self._service_id = self._services.create()
+        self._person = False
+        self._ready_for_services = False
+        self._warm = False
         self._widget_states = WidgetStates()
         self._tasks: set[asyncio.Task[None]] = set()
         self._progress = ""
@@ -156,16 +168,21 @@ class Relay:
         if self._has_interpreter:
             await self._interpreter.result().tell("magic_event", id=call_id, event=event)
 
-    async def send_to_interpreter(self, message: Message) -> None:
-        """Send a message of the kernel's own, when there is an interpreter."""
-        if self._has_interpreter:
-            await self._interpreter.result().send(message)
+    async def close(self) -> None:
+        """Let go of the interpreter; no request is answered any more."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     # What front ends say
 
     async def take(self, message: Message, idents: list[bytes]) -> None:
         """Take a verified shell request."""
         request = Request(message, idents)
+        if message.msg_type in _SIGNS_OF_A_PERSON:
+            self._person = True
+            self._warm_services()
         if request.is_execution:
             content = message.content
             if self._refuse_unknown_subshell(request):
@@ -191,12 +208,9 @@ class Relay:
 
     def publish(self, message: Message) -> None:
         """Pass a message of the interpreter on to where it belongs."""
-        asked = self._asked.get(message.parent_id)
-        if asked is not None:
-            # The kernel's own question; its status is no news for a front end.
-            if message.channel == "control" and not asked.done():
-                asked.set_result(message.content)
-        elif message.channel == "iopub":
+        if self._questions.take(message):
+            return
+        if message.channel == "iopub":
             if message.msg_type == "daytona_magic":
                 self._owner.magic_called(message)
             elif message.msg_type == "status" and not message.parent_id:
@@ -297,17 +311,26 @@ class Relay:
                 return
         if request.message.msg_type.endswith("_request"):
             self._requests[request.message.msg_id] = request
-        await self._interpreter.result().send(await self.subshells.address(request.message))
+        message = request.message
+        if message.msg_type in _SERVICES and self.running is not None and "subshell_id" not in message.header:
+            message = await self._services.address(message, self._service_id)
+        else:
+            message = await self.subshells.address(message)
+        await self._send_to_interpreter(message)
 
-    async def _ask(self, msg_type: str, content: dict[str, Any]) -> dict[str, Any]:
-        """Ask the interpreter something for the kernel itself, on its control channel."""
-        request = self._outbox.request("control", msg_type, content)
-        self._asked[request.msg_id] = asyncio.get_running_loop().create_future()
-        try:
-            await self._interpreter.result().send(request)
-            return await self._asked[request.msg_id]
-        finally:
-            del self._asked[request.msg_id]
+    async def _send_to_interpreter(self, message: Message) -> None:
+        await self._interpreter.result().send(message)
+
+    def _warm_services(self) -> None:
+        """Let the interpreter complete something once: its first completion takes over a second, and
+        JupyterLab waits for one only. Nothing of it is done where no person is."""
+        if self._person and self._ready_for_services and not self._warm:
+            self._warm = True
+            self._spawn(self._complete_something())
+
+    async def _complete_something(self) -> None:
+        request = self._outbox.request("shell", "complete_request", {"code": "impor", "cursor_pos": 5})
+        await self._questions.ask_as(await self._services.address(request, self._service_id))
 
     def _refuse_unknown_subshell(self, request: Request) -> bool:
         subshell_id = request.message.header.get("subshell_id")
@@ -351,7 +374,7 @@ class Relay:
             await interpreter.run()
         except InterpreterLostError as error:
             self._lose_requests(str(error))
-            self.subshells.forget_interpreter()
+            self._forget_interpreter()
             self._interpreter = asyncio.get_running_loop().create_future()
             self._starting = False
             self._owner.interpreter_ended()
@@ -359,11 +382,19 @@ class Relay:
 
     def _ready(self, kernel_info: dict[str, Any]) -> None:
         self._owner.interpreter_ready(kernel_info)
+        self._ready_for_services = True
+        self._warm_services()
 
     def _ended(self, reason: str) -> None:
         self._lose_requests(reason)
-        self.subshells.forget_interpreter()
+        self._forget_interpreter()
         self._owner.interpreter_ended()
+
+    def _forget_interpreter(self) -> None:
+        self._ready_for_services = self._warm = False
+        self._questions.forget_interpreter()
+        for subshells in (self.subshells, self._services):
+            subshells.forget_interpreter()
 
     def _lose_requests(self, reason: str) -> None:
         """Answer what the dead interpreter had; executions are answered where they wait."""

@@ -15,8 +15,8 @@ from typing import Any
 from ..errors import InterpreterError
 from ..wire.messages import Message, encode_json
 
-# Asks the interpreter something on its control channel, and returns the content of the reply.
-Ask = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
+# Asks the interpreter something on a channel, and returns the content of the reply.
+Ask = Callable[[str, str, dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
 class Subshells:
@@ -50,12 +50,14 @@ class Subshells:
                 made.cancel()
             self._made[subshell_id] = None
 
-    async def address(self, message: Message) -> Message:
+    async def address(self, message: Message, subshell_id: str | None = None) -> Message:
         """Return the message as the interpreter must see it: with its own subshell's id.
+
+        subshell_id: where to send it; None for the one that its header names.
 
         Raises KeyError for an unknown subshell, InterpreterError when the interpreter makes none.
         """
-        subshell_id = message.header.get("subshell_id")
+        subshell_id = subshell_id or message.header.get("subshell_id")
         if subshell_id is None:
             return message
         made = self._made[subshell_id]
@@ -65,7 +67,7 @@ class Subshells:
         return Message(message.channel, [header, *message.parts[1:]])
 
     async def _make(self) -> str:
-        reply = await self._ask("create_subshell_request", {})
+        reply = await self._ask("control", "create_subshell_request", {})
         if reply.get("status") != "ok":
             raise InterpreterError(
                 f"The interpreter made no subshell: {reply.get('evalue', 'no reason given')}"
@@ -74,5 +76,5 @@ class Subshells:
 
     def _end(self, made: asyncio.Task[str]) -> None:
         if not made.cancelled() and made.exception() is None:
-            request = self._ask("delete_subshell_request", {"subshell_id": made.result()})
+            request = self._ask("control", "delete_subshell_request", {"subshell_id": made.result()})
             asyncio.ensure_future(request)  # noqa: RUF006 - nobody waits for its end

@@ -4,8 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.browser import browser, jupyterlab, lab
-
 from .driver import Driver, running_kernel
 
 
@@ -19,6 +17,3 @@ def kernel() -> Iterator[Driver]:
 def own_kernel() -> Iterator[Driver]:
     with running_kernel() as driver:
         yield driver
-
-
-__all__ = ["browser", "jupyterlab", "lab"]

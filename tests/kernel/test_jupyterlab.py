@@ -136,6 +136,8 @@ def test_completion_and_tooltip(lab: Lab) -> None:
     notebook.run(0)
     notebook.cell(1).locator(".cm-content").click()
     lab.page.keyboard.press("End")
+    # The first completion of a fresh interpreter takes long; it is done ahead, while the person types.
+    lab.page.wait_for_timeout(2_000)
     lab.page.keyboard.press("Tab")
     # The notebook's own words are offered beside the interpreter's.
     lab.page.locator(".jp-Completer-item", has_text="an_unusual_name").first.click(timeout=10_000)

@@ -111,6 +111,8 @@ def test_a_cell_that_waits_for_its_sandbox_can_be_interrupted() -> None:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with running_kernel(DAYTONA_API_URL=url, DAYTONA_API_KEY="k") as driver:
             msg_id = driver.send("1 + 1")
+            while driver.next_output("status")["parent_header"]["msg_id"] != msg_id:
+                pass
             began = time.monotonic()
             driver.manager.interrupt_kernel()
             assert driver.collect(msg_id).error["ename"] == "KeyboardInterrupt"

@@ -52,3 +52,19 @@ def test_a_widget_message_reaches_a_busy_kernel(own_kernel: Driver) -> None:
     own_kernel.next_output("comm_msg")
     own_kernel.send_message("comm_msg", {"comm_id": comm_id, "data": "clicked"}, subshell_id)
     own_kernel.collect(blocked)
+
+
+def test_completion_and_inspection_answer_while_a_cell_runs(own_kernel: Driver) -> None:
+    own_kernel.run("import time; done = False; an_unusual_name = 5")
+    own_kernel.request("complete_request", {"code": "an_unus", "cursor_pos": 7})
+    blocked = own_kernel.send("while not done: time.sleep(0.01)")
+    own_kernel.next_output("execute_input")
+    found = own_kernel.request("complete_request", {"code": "an_unus", "cursor_pos": 7})
+    assert "an_unusual_name" in found["matches"]
+    shown = own_kernel.request(
+        "inspect_request", {"code": "an_unusual_name", "cursor_pos": 3, "detail_level": 0}
+    )
+    assert "int" in shown["data"]["text/plain"]
+    own_kernel.manager.interrupt_kernel()
+    assert own_kernel.collect(blocked).error["ename"] == "KeyboardInterrupt"
+    assert own_kernel.request("list_subshell_request", {}, "control")["subshell_id"] == []

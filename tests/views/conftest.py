@@ -1,3 +1,0 @@
-from tests.browser import browser, jupyterlab, lab
-
-__all__ = ["browser", "jupyterlab", "lab"]
