@@ -13,11 +13,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..client.sandbox import AsyncSandbox
-from ..errors import DaytonaError
+from ..errors import CommandFailedError, DaytonaError, InterpreterStartError
 from ..magics.registry import Registry
 from ..wire.messages import Message
+from .cell import MagicCell
 from .comms import current_request
 from .outbox import Outbox
+
+_FRESH_RUNTIME = "So this cell ran in a runtime of its own, which has ended: nothing that it set is kept."
 
 Answer = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -110,16 +113,30 @@ class Calls:
         self._calls[call_id] = task = asyncio.ensure_future(self._run(content["name"], call))
         task.add_done_callback(lambda _: self._calls.pop(call_id, None))
 
-    async def run_in_cell(self, name: str, line: str, body: str | None, request: Message) -> None:
-        """Run a magic as a whole cell, without an interpreter. Raises DaytonaError."""
+    async def run_without_interpreter(
+        self, request: Message, magic: MagicCell | None, why: Exception
+    ) -> None:
+        """Run a cell without an interpreter: a magic, or code in a runtime of its own, which is said.
+
+        Raises DaytonaError.
+        """
 
         async def show(event: dict[str, Any]) -> None:
             if "stream" in event:
-                content = {"name": event["stream"], "text": event["text"]}
-                self.outbox.say(request, "stream", content)
+                self.outbox.say(request, "stream", {"name": event["stream"], "text": event["text"]})
 
         current_request.set(request)
-        await self.registry.run(name, MagicCall(request, line, body, None, show, self))
+        if magic is not None:
+            call = MagicCall(request, magic.line, magic.body, None, show, self)
+            await self.registry.run(magic.name, call)
+            return
+        if not isinstance(why, InterpreterStartError):
+            raise why
+        answer = await (await self.sandbox()).process.code_run(str(request.content.get("code", "")))
+        await show({"stream": "stdout", "text": answer.result})
+        await show({"stream": "stderr", "text": f"{why} {_FRESH_RUNTIME}\n"})
+        if answer.exit_code != 0:
+            raise CommandFailedError(f"The code ended with exit status {answer.exit_code}.")
 
     def cancel(self, call_id: str) -> None:
         """Nobody waits for the call any more: the cell was interrupted, or has its answer."""

@@ -25,6 +25,7 @@ from ..magics.registry import Registry
 from ..wire.messages import Message, Part
 from .api_thread import ApiThread
 from .calls import Calls
+from .cell import MagicCell
 from .comms import Comms
 from .home import Home
 from .iopub import running_loop
@@ -226,6 +227,15 @@ class DaytonaKernel(Kernel):
     def interpreter_ended(self) -> None:
         """See Owner."""
         self.api.call(self.calls.cancel_all)
+
+    @property
+    def magic_names(self) -> Registry:
+        """See Owner."""
+        return self.registry
+
+    async def run_without(self, request: Message, magic: MagicCell | None, why: Exception) -> None:
+        """See Owner."""
+        await self.api.run(self.calls.run_alone(request, magic, why))
 
     def owned_comms(self, target_name: str | None) -> dict[str, dict[str, str]]:
         """See Owner."""

@@ -12,44 +12,45 @@ handed to it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Awaitable, Callable, Container
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from ..errors import DaytonaError, InterpreterDiedError, InterpreterLostError
+from ..errors import DaytonaError, InterpreterDiedError, InterpreterError, InterpreterLostError
 from ..interpreter.interpreter import Interpreter
 from ..wire.messages import Message, Part, encode_json
+from . import services
+from .cell import MagicCell, parse_magic_cell
 from .outbox import Outbox
+from .progress import Progress
 from .questions import Questions
+from .request import Request, StandIn
+from .services import Services
 from .subshells import Subshells
 from .widget_states import WidgetStates
 
 if TYPE_CHECKING:
     from ..client.process import AsyncProcess
 
-# What a cell that waits is told, and not sooner than this.
-_PROGRESS_SECONDS = 1.0
 
-# Answered while a cell runs, on a subshell of the kernel's own.
-_SERVICES = ("complete_request", "inspect_request", "is_complete_request")
-# What a page or a console sends when it connects, and a program that executes notebooks does not.
-_SIGNS_OF_A_PERSON = ("comm_info_request", "comm_open", "history_request", "inspect_request")
+T = TypeVar("T")
 
-_EMPTY_REPLIES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
-    "complete_request": lambda content: {
-        "status": "ok",
-        "matches": [],
-        "cursor_start": content.get("cursor_pos", 0),
-        "cursor_end": content.get("cursor_pos", 0),
-        "metadata": {},
-    },
-    "inspect_request": lambda _: {"status": "ok", "found": False, "data": {}, "metadata": {}},
-    "comm_info_request": lambda _: {"status": "ok", "comms": {}},
-}
+# A cell that is a magic of the kernel waits so long for the interpreter that it belongs to.
+_MAGIC_PATIENCE_SECONDS = 3.0
 
 
 class Owner(Protocol):
     """What the relay asks of the kernel, each safe to call from the relay's loop."""
+
+    @property
+    def magic_names(self) -> Container[str]:
+        """The magics that the kernel can run itself."""
+        ...
+
+    async def run_without(self, request: Message, magic: MagicCell | None, why: Exception) -> None:
+        """Run a cell without an interpreter: a magic, or code in a runtime of its own.
+
+        why: what stands in the interpreter's way. Raises DaytonaError.
+        """
 
     def interpreter_wanted(self) -> None:
         """There is no interpreter, and somebody wants one."""
@@ -71,28 +72,6 @@ class Owner(Protocol):
         """A magic in the interpreter has its answer, or no longer waits for it."""
 
 
-@dataclass
-class Request:
-    """A request that has no reply yet. idents: the way back to who asked."""
-
-    message: Message
-    idents: list[bytes]
-    stop_on_error: bool = False
-    aborted: bool = False
-    announced: bool = False
-    interrupted: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def channel(self) -> str:
-        """The channel that the reply goes to."""
-        return self.message.channel
-
-    @property
-    def is_execution(self) -> bool:
-        """Whether this runs code."""
-        return self.message.msg_type == "execute_request"
-
-
 class Relay:
     """See the module. All methods run on the relay's own loop."""
 
@@ -105,16 +84,11 @@ class Relay:
         self._starting = True
         self._questions = Questions(outbox, self._send_to_interpreter)
         self.subshells = Subshells(self._questions.ask)
-        # A subshell of the kernel's own, for what must be answered while a cell runs.
-        self._services = Subshells(self._questions.ask)
-        self._service_id = self._services.create()
-        self._person = False
-        self._ready_for_services = False
-        self._warm = False
+        self._services = Services(outbox, self._questions, self._spawn)
+        self._stand_in = StandIn(outbox, owner.owned_comms)
+        self._progress = Progress(outbox, self._first_waiting)
         self._widget_states = WidgetStates()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._progress = ""
-        self._progress_shown: set[str] = set()
 
     @property
     def running(self) -> Message | None:
@@ -147,9 +121,7 @@ class Relay:
 
     def tell_progress(self, text: str) -> None:
         """Say in the cell that waits what it waits for."""
-        self._progress = text
-        if self._first_waiting() is not None:
-            self._spawn(self._show_progress())
+        self._progress.tell(text)
 
     async def interrupt(self) -> None:
         """Stop what runs: the interpreter's cell, or the cells that still wait for one."""
@@ -180,22 +152,18 @@ class Relay:
     async def take(self, message: Message, idents: list[bytes]) -> None:
         """Take a verified shell request."""
         request = Request(message, idents)
-        if message.msg_type in _SIGNS_OF_A_PERSON:
-            self._person = True
-            self._warm_services()
-        if request.is_execution:
+        self._services.heard(message.msg_type)
+        if request.subshell_id is not None and request.subshell_id not in self.subshells.ids:
+            self._stand_in.fail(
+                request, "UnknownSubshellError", f"Unknown subshell_id {request.subshell_id!r}"
+            )
+        elif request.is_execution:
             content = message.content
-            if self._refuse_unknown_subshell(request):
-                return
             request.stop_on_error = bool(content.get("stop_on_error", True)) and not content.get("silent")
             self._requests[message.msg_id] = request
             self._spawn(self._execute(request, str(content.get("code", ""))))
-        elif not self._has_interpreter and message.msg_type in _EMPTY_REPLIES:
-            self._answer_without_interpreter(request)
-        elif not self._has_interpreter and message.msg_type.startswith("comm_"):
-            self._answer_comm_without_interpreter(request)
-        elif not self._refuse_unknown_subshell(request):
-            if message.msg_type.startswith("comm_") and message.msg_type != "comm_info_request":
+        elif self._has_interpreter or not self._stand_in.answer(request):
+            if message.msg_type in ("comm_open", "comm_msg", "comm_close"):
                 self._widget_states.take(message)
             await self._forward(request)
 
@@ -242,9 +210,17 @@ class Relay:
 
     async def _execute(self, request: Request, code: str) -> None:
         try:
-            interpreter = await self._await_interpreter(request)
+            magic = parse_magic_cell(code, self._owner.magic_names)
+            try:
+                patience = None if magic is None else _MAGIC_PATIENCE_SECONDS
+                interpreter = await asyncio.wait_for(self._await_interpreter(request), patience)
+            except (TimeoutError, InterpreterError) as error:
+                # The sandbox may well be usable, though it has no interpreter, or none yet.
+                await self._until_interrupted(request, self._owner.run_without(request.message, magic, error))
+                self._stand_in.succeed(request)
+                return
             assert self._process is not None
-            self._clear_progress(request)
+            self._progress.clear(request)
             message = await self.subshells.address(request.message)
             on_message = self._publish_after_announcement if request.announced else self.publish
             await self._process.code_run(
@@ -263,34 +239,30 @@ class Relay:
         if self._has_interpreter:
             return self._interpreter.result()
         self._want_interpreter()
-        self._announce(request)
-        self._spawn(self._show_progress())
+        self._stand_in.announce(request)
+        self._progress.look()
+        return await self._until_interrupted(request, asyncio.shield(self._interpreter))
+
+    async def _until_interrupted(self, request: Request, awaited: Awaitable[T]) -> T:
+        """Await something that the kernel does for a cell, unless the reader stops the cell first."""
+        work = asyncio.ensure_future(awaited)
         interrupted: asyncio.Future[Any] = asyncio.ensure_future(request.interrupted.wait())
-        waiting: asyncio.Future[Any] = self._interpreter
+        waited: list[asyncio.Future[Any]] = [work, interrupted]
         try:
-            await asyncio.wait([interrupted, waiting], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                raise _WaitInterruptedError
+            return work.result()
         finally:
             interrupted.cancel()
-        if not waiting.done():
-            raise _WaitInterruptedError
-        interpreter: Interpreter = waiting.result()
-        return interpreter
+            work.cancel()
 
     def _fail(self, request: Request, ename: str, evalue: str) -> None:
-        """Answer an execution in the interpreter's place; those behind it are aborted, as ipykernel does."""
         if request.aborted:
-            self._outbox.answer(request.message, request.idents, {"status": "aborted"})
+            self._stand_in.abort(request)
             return
-        content = {"ename": ename, "evalue": evalue, "traceback": [f"\x1b[0;31m{ename}\x1b[0m: {evalue}"]}
-        self._announce(request)
-        self._clear_progress(request)
-        self._outbox.say(request.message, "error", content)
-        self._outbox.answer(
-            request.message,
-            request.idents,
-            {"status": "error", **content, "execution_count": None, "payload": []},
-        )
-        self._outbox.say(request.message, "status", {"execution_state": "idle"})
+        self._progress.clear(request)
+        self._stand_in.fail(request, ename, evalue)
         if request.stop_on_error:
             for other in self._requests.values():
                 other.aborted = other.is_execution and other is not request
@@ -298,68 +270,25 @@ class Relay:
     # Everything else
 
     async def _forward(self, request: Request) -> None:
-        if not self._has_interpreter:
-            self._want_interpreter()
-            try:
-                await self._await_interpreter(request)
-            except (DaytonaError, _WaitInterruptedError) as error:
-                self._outbox.answer(
-                    request.message,
-                    request.idents,
-                    {"status": "error", "ename": type(error).__name__, "evalue": str(error)},
-                )
-                return
-        if request.message.msg_type.endswith("_request"):
-            self._requests[request.message.msg_id] = request
         message = request.message
-        if message.msg_type in _SERVICES and self.running is not None and "subshell_id" not in message.header:
-            message = await self._services.address(message, self._service_id)
+        try:
+            await self._await_interpreter(request)
+        except _WaitInterruptedError:
+            self._stand_in.fail(request, "KeyboardInterrupt", "The kernel was still waiting for its sandbox.")
+            return
+        except DaytonaError as error:
+            self._stand_in.fail(request, type(error).__name__, str(error))
+            return
+        if message.msg_type.endswith("_request"):
+            self._requests[message.msg_id] = request
+        if message.msg_type in services.MESSAGES and self.running is not None and request.subshell_id is None:
+            message = await self._services.address(message)
         else:
             message = await self.subshells.address(message)
         await self._send_to_interpreter(message)
 
     async def _send_to_interpreter(self, message: Message) -> None:
         await self._interpreter.result().send(message)
-
-    def _warm_services(self) -> None:
-        """Let the interpreter complete something once: its first completion takes over a second, and
-        JupyterLab waits for one only. Nothing of it is done where no person is."""
-        if self._person and self._ready_for_services and not self._warm:
-            self._warm = True
-            self._spawn(self._complete_something())
-
-    async def _complete_something(self) -> None:
-        request = self._outbox.request("shell", "complete_request", {"code": "impor", "cursor_pos": 5})
-        await self._questions.ask_as(await self._services.address(request, self._service_id))
-
-    def _refuse_unknown_subshell(self, request: Request) -> bool:
-        subshell_id = request.message.header.get("subshell_id")
-        if subshell_id is None or subshell_id in self.subshells.ids:
-            return False
-        evalue = f"Unknown subshell_id {subshell_id!r}"
-        error = {"status": "error", "ename": "UnknownSubshellError", "evalue": evalue, "traceback": []}
-        self._requests.pop(request.message.msg_id, None)
-        self._outbox.say(request.message, "status", {"execution_state": "busy"})
-        if request.message.msg_type.endswith("_request"):
-            self._outbox.answer(request.message, request.idents, error)
-        self._outbox.say(request.message, "status", {"execution_state": "idle"})
-        return True
-
-    def _answer_without_interpreter(self, request: Request) -> None:
-        content = _EMPTY_REPLIES[request.message.msg_type](request.message.content)
-        if request.message.msg_type == "comm_info_request":
-            content["comms"] = self._owner.owned_comms(request.message.content.get("target_name"))
-        self._outbox.say(request.message, "status", {"execution_state": "busy"})
-        self._outbox.answer(request.message, request.idents, content)
-        self._outbox.say(request.message, "status", {"execution_state": "idle"})
-
-    def _answer_comm_without_interpreter(self, request: Request) -> None:
-        self._outbox.say(request.message, "status", {"execution_state": "busy"})
-        if request.message.msg_type == "comm_open":
-            self._outbox.say(
-                request.message, "comm_close", {"comm_id": request.message.content["comm_id"], "data": {}}
-            )
-        self._outbox.say(request.message, "status", {"execution_state": "idle"})
 
     def _join_comms(self, request: Request, reply: Message) -> list[Part]:
         content = reply.content
@@ -382,8 +311,7 @@ class Relay:
 
     def _ready(self, kernel_info: dict[str, Any]) -> None:
         self._owner.interpreter_ready(kernel_info)
-        self._ready_for_services = True
-        self._warm_services()
+        self._services.interpreter_ready()
 
     def _ended(self, reason: str) -> None:
         self._lose_requests(reason)
@@ -391,19 +319,16 @@ class Relay:
         self._owner.interpreter_ended()
 
     def _forget_interpreter(self) -> None:
-        self._ready_for_services = self._warm = False
         self._questions.forget_interpreter()
-        for subshells in (self.subshells, self._services):
-            subshells.forget_interpreter()
+        self.subshells.forget_interpreter()
+        self._services.forget_interpreter()
 
     def _lose_requests(self, reason: str) -> None:
         """Answer what the dead interpreter had; executions are answered where they wait."""
         for msg_id, request in list(self._requests.items()):
             if not request.is_execution:
                 del self._requests[msg_id]
-                error = {"status": "error", "ename": InterpreterDiedError.__name__, "evalue": reason}
-                self._outbox.answer(request.message, request.idents, {**error, "traceback": []})
-                self._outbox.say(request.message, "status", {"execution_state": "idle"})
+                self._stand_in.fail(request, InterpreterDiedError.__name__, reason)
 
     @property
     def _has_interpreter(self) -> bool:
@@ -414,31 +339,10 @@ class Relay:
             self._starting = True
             self._owner.interpreter_wanted()
 
-    # Progress in the cell that waits
-
     def _first_waiting(self) -> Request | None:
         if self._has_interpreter:
             return None
         return next((r for r in self._requests.values() if r.is_execution), None)
-
-    async def _show_progress(self) -> None:
-        await asyncio.sleep(_PROGRESS_SECONDS)
-        request = self._first_waiting()
-        if request is None or not self._progress:
-            return
-        text, self._progress = self._progress, ""
-        self._progress_shown.add(request.message.msg_id)
-        self._outbox.say(request.message, "stream", {"name": "stderr", "text": text + "\n"})
-
-    def _clear_progress(self, request: Request) -> None:
-        if request.message.msg_id in self._progress_shown:
-            self._progress_shown.discard(request.message.msg_id)
-            self._outbox.say(request.message, "clear_output", {"wait": False})
-
-    def _announce(self, request: Request) -> None:
-        if not request.announced:
-            request.announced = True
-            self._outbox.say(request.message, "status", {"execution_state": "busy"})
 
     def _spawn(self, coroutine: Any) -> None:
         task = asyncio.ensure_future(coroutine)

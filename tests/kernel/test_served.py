@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from daytona_kernel import Daytona, DaytonaConfig, Sandbox
+from daytona_kernel import CreateSandboxParams, Daytona, DaytonaConfig, Sandbox
 
 from .driver import running_kernel, wait_until
 
@@ -100,3 +100,17 @@ def test_a_sandbox_that_goes_away_is_told_and_replaced(served: dict[str, str]) -
         (other,) = sandboxes(served)
         assert other != sandbox_id
     assert os.environ.get("DAYTONA_API_KEY") is None
+
+
+def test_a_sandbox_without_an_interpreter_is_usable_and_says_so(served: dict[str, str]) -> None:
+    config = DaytonaConfig(api_key=served["DAYTONA_API_KEY"], api_url=served["DAYTONA_API_URL"])
+    with Daytona(config) as daytona:
+        # No Python is found there, and none of what the agent is written with.
+        sandbox = daytona.create(CreateSandboxParams(env_vars={"PATH": "/nowhere"}))
+        try:
+            with running_kernel(**served, DAYTONA_SANDBOX_ID=sandbox.id) as driver:
+                assert driver.run("%sh echo $((40 + 2))").stdout == "42\n"
+                assert driver.run("%sh exit 4").error["ename"] == "CommandFailedError"
+                assert driver.run("print(1)").reply["status"] == "error"
+        finally:
+            sandbox.delete()
