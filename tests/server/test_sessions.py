@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -219,13 +220,15 @@ def test_delete_ends_everything_below_and_lets_followers_go(
 ) -> None:
     toolbox: Toolbox = request.getfixturevalue(which)
     toolbox.post("/process/session", json={"sessionId": "doomed"})
+    # Without isolation the sleeps of other runs of this test are seen too: these carry a mark.
+    mark = random.randrange(10**6, 10**7)
+    sleeping = f"pgrep -x sleep -a | grep ' {mark}[.][1-6]$'"
     command = submit(
         toolbox,
         "doomed",
-        "sleep 7531 & nohup sleep 7532 >/dev/null 2>&1 & setsid sleep 7533 & "
-        "(setsid bash -c 'trap \"\" TERM; sleep 7534 & sleep 7535' &) ; "
-        "until [ $(pgrep -x sleep -a | grep -c ' 753[1-5]$') -ge 5 ]; do sleep 0.01; done; "
-        "echo ready; sleep 7536",
+        f"sleep {mark}.1 & nohup sleep {mark}.2 >/dev/null 2>&1 & setsid sleep {mark}.3 & "
+        f"(setsid bash -c 'trap \"\" TERM; sleep {mark}.4 & sleep {mark}.5' &) ; "
+        f"until [ $({sleeping} | wc -l) -ge 5 ]; do sleep 0.01; done; echo ready; sleep {mark}.6",
     )
     eventually(lambda: "ready" in logs(toolbox, "doomed", command)["stdout"], "the children run")
     url = toolbox.websocket_url(f"/process/session/doomed/command/{command}/logs?follow=true")
@@ -234,14 +237,15 @@ def test_delete_ends_everything_below_and_lets_followers_go(
         assert toolbox.delete("/process/session/doomed").status_code == 204
         assert b"ready" in b"".join(message for message in follower if isinstance(message, bytes))
         assert follower.close_code == 1000
-    assert toolbox.execute("pgrep -a -x sleep | grep ' 753[0-9]$'")["result"] == ""
+    assert toolbox.execute(sleeping)["result"] == ""
     assert toolbox.get("/process/session/doomed").status_code == 404
 
 
 def test_delete_after_exit_ends_what_the_shell_left(toolbox: Toolbox) -> None:
     toolbox.post("/process/session", json={"sessionId": "left"})
     toolbox.run("left", "(setsid sleep 8642 &); setsid sleep 8642 & exit 0")
-    assert toolbox.execute("pgrep -f 'sleep 8642' | wc -l")["result"] == "2\n"
+    # A `setsid` has a moment before it is a `sleep`.
+    eventually(lambda: toolbox.execute("pgrep -x sleep -a | grep -c 8642")["result"] == "2\n", "both sleep")
     toolbox.delete("/process/session/left")
     assert toolbox.execute("pgrep -x sleep -a | grep 8642")["result"] == ""
 
