@@ -1,0 +1,80 @@
+"""The agent's journal: in memory, then in a file, bounded, and always in order."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daytona_kernel.agent.journal import SpillingJournal
+from daytona_kernel.wire.link import Link
+from daytona_kernel.wire.messages import Message
+
+
+@given(st.lists(st.one_of(st.binary(max_size=50), st.integers(1, 30)), max_size=80))
+def test_what_is_kept_is_read_as_it_was_written(steps: list[bytes | int]) -> None:
+    journal = SpillingJournal(memory_bytes=60, file_bytes=1000)
+    kept: dict[int, bytes] = {}
+    last = dropped = 0
+    for step in steps:
+        if isinstance(step, bytes):
+            last += 1
+            journal.append(last, step)
+            kept[last] = step
+        else:
+            dropped = min(max(dropped, step), last)
+            journal.drop(dropped)
+            kept = {number: packet for number, packet in kept.items() if number > dropped}
+        for number, packet in kept.items():
+            assert journal.read(number) == packet
+    journal.close()
+
+
+def test_what_was_dropped_is_gone() -> None:
+    journal = SpillingJournal()
+    journal.append(1, b"a")
+    journal.drop(1)
+    journal.append(2, b"b")
+    with pytest.raises(LookupError):
+        journal.read(1)
+
+
+def test_it_is_full_when_the_file_is_and_not_after_it_was_emptied() -> None:
+    journal = SpillingJournal(memory_bytes=10, file_bytes=100)
+    number = 0
+    while not journal.full:
+        number += 1
+        journal.append(number, b"x" * 10)
+    assert number == 11
+    journal.drop(number)
+    assert not journal.full
+    journal.close()
+
+
+def test_the_file_has_no_name_and_is_given_back() -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    journal = SpillingJournal(memory_bytes=1, file_bytes=100)
+    journal.append(1, b"xx")
+    journal.append(2, b"yy")
+    assert len(os.listdir("/proc/self/fd")) == before + 1
+    journal.close()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_link_resumes_from_the_file() -> None:
+    sender, receiver = Link(SpillingJournal(memory_bytes=100, file_bytes=1 << 20)), Link()
+    for number in range(50):
+        sender.send(Message.make("iopub", {"msg_id": str(number)}, {"text": "x" * 50}))
+    for _ in range(20):
+        packet = sender.outgoing()
+        assert packet is not None
+        receiver.receive(packet)
+    sender.resume(receiver.received)
+    arrived = []
+    while (packet := sender.outgoing()) is not None:
+        message = receiver.receive(packet)
+        assert message is not None
+        arrived.append(int(message.msg_id))
+    assert arrived == list(range(20, 50))
