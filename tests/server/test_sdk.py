@@ -99,9 +99,19 @@ class TestSandbox:
             daytona.create(CreateSandboxFromSnapshotParams(name="with-a-name"))
         sandbox.delete()
 
+    def test_waiting_and_being_public(self, daytona: Daytona) -> None:
+        sandbox = daytona.create()
+        sandbox.set_public(True)
+        sandbox.refresh_data()
+        assert sandbox.public
+        sandbox.wait_for_sandbox_start()
+        sandbox.stop()
+        sandbox.wait_for_sandbox_stop()
+        sandbox.delete()
+
     def test_directories_and_preview(self, sandbox: Sandbox) -> None:
         assert sandbox.get_work_dir() == "/workspace"
-        assert sandbox.get_user_home_dir() == "/home/daytona"
+        assert sandbox.get_user_home_dir() == sandbox.get_user_root_dir() == "/home/daytona"
         preview = sandbox.get_preview_link(3456)
         assert preview.url == "http://127.0.0.1:3456"
         assert preview.token
@@ -184,10 +194,21 @@ class TestProcess:
         assert sandbox.process.get_pty_session_info("u").cols == 120
         assert "u" in [one.id for one in sandbox.process.list_pty_sessions()]
         assert sandbox.process.resize_pty_session("u", PtySize(rows=41, cols=121)).rows == 41
+        handle.wait_for_connection()
+        assert handle.is_connected()
+        assert (handle.session_id, handle.exit_code, handle.error) == ("u", None, None)
         handle.kill()
         assert other.wait().exit_code == 137
+        for one in (handle, other):
+            one.disconnect()
+            assert not one.is_connected()
         with pytest.raises(DaytonaError, match="not found"):
             sandbox.process.get_pty_session_info("u")
+
+        sandbox.process.create_pty_session("v").disconnect()
+        sandbox.process.kill_pty_session("v")
+        with pytest.raises(DaytonaError, match="not found"):
+            sandbox.process.get_pty_session_info("v")
 
 
 class TestCodeInterpreter:

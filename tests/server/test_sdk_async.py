@@ -13,6 +13,8 @@ from daytona import (
     DaytonaError,
     DaytonaNotFoundError,
     DaytonaTimeoutError,
+    FileDownloadRequest,
+    FileUpload,
     ListSandboxesQuery,
     SandboxState,
     SessionExecuteRequest,
@@ -49,11 +51,19 @@ async def test_sandbox(daytona: AsyncDaytona, sandbox: AsyncSandbox) -> None:
     assert [one.id async for one in daytona.list(query)] == [sandbox.id]
     assert await sandbox.set_labels({"async": "2"}) == {"async": "2"}
     await sandbox.set_autostop_interval(5)
+    await sandbox.set_auto_archive_interval(60)
+    await sandbox.set_auto_delete_interval(30)
+    await sandbox.set_public(True)
     await sandbox.refresh_activity()
+    await sandbox.refresh_data()
+    assert (sandbox.auto_stop_interval, sandbox.auto_delete_interval, sandbox.public) == (5, 30, True)
     await sandbox.stop()
+    await sandbox.wait_for_sandbox_stop()
     assert sandbox.state == SandboxState.STOPPED
     await sandbox.start()
+    await sandbox.wait_for_sandbox_start()
     assert await sandbox.get_work_dir() == "/workspace"
+    assert await sandbox.get_user_home_dir() == await sandbox.get_user_root_dir() == "/home/daytona"
     assert (await sandbox.get_preview_link(4000)).url == "http://127.0.0.1:4000"
     with pytest.raises(DaytonaNotFoundError):
         await daytona.get("nobody")
@@ -104,10 +114,18 @@ async def test_terminals(sandbox: AsyncSandbox) -> None:
     assert "u" in [one.id for one in await sandbox.process.list_pty_sessions()]
     with pytest.raises(DaytonaError):
         await sandbox.process.create_pty_session("u", on_data=shown.extend)
+    assert (await sandbox.process.resize_pty_session("u", PtySize(rows=41, cols=121))).rows == 41
+    await handle.wait_for_connection()
+    assert handle.is_connected()
+    assert (handle.session_id, handle.exit_code, handle.error) == ("u", None, None)
     await handle.kill()
     assert (await other.wait()).exit_code == 137
     await other.disconnect()
     await handle.disconnect()
+    await (await sandbox.process.create_pty_session("v", on_data=shown.extend)).disconnect()
+    await sandbox.process.kill_pty_session("v")
+    with pytest.raises(DaytonaError):
+        await sandbox.process.get_pty_session_info("v")
 
 
 async def test_code_interpreter(sandbox: AsyncSandbox) -> None:
@@ -131,6 +149,9 @@ async def test_files(sandbox: AsyncSandbox) -> None:
     fs = sandbox.fs
     await fs.upload_file(b"abc", "d/f")
     assert await fs.download_file("d/f") == b"abc"
+    await fs.upload_files([FileUpload(b"1", "many/1")])
+    [result] = await fs.download_files([FileDownloadRequest(source="many/1")])
+    assert result.result == b"1"
     await fs.upload_file_stream(b"stream", "d/g")
     assert b"".join([piece async for piece in await fs.download_file_stream("d/g")]) == b"stream"
     await fs.create_folder("d/e", "755")

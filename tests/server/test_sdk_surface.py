@@ -1,0 +1,90 @@
+"""The tests with the official SDK leave out no public method of what the server serves."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from pathlib import Path
+
+import pytest
+from daytona import AsyncDaytona, AsyncSandbox, Daytona, Sandbox
+from daytona._async.code_interpreter import AsyncCodeInterpreter
+from daytona._async.filesystem import AsyncFileSystem
+from daytona._async.process import AsyncProcess
+from daytona._sync.code_interpreter import CodeInterpreter
+from daytona._sync.filesystem import FileSystem
+from daytona._sync.process import Process
+from daytona.handle.async_pty_handle import AsyncPtyHandle
+from daytona.handle.pty_handle import PtyHandle
+
+# What the embedded server has no routes for, and the model's own machinery.
+NOT_SERVED = {
+    "archive",
+    "computer_use",
+    "create_lsp_server",
+    "create_signed_preview_url",
+    "create_snapshot",
+    "create_ssh_access",
+    "download_url",
+    "expire_signed_preview_url",
+    "fork",
+    "get_metrics",
+    "get_metrics_latest",
+    "git",
+    "model_post_init",
+    "pause",
+    "recover",
+    "resize",
+    "revoke_ssh_access",
+    "rotate_signing_key",
+    "set_auto_pause_interval",
+    "set_ttl",
+    "update_env",
+    "update_network_settings",
+    "update_secrets",
+    "upload_url",
+    "validate_ssh_access",
+    "wait_for_resize_complete",
+}
+
+
+def public(kind: type) -> set[str]:
+    own = vars(kind).items()
+    return {
+        name for name, value in own if name[0] != "_" and (callable(value) or isinstance(value, property))
+    }
+
+
+def used_in(name: str) -> set[str]:
+    """Return the attributes that the tests in a file reach for."""
+    tree = ast.parse((Path(__file__).parent / f"{name}.py").read_text())
+    return {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "tests"),
+    [
+        *((kind, "test_sdk") for kind in (Process, CodeInterpreter, PtyHandle, FileSystem)),
+        *(
+            (kind, "test_sdk_async")
+            for kind in (AsyncProcess, AsyncCodeInterpreter, AsyncPtyHandle, AsyncFileSystem)
+        ),
+    ],
+)
+def test_every_method_is_exercised(kind: type, tests: str) -> None:
+    assert public(kind) - used_in(tests) == set()
+
+
+@pytest.mark.parametrize(("kind", "tests"), [(Sandbox, "test_sdk"), (AsyncSandbox, "test_sdk_async")])
+def test_every_method_of_a_sandbox_is_exercised_or_not_served(kind: type, tests: str) -> None:
+    assert public(kind) - used_in(tests) - NOT_SERVED == set()
+
+
+@pytest.mark.parametrize(("kind", "tests"), [(Daytona, "test_sdk"), (AsyncDaytona, "test_sdk_async")])
+def test_a_sandbox_is_made_found_and_listed(kind: type, tests: str) -> None:
+    assert {"create", "get", "list"} <= public(kind) & used_in(tests)
+
+
+def test_what_is_not_served_exists() -> None:
+    assert public(Sandbox) >= NOT_SERVED
+    assert all(inspect.getattr_static(Sandbox, name) is not None for name in NOT_SERVED)
