@@ -113,9 +113,7 @@ class Calls:
         self._calls[call_id] = task = asyncio.ensure_future(self._run(content["name"], call))
         task.add_done_callback(lambda _: self._calls.pop(call_id, None))
 
-    async def run_without_interpreter(
-        self, request: Message, magic: MagicCell | None, why: Exception
-    ) -> None:
+    async def run_alone(self, request: Message, magic: MagicCell | None, why: Exception) -> None:
         """Run a cell without an interpreter: a magic, or code in a runtime of its own, which is said.
 
         Raises DaytonaError.
