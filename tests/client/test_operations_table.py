@@ -6,15 +6,22 @@ import re
 from pathlib import Path
 
 import pytest
+from daytona import Sandbox as TheirSandbox
+from daytona._sync.code_interpreter import CodeInterpreter
+from daytona._sync.filesystem import FileSystem as TheirFileSystem
+from daytona._sync.process import Process as Theirs
+from daytona.handle.pty_handle import PtyHandle
 
 from daytona_kernel import Daytona, FileSystem, Process, Sandbox
+from daytona_kernel.server.app import CONTROL_ROUTES, TOOLBOX_ROUTES
+from tests.server.test_sdk_surface import NOT_SERVED, public
 
 ROOT = Path(__file__).parents[2]
 TABLE = (ROOT / "docs" / "operations.md").read_text()
 ROWS = [
     [cell.strip() for cell in line.strip("|").split("|")]
     for line in TABLE.splitlines()
-    if line.startswith("| ") and not line.startswith("| operation")
+    if line.startswith("| ") and not line.startswith(("| operation", "| class"))
 ]
 
 
@@ -31,8 +38,36 @@ def test_every_method_has_its_row(kind: type) -> None:
 
 
 def test_the_tests_that_it_names_exist() -> None:
-    for row in ROWS:
-        for name in re.findall(r"`(test_\w+)`", row[4]):
-            assert (ROOT / "tests" / "client" / f"{name}.py").exists()
-        for name in re.findall(r"`(test_\w+)`", " ".join(row[5:])):
-            assert (ROOT / "tests" / "server" / f"{name}.py").exists()
+    links = re.findall(r"\[`(test_\w+)`\]\(\.\./tests/(\w+)/(\w+)\.py\)", TABLE)
+    assert len(links) > 60
+    assert len(links) == len(re.findall(r"`test_\w+`", TABLE))
+    for name, folder, file in links:
+        assert name == file
+        assert (ROOT / "tests" / folder / f"{name}.py").exists(), name
+
+
+def test_every_row_of_the_page_is_tested_on_both_sides() -> None:
+    page = [row for row in ROWS if row[0].startswith(("`process.", "`daytona.create`"))]
+    assert len(page) == 10
+    for row in page:
+        assert "../tests/client/" in row[4]
+        assert "../tests/server/" in row[5]
+
+
+def test_the_methods_of_the_sdk_are_those_that_the_server_serves() -> None:
+    listed = {(row[0], row[1].strip("`")) for row in ROWS if len(row) == 3}
+    kinds = {"Process": Theirs, "PtyHandle": PtyHandle, "CodeInterpreter": CodeInterpreter}
+    kinds |= {"FileSystem": TheirFileSystem}
+    for name, kind in kinds.items():
+        assert {method for owner, method in listed if owner == name} == public(kind)
+    sandbox = {method for owner, method in listed if owner == "Sandbox"}
+    assert sandbox == public(TheirSandbox) - NOT_SERVED - {"process", "fs", "code_interpreter"}
+
+
+def test_the_routes_that_it_names_are_served() -> None:
+    routes = {
+        re.sub(r"\{\w+\}", "{id}", route): handler for route, handler, _ in [*CONTROL_ROUTES, *TOOLBOX_ROUTES]
+    }
+    for row in [row for row in ROWS if len(row) == 3]:
+        method, _, route = row[2].strip("`").partition(" ")
+        assert hasattr(routes[route], method.lower()), row

@@ -69,7 +69,7 @@ def test_stop_and_start_keep_files(sandbox: Any) -> None:
 
 
 def test_labels_intervals_and_activity(daytona: Any, sandbox: Any) -> None:
-    assert sandbox.set_labels({"a": "1"})["a"] == "1"
+    assert sandbox.set_labels({"a": "1"}) == {"a": "1"}  # all of them, as the official SDK does
     sandbox.set_autostop_interval(3)
     sandbox.set_auto_archive_interval(4)
     sandbox.set_auto_delete_interval(5)

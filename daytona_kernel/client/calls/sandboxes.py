@@ -131,7 +131,11 @@ def delete(sandbox: Subject) -> Call[None]:
 
 
 def set_labels(sandbox: Subject, labels: dict[str, str]) -> Call[dict[str, str]]:
-    """Replace the sandbox's labels, and return the new ones."""
+    """Replace all labels of the sandbox, its language's too, and return the new ones.
+
+    As in Daytona's SDK: to keep what is there, pass `{**sandbox.labels, …}`. `process.code_run` goes
+    on in the language that it had.
+    """
     response = yield from send(_request(operations.SET_LABELS, sandbox, json={"labels": labels}))
     answered: dict[str, str] = response.json().get("labels", labels)
     sandbox.instance = replace(sandbox.instance, labels=answered)
