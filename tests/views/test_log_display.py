@@ -148,9 +148,10 @@ def test_load(kernel: Kernel, command: str, lines: int | None) -> None:
     page = kernel.follow(command)
     is_batch = page.is_custom("lines")
     busy = cell_latency(kernel)
-    messages = [m for m in kernel.listen(3) if is_batch(m)]
+    # A fast machine has all of a bounded log before it listens.
+    assert len([m for m in kernel.listen(3) if is_batch(m)]) <= 3 * 10 + 2
+    messages = [m for m in kernel.seen[begun:] if is_batch(m)]
     assert messages
-    assert len(messages) <= 3 * 10 + 2
     assert max(len(str(m["content"])) for m in messages) < 200_000
     assert busy < max(2 * idle, 0.1)
     if lines is not None:
