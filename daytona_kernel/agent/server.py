@@ -70,7 +70,7 @@ class Connection(websocket.WebSocketHandler):
         self._link = server.agent.link
         self._greeted = False
         self._full = False
-        self._writes: set[asyncio.Task[None]] = set()
+        self._writes: set[asyncio.Future[None]] = set()
         self._acknowledgement: asyncio.TimerHandle | None = None
 
     def select_subprotocol(self, subprotocols: list[str]) -> str | None:
@@ -107,22 +107,27 @@ class Connection(websocket.WebSocketHandler):
             if packet is None:
                 return
             written = self._send(packet)
+            if written is None:
+                return
             stream = self.ws_connection.stream if self.ws_connection else None
             if stream is not None and stream.writing():
                 self._full = True
                 written.add_done_callback(self._go_on)
 
-    def _send(self, message: bytes | str) -> asyncio.Task[None]:
-        task = asyncio.ensure_future(self._write(message))
-        self._writes.add(task)
-        task.add_done_callback(self._writes.discard)
-        return task
-
-    async def _write(self, message: bytes | str) -> None:
+    def _send(self, message: bytes | str) -> asyncio.Future[None] | None:
+        """Write at once; None when the connection is gone: the link keeps a packet for the next one."""
         try:
-            await self.write_message(message, binary=isinstance(message, bytes))
+            written = self.write_message(message, binary=isinstance(message, bytes))
         except websocket.WebSocketClosedError:
-            pass  # the link keeps it for the next connection
+            return None
+        self._writes.add(written)
+        written.add_done_callback(self._written)
+        return written
+
+    def _written(self, written: asyncio.Future[None]) -> None:
+        self._writes.discard(written)
+        if not written.cancelled():
+            written.exception()  # a connection that broke meanwhile is told by on_close
 
     def _go_on(self, _written: asyncio.Future[None]) -> None:
         self._full = False

@@ -149,6 +149,11 @@ class Home:
         return sandbox
 
     @property
+    def note(self) -> str:
+        """What a person must know of the isolation here; empty when all is well, or not known yet."""
+        return embedded.start().note if self._embedded else ""
+
+    @property
     def _embedded(self) -> bool:
         return self._daytona is not None and self._daytona.settings.embedded
 

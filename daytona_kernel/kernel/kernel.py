@@ -209,7 +209,7 @@ class DaytonaKernel(Kernel):
             "implementation": self.implementation,
             "implementation_version": self.implementation_version,
             "language_info": self.language_info,
-            "banner": self.banner,
+            "banner": "\n".join(filter(None, (self.banner, self.home.note))),
             "help_links": self.help_links,
             "supported_features": ["kernel subshells", "debugger"],
         }

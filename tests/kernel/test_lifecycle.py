@@ -23,6 +23,12 @@ def test_kernel_info_does_not_wait_for_a_sandbox() -> None:
         assert info["language_info"]["name"] == "python"
 
 
+def test_the_banner_says_when_nothing_isolates_the_sandbox() -> None:
+    with running_kernel(DAYTONA_KERNEL_ISOLATION="none") as driver:
+        assert driver.run("1 + 1").result == "2"
+        assert "not isolated" in driver.request("kernel_info_request", {})["banner"]
+
+
 def test_a_restart_gives_a_fresh_interpreter_in_the_same_sandbox(own_kernel: Driver) -> None:
     before = own_kernel.run(
         "x = 1; import os; open('kept.txt', 'w').write('here'); os.environ['DAYTONA_SANDBOX_ID']"
