@@ -118,12 +118,11 @@ class Keeper:
             command = [*prefix, python, "-I", "-S", program, str(theirs.fileno()), limited]
             process = _start_process(command, theirs.fileno(), log)
         keeper = cls(ours, process)
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limits.KEEPER_START):
                 await asyncio.wait([keeper._ready, keeper.lost], return_when=asyncio.FIRST_COMPLETED)
-        except TimeoutError:
-            await keeper.close()
         if not keeper._ready.done():
+            await keeper.close()
             raise RuntimeError("the first process of the sandbox did not start")
         return keeper
 
