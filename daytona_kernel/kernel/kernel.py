@@ -99,15 +99,13 @@ class DaytonaKernel(Kernel):
 
     async def shell_channel_thread_main(self, msg: list[zmq.Frame]) -> None:
         """Take a shell request, on the relay's loop; what is not the interpreter's goes the base's way."""
-        idents, parts = self.session.feed_identities([frame.bytes for frame in msg])
-        message = Message("shell", parts[1:])
+        if (parsed := self._parsed("shell", msg)) is None:
+            return
+        idents, parts, message = parsed
         if message.msg_type in _OWN_SHELL:
             await super().shell_channel_thread_main(msg)
             return
-        try:
-            self.session.deserialize(parts)
-        except Exception as error:
-            self.log.error("A request was dropped: %s", error)
+        if not self._verified(parts):
             return
         if message.msg_type in ("comm_msg", "comm_close") and self._take_comm(message):
             return
@@ -115,26 +113,39 @@ class DaytonaKernel(Kernel):
 
     async def dispatch_control(self, msg: list[zmq.Frame]) -> None:
         """Take a control request, on the control thread's loop."""
-        idents, parts = self.session.feed_identities([frame.bytes for frame in msg])
-        message = Message("control", parts[1:])
+        if (parsed := self._parsed("control", msg)) is None:
+            return
+        idents, parts, message = parsed
         if message.msg_type not in _RELAYED_CONTROL:
             await super().dispatch_control(msg)
             return
-        try:
-            self.session.deserialize(parts)
-        except Exception as error:
-            self.log.error("A request was dropped: %s", error)
-            return
-        await self._on_relay(self.relay.forward_control(message, idents))
+        if self._verified(parts):
+            await self._on_relay(self.relay.forward_control(message, idents))
 
     def _take_input(self, frames: list[bytes]) -> None:
         _, parts = self.session.feed_identities(frames)
+        if self._verified(parts):
+            self.relay.take_input(Message("stdin", parts[1:]))
+
+    def _parsed(self, channel: str, msg: list[zmq.Frame]) -> tuple[list[bytes], list[bytes], Message] | None:
+        """Take a message apart: who asks, the signed parts, and the message, which is not verified yet."""
+        try:
+            idents, parts = self.session.feed_identities([frame.bytes for frame in msg])
+            message = Message(channel, parts[1:])
+            self.log.debug("%s: %s", channel, message.msg_type)
+        except (ValueError, IndexError) as error:
+            self.log.error("What is no message was dropped: %s", error)
+            return None
+        return idents, parts, message
+
+    def _verified(self, parts: list[bytes]) -> bool:
+        """Check a message's signature, and that it did not come before."""
         try:
             self.session.deserialize(parts)
         except Exception as error:
-            self.log.error("An input was dropped: %s", error)
-            return
-        self.relay.take_input(Message("stdin", parts[1:]))
+            self.log.error("A message of a front end was dropped: %s", error)
+            return False
+        return True
 
     def _take_comm(self, message: Message) -> bool:
         """Hand a message to a comm of this process; return whether it was for one."""

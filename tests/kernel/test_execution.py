@@ -137,3 +137,22 @@ def test_input_can_be_interrupted(kernel: Driver) -> None:
     kernel.manager.interrupt_kernel()
     assert kernel.collect(msg_id).error["ename"] == "KeyboardInterrupt"
     assert kernel.run("kept").result == "2"
+
+
+def test_what_is_no_message_or_not_signed_is_dropped_and_the_kernel_lives(kernel: Driver) -> None:
+    socket = kernel.client.shell_channel.socket
+    for frames in (
+        [b"noise"],
+        [b"<IDS|MSG>"],
+        [b"<IDS|MSG>", b"", b"{not json", b"{}", b"{}", b"{}"],
+        [
+            b"<IDS|MSG>",
+            b"wrong",
+            b'{"msg_type":"execute_request","msg_id":"1"}',
+            b"{}",
+            b"{}",
+            b'{"code":"x = 666"}',
+        ],
+    ):
+        socket.send_multipart(frames)
+    assert kernel.run("'666' in str(globals().get('x'))").result == "False"
