@@ -11,7 +11,7 @@ demo: $(STAMPS)/demo
 	@$(BIN)/daytona-kernel demo
 
 lab: $(STAMPS)/lab
-	@$(BIN)/jupyter lab --notebook-dir=notebooks notebooks/quickstart.ipynb
+	@$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/quickstart.ipynb
 
 test: $(STAMPS)/test check
 	@$(BIN)/python -m pytest
