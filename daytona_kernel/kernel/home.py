@@ -58,6 +58,7 @@ class Home:
         """Return the sandbox, started; made or found when this is called first. Raises DaytonaError."""
         async with self._opening:
             if self._sandbox is None:
+                self._record_file.sweep()
                 self._daytona = self._daytona or AsyncDaytona()
                 self._sandbox = await self._find() or await self._create()
                 self._remember()

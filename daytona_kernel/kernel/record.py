@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+# A manager may write its connection file a little after a kernel has died.
+_SWEEP_SECONDS = 60.0
 
 
 @dataclass
@@ -55,3 +59,14 @@ class RecordFile:
     def remove(self) -> None:
         """Remove it; no error when it is gone."""
         self.path.unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Remove the records of kernels that were killed, and that nobody will start again."""
+        for record in self.path.parent.glob("daytona-*.record"):
+            connection_file = record.with_name(f"{record.stem.removeprefix('daytona-')}.json")
+            try:
+                old = time.time() - record.stat().st_mtime > _SWEEP_SECONDS
+            except FileNotFoundError:
+                continue
+            if old and not connection_file.exists():
+                record.unlink(missing_ok=True)
