@@ -152,6 +152,11 @@ class Calls:
         self._kept.add(task)
         task.add_done_callback(self._kept.discard)
 
+    @property
+    def following(self) -> bool:
+        """Whether something goes on after its call, as the log of a command in the background does."""
+        return bool(self._kept)
+
     async def close(self) -> None:
         """Cancel everything, and wait until it has said its last word."""
         tasks = [*self._calls.values(), *self._kept]

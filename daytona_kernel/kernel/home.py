@@ -80,6 +80,14 @@ class Home:
         self._remember(agent)
         return agent
 
+    async def refresh_activity(self) -> None:
+        """Tell the API that the sandbox is in use: a running cell is no activity in its eyes."""
+        if self._sandbox is not None:
+            try:
+                await self._sandbox.refresh_activity()
+            except DaytonaError:
+                pass  # the next time, or the cell that finds out, will tell
+
     async def leave(self, *, restart: bool) -> None:
         """Give the sandbox up for the next kernel (restart), or for good."""
         if self._sandbox is not None and (restart or not self._record.owned):

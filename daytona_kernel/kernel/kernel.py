@@ -36,6 +36,7 @@ T = TypeVar("T")
 
 # Jupyter starts to terminate a kernel 2.5 s after it asked it to shut down.
 _LEAVING_SECONDS = 2.0
+_ACTIVITY_SECONDS = 60.0
 
 # Answered by the interpreter, on its control channel.
 _RELAYED_CONTROL = ("debug_request", "usage_request")
@@ -88,6 +89,7 @@ class DaytonaKernel(Kernel):
         super().start()
         self.home.on_progress = self._tell_progress
         self.api.call(self._start_interpreter)
+        self.api.start(self._keep_awake())
 
     async def _make_relay(self) -> None:
         self.relay = Relay(self.outbox, self)
@@ -294,6 +296,13 @@ class DaytonaKernel(Kernel):
 
     def _tell_progress(self, text: str) -> None:
         self._relay_loop.call_soon_threadsafe(self.relay.tell_progress, text)
+
+    async def _keep_awake(self) -> None:
+        """Keep the sandbox from idling while a cell or a followed command runs, and only then."""
+        while not self._leaving:
+            await asyncio.sleep(_ACTIVITY_SECONDS)
+            if self.relay.running is not None or self.calls.following:
+                await self.home.refresh_activity()
 
     # Between the loops
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import subprocess
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from daytona_kernel import CreateSandboxParams, Daytona, DaytonaConfig, Sandbox
+from daytona_kernel.kernel.home import Home
+from daytona_kernel.kernel.record import RecordFile
 
 from .driver import running_kernel, wait_until
 
@@ -114,3 +117,24 @@ def test_a_sandbox_without_an_interpreter_is_usable_and_says_so(served: dict[str
                 assert driver.run("print(1)").reply["status"] == "error"
         finally:
             sandbox.delete()
+
+
+def test_activity_is_told_to_the_api(
+    served: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in served.items():
+        monkeypatch.setenv(name, value)
+
+    async def refresh() -> tuple[str | None, str | None]:
+        home = Home(RecordFile(tmp_path / "kernel.json"), [])
+        sandbox = await home.sandbox()
+        before = sandbox.instance.last_activity_at
+        await home.refresh_activity()
+        await sandbox.refresh_data()
+        await home.leave(restart=False)
+        return before, sandbox.instance.last_activity_at
+
+    before, after = asyncio.run(refresh())
+    assert before is not None
+    assert after is not None
+    assert after > before
