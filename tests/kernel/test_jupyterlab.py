@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.sync_api import expect
 
 from tests.browser import Lab
@@ -78,6 +80,8 @@ def test_the_stop_buttons_of_notebook_and_log(lab: Lab) -> None:
     expect(notebook.output(1)).to_contain_text("stopped", timeout=15_000)
     notebook.panel.locator("[data-jp-item-name=interrupt] >> visible=true").first.click()
     expect(notebook.output(2)).to_contain_text("KeyboardInterrupt", timeout=10_000)
+    # A cell that is run while the failed one is still ending is aborted, as with ipykernel.
+    expect(notebook.cell(2).locator(".jp-InputPrompt")).to_have_text(re.compile(r"\[\d+\]:"))
     notebook.run(3)
     expect(notebook.output(3)).to_have_text("alive")
 
