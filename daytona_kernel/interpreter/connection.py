@@ -54,7 +54,6 @@ class Connection:
     """One kernel's connection to one agent. It belongs to the event loop that runs it.
 
     on_message: called with each message of the agent, in order and once.
-    on_network: called with False when the connection broke and with True when it is there again.
     """
 
     def __init__(
@@ -62,12 +61,10 @@ class Connection:
         gateway: Gateway,
         credentials: Credentials,
         on_message: Callable[[Message], None],
-        on_network: Callable[[bool], None] = lambda _up: None,
     ) -> None:
         self._gateway = gateway
         self._credentials = credentials
         self._on_message = on_message
-        self._on_network = on_network
         # Made when the agent has said where the link stands: a kernel that takes the place of a
         # crashed one goes on in the middle. What is sent before waits here.
         self._link: Link | None = None
@@ -88,18 +85,13 @@ class Connection:
     async def run(self) -> None:
         """Stay connected until cancelled. Raises InterpreterLostError when the agent is gone."""
         pause = _FIRST_PAUSE
-        reached = False
         while True:
             try:
                 async with await self._gateway.open() as socket:
                     await self._greet(socket)
-                    if reached:
-                        self._on_network(True)
-                    reached, pause = True, _FIRST_PAUSE
+                    pause = _FIRST_PAUSE
                     await self._receive(socket)
             except _BREAKS as error:
-                if reached and self._socket is not None:
-                    self._on_network(False)
                 self._disconnected()
                 code = error.rcvd.code if isinstance(error, ConnectionClosed) and error.rcvd else None
                 if code in _FINAL_CODES:

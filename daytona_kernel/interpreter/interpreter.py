@@ -43,12 +43,11 @@ class Interpreter:
         on_message: OnMessage,
         on_ready: Callable[[dict[str, Any]], None] = lambda _info: None,
         on_ended: Callable[[str], None] = lambda _reason: None,
-        on_network: Callable[[bool], None] = lambda _up: None,
     ) -> None:
         self._on_message = on_message
         self._on_ready = on_ready
         self._on_ended = on_ended
-        self._connection = Connection(gateway, credentials, self._receive, on_network)
+        self._connection = Connection(gateway, credentials, self._receive)
         self._executions: dict[str, _Execution] = {}
         self.pid: int | None = None
 

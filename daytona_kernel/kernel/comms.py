@@ -69,7 +69,3 @@ class Comms:
         }
         handler = getattr(self._manager, message.msg_type)
         handler(None, None, parsed)
-
-    def close(self) -> None:
-        """Forget all comms; the front ends are gone."""
-        self._manager.comms.clear()

@@ -302,11 +302,9 @@ class Relay:
         try:
             await interpreter.run()
         except InterpreterLostError as error:
-            self._lose_requests(str(error))
-            self._forget_interpreter()
+            self._ended(str(error))
             self._interpreter = asyncio.get_running_loop().create_future()
             self._starting = False
-            self._owner.interpreter_ended()
             self._want_interpreter()
 
     def _ready(self, kernel_info: dict[str, Any]) -> None:
@@ -315,13 +313,9 @@ class Relay:
 
     def _ended(self, reason: str) -> None:
         self._lose_requests(reason)
-        self._forget_interpreter()
+        for each in (self._questions, self.subshells, self._services):
+            each.forget_interpreter()
         self._owner.interpreter_ended()
-
-    def _forget_interpreter(self) -> None:
-        self._questions.forget_interpreter()
-        self.subshells.forget_interpreter()
-        self._services.forget_interpreter()
 
     def _lose_requests(self, reason: str) -> None:
         """Answer what the dead interpreter had; executions are answered where they wait."""
