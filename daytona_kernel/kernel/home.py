@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 AUTO_STOP_MINUTES = 30
 AUTO_DELETE_MINUTES = 24 * 60
 
+# The labels by which `daytona-kernel sandboxes` finds what kernels have made, and says for what.
+LABEL = "daytona-kernel"
+HOST_LABEL = "daytona-kernel/host"
+NOTEBOOK_LABEL = "daytona-kernel/notebook"
+
 _USABLE_STATES = ("started", "starting", "stopped", "stopping", "archived", "restoring")
 
 
@@ -146,9 +151,9 @@ class Home:
             CreateSandboxParams(
                 language="python",
                 labels={
-                    "daytona-kernel": "python",
-                    "daytona-kernel/host": socket.gethostname()[:63],
-                    "daytona-kernel/notebook": os.path.basename(os.environ.get("JPY_SESSION_NAME", ""))[:63],
+                    LABEL: "python",
+                    HOST_LABEL: socket.gethostname()[:63],
+                    NOTEBOOK_LABEL: os.path.basename(os.environ.get("JPY_SESSION_NAME", ""))[:63],
                 },
                 auto_stop_interval=AUTO_STOP_MINUTES,
                 auto_delete_interval=AUTO_DELETE_MINUTES,
