@@ -1,4 +1,4 @@
-"""`daytona-kernel`: install and check the kernel, look after its sandboxes, run the embedded server or a demo."""
+"""`daytona-kernel`: install and check the kernel, look after its sandboxes, run a server or a demo."""
 
 from __future__ import annotations
 
