@@ -17,11 +17,11 @@ import shutil
 import uuid
 from typing import TYPE_CHECKING
 
-from daytona_kernel.server import limits
-from daytona_kernel.server.bubblewrap import KEEPER_SEEN_AS, isolating_command
-from daytona_kernel.server.children import KEEPER_PROGRAM, Keeper
-from daytona_kernel.server.isolation import PARTS, layout_of
-from daytona_kernel.server.python_environment import make_python_environment
+from . import limits
+from .bubblewrap import KEEPER_SEEN_AS, isolating_command
+from .children import KEEPER_PROGRAM, Keeper
+from .isolation import PARTS, layout_of
+from .python_environment import make_python_environment
 
 if TYPE_CHECKING:
     from pathlib import Path

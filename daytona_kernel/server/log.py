@@ -13,8 +13,8 @@ import os
 import re
 from typing import TYPE_CHECKING, BinaryIO
 
-from daytona_kernel.server import limits
-from daytona_kernel.wire.logs import MARKERS, Stream
+from ..wire.logs import MARKERS, Stream
+from . import limits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
