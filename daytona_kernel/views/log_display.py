@@ -9,7 +9,8 @@ ones when its reader wants them. A front end that never says that it has the vie
 console) gets snapshots of the log instead.
 
 A view outlives its command: a page that was reloaded meanwhile has lost the display's id, so nothing
-can replace the output there but the view itself, which asks for the final bundle.
+can replace the output there but the view itself, which asks for the final bundle. It asks for
+snapshots too while the command runs, for when the kernel ends without a last word.
 """
 
 from __future__ import annotations
@@ -259,10 +260,9 @@ class LogDisplay:
                 self._start(self._send_piece(view, piece))
             case {"type": "downloaded", "view": view}:
                 self._start(self._end_download(view))
-            case {"type": "final", "view": view} if self._final is not None and self._view is not None:
-                self._view.send(
-                    {"type": "final", "to": view, "model_id": self._view.model_id, "bundle": self._final}
-                )
+            case {"type": "bundle", "view": view} if self._view is not None:
+                answer = {"bundle": self._final or self._snapshot(), "model_id": self._view.model_id}
+                self._view.send({"type": "bundle", "to": view, "state": self.state, **answer})
 
     def _answer_read(self, view: str, since: int, before: int | None) -> None:
         excerpt = self.buffer.read(since, before, max_lines=_ANSWER_LINES, max_characters=_ANSWER_CHARACTERS)
