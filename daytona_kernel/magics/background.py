@@ -42,20 +42,20 @@ done 2>/dev/null
 [ -n "$pid" ] || exit 3
 set -f
 declare -A found=([$pid]=1) above=([0]=1 [1]=1)
+note() {
+    stat=
+    { IFS= read -rd '' stat < "/proc/$1/stat"; } 2>/dev/null
+    set -- "$1" ${stat##*) }
+    [ -z "$stat" ] || [ "$2" = Z ] || parent[$1]=$3
+}
 look() {
-    local each stat id grown=1
+    local each id grown=1
     local -A parent=()
     alive=()
-    for each in $(set +f; echo /proc/[0-9]*/stat); do
-        stat=
-        { IFS= read -rd '' stat < "$each"; } 2>/dev/null
-        [ -n "$stat" ] || continue
-        id=${stat%% *}
-        set -- ${stat##*) }
-        [ "$1" = Z ] || parent[$id]=$2
-    done
+    for each in $(set +f; echo /proc/[0-9]*); do note "${each#/proc/}"; done
     for each in $(set +f; grep -lsF MARK=TAG /proc/[0-9]*/environ); do
         id=${each//[!0-9]/}
+        note "$id"
         while [ -n "${parent[$id]}" ] && [ -z "${above[$id]}${found[$id]}" ]; do
             found[$id]=1
             id=${parent[$id]}

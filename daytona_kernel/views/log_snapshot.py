@@ -115,7 +115,7 @@ _FRAME = (
     "font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:12px;line-height:1.45"
 )
 _HEAD = "padding:5px 10px;cursor:pointer;white-space:nowrap;overflow:hidden;text-overflow:ellipsis"
-_COMMAND = "margin:0 2px;padding:0;background:none;font-size:12px;font-weight:500"
+_COMMAND = "white-space:nowrap;margin:0 2px;padding:0;background:none;font-size:12px;font-weight:500"
 _FACTS = f"{_QUIET};padding-left:28px;overflow:hidden;text-overflow:ellipsis;font-variant-numeric:tabular-nums"
 # Reversed, since a box scrolls from its end then.
 _BODY = (

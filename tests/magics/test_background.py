@@ -54,7 +54,7 @@ async def left(process: AsyncProcess, mark: str) -> str:
 SCRIPTS = {
     "a program": "exec -a MARK sleep 900",
     "a program under a shell": "bash -c 'exec -a MARK sleep 900'; true",
-    "a shell loop": "while :; do bash -c 'sleep 0.05' MARK; done",
+    "a shell loop": "while :; do bash -c 'sleep 0.05; :' MARK; done",
     "ignores INT": "trap '' INT; bash -c 'sleep 900; :' MARK; :",
     "ignores INT and TERM": "trap '' INT TERM; bash -c 'sleep 900; :' MARK; :",
     "a child that ignores INT and TERM": "bash -c 'trap \"\" INT TERM; sleep 900; sleep 900' MARK; true",
@@ -63,7 +63,7 @@ SCRIPTS = {
     "a daemon that ignores INT and TERM": (
         "(setsid bash -c 'trap \"\" INT TERM; sleep 900; sleep 900' MARK &) ; sleep 900"
     ),
-    "a subshell that went away": "( ( while :; do bash -c 'sleep 0.2' MARK; done ) & ) ; sleep 900",
+    "a subshell that went away": "( ( while :; do bash -c 'sleep 0.2; :' MARK; done ) & ) ; sleep 900",
     "many": "for i in $(seq 40); do bash -c 'sleep 900; :' MARK & done; wait",
 }
 
