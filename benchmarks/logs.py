@@ -68,7 +68,9 @@ FLOODS = (
         itertools.repeat(b"x" * 50_000, 1000),
     ),
     Flood("`yes`", "yes"),
-    Flood("a progress bar, 1,000 times a second", "while :; do printf '\\rdone %d' $((i++)); sleep 0.001; done"),
+    Flood(
+        "a progress bar, 1,000 times a second", "while :; do printf '\\rdone %d' $((i++)); sleep 0.001; done"
+    ),
     Flood("20 commands, each 2,000 lines a second", "while :; do seq 1 200; sleep 0.1; done", views=20),
 )
 

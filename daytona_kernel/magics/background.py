@@ -31,7 +31,8 @@ _TAG = re.compile(r"\( : (daytona-[0-9a-f]{16});")
 
 # Each signal gets a second before the next one. Those who left the tree (a daemon, `setsid`) are found by
 # their mark, and a subshell that has none by the children that it has; a process once found is
-# remembered, since its parent may die first. A zombie has ended, whoever forgot to wait for it.
+# remembered, since its parent may die first. A zombie has ended, whoever forgot to wait for it. Parents
+# come first: a shell whose command dies of INT before it has heard of INT itself goes on to the next one.
 _STOP = r"""
 file=/tmp/.TAG
 (set -C; : > "$file") 2>/dev/null && exit 3
@@ -42,32 +43,38 @@ done 2>/dev/null
 [ -n "$pid" ] || exit 3
 set -f
 declare -A found=([$pid]=1) above=([0]=1 [1]=1)
+order=("$pid")
 note() {
     stat=
     { IFS= read -rd '' stat < "/proc/$1/stat"; } 2>/dev/null
     set -- "$1" ${stat##*) }
     [ -z "$stat" ] || [ "$2" = Z ] || parent[$1]=$3
 }
+grow() {
+    local id grown=1
+    while [ -n "$grown" ]; do
+        grown=
+        for id in "${!parent[@]}"; do
+            [ -z "${found[$id]}" ] && [ -n "${found[${parent[$id]}]}" ] && found[$id]=1 order+=("$id") grown=1
+        done
+    done
+}
 look() {
-    local each id grown=1
+    local each id
     local -A parent=()
-    alive=()
     for each in $(set +f; echo /proc/[0-9]*); do note "${each#/proc/}"; done
+    grow
     for each in $(set +f; grep -lsF MARK=TAG /proc/[0-9]*/environ); do
         id=${each//[!0-9]/}
         note "$id"
         while [ -n "${parent[$id]}" ] && [ -z "${above[$id]}${found[$id]}" ]; do
-            found[$id]=1
+            found[$id]=1 order+=("$id")
             id=${parent[$id]}
         done
     done
-    while [ -n "$grown" ]; do
-        grown=
-        for id in "${!parent[@]}"; do
-            [ -z "${found[$id]}" ] && [ -n "${found[${parent[$id]}]}" ] && found[$id]=1 grown=1
-        done
-    done
-    for id in "${!found[@]}"; do
+    grow
+    alive=()
+    for id in "${order[@]}"; do
         [ -z "${parent[$id]}" ] || alive+=("$id")
     done
 }

@@ -54,8 +54,8 @@ class LogDisplay:
     publish: sends a bundle and its metadata as `display_data`, or where its third argument is true as
         `update_display_data`, always with the same display id; under the parent of the cell that is
         running at that moment, or else of the cell that showed it.
-    stop: ends the command. send_input: writes text to the command's stdin. Both may raise; what they
-        say is shown in the view.
+    stop: ends the command; what it returns is shown in the view. send_input: writes text to the
+        command's stdin. Both may raise; what they say is shown too.
     download: the bytes of the whole log so far, from its beginning; ends without waiting for more.
     exit_code: asked once the log has ended; `None` if nobody knows.
     started: when the command began, in seconds since the epoch; `None`: now.
@@ -71,7 +71,7 @@ class LogDisplay:
         command: str,
         session: str,
         publish: Callable[[Bundle, dict[str, Any], bool], None],
-        stop: Callable[[], Awaitable[None]],
+        stop: Callable[[], Awaitable[str | None]],
         send_input: Callable[[str], Awaitable[None]],
         download: Callable[[], AsyncIterator[bytes]],
         exit_code: Callable[[], Awaitable[int | None]],
@@ -270,9 +270,12 @@ class LogDisplay:
             self._view.send(self._lines_message(excerpt, to=view, before=before))
 
     async def _stop_command(self) -> None:
+        if self._stopping:
+            return
         self._stopping = True
         try:
-            await self._stop()
+            if said := await self._stop():
+                self._notify(said)
         except Exception as error:
             self._stopping = False
             self._notify(str(error))
@@ -306,7 +309,7 @@ class LogDisplay:
 
     def _notify(self, text: str) -> None:
         if self._view is not None:
-            self._view.send({"type": "notice", "text": text})
+            self._view.send({"type": "notice", "text": text[:1].upper() + text[1:]})
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -116,7 +116,9 @@ _FRAME = (
 )
 _HEAD = "padding:5px 10px;cursor:pointer;white-space:nowrap;overflow:hidden;text-overflow:ellipsis"
 _COMMAND = "white-space:nowrap;margin:0 2px;padding:0;background:none;font-size:12px;font-weight:500"
-_FACTS = f"{_QUIET};padding-left:28px;overflow:hidden;text-overflow:ellipsis;font-variant-numeric:tabular-nums"
+_FACTS = (
+    f"{_QUIET};padding-left:28px;overflow:hidden;text-overflow:ellipsis;font-variant-numeric:tabular-nums"
+)
 # Reversed, since a box scrolls from its end then.
 _BODY = (
     "display:flex;flex-direction:column-reverse;max-height:340px;overflow:auto;padding:6px 10px;"

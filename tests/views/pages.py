@@ -181,17 +181,24 @@ class Page:
 
     def bundles(self) -> list[dict[str, Any]]:
         """The bundles published for this view so far, the first one with its view."""
-        displayed = [
-            m["content"]
-            for m in self.kernel.seen[self.begun :]
-            if m["msg_type"] in {"display_data", "update_display_data"}
+        own = self.display_id
+        return [
+            m["content"]["data"] for m in self._displays() if m["content"]["transient"]["display_id"] == own
         ]
-        own = next(
-            d["transient"]["display_id"]
-            for d in displayed
-            if d["data"].get(WIDGET, {}).get("model_id") == self.model
+
+    @property
+    def display_id(self) -> str:
+        """The id of the display that shows this view."""
+        shown = next(
+            m["content"]
+            for m in self._displays()
+            if m["content"]["data"].get(WIDGET, {}).get("model_id") == self.model
         )
-        return [d["data"] for d in displayed if d["transient"]["display_id"] == own]
+        return str(shown["transient"]["display_id"])
+
+    def _displays(self) -> list[dict[str, Any]]:
+        types = {"display_data", "update_display_data"}
+        return [m for m in self.kernel.seen[self.begun :] if m["msg_type"] in types]
 
     def final(self, timeout: float = 20) -> dict[str, Any]:
         """Wait for the command's end and return the bundle that stays."""
@@ -204,9 +211,12 @@ class Page:
             timeout,
             self.begun,
         )
+        own = self.display_id
         self.kernel.wait(
             lambda m: (
-                m["msg_type"] == "update_display_data" and "running" not in m["content"]["data"]["text/plain"]
+                m["msg_type"] == "update_display_data"
+                and m["content"]["transient"]["display_id"] == own
+                and "still running" not in m["content"]["data"]["text/plain"]
             ),
             timeout,
             self.begun,

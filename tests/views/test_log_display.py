@@ -94,7 +94,7 @@ def test_what_goes_wrong_is_shown(kernel: Kernel) -> None:
     for message in ({"type": "stop"}, {"type": "input", "text": "x\n"}):
         begun = len(kernel.seen)
         page.send(message)
-        assert page.wait("notice", begun=begun)["text"] == "the sandbox is away"
+        assert page.wait("notice", begun=begun)["text"] == "The sandbox is away"
     kernel.execute("c.display._stop = stop")
     page.send({"type": "stop"})
     page.final()

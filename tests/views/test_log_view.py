@@ -290,25 +290,8 @@ def test_typing_under_load(shared: NotebookPage, name: str) -> None:
     """A key pressed in a cell shows within 200 ms while a log pours in."""
     view = follow_in(shared, name)
     expect(view.locator(".dk-facts")).to_contain_text("/s")
-    editor = shared.cell(1 + len(COMMANDS)).locator(".cm-content")
-    editor.click()
-    shared.page.evaluate(
-        """node => {
-            window.typed = [];
-            let begun = null;
-            const painted = () => requestAnimationFrame(() => typed.push(performance.now() - begun));
-            node.addEventListener("keydown", (event) => { begun = event.timeStamp; }, true);
-            new MutationObserver(() => requestAnimationFrame(painted)).observe(
-                node, { childList: true, characterData: true, subtree: true });
-        }""",
-        editor.element_handle(),
-    )
-    for key in "abcdefghijklmnopqrst":
-        shared.page.keyboard.press(key)
-        shared.page.wait_for_timeout(60)
-    delays = sorted(shared.page.evaluate("() => typed"))
+    delays = shared.typing_delays(1 + len(COMMANDS))
     print(f"{name}: a key shows after {delays[len(delays) // 2]:.0f} ms, at worst {delays[-1]:.0f} ms")
-    assert len(delays) >= 20
     assert delays[len(delays) // 2] < 100
     assert delays[int(len(delays) * 0.9)] < 200
     stop(view)
