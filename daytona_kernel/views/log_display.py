@@ -9,7 +9,8 @@ ones when its reader wants them. A front end that never says that it has the vie
 console) gets snapshots of the log instead.
 
 A view outlives its command: a page that was reloaded meanwhile has lost the display's id, so nothing
-can replace the output there but the view itself, which asks for the final bundle.
+can replace the output there but the view itself, which asks for the final bundle. It asks for
+snapshots too while the command runs, for when the kernel ends without a last word.
 """
 
 from __future__ import annotations
@@ -53,8 +54,8 @@ class LogDisplay:
     publish: sends a bundle and its metadata as `display_data`, or where its third argument is true as
         `update_display_data`, always with the same display id; under the parent of the cell that is
         running at that moment, or else of the cell that showed it.
-    stop: ends the command. send_input: writes text to the command's stdin. Both may raise; what they
-        say is shown in the view.
+    stop: ends the command; what it returns is shown in the view. send_input: writes text to the
+        command's stdin. Both may raise; what they say is shown too.
     download: the bytes of the whole log so far, from its beginning; ends without waiting for more.
     exit_code: asked once the log has ended; `None` if nobody knows.
     started: when the command began, in seconds since the epoch; `None`: now.
@@ -70,7 +71,7 @@ class LogDisplay:
         command: str,
         session: str,
         publish: Callable[[Bundle, dict[str, Any], bool], None],
-        stop: Callable[[], Awaitable[None]],
+        stop: Callable[[], Awaitable[str | None]],
         send_input: Callable[[str], Awaitable[None]],
         download: Callable[[], AsyncIterator[bytes]],
         exit_code: Callable[[], Awaitable[int | None]],
@@ -259,10 +260,9 @@ class LogDisplay:
                 self._start(self._send_piece(view, piece))
             case {"type": "downloaded", "view": view}:
                 self._start(self._end_download(view))
-            case {"type": "final", "view": view} if self._final is not None and self._view is not None:
-                self._view.send(
-                    {"type": "final", "to": view, "model_id": self._view.model_id, "bundle": self._final}
-                )
+            case {"type": "bundle", "view": view} if self._view is not None:
+                answer = {"bundle": self._final or self._snapshot(), "model_id": self._view.model_id}
+                self._view.send({"type": "bundle", "to": view, "state": self.state, **answer})
 
     def _answer_read(self, view: str, since: int, before: int | None) -> None:
         excerpt = self.buffer.read(since, before, max_lines=_ANSWER_LINES, max_characters=_ANSWER_CHARACTERS)
@@ -270,9 +270,12 @@ class LogDisplay:
             self._view.send(self._lines_message(excerpt, to=view, before=before))
 
     async def _stop_command(self) -> None:
+        if self._stopping:
+            return
         self._stopping = True
         try:
-            await self._stop()
+            if said := await self._stop():
+                self._notify(said)
         except Exception as error:
             self._stopping = False
             self._notify(str(error))
@@ -306,7 +309,7 @@ class LogDisplay:
 
     def _notify(self, text: str) -> None:
         if self._view is not None:
-            self._view.send({"type": "notice", "text": text})
+            self._view.send({"type": "notice", "text": text[:1].upper() + text[1:]})
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -12,6 +12,8 @@ const OVERSCAN_PX = 200;
 const LARGEST_AUTO_HEIGHT = 340;
 const ENDED_GRACE_MS = 1_500;
 const SILENCE_MS = 10_000; // after which a view asks whether it missed something
+const QUIET_MS = 400;
+const SNAPSHOT_MS = 4_000;
 
 const ICONS = {
   stop: '<rect x="4.5" y="4.5" width="7" height="7" rx="1.2" fill="currentColor" stroke="none"/>',
@@ -41,9 +43,10 @@ function element(tag, className, attributes = {}, ...children) {
   return node;
 }
 
-function button(name, label, act) {
+function button(name, label, act, text = "") {
   const node = element("button", "dk-button", { type: "button", "aria-label": label, title: label, ...OWN_KEYS });
   node.innerHTML = icon(name);
+  if (text) node.append(text);
   node.dataset.name = name;
   node.addEventListener("click", act);
   return node;
@@ -380,7 +383,6 @@ class View {
     this.stateText = element("span", "dk-state");
     this.facts = element("span", "dk-facts");
     this.title = element("code", "dk-command", { title: command }, command);
-    this.chip = element("span", "dk-session", { title: "Session" }, model.get("session"));
     this.tools = element("div", "dk-tools", { role: "toolbar", "aria-label": "Log" });
     this.buttons = {
       search: button("search", "Search", () => this.openSearch()),
@@ -389,14 +391,14 @@ class View {
       clear: button("clear", "Clear this view", () => this.clear()),
       copy: button("copy", "Copy what is kept", () => this.copy()),
       download: button("download", "Download the whole log", () => this.startDownload()),
-      stop: button("stop", "Stop the command", () => this.stop()),
+      stop: button("stop", "Stop the command", () => this.stop(), "Stop"),
     };
     this.buttons.wrap.setAttribute("aria-pressed", "false");
     this.buttons.clock.setAttribute("aria-pressed", "false");
     this.tools.append(...Object.values(this.buttons));
-    const heading = element("div", "dk-heading", {}, this.dot, this.title, this.chip);
     const status = element("div", "dk-status", {}, this.stateText, this.facts);
-    const head = element("div", "dk-head", {}, heading, status, this.tools);
+    const heading = element("div", "dk-heading", {}, this.title, status);
+    const head = element("div", "dk-head", {}, this.dot, heading, this.tools);
 
     this.field = element("input", "dk-field", { type: "text", placeholder: "Search", "aria-label": "Search the log", spellcheck: "false", ...OWN_KEYS });
     this.hits = element("span", "dk-hits", { role: "status" });
@@ -455,7 +457,7 @@ class View {
     if (message.type === "lines") this.receiveLines(message);
     else if (message.type === "notice") this.showNotice(message.text);
     else if (message.type === "piece") this.receivePiece(message, buffers);
-    else if (message.type === "final") this.replaceOutput(message);
+    else if (message.type === "bundle") this.receiveBundle(message);
   }
 
   receiveLines(batch) {
@@ -670,19 +672,35 @@ class View {
     this.exitCode = code;
     if (state !== "running" && !this.ended) {
       this.ended = true;
-      this.endTimer = setTimeout(() => this.send({ type: "final" }), ENDED_GRACE_MS);
+      this.endTimer = setTimeout(() => this.send({ type: "bundle" }), ENDED_GRACE_MS);
     }
     this.showState();
   }
 
-  // The kernel that fed this view is gone.
+  // The kernel that fed this view is gone: after a reload nothing would be left here of its log.
   cutOff() {
-    if (this.ended) return;
+    if (this.cut) return;
     this.elapsed = (performance.now() - this.clock) / 1000;
     this.cut = true;
     this.ended = true;
     this.state = "lost";
     this.showState();
+    if (this.replacement) this.replaceOutput(this.replacement);
+  }
+
+  // A snapshot is asked for when the log falls quiet, and now and then while it does not.
+  askForSnapshot() {
+    const now = performance.now();
+    const changed = this.heard > (this.asked ?? -1);
+    const wait = now - this.heard > QUIET_MS ? QUIET_MS : SNAPSHOT_MS;
+    if (this.ended || !changed || now - (this.asked ?? 0) < wait) return;
+    this.asked = now;
+    this.send({ type: "bundle" });
+  }
+
+  receiveBundle(message) {
+    this.replacement = message;
+    if (message.state !== "running") this.replaceOutput(message);
   }
 
   showState() {
@@ -713,8 +731,10 @@ class View {
     const facts = [formatDuration(Math.max(0, seconds)), `${NUMBERS.format(count)} line${count === 1 ? "" : "s"}`, formatBytes(bytes)];
     const rate = this.rate();
     if (!this.ended && rate >= 1) facts.push(`${formatBytes(rate)}/s`);
+    facts.push(this.model.get("session"));
     const text = facts.join(" · ");
     if (this.facts.textContent !== text) this.facts.textContent = text;
+    this.askForSnapshot();
     if (!this.ended && now - this.heard > SILENCE_MS) {
       this.heard = now;
       this.read(this.lines.next);
