@@ -25,6 +25,7 @@
     └── InterpreterError                       the persistent interpreter of a sandbox
         ├── InterpreterStartError              the sandbox cannot run one
         ├── InterpreterDiedError               it ended; a fresh one is being started
+        ├── CellUnstartedError                 an interrupt came before the interpreter had started
         └── InterpreterLostError               it is out of reach for good
 
 `error_of` turns an answer of Daytona into one of them. Errors of httpx and websockets are turned
@@ -171,6 +172,10 @@ class InterpreterStartError(InterpreterError):
 
 class InterpreterDiedError(InterpreterError):
     """The interpreter ended, and its variables with it; a fresh one is being started."""
+
+
+class CellUnstartedError(InterpreterError):
+    """An interrupt came while the interpreter was still starting; nothing of the cell has run."""
 
 
 class InterpreterLostError(InterpreterError):

@@ -24,9 +24,12 @@ if TYPE_CHECKING:
 def main() -> None:
     """Run the agent, or the interpreter that an agent has started."""
     if sys.argv[1] == "interpreter":
-        from . import environment, kernel
+        from . import environment
 
         environment.use()
+
+        from . import kernel
+
         kernel.main(sys.argv[2], int(sys.argv[3]))
         return
     configuration = Path(sys.argv[1])

@@ -6,6 +6,7 @@ reported and replaced by a fresh one. Messages on the channel `agent` are betwee
 
     to the kernel    ready {generation, pid, kernel_info}    ended {generation, status}
                      failed {reason}                         magic_closed {id}
+                     interrupted {}                          unstarted {msg_ids}
     to the agent     interrupt {}                            magic_event {id, event}
 """
 
@@ -93,12 +94,22 @@ class Agent:
             else:
                 self._waiting.append(message)
         elif message.msg_type == "interrupt":
-            self._process.interrupt()
+            self._interrupt()
         elif message.msg_type == "magic_event":
             content = message.content
             call = self._magic_calls.get(content["id"])
             if call is not None:
                 call.write(encode_json(content["event"]) + b"\n")
+
+    def _interrupt(self) -> None:
+        if self._ready:
+            self._process.interrupt()
+            self._tell("interrupted")
+            return
+        # A signal would end an interpreter that is only starting. The cells that wait for it are given up.
+        cells = [each for each in self._waiting if each.msg_type == "execute_request"]
+        self._waiting = deque(each for each in self._waiting if each not in cells)
+        self._tell("unstarted", msg_ids=[each.msg_id for each in cells])
 
     def acknowledged(self) -> None:
         """The journal has become smaller."""

@@ -15,12 +15,19 @@ import asyncio
 from collections.abc import Awaitable, Callable, Container
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from ..errors import DaytonaError, InterpreterDiedError, InterpreterError, InterpreterLostError
+from ..errors import (
+    CellUnstartedError,
+    DaytonaError,
+    InterpreterDiedError,
+    InterpreterError,
+    InterpreterLostError,
+)
 from ..interpreter.interpreter import Interpreter
-from ..wire.messages import Message, Part, encode_json
+from ..wire.messages import Message
 from . import services
 from .cell import MagicCell, parse_magic_cell
 from .outbox import Outbox
+from .patience import Patience
 from .progress import Progress
 from .questions import Questions
 from .request import Request, StandIn
@@ -36,6 +43,8 @@ T = TypeVar("T")
 
 # A cell that is a magic of the kernel waits so long for the interpreter that it belongs to.
 _MAGIC_PATIENCE_SECONDS = 3.0
+
+_UNSTARTED = "The cell was still waiting for Python in its sandbox, and nothing of it has run. Run it again."
 
 
 class Owner(Protocol):
@@ -79,14 +88,17 @@ class Relay:
         self._outbox = outbox
         self._owner = owner
         self._requests: dict[str, Request] = {}
+        # The way back to each client, by the message session of its cells.
+        self._clients: dict[str, list[bytes]] = {}
         self._interpreter: asyncio.Future[Interpreter] = asyncio.get_running_loop().create_future()
         self._process: AsyncProcess | None = None
         self._starting = True
         self._questions = Questions(outbox, self._send_to_interpreter)
         self.subshells = Subshells(self._questions.ask)
-        self._services = Services(outbox, self._questions, self._spawn)
         self._stand_in = StandIn(outbox, owner.owned_comms)
+        self._services = Services(outbox, self._questions, self._stand_in, self.subshells, self._spawn)
         self._progress = Progress(outbox, self._first_waiting)
+        self._patience = Patience(outbox, lambda request: request.message.msg_id in self._requests)
         self._widget_states = WidgetStates()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -126,6 +138,7 @@ class Relay:
     async def interrupt(self) -> None:
         """Stop what runs: the interpreter's cell, or the cells that still wait for one."""
         if self._has_interpreter:
+            self._patience.interrupt(self._running_on_main_shell)
             await self._interpreter.result().interrupt()
             return
         for request in list(self._requests.values()):
@@ -161,7 +174,10 @@ class Relay:
             content = message.content
             request.stop_on_error = bool(content.get("stop_on_error", True)) and not content.get("silent")
             self._requests[message.msg_id] = request
+            self._clients[str(message.header.get("session"))] = idents
             self._spawn(self._execute(request, str(content.get("code", ""))))
+        elif message.msg_type in services.DEADLINES and self._has_interpreter:
+            self._spawn(self._services.answer(request, beside=self.running is not None))
         elif self._has_interpreter or not self._stand_in.answer(request):
             if message.msg_type in ("comm_open", "comm_msg", "comm_close"):
                 self._widget_states.take(message)
@@ -188,18 +204,18 @@ class Relay:
         elif message.channel == "agent":
             if message.msg_type == "magic_closed":
                 self._owner.magic_closed(message.content["id"])
+            elif message.msg_type == "interrupted":
+                self._patience.signal_sent()
         elif message.channel == "stdin":
-            request = self._requests.get(message.parent_id)
-            if request is not None:
-                self._outbox.reply("stdin", request.idents, message.parts)
+            # A thread may ask after its cell has ended, so it is the client that is remembered.
+            idents = self._clients.get(message.parent_header.get("session", ""))
+            if idents is not None:
+                self._outbox.reply("stdin", idents, message.parts)
         else:
             request = self._requests.pop(message.parent_id, None)
             if request is None:
                 return
-            parts = message.parts
-            if message.msg_type == "comm_info_reply":
-                parts = self._join_comms(request, message)
-            self._outbox.reply(request.channel, request.idents, parts)
+            self._outbox.reply(request.channel, request.idents, message.parts)
 
     def _publish_after_announcement(self, message: Message) -> None:
         """Publish, but for the `busy` that the relay has said already."""
@@ -226,10 +242,8 @@ class Relay:
             await self._process.code_run(
                 code, interpreter=interpreter, on_message=on_message, request=message
             )
-        except _WaitInterruptedError:
-            self._fail(
-                request, "KeyboardInterrupt", "The cell was still waiting for its sandbox. Run it again."
-            )
+        except (_WaitInterruptedError, CellUnstartedError):
+            self._fail(request, "KeyboardInterrupt", _UNSTARTED)
         except DaytonaError as error:
             self._fail(request, type(error).__name__, str(error))
         finally:
@@ -273,6 +287,7 @@ class Relay:
         message = request.message
         try:
             await self._await_interpreter(request)
+            message = await self.subshells.address(message)
         except _WaitInterruptedError:
             self._stand_in.fail(request, "KeyboardInterrupt", "The kernel was still waiting for its sandbox.")
             return
@@ -281,20 +296,10 @@ class Relay:
             return
         if message.msg_type.endswith("_request"):
             self._requests[message.msg_id] = request
-        if message.msg_type in services.MESSAGES and self.running is not None and request.subshell_id is None:
-            message = await self._services.address(message)
-        else:
-            message = await self.subshells.address(message)
         await self._send_to_interpreter(message)
 
     async def _send_to_interpreter(self, message: Message) -> None:
         await self._interpreter.result().send(message)
-
-    def _join_comms(self, request: Request, reply: Message) -> list[Part]:
-        content = reply.content
-        own = self._owner.owned_comms(request.message.content.get("target_name"))
-        content["comms"] = {**content.get("comms", {}), **own}
-        return [*reply.parts[:3], encode_json(content), *reply.parts[4:]]
 
     # The interpreter's life
 
@@ -332,6 +337,12 @@ class Relay:
         if not self._starting:
             self._starting = True
             self._owner.interpreter_wanted()
+
+    @property
+    def _running_on_main_shell(self) -> Request | None:
+        """What an interrupt is for: it does not reach subshells."""
+        executions = (r for r in self._requests.values() if r.is_execution and r.subshell_id is None)
+        return next(executions, None)
 
     def _first_waiting(self) -> Request | None:
         if self._has_interpreter:

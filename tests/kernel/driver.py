@@ -63,6 +63,18 @@ class Driver:
 
     def collect(self, msg_id: str, on_message: Callable[[dict[str, Any]], None] | None = None) -> Answer:
         """Wait for a request's reply and `idle`."""
+        answer = self.collect_output(msg_id, on_message)
+        deadline = time.monotonic() + DEADLINE
+        while True:
+            reply = self.client.get_shell_msg(timeout=max(0.0, deadline - time.monotonic()))
+            if reply["parent_header"].get("msg_id") == msg_id:
+                answer.reply = reply["content"]
+                return answer
+
+    def collect_output(
+        self, msg_id: str, on_message: Callable[[dict[str, Any]], None] | None = None
+    ) -> Answer:
+        """Wait for a request's `idle`; it may be another client's, which has the reply."""
         answer = Answer()
         deadline = time.monotonic() + DEADLINE
         while True:
@@ -73,11 +85,6 @@ class Driver:
             if on_message is not None:
                 on_message(message)
             if message["content"].get("execution_state") == "idle":
-                break
-        while True:
-            reply = self.client.get_shell_msg(timeout=max(0.0, deadline - time.monotonic()))
-            if reply["parent_header"].get("msg_id") == msg_id:
-                answer.reply = reply["content"]
                 return answer
 
     def run(
