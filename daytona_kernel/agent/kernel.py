@@ -30,12 +30,13 @@ def main(connection_file: str, agent_pid: int) -> None:
     sys.argv = ["ipykernel_launcher.py", "-f", connection_file]
 
     app = _application().instance()
-    app.config.Session.session = message_session
-    # The base class of the outer kernel pays this sleep, or nobody.
-    app.config.IPythonKernel._execute_sleep = 0.0
     # "Somebody looks after this process": no notes for a terminal, and no poller for pid 1.
     app.parent_handle = 1
     app.initialize(sys.argv[1:])
+    # Set, and not configured: the user's code reads the configuration.
+    app.session.session = message_session
+    # The base class of the outer kernel pays this sleep, or nobody.
+    app.kernel._execute_sleep = 0.0
     if app.shell is not None:
         from .magics import register
 
@@ -45,9 +46,10 @@ def main(connection_file: str, agent_pid: int) -> None:
 
 def _application() -> Any:
     import zmq
-    from ipykernel.kernelapp import IPKernelApp
+    from ipykernel import kernelapp
 
-    class SandboxKernelApp(IPKernelApp):
+    # Libraries look for this name in the configuration, and for the connection file under it.
+    class IPKernelApp(kernelapp.IPKernelApp):
         def init_iopub(self, context: zmq.Context[Any]) -> None:
             super().init_iopub(context)
             # A full queue makes the sending thread wait; the default is to lose the message.
@@ -57,7 +59,7 @@ def _application() -> Any:
             super().init_kernel()
             _repair_comm_routing()
 
-    return SandboxKernelApp
+    return IPKernelApp
 
 
 def _repair_comm_routing() -> None:
