@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import zmq
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import ensure_async
@@ -63,7 +64,12 @@ class _RecordingClient(NotebookClient):
         # nbclient changes the message that it takes.
         kept = {name: msg[name] for name in ("msg_type", "content", "metadata", "buffers")}
         self.messages.setdefault(cell_index, []).append({**kept, "content": dict(msg["content"])})
-        return super().process_message(msg, cell, cell_index)
+        try:
+            return super().process_message(msg, cell, cell_index)
+        finally:
+            # nbclient's Output widget sends past asyncio's back, which may swallow the edge that announces
+            # a reply: the cell would then wait for its timeout, with any kernel. Asking tells asyncio.
+            self.kc.shell_channel.socket.get(zmq.EVENTS)
 
     def _keep_reply(self, cell: NotebookNode, cell_index: int, execute_reply: dict[str, Any]) -> None:
         self.replies[cell_index] = execute_reply["content"]
@@ -83,7 +89,7 @@ class RunningKernel:
         """Start it where it finds nothing that a person has at home."""
         self._home.mkdir(parents=True)
         self._work.mkdir()
-        environment = {**os.environ, "HOME": str(self._home)}
+        environment = {**os.environ, "HOME": str(self._home), "ONLY_AT_HOME": "yes"}
         for name in ("IPYTHONDIR", "PYTHONDONTWRITEBYTECODE"):
             environment.pop(name, None)
         await self._manager.start_kernel(env=environment, cwd=str(self._work))

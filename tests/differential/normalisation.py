@@ -11,23 +11,24 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-# A message's id, then Jupyter's session ids, then uuids with and without dashes.
+# Ids of messages and of Jupyter's sessions; uuids, with dashes, without, and the half of one.
 _ID = re.compile(
     r"(?<![0-9a-f])"
-    r"(?:[0-9a-f]{8}-[0-9a-f]{24}(?:_\d+_\d+)?|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32})"
+    r"(?:[0-9a-f]{8}-[0-9a-f]{24}(?:_\d+_\d+)?|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}|[0-9a-f]{16})"
     r"(?![0-9a-f])"
 )
 _RULES = [
     (re.compile(r"\b0x[0-9a-f]{6,}\b"), "0x…"),
     (re.compile(r" object at [0-9a-f]{8,}\b"), " object at …"),
     (re.compile(r"\bipykernel_\d+/"), "ipykernel_…/"),
-    (re.compile(r"/tmp/(tmp|ipython_edit_)\w{8}\b"), r"/tmp/\1…"),
+    (re.compile(r"\b(tmp|ipython_edit_)\w{8}\b"), r"\1…"),
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"), "<time>"),
     (re.compile(r"^(CPU times|Wall time|Compiler time): .*$", re.MULTILINE), r"\1: …"),
     (re.compile(r"^.* ± .* per loop \(mean ± std\. dev\. of (.*)\)"), r"… per loop (mean ± std. dev. of \1)"),
 ]
-# Longer texts are compared by their digest, and shown by their ends.
+# Longer texts are compared by their digest, and shown by their ends; still longer ones have no ids in them.
 _LONG = 20_000
+_HUGE = 1_000_000
 
 
 class Normaliser:
@@ -54,14 +55,15 @@ class Normaliser:
 
     def text(self, text: str) -> str:
         """Return a text in its normal form."""
+        if len(text) <= _HUGE:
+            for place, name in self._places.items():
+                text = text.replace(place, name)
+            text = _ID.sub(self._id, text)
+            for pattern, replacement in _RULES:
+                text = pattern.sub(replacement, text)
         if len(text) > _LONG:
             digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-            return f"{text[:80]}… <{len(text)} characters {digest}> …{text[-80:]}"
-        for place, name in self._places.items():
-            text = text.replace(place, name)
-        text = _ID.sub(self._id, text)
-        for pattern, replacement in _RULES:
-            text = pattern.sub(replacement, text)
+            text = f"{text[:80]}… <{len(text)} characters {digest}> …{text[-80:]}"
         return text
 
     def _id(self, match: re.Match[str]) -> str:
