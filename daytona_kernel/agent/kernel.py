@@ -20,9 +20,9 @@ from typing import Any
 
 import ipykernel
 import zmq
+from ipykernel import kernelapp
 from ipykernel.comm.comm import BaseComm
 from ipykernel.ipkernel import IPythonKernel
-from ipykernel.kernelapp import IPKernelApp
 
 from .completion import TimelyCompletion
 from .magics import register
@@ -43,19 +43,21 @@ def main(connection_file: str, agent_pid: int) -> None:
     sys.path.pop(0)
     sys.argv = ["ipykernel_launcher.py", "-f", connection_file]
 
-    app = SandboxKernelApp.instance(kernel_class=SandboxKernel)
-    app.config.Session.session = message_session
-    # The base class of the outer kernel pays this sleep, or nobody.
-    app.config.IPythonKernel._execute_sleep = 0.0
+    app = IPKernelApp.instance(kernel_class=SandboxKernel)
     # "Somebody looks after this process": no notes for a terminal, and no poller for pid 1.
     app.parent_handle = 1
     app.initialize(sys.argv[1:])
+    # Set, and not configured: the user's code reads the configuration.
+    app.session.session = message_session
+    # The base class of the outer kernel pays this sleep, or nobody.
+    app.kernel._execute_sleep = 0.0
     if app.shell is not None:
         register(app.shell, magic_socket, magic_names)
     app.start()
 
 
-class SandboxKernelApp(IPKernelApp):
+# Libraries look for this name in the configuration, and for the connection file under it.
+class IPKernelApp(kernelapp.IPKernelApp):
     def init_iopub(self, context: zmq.Context[Any]) -> None:
         super().init_iopub(context)
         # A full queue makes the sending thread wait; the default is to lose the message.
