@@ -8,6 +8,7 @@ reach the subshell that the front end chose.
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import signal
 import sys
@@ -23,7 +24,7 @@ def main(connection_file: str, agent_pid: int) -> None:
         sys.exit("the agent was gone before its interpreter had started")
     message_session = os.environ.pop("DAYTONA_MESSAGE_SESSION")
     magic_socket = os.environ.pop("DAYTONA_MAGIC_SOCKET")
-    magic_names = os.environ.pop("DAYTONA_MAGIC_NAMES").split()
+    magics = json.loads(os.environ.pop("DAYTONA_MAGICS"))
 
     # What the user's code finds is what `python -m ipykernel_launcher` would show it.
     sys.path.pop(0)
@@ -37,9 +38,9 @@ def main(connection_file: str, agent_pid: int) -> None:
     app.parent_handle = 1
     app.initialize(sys.argv[1:])
     if app.shell is not None:
-        from .magics import register
+        from .magics import KernelMagics
 
-        register(app.shell, magic_socket, magic_names)
+        KernelMagics(app.shell, magic_socket).register(magics)
     app.start()
 
 

@@ -33,5 +33,5 @@ def begin(connection_file: str) -> Beginning:
     for module in (sh, session):
         module.declare(registry)
     api = ApiThread()
-    home = Home(RecordFile(connection_file), registry.names)
+    home = Home(RecordFile(connection_file), registry.helps)
     return Beginning(api, registry, home, api.start(home.agent()))

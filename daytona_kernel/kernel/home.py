@@ -12,7 +12,7 @@ import asyncio
 import os
 import socket
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -38,12 +38,12 @@ _USABLE_STATES = ("started", "starting", "stopped", "stopping", "archived", "res
 class Home:
     """The sandbox of one kernel. It belongs to the loop of the API's thread.
 
-    magics: the names that the interpreter shall know as magics of the kernel.
+    magics: what the interpreter shall know as magics of the kernel: their help by name.
     message_session: the Jupyter message session that the interpreter's messages bear.
     on_progress: called with a line of text about what is being waited for.
     """
 
-    def __init__(self, record_file: RecordFile, magics: Sequence[str]) -> None:
+    def __init__(self, record_file: RecordFile, magics: Mapping[str, str]) -> None:
         self._record_file = record_file
         self._record: Record = record_file.read()
         self._magics = magics

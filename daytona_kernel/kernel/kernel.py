@@ -256,15 +256,14 @@ class DaytonaKernel(Kernel):
 
     def magic_called(self, message: Message) -> None:
         """See Owner."""
-
-        async def answer(call_id: str, event: dict[str, Any]) -> None:
-            await self._on_relay(self.relay.answer_magic(call_id, event))
-
-        self.api.call(self.calls.start, message, answer)
+        self.api.call(self.calls.start, message, self._answer_magic)
 
     def magic_closed(self, call_id: str) -> None:
         """See Owner."""
-        self.api.call(self.calls.cancel, call_id)
+        self.api.start(self.calls.cancel(call_id, self._answer_magic))
+
+    async def _answer_magic(self, call_id: str, event: dict[str, Any]) -> None:
+        await self._on_relay(self.relay.answer_magic(call_id, event))
 
     # The interpreter, on the API's loop
 

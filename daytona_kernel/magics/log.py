@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 from ..errors import DaytonaError
 from ..views.log_display import LogDisplay
 from . import background
-from .registry import Call, Display
+from .call import Call, Display
 
 if TYPE_CHECKING:
     from ..client.sandbox import AsyncSandbox
 
 
-async def follow_log(call: Call, sandbox: AsyncSandbox, session: str, command_id: str, command: str) -> None:
-    """Show a command's log, and follow it after the magic has returned."""
+async def follow_log(
+    call: Call, sandbox: AsyncSandbox, session: str, command_id: str, command: str
+) -> asyncio.Task[None]:
+    """Show a command's log, and follow it after the magic has returned, in the task that this returns."""
     process = sandbox.process
     shown: Display | None = None
 
@@ -60,4 +62,6 @@ async def follow_log(call: Call, sandbox: AsyncSandbox, session: str, command_id
         exit_code=exit_code,
     )
     display.show()
-    call.keep(asyncio.ensure_future(display.run()))
+    following = asyncio.ensure_future(display.run())
+    call.keep(following)
+    return following
