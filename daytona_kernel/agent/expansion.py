@@ -8,7 +8,7 @@ for itself, and what is the shell's stays the shell's:
     ${name}, $$     never
     {expression}    where it can be evaluated; not `{a,b}`, a constant as in JSON, or what only Python
                     has a name for, as `{print}` of awk
-    $$name          is `$name` for the shell
+    $$name          is `$name` for the shell, where `name` is yours
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def expand(line: str, namespace: Mapping[str, Any]) -> str:
         position = match.end()
         if text in ("'", '"'):
             quote = text if not quote else "" if quote == text else quote
-        elif match["escaped"] is not None and quote != "'":
+        elif match["escaped"] in namespace and quote != "'":
             text = f"${match['escaped']}"
         elif match["name"] is not None and quote != "'":
             text = _variable(match["name"], own, namespace)

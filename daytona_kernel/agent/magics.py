@@ -58,7 +58,7 @@ class KernelMagics:
             self._shell.register_magic_function(function, "line_cell", name)
         self._shell.input_transformer_manager.token_transformers.append(_assignment_of(list(declarations)))
         self._called = re.compile(rf".*(?:^|\s)(%%?)({'|'.join(declarations)})(?=\s)(.*)", re.DOTALL)
-        self._shell.set_hook("complete_command", self._complete, re_key=self._called.pattern)
+        self._register_completion()
 
     def _function(self, name: str, help: str) -> Any:
         def call(line: str, cell: str | None = None, local_ns: dict[str, Any] | None = None) -> Any:
@@ -142,9 +142,27 @@ class KernelMagics:
         }
         return changed, [name for name in self._environ if name not in now and name.isidentifier()]
 
-    def _complete(self, _shell: Any, event: Any) -> list[str]:
-        """IPython's completer for a line with one of the magics; event: what is typed of it so far."""
-        called = self._called.match(event.text_until_cursor)
+    def _register_completion(self) -> None:
+        """Answer in the place of all other completers, of which jedi is slow and knows no magics."""
+        from IPython.core import completer
+
+        if not hasattr(completer, "context_matcher"):
+            return  # an IPython before 8.6
+
+        @completer.context_matcher(identifier="daytona_kernel", priority=100)  # type: ignore[untyped-decorator]
+        def match(context: Any) -> Any:
+            token = str(context.token)
+            words = [
+                each for each in self._complete(context.text_until_cursor, token) if each.startswith(token)
+            ]
+            completions = [completer.SimpleCompletion(text=word, type="magic") for word in words]
+            return {"completions": completions, "suppress": True, "ordered": True}
+
+        self._shell.Completer.custom_matchers.append(match)
+
+    def _complete(self, line: str, token: str) -> list[str]:
+        """What may follow in a line with one of the magics; token: the word that is being typed."""
+        called = self._called.match(line)
         if called is None:
             return []
         marker, name, text = called.groups()
@@ -156,7 +174,7 @@ class KernelMagics:
         except (OSError, ValueError, StopIteration):
             answer = {"paths": True}
         words: list[str] = answer.get("words", [])
-        return words + (_paths(event.symbol) if answer.get("paths") else [])
+        return words + (_paths(token) if answer.get("paths") else [])
 
 
 def _assignment_of(names: list[str]) -> Any:

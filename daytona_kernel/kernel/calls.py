@@ -113,6 +113,7 @@ class Calls:
         self.running = running
         self._calls: dict[str, asyncio.Task[None]] = {}
         self._kept: set[asyncio.Task[Any]] = set()
+        self._closed: set[str] = set()
 
     def start(self, message: Message, answer: Callable[[str, dict[str, Any]], Awaitable[None]]) -> None:
         """Run a magic that the interpreter asks for, or complete one.
@@ -121,6 +122,9 @@ class Calls:
         """
         content = message.content
         call_id, name = content["id"], content["name"]
+        if call_id in self._closed:
+            self._closed.remove(call_id)
+            return
         request = Message("shell", [message.parts[1], b"{}", b"{}", b"{}"])
         call = MagicCall(request, partial(answer, call_id), self)
         if "complete" in content:
@@ -165,7 +169,8 @@ class Calls:
         if task is not None:
             task.cancel()
         else:
-            # The kernel that it was made to has crashed.
+            # It overtook the call itself, or the kernel that was called has crashed.
+            self._closed.add(call_id)
             await answer(call_id, _INTERRUPTED)
 
     def cancel_all(self) -> None:

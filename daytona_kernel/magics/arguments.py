@@ -14,6 +14,11 @@ from typing import Any
 
 from ..errors import MagicUsageError
 
+
+class HelpWanted(Exception):  # noqa: N818
+    """`--help` stands among the arguments."""
+
+
 _WORD = re.compile(r"""\s*((?:"(?:\\.|[^"\\])*"|'[^']*'|\\.|[^\s"'\\])+)""")
 
 
@@ -68,7 +73,7 @@ class Signature:
 def parse_arguments(text: str, signature: Signature) -> dict[str, Any]:
     """Return the values by name; what was not given is None, False for a flag, [] for a list.
 
-    Raises MagicUsageError, in one sentence.
+    Raises MagicUsageError, in one sentence, and HelpWanted.
     """
     values: dict[str, Any] = {p.name: None for p in signature.positionals}
     options = {option.name: option for option in signature.options}
@@ -164,6 +169,8 @@ def _take_option(word: str, after: str, options: dict[str, Option], values: dict
     name, equals, given = word[2:].partition("=")
     option = options.get(name)
     if option is None:
+        if name == "help":
+            raise HelpWanted
         known = ", ".join(f"--{each}" for each in options) or "none"
         raise MagicUsageError(f"Unknown option --{name}; the options are: {known}.")
     key = option.name.replace("-", "_")

@@ -41,8 +41,10 @@ for _ in 1 2 3 4 5; do [ -s "$file" ] && break; sleep 0.1; done
 _END = (
     _TREES
     + r"""
+tree=$shell
 for signal in INT TERM KILL; do
-    tree=$(tree_of "$shell")
+    # A child that outlived the signal before may have outlived its parent too.
+    tree=$(for each in $tree; do tree_of "$each"; done)
     kill -$signal $tree 2>/dev/null
     for _ in 1 2 3 4 5 6 7 8 9 10; do
         alive=

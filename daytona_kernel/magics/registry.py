@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import DaytonaError, MagicUsageError
-from .arguments import Expected, Signature, expected_after, parse_arguments, take_word
+from .arguments import Expected, HelpWanted, Signature, expected_after, parse_arguments, take_word
 from .call import Call
 
 # Completion must be there while the person who types still wants it.
@@ -51,15 +51,15 @@ class Magic:
 
     async def run(self, call: Call) -> Any:
         """Run it, and return what its caller assigns. Raises DaytonaError."""
-        if _help_wanted(call.line):
+        if take_word(call.line)[0] in ("--help", "-h"):
             await call.print(self.usage + "\n")
             return None
         command, text = self._command(call)
-        if _help_wanted(text):
-            await call.print("\n".join(_usage_of(*self._name_of(command), command)).lstrip() + "\n")
-            return None
         try:
             values = parse_arguments(text, command.signature)
+        except HelpWanted:
+            await call.print("\n".join(_usage_of(*self._name_of(command), command)).lstrip() + "\n")
+            return None
         except MagicUsageError as error:
             raise MagicUsageError(f"{error} See {self._name_of(command)[0]} --help.") from None
         return await command.handler(call, **values)
@@ -106,11 +106,6 @@ class Magic:
         if name not in self.commands:
             raise MagicUsageError(f"%{self.name} has no {name!r}; it has: {known}.")
         return self.commands[name], text
-
-
-def _help_wanted(line: str) -> bool:
-    word, _ = take_word(line)
-    return word in ("--help", "-h")
 
 
 def _usage_of(begin: str, name: str, command: Command) -> list[str]:

@@ -2,27 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.kernel.driver import Driver, running_kernel, wait_until
+from tests.kernel.driver import Driver, wait_until
 
-
-@pytest.fixture(scope="module")
-def kernel() -> Iterator[Driver]:
-    with running_kernel() as driver:
-        yield driver
-
-
-def failure(kernel: Driver, code: str) -> tuple[str, str]:
-    """Run a cell that must fail with one line; return the error's name and sentence."""
-    kernel.run("kept = 1")
-    answer = kernel.run(code)
-    assert answer.reply["status"] == "error"
-    assert len(answer.error["traceback"]) == 1
-    assert kernel.run("kept").result == "1"
-    return answer.error["ename"], answer.error["evalue"]
+from .conftest import failure
 
 
 def test_sh_shows_output_in_its_place(kernel: Driver) -> None:
@@ -146,9 +130,3 @@ def test_the_agents_session_is_safe(kernel: Driver) -> None:
     kernel.run("%session delete --all")
     assert kernel.run("%session delete --all").stdout == "There are no sessions.\n"
     assert kernel.run("kept").reply["status"] == "ok"
-
-
-def test_an_interrupted_magic_lets_the_cell_go(kernel: Driver) -> None:
-    answer, seconds = kernel.interrupt_when_printed("print('go', flush=True)\n%sh sleep 20")
-    assert answer.error["ename"] == "KeyboardInterrupt"
-    assert seconds < 3
