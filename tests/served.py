@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from daytona_kernel import DaytonaConfig
 
 COMMAND = str(Path(sys.executable).with_name("daytona-kernel"))
@@ -37,3 +39,10 @@ def serving(root: Path) -> Iterator[dict[str, str]]:
 def config(environment: dict[str, str]) -> DaytonaConfig:
     """The same for the client."""
     return DaytonaConfig(api_key=environment["DAYTONA_API_KEY"], api_url=environment["DAYTONA_API_URL"])
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """One server for the tests of a module."""
+    with serving(tmp_path_factory.mktemp("served")) as environment:
+        yield environment

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import json
 import os
 import signal
 import sys
@@ -25,7 +26,7 @@ from ipykernel.comm.comm import BaseComm
 from ipykernel.ipkernel import IPythonKernel
 
 from .completion import TimelyCompletion
-from .magics import register
+from .magics import KernelMagics
 
 _PR_SET_PDEATHSIG = 1
 
@@ -37,7 +38,7 @@ def main(connection_file: str, agent_pid: int) -> None:
         sys.exit("the agent was gone before its interpreter had started")
     message_session = os.environ.pop("DAYTONA_MESSAGE_SESSION")
     magic_socket = os.environ.pop("DAYTONA_MAGIC_SOCKET")
-    magic_names = os.environ.pop("DAYTONA_MAGIC_NAMES").split()
+    magics = json.loads(os.environ.pop("DAYTONA_MAGICS"))
 
     # What the user's code finds is what `python -m ipykernel_launcher` would show it.
     sys.path.pop(0)
@@ -52,7 +53,7 @@ def main(connection_file: str, agent_pid: int) -> None:
     # The base class of the outer kernel pays this sleep, or nobody.
     app.kernel._execute_sleep = 0.0
     if app.shell is not None:
-        register(app.shell, magic_socket, magic_names)
+        KernelMagics(app.shell, magic_socket).register(magics)
     app.start()
 
 

@@ -15,6 +15,8 @@ import re
 import secrets
 from typing import TYPE_CHECKING
 
+from . import process_tree
+
 if TYPE_CHECKING:
     from ..client.process import AsyncProcess
 
@@ -106,7 +108,9 @@ def wrap(command: str) -> str:
 def unwrap(command: str) -> str:
     """Return the command as its author wrote it."""
     tag = _tag(command)
-    return command if tag is None else command[len(_BEGIN.replace("TAG", tag)) : -len(_END)]
+    if tag is None:
+        return process_tree.of_foreground(command)
+    return command[len(_BEGIN.replace("TAG", tag)) : -len(_END)]
 
 
 async def stop(process: AsyncProcess, session: str, command_id: str) -> str:

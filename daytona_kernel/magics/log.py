@@ -10,14 +10,16 @@ from ..errors import DaytonaError, DaytonaNotFoundError
 from ..views.log_display import LogDisplay
 from ..wire.logs import LogChunk
 from . import background
-from .registry import Call, Display
+from .call import Call, Display
 
 if TYPE_CHECKING:
     from ..client.sandbox import AsyncSandbox
 
 
-async def follow_log(call: Call, sandbox: AsyncSandbox, session: str, command_id: str, command: str) -> None:
-    """Show a command's log, and follow it after the magic has returned."""
+async def follow_log(
+    call: Call, sandbox: AsyncSandbox, session: str, command_id: str, command: str
+) -> asyncio.Task[None]:
+    """Show a command's log, and follow it after the magic has returned, in the task that this returns."""
     process = sandbox.process
     follower = process.follow_session_command_logs(session, command_id)
     shown: Display | None = None
@@ -85,7 +87,9 @@ async def follow_log(call: Call, sandbox: AsyncSandbox, session: str, command_id
         exit_code=exit_code,
     )
     display.show()
-    call.keep(asyncio.ensure_future(display.run()))
+    following = asyncio.ensure_future(display.run())
+    call.keep(following)
+    return following
 
 
 async def _explained(error: DaytonaError, sandbox: AsyncSandbox, session: str) -> DaytonaError:

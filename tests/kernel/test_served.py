@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,16 +11,11 @@ import pytest
 from daytona_kernel import CreateSandboxParams, Daytona, DaytonaConfig, Sandbox
 from daytona_kernel.kernel.home import Home
 from daytona_kernel.kernel.record import RecordFile
-from tests.served import config, serving
+from tests.served import config, served
 
 from .driver import running_kernel, wait_until
 
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """`daytona-kernel serve`, and the environment that it tells to export."""
-    with serving(tmp_path_factory.mktemp("served")) as environment:
-        yield environment
+__all__ = ["served"]
 
 
 def sandboxes(served: dict[str, str]) -> list[str]:
