@@ -1,4 +1,7 @@
-"""What differs from ipykernel, each with its reason. `test_notebooks` checks that nothing else does, and that these still do."""
+"""What differs from ipykernel, each with its reason.
+
+`test_notebooks` checks that nothing else does, and that these still do.
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import copy
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from jupyter_core.utils import ensure_async
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-from .normalisation import Normaliser, merged
+from .normalisation import Normaliser, merged_messages, merged_outputs
 from .notebook import Source
 
 KERNELS = ("python3", "daytona")
@@ -62,8 +63,7 @@ class _RecordingClient(NotebookClient):
         self, msg: dict[str, Any], cell: NotebookNode, cell_index: int
     ) -> NotebookNode | None:
         # nbclient changes the message that it takes.
-        kept = {name: msg[name] for name in ("msg_type", "content", "metadata", "buffers")}
-        self.messages.setdefault(cell_index, []).append({**kept, "content": dict(msg["content"])})
+        self.messages.setdefault(cell_index, []).append({**msg, "content": copy.deepcopy(msg["content"])})
         try:
             return super().process_message(msg, cell, cell_index)
         finally:
@@ -73,6 +73,12 @@ class _RecordingClient(NotebookClient):
 
     def _keep_reply(self, cell: NotebookNode, cell_index: int, execute_reply: dict[str, Any]) -> None:
         self.replies[cell_index] = execute_reply["content"]
+
+
+def plain_environment() -> dict[str, str]:
+    """The environment without what changes how ipykernel works: in a test it leaves descriptors alone."""
+    unwanted = ("IPYTHONDIR", "PYTHONDONTWRITEBYTECODE", "PYTEST_CURRENT_TEST")
+    return {name: value for name, value in os.environ.items() if name not in unwanted}
 
 
 class RunningKernel:
@@ -89,9 +95,7 @@ class RunningKernel:
         """Start it where it finds nothing that a person has at home."""
         self._home.mkdir(parents=True)
         self._work.mkdir()
-        environment = {**os.environ, "HOME": str(self._home), "ONLY_AT_HOME": "yes"}
-        for name in ("IPYTHONDIR", "PYTHONDONTWRITEBYTECODE"):
-            environment.pop(name, None)
+        environment = plain_environment() | {"HOME": str(self._home), "ONLY_AT_HOME": "yes"}
         await self._manager.start_kernel(env=environment, cwd=str(self._work))
         self._client = self._manager.client()
         self._client.start_channels()
@@ -116,8 +120,8 @@ class RunningKernel:
         cells = [
             CellRecord(
                 cell.source,
-                messages=[normal.value(m) for m in merged(client.messages.get(index, []))],
-                outputs=normal.value(_joined(cell.outputs)),
+                messages=[normal.value(m) for m in merged_messages(client.messages.get(index, []))],
+                outputs=normal.value(merged_outputs(cell.outputs)),
                 execution_count=cell.execution_count,
                 reply=normal.value(client.replies.get(index)),
             )
@@ -168,19 +172,3 @@ def running_pair(directory: Path) -> Iterator[Pair]:
 
 async def _together(*calls: Any) -> list[Any]:
     return list(await asyncio.gather(*calls))
-
-
-def _joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
-    """Join consecutive streams of one name in a cell's outputs."""
-    joined: list[NotebookNode] = []
-    for output in outputs:
-        last = joined[-1] if joined else None
-        if (
-            last is not None
-            and output.output_type == last.output_type == "stream"
-            and output.name == last.name
-        ):
-            last.text += output.text
-        else:
-            joined.append(output)
-    return joined

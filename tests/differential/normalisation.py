@@ -1,4 +1,4 @@
-"""What differs between any two executions of one notebook, made equal: addresses, ids, times, temporary paths.
+"""What differs between any two executions, made equal: addresses, ids, times, temporary paths.
 
 The same rules for both kernels. An id becomes its place in the order of appearance, so that who refers
 to whom is still compared.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 # Ids of messages and of Jupyter's sessions; uuids, with dashes, without, and the half of one.
@@ -24,7 +24,8 @@ _RULES = [
     (re.compile(r"\b(tmp|ipython_edit_)\w{8}\b"), r"\1…"),
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"), "<time>"),
     (re.compile(r"^(CPU times|Wall time|Compiler time): .*$", re.MULTILINE), r"\1: …"),
-    (re.compile(r"^.* ± .* per loop \(mean ± std\. dev\. of (.*)\)"), r"… per loop (mean ± std. dev. of \1)"),
+    (re.compile(r"^The slowest run took .*\n", re.MULTILINE), ""),
+    (re.compile(r"^.* ± .* (per loop \(mean ± std\. dev\. of )", re.MULTILINE), r"… \1"),
 ]
 # Longer texts are compared by their digest, and shown by their ends; still longer ones have no ids in them.
 _LONG = 20_000
@@ -70,18 +71,29 @@ class Normaliser:
         return self._ids.setdefault(match[0], f"<id {len(self._ids) + 1}>")
 
 
-def merged(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Join consecutive stream messages of one name, as front ends do."""
-    joined: list[dict[str, Any]] = []
-    for message in messages:
-        last = joined[-1] if joined else None
-        if (
-            last is not None
-            and message["msg_type"] == last["msg_type"] == "stream"
-            and message["content"]["name"] == last["content"]["name"]
-        ):
-            text = last["content"]["text"] + message["content"]["text"]
-            last["content"] = {**last["content"], "text": text}
+def merged(items: list[Any], stream_of: Callable[[Any], Any]) -> list[Any]:
+    """Join consecutive streams of one name, as front ends do.
+
+    stream_of: returns the mapping with an item's `name` and `text`, which is changed; None for other items.
+    """
+    joined: list[Any] = []
+    for item in items:
+        stream = stream_of(item)
+        last = stream_of(joined[-1]) if joined else None
+        if stream is not None and last is not None and stream["name"] == last["name"]:
+            last["text"] += stream["text"]
         else:
-            joined.append(dict(message))
+            joined.append(item)
     return joined
+
+
+def merged_messages(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the messages less what no front end looks at, their streams joined."""
+    names = ("msg_type", "content", "metadata", "buffers")
+    kept = [{**{name: each[name] for name in names}, "content": dict(each["content"])} for each in messages]
+    return merged(kept, lambda each: each["content"] if each["msg_type"] == "stream" else None)
+
+
+def merged_outputs(outputs: list[Any]) -> list[Any]:
+    """Return a cell's outputs, their streams joined."""
+    return merged(outputs, lambda each: each if each["output_type"] == "stream" else None)
