@@ -206,6 +206,10 @@ class Relay:
                 self._owner.magic_closed(message.content["id"])
             elif message.msg_type == "interrupted":
                 self._patience.signal_sent()
+            elif message.msg_type == "usage":
+                content = message.content
+                if (asked := self._requests.pop(content["msg_id"], None)) is not None:
+                    self._stand_in.reply(asked, content["reply"])
         elif message.channel == "stdin":
             # A thread may ask after its cell has ended, so it is the client that is remembered.
             idents = self._clients.get(message.parent_header.get("session", ""))
