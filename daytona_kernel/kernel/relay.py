@@ -146,7 +146,12 @@ class Relay:
 
     async def forward_control(self, message: Message, idents: list[bytes]) -> None:
         """Pass on a control request that is the interpreter's to answer."""
-        await self._forward(Request(message, idents))
+        request = Request(message, idents)
+        if message.msg_type == "usage_request" and not self._has_interpreter:
+            # It is asked every few seconds, which must not begin a sandbox each time.
+            self._stand_in.fail(request, InterpreterError.__name__, "There is no interpreter to measure yet.")
+        else:
+            await self._forward(request)
 
     async def answer_magic(self, call_id: str, event: dict[str, Any]) -> None:
         """Pass on a piece of a magic's answer."""
