@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .driver import Driver
+from .driver import Driver, wait_until
 
 CELL = "def double(n):\n    m = n * 2\n    return m\n\nx = double(21)\nprint(x)"
 
@@ -86,6 +86,7 @@ def test_a_breakpoint_in_a_cell_from_begin_to_end(own_kernel: Driver) -> None:
     answer = own_kernel.collect(msg_id)
     assert (answer.stdout, answer.reply["status"]) == ("42\n", "ok")
 
+    wait_until(lambda: not debugger.ask("debugInfo")["stoppedThreads"])
     names = [each["name"] for each in debugger.ask("inspectVariables")["variables"]]
     assert {"x", "function variables"} <= set(names)
     assert debugger.ask("richInspectVariables", variableName="x")["data"] == {"text/plain": "42"}
