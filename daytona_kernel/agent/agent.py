@@ -7,6 +7,7 @@ reported and replaced by a fresh one. Messages on the channel `agent` are betwee
     to the kernel    ready {generation, pid, kernel_info}    ended {generation, status}
                      failed {reason}                         magic_closed {id}
                      interrupted {}                          unstarted {msg_ids}
+                     usage {msg_id, reply}
     to the agent     interrupt {}                            magic_event {id, event}
 
 A magic is closed when it was interrupted, or its interpreter is gone; the kernel ends what the magic
@@ -26,6 +27,7 @@ from ..wire.link import Link
 from ..wire.messages import Message, encode_json
 from .interpreter import InterpreterChannels, InterpreterProcess
 from .journal import SpillingJournal
+from .usage import Usage
 
 # An interpreter that ends sooner than this after its start, so many times in a row, is given up.
 _SHORT_LIFE_SECONDS = 5.0
@@ -44,6 +46,7 @@ class Agent:
         self._generation = 0
         self._journal = SpillingJournal()
         self._paused = False
+        self._usage = Usage()
         self._magic_calls: dict[str, _MagicCall] = {}
         self.link = Link(self._journal)
         self.on_outgoing: Callable[[], None] = lambda: None
@@ -91,7 +94,9 @@ class Agent:
 
     def from_kernel(self, message: Message) -> None:
         """Take a message that the kernel sent."""
-        if message.channel != "agent":
+        if message.msg_type == "usage_request":
+            self._tell("usage", msg_id=message.msg_id, reply=self._usage.report(self._process.pid))
+        elif message.channel != "agent":
             if self._ready and self._channels is not None:
                 self._channels.send(message)
             else:

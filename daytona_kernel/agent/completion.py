@@ -70,6 +70,8 @@ class _Search(threading.Thread):
         super().__init__(name="daytona-jedi", daemon=True)
         self._find = find
         self._reads_modules = reads_modules
+        # Names that a debugger looks at: this thread is none of the user's.
+        self.pydev_do_not_trace = self.is_pydev_daemon_thread = True
         self.found: list[_Match] | None = None
 
     def run(self) -> None:

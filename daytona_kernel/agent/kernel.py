@@ -14,6 +14,7 @@ import json
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -75,6 +76,10 @@ class SandboxKernel(IPythonKernel):
         self._interrupted: asyncio.Future[Any] | None = None
         self._completion = TimelyCompletion(self.shell.Completer)
         self.shell.set_custom_exc((asyncio.CancelledError,), self._show_cancelled)
+        if hasattr(self, "debugger"):
+            # What is on the stack now is under every cell: it belongs in no call stack of the user's.
+            here = traceback.walk_stack(None)
+            self.debugger.kernel_modules += {frame.f_code.co_filename for frame, _ in here}
 
     def do_complete(self, code: str, cursor_pos: int) -> dict[str, Any]:
         complete = super().do_complete
@@ -114,17 +119,17 @@ class SandboxKernel(IPythonKernel):
         shell: Any,
         etype: type[BaseException],
         error: BaseException,
-        traceback: Any,
+        tb: Any,
         tb_offset: Any = None,
     ) -> None:
         """Show a cancelled cell: as with asyncio itself, a KeyboardInterrupt if that was the cause."""
         if self._interrupted is not None and self._interrupted is asyncio.current_task():
-            interrupt = KeyboardInterrupt().with_traceback(traceback)
+            interrupt = KeyboardInterrupt().with_traceback(tb)
             result = shell.displayhook.exec_result
             if result is not None and result.error_in_exec is error:
                 result.error_in_exec = interrupt
             etype, error = KeyboardInterrupt, interrupt
-        shell.showtraceback((etype, error, traceback), tb_offset=tb_offset, running_compiled_code=True)
+        shell.showtraceback((etype, error, tb), tb_offset=tb_offset, running_compiled_code=True)
 
 
 def _repair_comm_routing() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -67,6 +67,9 @@ class DaytonaKernel(Kernel):
         "nbconvert_exporter": "python",
         "file_extension": ".py",
     }
+
+    # The same, what an ipykernel that was just installed has; a sandbox may lack debugpy.
+    _features: Sequence[str] = ("kernel subshells", "debugger")
 
     def start(self) -> None:
         """Register the handlers, and connect to the interpreter that is being started already."""
@@ -227,7 +230,7 @@ class DaytonaKernel(Kernel):
             "language_info": self.language_info,
             "banner": "\n".join(filter(None, (self.banner, self.home.note))),
             "help_links": self.help_links,
-            "supported_features": ["kernel subshells", "debugger"],
+            "supported_features": self._features,
         }
 
     # For the relay; each may be called from its loop. See relay.Owner.
@@ -239,6 +242,7 @@ class DaytonaKernel(Kernel):
     def interpreter_ready(self, kernel_info: dict[str, Any]) -> None:
         """See Owner."""
         self.language_info = kernel_info.get("language_info", self.language_info)
+        self._features = kernel_info.get("supported_features", self._features)
 
     def interpreter_ended(self) -> None:
         """See Owner."""

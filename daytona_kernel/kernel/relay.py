@@ -174,7 +174,12 @@ class Relay:
 
     async def forward_control(self, message: Message, idents: list[bytes]) -> None:
         """Pass on a control request that is the interpreter's to answer."""
-        await self._forward(Request(message, idents))
+        request = Request(message, idents)
+        if message.msg_type == "usage_request" and not self._has_interpreter:
+            # It is asked every few seconds, which must not begin a sandbox each time.
+            self._stand_in.fail(request, InterpreterError.__name__, "There is no interpreter to measure yet.")
+        else:
+            await self._forward(request)
 
     async def answer_magic(self, call_id: str, event: dict[str, Any]) -> None:
         """Pass on a piece of a magic's answer."""
@@ -234,6 +239,10 @@ class Relay:
                 self._owner.magic_closed(message.content["id"])
             elif message.msg_type == "interrupted":
                 self._patience.signal_sent()
+            elif message.msg_type == "usage":
+                content = message.content
+                if (asked := self._requests.pop(content["msg_id"], None)) is not None:
+                    self._stand_in.reply(asked, content["reply"])
         elif message.channel == "stdin":
             # A thread may ask after its cell has ended, so it is the client that is remembered.
             idents = self._clients.get(message.parent_header.get("session", ""))

@@ -149,3 +149,22 @@ def test_completion_and_tooltip(lab: Lab) -> None:
     expect(notebook.cell(1).locator(".cm-content")).to_have_text("an_unusual_left", timeout=10_000)
     lab.page.keyboard.press("Shift+Tab")
     expect(lab.page.locator(".jp-Tooltip")).to_contain_text("int", timeout=10_000)
+
+
+def test_a_breakpoint_stops_the_cell_and_shows_its_variables(lab: Lab) -> None:
+    notebook = open_notebook(
+        lab, "debug.ipynb", ["1 + 1", "def double(n):\n    m = n * 2\n    return m\ndouble(21)"]
+    )
+    notebook.run(0)
+    notebook.panel.locator(".jp-DebuggerBugButton").click()
+    # The gutter for breakpoints is there when the debugger has started.
+    gutter = notebook.cell(1).locator(".cm-breakpoint-gutter .cm-gutterElement")
+    expect(gutter.nth(2)).to_be_attached(timeout=30_000)
+    gutter.nth(2).click()
+    notebook.start(1)
+    lab.page.locator(".jp-DebuggerEditor-highlight").wait_for(timeout=30_000)
+    variables = lab.page.locator(".jp-DebuggerVariables")
+    expect(variables).to_contain_text("n")
+    expect(variables).to_contain_text("21", timeout=10_000)
+    lab.page.get_by_role("button", name="Continue (F9)").click()
+    expect(notebook.output(1)).to_have_text("42", timeout=20_000)
