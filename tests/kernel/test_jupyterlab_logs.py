@@ -169,8 +169,6 @@ def test_typing_beside_twenty_logs(lab: Lab) -> None:
     )
     notebook = open_notebook(lab, "twenty", begin, "# ", "%session delete --all")
     views = notebook.output(1).locator(".dk-log")
-    lab.screenshot("log-twenty-begun")
-    print(notebook.output(1).all_inner_texts())
     expect(views).to_have_count(20, timeout=SECONDS)
     check_typing("20 logs", notebook.typing_delays(2))
     lab.screenshot("log-twenty")
