@@ -19,6 +19,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
+from daytona_kernel.views.left_log import MARK
 from daytona_kernel.views.log_buffer import Excerpt, LogBuffer
 from daytona_kernel.views.log_download import LogDownload
 from daytona_kernel.views.log_snapshot import Heading, html_snapshot, plain_snapshot
@@ -47,7 +48,8 @@ _FINAL_CHARACTERS = 128 << 10
 _SNAPSHOT_INTERVAL = 2.0
 # Of all logs together. Jupyter's server drops what exceeds 1 MB a second, also what the user's cells say.
 _BYTES_A_SECOND = 400_000
-_LINE_BYTES, _BATCH_BYTES = 8, 1_000  # what goes with a line, and with a batch
+_LINE_BYTES = 8
+_BATCH_BYTES = 4_000  # more than a batch has, but each costs the page time too
 
 
 class _Pace:
@@ -128,7 +130,7 @@ class LogDisplay:
         self._loop = asyncio.get_running_loop()
         self._view = LogView(command=self.command, session=self.session, elapsed=self.elapsed)
         self._view.on_message(self._receive)
-        self._publish(self._view.bundle() | self._snapshot(), {}, False)
+        self._publish_view(update=False)
 
     async def run(self) -> None:
         """Follow the log to its end, and replace the view by the final log.
@@ -252,7 +254,12 @@ class LogDisplay:
         self._seen = True
         if self._replaced and self._ended is None and self._view is not None:
             self._replaced = False
-            self._publish(self._view.bundle() | self._snapshot(), {}, True)
+            self._publish_view(update=True)
+
+    def _publish_view(self, *, update: bool) -> None:
+        assert self._view is not None
+        mark = {MARK: {"command": self.command, "session": self.session}}
+        self._publish(self._view.bundle() | self._snapshot(), mark, update)
 
     def _snapshot(self) -> Bundle:
         final = self._ended is not None
