@@ -8,6 +8,7 @@ magics and the log views. The main thread has nothing to do but what the base cl
 from __future__ import annotations
 
 import asyncio
+import os
 import platform
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
@@ -22,11 +23,12 @@ from ..errors import DaytonaError
 from ..interpreter.interpreter import Interpreter
 from ..interpreter.launcher import AgentGateway, LaunchedAgent
 from ..magics.registry import Registry
+from ..views.left_log import read_left_logs
 from ..wire.messages import Message, Part
 from .api_thread import ApiThread
 from .calls import Calls
 from .cell import MagicCell
-from .comms import Comms
+from .comms import Comms, current_request
 from .home import Home
 from .iopub import running_loop
 from .outbox import Outbox
@@ -96,6 +98,7 @@ class DaytonaKernel(Kernel):
         self.home.on_progress = self._tell_progress
         self.api.call(self._start_interpreter)
         self.api.start(self._keep_awake())
+        self.api.start(self._open_left_logs())
 
     async def _make_relay(self) -> None:
         self.relay = Relay(self.outbox, self)
@@ -324,6 +327,12 @@ class DaytonaKernel(Kernel):
             await asyncio.sleep(_ACTIVITY_SECONDS)
             if self.relay.running is not None or self.calls.following:
                 await self.home.refresh_activity()
+
+    async def _open_left_logs(self) -> None:
+        """Open the views again that the notebook was saved with; see views.left_log."""
+        left = await asyncio.to_thread(read_left_logs, os.environ.get("JPY_SESSION_NAME", ""))
+        current_request.set(Message("shell", [b"{}"] * 4))  # nobody asked
+        self._left_logs = [each.open() for each in left]
 
     # Between the loops
 

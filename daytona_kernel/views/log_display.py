@@ -4,9 +4,9 @@
                    └──→ bundles: first the view, at the end the log itself without the view
 
 A batch goes out at once when the log was quiet, then at most ten a second, and fewer when printing
-outruns them or the kernel is slow: a batch holds the newest lines only, and a page asks for earlier
-ones when its reader wants them. A front end that never says that it has the view (nbclient, a
-console) gets snapshots of the log instead.
+outruns them, the kernel is slow or many logs are followed: a batch holds the newest lines only, and a
+page asks for earlier ones when its reader wants them. A front end that does not say that it has the
+view (nbclient, a console) gets snapshots of the log instead, until it does.
 
 A view outlives its command: a page that was reloaded meanwhile has lost the display's id, so nothing
 can replace the output there but the view itself, which asks for the final bundle. It asks for
@@ -19,6 +19,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
+from daytona_kernel.views.left_log import MARK
 from daytona_kernel.views.log_buffer import Excerpt, LogBuffer
 from daytona_kernel.views.log_download import LogDownload
 from daytona_kernel.views.log_snapshot import Heading, html_snapshot, plain_snapshot
@@ -45,6 +46,26 @@ _SNAPSHOT_CHARACTERS = 32 << 10
 _FINAL_LINES = 1_000
 _FINAL_CHARACTERS = 128 << 10
 _SNAPSHOT_INTERVAL = 2.0
+# Of all logs together. Jupyter's server drops what exceeds 1 MB a second, also what the user's cells say.
+_BYTES_A_SECOND = 400_000
+_LINE_BYTES = 8
+_BATCH_BYTES = 4_000  # more than a batch has, but each costs the page time too
+
+
+class _Pace:
+    """The rate at which all displays of a kernel send, on a clock that each message moves on."""
+
+    def __init__(self) -> None:
+        self._free = 0.0
+
+    def spend(self, size: int) -> float:
+        """Note that `size` bytes were sent; return the seconds after which more may be."""
+        now = time.monotonic()
+        self._free = max(self._free, now) + size / _BYTES_A_SECOND
+        return self._free - now
+
+
+_pace = _Pace()
 
 
 class LogDisplay:
@@ -94,6 +115,7 @@ class LogDisplay:
         self._stopping = False
         self._view: LogView | None = None
         self._seen = False
+        self._replaced = False
         self._news = asyncio.Event()
         self._sent = 0
         self._final: Bundle | None = None
@@ -108,7 +130,7 @@ class LogDisplay:
         self._loop = asyncio.get_running_loop()
         self._view = LogView(command=self.command, session=self.session, elapsed=self.elapsed)
         self._view.on_message(self._receive)
-        self._publish(self._view.bundle() | self._snapshot(), {}, False)
+        self._publish_view(update=False)
 
     async def run(self) -> None:
         """Follow the log to its end, and replace the view by the final log.
@@ -177,21 +199,26 @@ class LogDisplay:
             await self._news.wait()
             self._news.clear()
             begun = time.monotonic()
-            whole = self._send_news(limit)
+            whole, size = self._send_news(limit)
             cost = time.monotonic() - begun
             # Nobody reads what outruns a batch: then less is more, and a slow kernel is spared.
             limit = _BATCH_LINES if whole else _FLOOD_LINES
             interval = _BATCH_INTERVAL if whole else min(2 * interval, _FLOOD_INTERVAL)
-            await asyncio.sleep(min(max(interval, 20 * cost), _SLOWEST_INTERVAL))
+            pause = min(max(interval, 20 * cost), _SLOWEST_INTERVAL)
+            await asyncio.sleep(max(pause, _pace.spend(size)) if size else pause)
 
-    def _send_news(self, limit: int = _BATCH_LINES) -> bool:
-        """Send what is new, or the newest lines of it; return whether that was all."""
+    def _send_news(self, limit: int = _BATCH_LINES) -> tuple[bool, int]:
+        """Send what is new, or the newest lines of it; return whether that was all, and its bytes."""
         excerpt = self.buffer.read(self._sent, max_lines=limit, max_characters=_BATCH_CHARACTERS)
         whole = excerpt.first <= self._sent
         self._sent = self.buffer.next_line
-        if self._view is not None and self._seen:
-            self._view.send(self._lines_message(excerpt))
-        return whole
+        if self._view is None or not self._seen:
+            return whole, 0
+        self._view.send(self._lines_message(excerpt))
+        lines = [*excerpt.lines, excerpt.unfinished] if excerpt.unfinished else excerpt.lines
+        return whole, _BATCH_BYTES + sum(
+            len(line.text) + _LINE_BYTES * (1 + len(line.runs)) for line in lines
+        )
 
     def _lines_message(self, excerpt: Excerpt, **more: Any) -> dict[str, Any]:
         from daytona_kernel.views.log_view import encode_line
@@ -219,7 +246,20 @@ class LogDisplay:
                 return
             if self.buffer.byte_count != shown:
                 shown = self.buffer.byte_count
+                self._replaced = True
                 self._publish(self._snapshot(), {}, True)
+
+    def _meet_page(self) -> None:
+        """Take note that a page has the view; where it was late, the view takes its place again."""
+        self._seen = True
+        if self._replaced and self._ended is None and self._view is not None:
+            self._replaced = False
+            self._publish_view(update=True)
+
+    def _publish_view(self, *, update: bool) -> None:
+        assert self._view is not None
+        mark = {MARK: {"command": self.command, "session": self.session}}
+        self._publish(self._view.bundle() | self._snapshot(), mark, update)
 
     def _snapshot(self) -> Bundle:
         final = self._ended is not None
@@ -248,9 +288,9 @@ class LogDisplay:
     def _handle(self, content: dict[str, Any]) -> None:
         match content:
             case {"type": "present"}:
-                self._seen = True
+                self._meet_page()
             case {"type": "read", "view": view}:
-                self._seen = True
+                self._meet_page()
                 self._answer_read(view, content.get("since") or 0, content.get("before"))
             case {"type": "stop"}:
                 self._start(self._stop_command())

@@ -152,7 +152,7 @@ async def test_the_session_is_deleted_meanwhile(follow: Any, sandbox: AsyncSandb
     await sandbox.process.delete_session("s")
     final = await cell.final()
     assert "no longer followed: session 's' was deleted, and the command ended with it" in final
-    assert final.endswith("\nup")
+    assert "\nup" in final
     cell.send(type="input", text="too late\n")
     said = await cell.wait("notice", lambda m: "followed" not in m["text"])
     assert said["text"] == "Session 's' was deleted, and the command ended with it"
@@ -163,4 +163,4 @@ async def test_the_sandbox_is_deleted_meanwhile(follow: Any, sandbox: AsyncSandb
     await sandbox.delete()
     final = await cell.final()
     assert "no longer followed: the sandbox was deleted, and the command ended with it" in final
-    assert final.endswith("\nup")
+    assert "\nup" in final

@@ -77,6 +77,27 @@ def test_late_pages_agree_with_early_ones(kernel: Kernel) -> None:
     assert (answer["bundle"], answer["state"]) == (final, "exited")
 
 
+def test_a_page_that_is_late_gets_its_view_back(kernel: Kernel) -> None:
+    page = kernel.follow("echo up; read", present=False)
+
+    def own(message: dict[str, Any]) -> bool:
+        return (
+            message["msg_type"] == "update_display_data"
+            and message["content"]["transient"]["display_id"] == page.display_id
+        )
+
+    snapshot = kernel.wait(own, begun=page.begun)
+    assert set(snapshot["content"]["data"]) == FOLLOWED
+    begun = len(kernel.seen)
+    page.send({"type": "present"})
+    assert set(kernel.wait(own, begun=begun)["content"]["data"]) == {WIDGET, *FOLLOWED}
+    page.send({"type": "read", "since": 0})
+    assert page.wait("lines", lambda b: b["lines"])["lines"] == ["up"]
+    page.send({"type": "input", "text": "\n"})
+    page.final()
+    assert set(page.bundles()[-1]) == FOLLOWED
+
+
 def test_stopping(kernel: Kernel) -> None:
     page = kernel.follow("echo up; read")
     page.wait("lines", lambda b: b["lines"])

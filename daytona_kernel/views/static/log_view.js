@@ -357,6 +357,8 @@ class View {
     this.ticker = setInterval(() => this.tick(), 250);
     this.observer = new ResizeObserver(() => this.resized());
     this.observer.observe(this.scroll);
+    this.sight = new IntersectionObserver((entries) => this.sighted(entries.at(-1).isIntersecting));
+    this.sight.observe(this.root);
     this.onState();
     this.read();
   }
@@ -365,6 +367,7 @@ class View {
     clearTimeout(this.endTimer);
     clearInterval(this.ticker);
     this.observer.disconnect();
+    this.sight.disconnect();
     this.model.off("msg:custom", this.onMessage);
     this.model.off("change:state", this.onState);
     this.model.off("comm_live_update", this.onCut);
@@ -503,9 +506,15 @@ class View {
 
   // Drawing
 
+  // A view out of sight keeps its lines and draws none: a page may hold many.
+  sighted(inSight) {
+    this.outOfSight = !inSight;
+    if (inSight) this.draw();
+  }
+
   draw(added = 0) {
     this.added = (this.added ?? 0) + added;
-    if (this.frame) return;
+    if (this.frame || (this.outOfSight && this.autoHeight === LARGEST_AUTO_HEIGHT)) return;
     this.frame = requestAnimationFrame(() => {
       this.frame = null;
       this.drawNow();
@@ -548,7 +557,8 @@ class View {
   fitHeight() {
     if (this.heightChosen) return;
     const border = this.scroll.offsetHeight - this.scroll.clientHeight;
-    const height = Math.round(Math.min(LARGEST_AUTO_HEIGHT, Math.max(this.layout.height, this.layout.rowHeight) + border + 12));
+    const needed = Math.max(this.layout.height, this.layout.rowHeight) + border + 12;
+    const height = Math.min(LARGEST_AUTO_HEIGHT, Math.round(needed));
     if (this.autoHeight !== height) {
       this.autoHeight = height;
       this.scroll.style.height = `${height}px`;
