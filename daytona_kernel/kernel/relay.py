@@ -225,12 +225,13 @@ class Relay:
 
     def publish(self, message: Message) -> None:
         """Pass a message of the interpreter on to where it belongs."""
-        if self._questions.take(message):
-            return
-        if message.channel == "iopub":
-            if message.msg_type == "daytona_magic":
-                self._owner.magic_called(message)
-            elif message.msg_type == "status" and not message.parent_id:
+        if message.msg_type == "daytona_magic":
+            # Before all else, since a question of the kernel's own may be what calls it: a completion does.
+            self._owner.magic_called(message)
+        elif self._questions.take(message):
+            pass
+        elif message.channel == "iopub":
+            if message.msg_type == "status" and not message.parent_id:
                 pass  # an interpreter's "starting" is no news of the kernel
             elif message.msg_type != "iopub_welcome":
                 self._outbox.publish(self._widget_states.join(message).parts, message.msg_type)
