@@ -17,7 +17,8 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def test_nbconvert_executes_into_a_notebook_and_a_page(run_jupyter: Run, tmp_path: Path) -> None:
-    nbformat.write(make_notebook(["x = 6", "print(x * 7)", "%sh echo from the sandbox"]), tmp_path / "n.ipynb")
+    cells = ["x = 6", "print(x * 7)", "%sh echo from the sandbox"]
+    nbformat.write(make_notebook(cells), tmp_path / "n.ipynb")
     done = run_jupyter("jupyter-nbconvert", "--execute", "--to", "notebook", "--output", "out", "n.ipynb")
     assert done.returncode == 0, done.stderr
     cells = nbformat.read(tmp_path / "out.ipynb", 4).cells

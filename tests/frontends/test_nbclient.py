@@ -132,7 +132,8 @@ def test_displays_are_updated_where_they_were_shown(named_python3: str) -> None:
 
 def test_streams_are_coalesced(named_python3: str) -> None:
     code = (
-        "import sys\nfor n in range(3):\n    print(n, flush=True)\n    print('e', file=sys.stderr, flush=True)\n"
+        "import sys\nfor n in range(3):\n"
+        "    print(n, flush=True); print('e', file=sys.stderr, flush=True)\n"
         "print('10%\\r20%', flush=True)"
     )
     (cell,) = execute([code], named_python3, coalesce_streams=True).cells

@@ -77,8 +77,8 @@ def test_a_notebook_that_fails_is_saved_with_its_error(run_jupyter: Run, tmp_pat
 
 def test_papermill_with_the_name_python3(named_python3: str, tmp_path: Path) -> None:
     path = str(tmp_path / "in.ipynb")
-    made = make_notebook(["import os", "'DAYTONA_SANDBOX_ID' in os.environ", "raise SystemExit(3)"], "python3")
-    nbformat.write(made, path)
+    cells = ["import os", "'DAYTONA_SANDBOX_ID' in os.environ", "raise SystemExit(3)"]
+    nbformat.write(make_notebook(cells, named_python3), path)
     with pytest.raises(PapermillExecutionError, match="SystemExit: 3"):
         papermill.execute_notebook(path, str(tmp_path / "out.ipynb"), progress_bar=False)
     out = nbformat.read(tmp_path / "out.ipynb", 4)
