@@ -25,7 +25,9 @@
     └── InterpreterError                       the persistent interpreter of a sandbox
         ├── InterpreterStartError              the sandbox cannot run one
         ├── InterpreterDiedError               it ended; a fresh one is being started
-        └── InterpreterLostError               it is out of reach for good
+        ├── CellUnstartedError                 an interrupt came before the interpreter had started
+        ├── InterpreterLostError               it is out of reach for good
+        └── InterpreterReplacedError           the kernel has moved to another one
 
 `error_of` turns an answer of Daytona into one of them. Errors of httpx and websockets are turned
 where they arise, in `client.transport`.
@@ -173,8 +175,16 @@ class InterpreterDiedError(InterpreterError):
     """The interpreter ended, and its variables with it; a fresh one is being started."""
 
 
+class CellUnstartedError(InterpreterError):
+    """An interrupt came while the interpreter was still starting; nothing of the cell has run."""
+
+
 class InterpreterLostError(InterpreterError):
     """The interpreter is out of reach for good."""
+
+
+class InterpreterReplacedError(InterpreterError):
+    """The kernel does without this interpreter from now on; what waited for it goes to the next one."""
 
 
 DaytonaValidationError = DaytonaBadRequestError

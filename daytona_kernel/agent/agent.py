@@ -6,7 +6,12 @@ reported and replaced by a fresh one. Messages on the channel `agent` are betwee
 
     to the kernel    ready {generation, pid, kernel_info}    ended {generation, status}
                      failed {reason}                         magic_closed {id}
+                     interrupted {}                          unstarted {msg_ids}
+                     usage {msg_id, reply}
     to the agent     interrupt {}                            magic_event {id, event}
+
+A magic is closed when it was interrupted, or its interpreter is gone; the kernel ends what the magic
+began, and says so with its last event.
 """
 
 from __future__ import annotations
@@ -22,6 +27,7 @@ from ..wire.link import Link
 from ..wire.messages import Message, encode_json
 from .interpreter import InterpreterChannels, InterpreterProcess
 from .journal import SpillingJournal
+from .usage import Usage
 
 # An interpreter that ends sooner than this after its start, so many times in a row, is given up.
 _SHORT_LIFE_SECONDS = 5.0
@@ -40,7 +46,8 @@ class Agent:
         self._generation = 0
         self._journal = SpillingJournal()
         self._paused = False
-        self._magic_calls: dict[str, asyncio.StreamWriter] = {}
+        self._usage = Usage()
+        self._magic_calls: dict[str, _MagicCall] = {}
         self.link = Link(self._journal)
         self.on_outgoing: Callable[[], None] = lambda: None
 
@@ -87,18 +94,30 @@ class Agent:
 
     def from_kernel(self, message: Message) -> None:
         """Take a message that the kernel sent."""
-        if message.channel != "agent":
+        if message.msg_type == "usage_request":
+            self._tell("usage", msg_id=message.msg_id, reply=self._usage.report(self._process.pid))
+        elif message.channel != "agent":
             if self._ready and self._channels is not None:
                 self._channels.send(message)
             else:
                 self._waiting.append(message)
         elif message.msg_type == "interrupt":
-            self._process.interrupt()
+            self._interrupt()
         elif message.msg_type == "magic_event":
             content = message.content
             call = self._magic_calls.get(content["id"])
             if call is not None:
-                call.write(encode_json(content["event"]) + b"\n")
+                call.take(content["event"])
+
+    def _interrupt(self) -> None:
+        if self._ready:
+            self._process.interrupt()
+            self._tell("interrupted")
+            return
+        # A signal would end an interpreter that is only starting. The cells that wait for it are given up.
+        cells = [each for each in self._waiting if each.msg_type == "execute_request"]
+        self._waiting = deque(each for each in self._waiting if each not in cells)
+        self._tell("unstarted", msg_ids=[each.msg_id for each in cells])
 
     def acknowledged(self) -> None:
         """The journal has become smaller."""
@@ -111,14 +130,16 @@ class Agent:
 
     async def _serve_magic(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         call_id = (await reader.readline()).decode().strip()
-        self._magic_calls[call_id] = writer
+        self._magic_calls[call_id] = call = _MagicCall(writer)
         writer.write(b"\n")
         try:
             await reader.read()  # until the magic has its answer, or was interrupted
+            if not call.ended.is_set():
+                self._tell("magic_closed", id=call_id)
+                await call.ended.wait()
         finally:
             del self._magic_calls[call_id]
             writer.close()
-            self._tell("magic_closed", id=call_id)
 
     def _from_interpreter(self, message: Message) -> None:
         self.link.send(message)
@@ -134,6 +155,19 @@ class Agent:
     def _tell(self, msg_type: str, **content: Any) -> None:
         self.link.send(Message.make("agent", {"msg_type": msg_type}, content))
         self.on_outgoing()
+
+
+class _MagicCall:
+    """A magic that waits for its answer; `ended` when it has been given the last event."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self._writer = writer
+        self.ended = asyncio.Event()
+
+    def take(self, event: dict[str, Any]) -> None:
+        self._writer.write(encode_json(event) + b"\n")
+        if "result" in event or "error" in event:
+            self.ended.set()
 
 
 def parse_text(text: str | bytes) -> dict[str, Any]:

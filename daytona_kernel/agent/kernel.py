@@ -2,16 +2,32 @@
 
 It dies with the agent also when C code holds the interpreter lock, which ipykernel's own parent
 poller, a Python thread, cannot do. It never drops output for a slow reader. Widgets' messages
-reach the subshell that the front end chose.
+reach the subshell that the front end chose. Completion answers in time, and an interrupt stops a
+cell that awaits.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
+import json
 import os
 import signal
 import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
+
+import ipykernel
+import zmq
+from ipykernel import kernelapp
+from ipykernel.comm.comm import BaseComm
+from ipykernel.ipkernel import IPythonKernel
+
+from .completion import TimelyCompletion
+from .magics import KernelMagics
 
 _PR_SET_PDEATHSIG = 1
 
@@ -23,13 +39,13 @@ def main(connection_file: str, agent_pid: int) -> None:
         sys.exit("the agent was gone before its interpreter had started")
     message_session = os.environ.pop("DAYTONA_MESSAGE_SESSION")
     magic_socket = os.environ.pop("DAYTONA_MAGIC_SOCKET")
-    magic_names = os.environ.pop("DAYTONA_MAGIC_NAMES").split()
+    magics = json.loads(os.environ.pop("DAYTONA_MAGICS"))
 
     # What the user's code finds is what `python -m ipykernel_launcher` would show it.
     sys.path.pop(0)
     sys.argv = ["ipykernel_launcher.py", "-f", connection_file]
 
-    app = _application().instance()
+    app = IPKernelApp.instance(kernel_class=SandboxKernel)
     # "Somebody looks after this process": no notes for a terminal, and no poller for pid 1.
     app.parent_handle = 1
     app.initialize(sys.argv[1:])
@@ -38,28 +54,82 @@ def main(connection_file: str, agent_pid: int) -> None:
     # The base class of the outer kernel pays this sleep, or nobody.
     app.kernel._execute_sleep = 0.0
     if app.shell is not None:
-        from .magics import register
-
-        register(app.shell, magic_socket, magic_names)
+        KernelMagics(app.shell, magic_socket).register(magics)
     app.start()
 
 
-def _application() -> Any:
-    import zmq
-    from ipykernel import kernelapp
+# Libraries look for this name in the configuration, and for the connection file under it.
+class IPKernelApp(kernelapp.IPKernelApp):
+    def init_iopub(self, context: zmq.Context[Any]) -> None:
+        super().init_iopub(context)
+        # A full queue makes the sending thread wait; the default is to lose the message.
+        self.iopub_thread.socket.setsockopt(zmq.XPUB_NODROP, 1)
 
-    # Libraries look for this name in the configuration, and for the connection file under it.
-    class IPKernelApp(kernelapp.IPKernelApp):
-        def init_iopub(self, context: zmq.Context[Any]) -> None:
-            super().init_iopub(context)
-            # A full queue makes the sending thread wait; the default is to lose the message.
-            self.iopub_thread.socket.setsockopt(zmq.XPUB_NODROP, 1)
+    def init_kernel(self) -> None:
+        super().init_kernel()
+        _repair_comm_routing()
 
-        def init_kernel(self) -> None:
-            super().init_kernel()
-            _repair_comm_routing()
 
-    return IPKernelApp
+class SandboxKernel(IPythonKernel):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._interrupted: asyncio.Future[Any] | None = None
+        self._completion = TimelyCompletion(self.shell.Completer)
+        self.shell.set_custom_exc((asyncio.CancelledError,), self._show_cancelled)
+        if hasattr(self, "debugger"):
+            # What is on the stack now is under every cell: it belongs in no call stack of the user's.
+            here = traceback.walk_stack(None)
+            self.debugger.kernel_modules += {frame.f_code.co_filename for frame, _ in here}
+
+    def do_complete(self, code: str, cursor_pos: int) -> dict[str, Any]:
+        complete = super().do_complete
+        return self._completion.complete(lambda: complete(code, cursor_pos))
+
+    @contextmanager
+    def _cancel_on_sigint(self, future: asyncio.Future[Any]) -> Iterator[None]:
+        """Let an interrupt end a cell that has awaited something.
+
+        While it awaits, its task is cancelled; ipykernel does that too, but its loop finds out only
+        when something else wakes it. While code of the cell runs, KeyboardInterrupt is raised there, as in
+        any other cell; but never elsewhere, since on its way out it would end the event loop.
+        """
+        loop = asyncio.get_running_loop()
+
+        def interrupt(number: int, frame: FrameType | None) -> None:
+            __tracebackhide__ = True
+            self._interrupted = future
+            if asyncio.current_task(loop) is future and self._is_code_of_cell(frame):
+                signal.default_int_handler(number, frame)
+            loop.call_soon_threadsafe(future.cancel)
+
+        before = signal.signal(signal.SIGINT, interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+            self._interrupted = None
+
+    def _is_code_of_cell(self, frame: FrameType | None) -> bool:
+        while frame is not None and frame.f_globals is not self.shell.user_global_ns:
+            frame = frame.f_back
+        return frame is not None
+
+    def _show_cancelled(
+        self,
+        shell: Any,
+        etype: type[BaseException],
+        error: BaseException,
+        tb: Any,
+        tb_offset: Any = None,
+    ) -> None:
+        """Show a cancelled cell: as with asyncio itself, a KeyboardInterrupt if that was the cause."""
+        if self._interrupted is not None and self._interrupted is asyncio.current_task():
+            interrupt = KeyboardInterrupt().with_traceback(tb)
+            result = shell.displayhook.exec_result
+            if result is not None and result.error_in_exec is error:
+                result.error_in_exec = interrupt
+            etype, error = KeyboardInterrupt, interrupt
+        shell.showtraceback((etype, error, tb), tb_offset=tb_offset, running_compiled_code=True)
 
 
 def _repair_comm_routing() -> None:
@@ -68,9 +138,6 @@ def _repair_comm_routing() -> None:
     ipykernel 7.4 sends it to the shell that last published on that comm, which for a widget made
     by a running cell is the busy main shell: a button then does nothing until the cell ends.
     """
-    import ipykernel
-    from ipykernel.comm.comm import BaseComm
-
     if ipykernel.version_info[:2] != (7, 4) or not hasattr(BaseComm, "_reply_subshell_for"):
         return
 

@@ -15,7 +15,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..client.models import ExecuteResponse
-from ..errors import InterpreterDiedError, InterpreterError, InterpreterLostError
+from ..errors import (
+    CellUnstartedError,
+    InterpreterDiedError,
+    InterpreterError,
+    InterpreterLostError,
+    InterpreterReplacedError,
+)
 from ..wire.messages import Message
 from .connection import Connection, Credentials, Gateway
 
@@ -69,7 +75,8 @@ class Interpreter:
         request: the `execute_request` of a front end, sent as the bytes that came; None makes one.
 
         Returns `exit_code` 0, or 1 when the code raised. Raises InterpreterDiedError when the
-        interpreter ended meanwhile, InterpreterLostError when the agent did.
+        interpreter ended meanwhile, InterpreterLostError when the agent did, CellUnstartedError when it
+        was interrupted before the interpreter had started.
         """
         if request is None:
             request = _execute_request(code)
@@ -91,8 +98,15 @@ class Interpreter:
         await self._connection.send(Message.make("agent", {"msg_type": msg_type}, content))
 
     async def interrupt(self) -> None:
-        """Raise KeyboardInterrupt in what runs, as SIGINT does in a terminal."""
+        """Raise KeyboardInterrupt in what runs, as SIGINT does in a terminal.
+
+        The agent's `interrupted` comes to `on_message` when the signal was sent.
+        """
         await self.tell("interrupt")
+
+    def replace(self) -> None:
+        """What is being executed fails with InterpreterReplacedError: nobody is to wait for it here."""
+        self._fail_all(InterpreterReplacedError("The kernel has moved to another interpreter."))
 
     def _receive(self, message: Message) -> None:
         if message.channel == "agent":
@@ -116,6 +130,10 @@ class Interpreter:
             self._on_ended(reason)
         elif event.msg_type == "failed":
             self._fail_all(InterpreterLostError(content["reason"]))
+        elif event.msg_type == "unstarted":
+            for msg_id in content["msg_ids"]:
+                if msg_id in self._executions:
+                    self._executions[msg_id].fail(CellUnstartedError("Nothing of the cell has run."))
         else:
             self._on_message(event)
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from ..errors import InterpreterDiedError
 from ..wire.messages import Message
 from .outbox import Outbox
 
@@ -21,7 +22,10 @@ class Questions:
         self._replies: dict[str, asyncio.Future[dict[str, Any]]] = {}
 
     async def ask(self, channel: str, msg_type: str, content: dict[str, Any]) -> dict[str, Any]:
-        """Send a request and return the content of its reply. Cancelled when the interpreter ends."""
+        """Send a request and return the content of its reply.
+
+        Raises InterpreterDiedError when the interpreter ends before.
+        """
         return await self.ask_as(self._outbox.request(channel, msg_type, content))
 
     async def ask_as(self, request: Message) -> dict[str, Any]:
@@ -47,5 +51,6 @@ class Questions:
     def forget_interpreter(self) -> None:
         """Nothing will be answered any more."""
         for reply in self._replies.values():
-            reply.cancel()
+            if not reply.done():
+                reply.set_exception(InterpreterDiedError("The interpreter ended before it had answered."))
         self._replies.clear()

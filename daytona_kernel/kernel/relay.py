@@ -15,12 +15,20 @@ import asyncio
 from collections.abc import Awaitable, Callable, Container
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from ..errors import DaytonaError, InterpreterDiedError, InterpreterError, InterpreterLostError
+from ..errors import (
+    CellUnstartedError,
+    DaytonaError,
+    InterpreterDiedError,
+    InterpreterError,
+    InterpreterLostError,
+    InterpreterReplacedError,
+)
 from ..interpreter.interpreter import Interpreter
-from ..wire.messages import Message, Part, encode_json
+from ..wire.messages import Message
 from . import services
 from .cell import MagicCell, parse_magic_cell
 from .outbox import Outbox
+from .patience import Patience
 from .progress import Progress
 from .questions import Questions
 from .request import Request, StandIn
@@ -36,6 +44,8 @@ T = TypeVar("T")
 
 # A cell that is a magic of the kernel waits so long for the interpreter that it belongs to.
 _MAGIC_PATIENCE_SECONDS = 3.0
+
+_UNSTARTED = "The cell was still waiting for Python in its sandbox, and nothing of it has run. Run it again."
 
 
 class Owner(Protocol):
@@ -79,14 +89,19 @@ class Relay:
         self._outbox = outbox
         self._owner = owner
         self._requests: dict[str, Request] = {}
+        # The way back to each client, by the message session of its cells.
+        self._clients: dict[str, list[bytes]] = {}
         self._interpreter: asyncio.Future[Interpreter] = asyncio.get_running_loop().create_future()
         self._process: AsyncProcess | None = None
+        self._attending: asyncio.Task[None] | None = None
+        self._moves: dict[str, Callable[[], Awaitable[None]]] = {}
         self._starting = True
         self._questions = Questions(outbox, self._send_to_interpreter)
         self.subshells = Subshells(self._questions.ask)
-        self._services = Services(outbox, self._questions, self._spawn)
         self._stand_in = StandIn(outbox, owner.owned_comms)
+        self._services = Services(outbox, self._questions, self._stand_in, self.subshells, self._spawn)
         self._progress = Progress(outbox, self._first_waiting)
+        self._patience = Patience(outbox, lambda request: request.message.msg_id in self._requests)
         self._widget_states = WidgetStates()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -109,7 +124,32 @@ class Relay:
         if self._interpreter.done():
             self._interpreter = asyncio.get_running_loop().create_future()
         self._interpreter.set_result(interpreter)
-        self._spawn(self._attend(interpreter))
+        self._attending = self._spawn(self._attend(interpreter))
+
+    async def let_go(self, msg_id: str, finish: Callable[[], Awaitable[None]]) -> bool:
+        """Do without the interpreter from now on, because the cell of this request says so.
+
+        finish: what that cell still waits for. Cells behind it run in the next interpreter.
+
+        Returns whether there was an interpreter; otherwise nobody awaits `finish`.
+        """
+        self._starting = False
+        if not self._has_interpreter:
+            return False
+        self._moves[msg_id] = finish
+        interpreter = self._interpreter.result()
+        self._interpreter = asyncio.get_running_loop().create_future()
+        if self._attending is not None:
+            self._attending.cancel()
+        self._ended("The kernel has left the interpreter.")
+        interpreter.replace()
+        return True
+
+    async def start_next(self, msg_id: str, *, at_once: bool) -> None:
+        """Start the next interpreter at once, or if cells other than the one of this request wait."""
+        waiting = any(r.is_execution for each, r in self._requests.items() if each != msg_id)
+        if (at_once or waiting) and not self._has_interpreter:
+            self._want_interpreter()
 
     def fail_start(self, error: DaytonaError) -> None:
         """No interpreter could be had: those who wait are told, the next request tries again."""
@@ -126,6 +166,7 @@ class Relay:
     async def interrupt(self) -> None:
         """Stop what runs: the interpreter's cell, or the cells that still wait for one."""
         if self._has_interpreter:
+            self._patience.interrupt(self._running_on_main_shell)
             await self._interpreter.result().interrupt()
             return
         for request in list(self._requests.values()):
@@ -133,7 +174,12 @@ class Relay:
 
     async def forward_control(self, message: Message, idents: list[bytes]) -> None:
         """Pass on a control request that is the interpreter's to answer."""
-        await self._forward(Request(message, idents))
+        request = Request(message, idents)
+        if message.msg_type == "usage_request" and not self._has_interpreter:
+            # It is asked every few seconds, which must not begin a sandbox each time.
+            self._stand_in.fail(request, InterpreterError.__name__, "There is no interpreter to measure yet.")
+        else:
+            await self._forward(request)
 
     async def answer_magic(self, call_id: str, event: dict[str, Any]) -> None:
         """Pass on a piece of a magic's answer."""
@@ -161,7 +207,10 @@ class Relay:
             content = message.content
             request.stop_on_error = bool(content.get("stop_on_error", True)) and not content.get("silent")
             self._requests[message.msg_id] = request
+            self._clients[str(message.header.get("session"))] = idents
             self._spawn(self._execute(request, str(content.get("code", ""))))
+        elif message.msg_type in services.DEADLINES and self._has_interpreter:
+            self._spawn(self._services.answer(request, beside=self.running is not None))
         elif self._has_interpreter or not self._stand_in.answer(request):
             if message.msg_type in ("comm_open", "comm_msg", "comm_close"):
                 self._widget_states.take(message)
@@ -188,18 +237,22 @@ class Relay:
         elif message.channel == "agent":
             if message.msg_type == "magic_closed":
                 self._owner.magic_closed(message.content["id"])
+            elif message.msg_type == "interrupted":
+                self._patience.signal_sent()
+            elif message.msg_type == "usage":
+                content = message.content
+                if (asked := self._requests.pop(content["msg_id"], None)) is not None:
+                    self._stand_in.reply(asked, content["reply"])
         elif message.channel == "stdin":
-            request = self._requests.get(message.parent_id)
-            if request is not None:
-                self._outbox.reply("stdin", request.idents, message.parts)
+            # A thread may ask after its cell has ended, so it is the client that is remembered.
+            idents = self._clients.get(message.parent_header.get("session", ""))
+            if idents is not None:
+                self._outbox.reply("stdin", idents, message.parts)
         else:
             request = self._requests.pop(message.parent_id, None)
             if request is None:
                 return
-            parts = message.parts
-            if message.msg_type == "comm_info_reply":
-                parts = self._join_comms(request, message)
-            self._outbox.reply(request.channel, request.idents, parts)
+            self._outbox.reply(request.channel, request.idents, message.parts)
 
     def _publish_after_announcement(self, message: Message) -> None:
         """Publish, but for the `busy` that the relay has said already."""
@@ -213,7 +266,9 @@ class Relay:
             magic = parse_magic_cell(code, self._owner.magic_names)
             try:
                 patience = None if magic is None else _MAGIC_PATIENCE_SECONDS
-                interpreter = await asyncio.wait_for(self._await_interpreter(request), patience)
+                # Not wait_for: its task takes turns more, in which the cells behind would overtake.
+                async with asyncio.timeout(patience):
+                    interpreter = await self._await_interpreter(request)
             except (TimeoutError, InterpreterError) as error:
                 # The sandbox may well be usable, though it has no interpreter, or none yet.
                 await self._until_interrupted(request, self._owner.run_without(request.message, magic, error))
@@ -226,14 +281,27 @@ class Relay:
             await self._process.code_run(
                 code, interpreter=interpreter, on_message=on_message, request=message
             )
-        except _WaitInterruptedError:
-            self._fail(
-                request, "KeyboardInterrupt", "The cell was still waiting for its sandbox. Run it again."
-            )
+        except InterpreterReplacedError:
+            await self._go_on(request, code)
+        except (_WaitInterruptedError, CellUnstartedError):
+            self._fail(request, "KeyboardInterrupt", _UNSTARTED)
         except DaytonaError as error:
             self._fail(request, type(error).__name__, str(error))
         finally:
             self._requests.pop(request.message.msg_id, None)
+
+    async def _go_on(self, request: Request, code: str) -> None:
+        """What becomes of a cell whose interpreter the kernel has left."""
+        finish = self._moves.pop(request.message.msg_id, None)
+        if finish is None:
+            await self._execute(request, code)
+            return
+        request.announced = True  # the interpreter has said so
+        try:
+            await finish()
+            self._stand_in.succeed(request)
+        except DaytonaError as error:
+            self._fail(request, type(error).__name__, str(error))
 
     async def _await_interpreter(self, request: Request) -> Interpreter:
         if self._has_interpreter:
@@ -273,6 +341,7 @@ class Relay:
         message = request.message
         try:
             await self._await_interpreter(request)
+            message = await self.subshells.address(message)
         except _WaitInterruptedError:
             self._stand_in.fail(request, "KeyboardInterrupt", "The kernel was still waiting for its sandbox.")
             return
@@ -281,20 +350,10 @@ class Relay:
             return
         if message.msg_type.endswith("_request"):
             self._requests[message.msg_id] = request
-        if message.msg_type in services.MESSAGES and self.running is not None and request.subshell_id is None:
-            message = await self._services.address(message)
-        else:
-            message = await self.subshells.address(message)
         await self._send_to_interpreter(message)
 
     async def _send_to_interpreter(self, message: Message) -> None:
         await self._interpreter.result().send(message)
-
-    def _join_comms(self, request: Request, reply: Message) -> list[Part]:
-        content = reply.content
-        own = self._owner.owned_comms(request.message.content.get("target_name"))
-        content["comms"] = {**content.get("comms", {}), **own}
-        return [*reply.parts[:3], encode_json(content), *reply.parts[4:]]
 
     # The interpreter's life
 
@@ -333,15 +392,22 @@ class Relay:
             self._starting = True
             self._owner.interpreter_wanted()
 
+    @property
+    def _running_on_main_shell(self) -> Request | None:
+        """What an interrupt is for: it does not reach subshells."""
+        executions = (r for r in self._requests.values() if r.is_execution and r.subshell_id is None)
+        return next(executions, None)
+
     def _first_waiting(self) -> Request | None:
         if self._has_interpreter:
             return None
         return next((r for r in self._requests.values() if r.is_execution), None)
 
-    def _spawn(self, coroutine: Any) -> None:
-        task = asyncio.ensure_future(coroutine)
+    def _spawn(self, coroutine: Any) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = asyncio.ensure_future(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 class _WaitInterruptedError(Exception):

@@ -42,18 +42,17 @@ class Request:
         return self.message.header.get("subshell_id")
 
 
-# What is answered at once while there is no interpreter: nothing is known yet.
-_EMPTY: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
-    "complete_request": lambda content: {
-        "status": "ok",
-        "matches": [],
-        "cursor_start": content.get("cursor_pos", 0),
-        "cursor_end": content.get("cursor_pos", 0),
-        "metadata": {},
-    },
-    "inspect_request": lambda _: {"status": "ok", "found": False, "data": {}, "metadata": {}},
-    "comm_info_request": lambda _: {"status": "ok", "comms": {}},
-}
+def nothing_known(message: Message) -> dict[str, Any]:
+    """Return the reply to a question of `services` when nothing that has to do with it is known."""
+    cursor = message.content.get("cursor_pos", 0)
+    known: dict[str, dict[str, Any]] = {
+        "complete_request": {"matches": [], "cursor_start": cursor, "cursor_end": cursor, "metadata": {}},
+        "inspect_request": {"found": False, "data": {}, "metadata": {}},
+        "is_complete_request": {"status": "unknown"},
+        "history_request": {"history": []},
+        "comm_info_request": {"comms": {}},
+    }
+    return {"status": "ok", **known[message.msg_type]}
 
 
 class StandIn:
@@ -69,11 +68,8 @@ class StandIn:
     def answer(self, request: Request) -> bool:
         """Answer what need not wait for an interpreter; return whether it was such a request."""
         msg_type = request.message.msg_type
-        if msg_type in _EMPTY:
-            content = _EMPTY[msg_type](request.message.content)
-            if msg_type == "comm_info_request":
-                content["comms"] = self._owned_comms(request.message.content.get("target_name"))
-            self._say_whole(request, content)
+        if msg_type in ("complete_request", "inspect_request", "is_complete_request", "comm_info_request"):
+            self.reply(request, nothing_known(request.message))
             return True
         if msg_type.startswith("comm_"):
             self.announce(request)
@@ -83,6 +79,16 @@ class StandIn:
             self._outbox.say(request.message, "status", {"execution_state": "idle"})
             return True
         return False
+
+    def reply(self, request: Request, content: dict[str, Any]) -> None:
+        """Give a request its reply and its `idle`; the kernel's own comms are added to a list of comms."""
+        if request.message.msg_type == "comm_info_request" and "comms" in content:
+            own = self._owned_comms(request.message.content.get("target_name"))
+            content = {**content, "comms": {**content["comms"], **own}}
+        self.announce(request)
+        if request.message.msg_type.endswith("_request"):
+            self._outbox.answer(request.message, request.idents, content)
+        self._outbox.say(request.message, "status", {"execution_state": "idle"})
 
     def announce(self, request: Request) -> None:
         """Say that the kernel is busy with a request, once."""
@@ -98,7 +104,7 @@ class StandIn:
             self.announce(request)
             self._outbox.say(request.message, "error", error)
             content.update(execution_count=None, payload=[])
-        self._say_whole(request, content)
+        self.reply(request, content)
 
     def succeed(self, request: Request) -> None:
         """Answer a cell that the kernel has run itself."""
@@ -108,14 +114,8 @@ class StandIn:
             "payload": [],
             "user_expressions": {},
         }
-        self._say_whole(request, reply)
+        self.reply(request, reply)
 
     def abort(self, request: Request) -> None:
         """Answer a cell whose predecessor has failed, as ipykernel does."""
-        self._say_whole(request, {"status": "aborted"})
-
-    def _say_whole(self, request: Request, reply: dict[str, Any]) -> None:
-        self.announce(request)
-        if request.message.msg_type.endswith("_request"):
-            self._outbox.answer(request.message, request.idents, reply)
-        self._outbox.say(request.message, "status", {"execution_state": "idle"})
+        self.reply(request, {"status": "aborted"})

@@ -1,42 +1,74 @@
-"""Completion and inspection while a cell runs: on a subshell of the kernel's own.
+"""What a front end asks about code and about the interpreter, answered in time also while a cell runs.
 
-The first completion of a fresh interpreter takes over a second, and JupyterLab waits for one only;
-so one is done ahead, but only where a person is: a program that executes notebooks has no use for it.
+Then it goes to a subshell of the kernel's own. What nobody waits for longer has a deadline, and after it the
+answer is that nothing is known: C code that holds the interpreter's lock stops every thread there.
+
+The first completion of a fresh interpreter has much to read; so one is done ahead, but only where a
+person is: a program that executes notebooks has no use for it.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from ..errors import InterpreterError
 from ..wire.messages import Message
 from .outbox import Outbox
 from .questions import Questions
+from .request import Request, StandIn, nothing_known
 from .subshells import Subshells
 
-MESSAGES = ("complete_request", "inspect_request", "is_complete_request")
+# Seconds until a question is answered without the interpreter; None waits for it. JupyterLab drops a
+# completion after one second, a console asks no more whether lines are complete after it has waited for
+# one, and a tooltip that appears seconds later is over other code.
+DEADLINES = {
+    "complete_request": 0.8,
+    "inspect_request": 3.0,
+    "is_complete_request": 0.8,
+    "history_request": None,
+    "comm_info_request": None,
+}
 # What a page or a console sends when it connects, and a program that executes notebooks does not.
 _SIGNS_OF_A_PERSON = ("comm_info_request", "comm_open", "history_request", "inspect_request")
 
 
 class Services:
-    """See the module. spawn: runs a coroutine on the relay's loop."""
+    """See the module.
+
+    subshells: those of the front ends. spawn: runs a coroutine on the relay's loop.
+    """
 
     def __init__(
-        self, outbox: Outbox, questions: Questions, spawn: Callable[[Coroutine[Any, Any, None]], None]
+        self,
+        outbox: Outbox,
+        questions: Questions,
+        stand_in: StandIn,
+        subshells: Subshells,
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
         self._outbox = outbox
         self._questions = questions
+        self._stand_in = stand_in
         self._spawn = spawn
-        self._subshells = Subshells(questions.ask)
-        self._subshell_id = self._subshells.create()
+        self._subshells = subshells
+        self._own_subshell = Subshells(questions.ask)
+        self._own_subshell_id = self._own_subshell.create()
         self._person = False
         self._ready = False
         self._warm = False
 
-    async def address(self, message: Message) -> Message:
-        """Return the request as the interpreter must see it to answer it beside a running cell."""
-        return await self._subshells.address(message, self._subshell_id)
+    async def answer(self, request: Request, *, beside: bool) -> None:
+        """Answer a question of a front end. beside: whether the main shell runs a cell."""
+        self._stand_in.announce(request)
+        message = request.message
+        try:
+            asked = self._ask(message, beside=beside and request.subshell_id is None)
+            content = await asyncio.wait_for(asked, DEADLINES[message.msg_type])
+        except (TimeoutError, InterpreterError):
+            content = nothing_known(message)
+        self._stand_in.reply(request, content)
 
     def heard(self, msg_type: str) -> None:
         """A front end has sent a message of this type."""
@@ -52,7 +84,14 @@ class Services:
     def forget_interpreter(self) -> None:
         """The interpreter is gone."""
         self._ready = self._warm = False
-        self._subshells.forget_interpreter()
+        self._own_subshell.forget_interpreter()
+
+    async def _ask(self, message: Message, *, beside: bool) -> dict[str, Any]:
+        if beside:
+            message = await self._own_subshell.address(message, self._own_subshell_id)
+        else:
+            message = await self._subshells.address(message)
+        return await self._questions.ask_as(message)
 
     def _warm_up(self) -> None:
         if self._person and self._ready and not self._warm:
@@ -61,4 +100,7 @@ class Services:
 
     async def _complete_something(self) -> None:
         request = self._outbox.request("shell", "complete_request", {"code": "impor", "cursor_pos": 5})
-        await self._questions.ask_as(await self.address(request))
+        try:
+            await self._ask(request, beside=True)
+        except InterpreterError:
+            pass  # the next one is warmed when it is there

@@ -45,10 +45,7 @@ class Subshells:
 
     def forget_interpreter(self) -> None:
         """The interpreter is gone, and its subshells with it."""
-        for subshell_id, made in self._made.items():
-            if made is not None:
-                made.cancel()
-            self._made[subshell_id] = None
+        self._made = dict.fromkeys(self._made)
 
     async def address(self, message: Message, subshell_id: str | None = None) -> Message:
         """Return the message as the interpreter must see it: with its own subshell's id.
@@ -63,7 +60,8 @@ class Subshells:
         made = self._made[subshell_id]
         if made is None:
             made = self._made[subshell_id] = asyncio.ensure_future(self._make())
-        header = encode_json({**message.header, "subshell_id": await made})
+            made.add_done_callback(asyncio.Task.exception)  # those who wait for it may be gone
+        header = encode_json({**message.header, "subshell_id": await asyncio.shield(made)})
         return Message(message.channel, [header, *message.parts[1:]])
 
     async def _make(self) -> str:
@@ -75,6 +73,11 @@ class Subshells:
         return str(reply["subshell_id"])
 
     def _end(self, made: asyncio.Task[str]) -> None:
-        if not made.cancelled() and made.exception() is None:
-            request = self._ask("control", "delete_subshell_request", {"subshell_id": made.result()})
-            asyncio.ensure_future(request)  # noqa: RUF006 - nobody waits for its end
+        if made.exception() is None:
+            asyncio.ensure_future(self._delete(made.result()))  # noqa: RUF006 - nobody waits for its end
+
+    async def _delete(self, subshell_id: str) -> None:
+        try:
+            await self._ask("control", "delete_subshell_request", {"subshell_id": subshell_id})
+        except InterpreterError:
+            pass  # it ended, and the subshell with it

@@ -57,12 +57,22 @@ class Driver:
         self.client: BlockingKernelClient = self.manager.client()
         self.client.start_channels()
         self.client.wait_for_ready(timeout=DEADLINE)
+        # Replies that came while another one was waited for, by the request's id.
+        self._replies: dict[str, dict[str, Any]] = {}
 
     def send(self, code: str, **options: Any) -> str:
         return self.client.execute(code, **options)
 
     def collect(self, msg_id: str, on_message: Callable[[dict[str, Any]], None] | None = None) -> Answer:
         """Wait for a request's reply and `idle`."""
+        answer = self.collect_output(msg_id, on_message)
+        answer.reply = self._reply(self.client.shell_channel, msg_id)
+        return answer
+
+    def collect_output(
+        self, msg_id: str, on_message: Callable[[dict[str, Any]], None] | None = None
+    ) -> Answer:
+        """Wait for a request's `idle`; it may be another client's, which has the reply."""
         answer = Answer()
         deadline = time.monotonic() + DEADLINE
         while True:
@@ -73,11 +83,6 @@ class Driver:
             if on_message is not None:
                 on_message(message)
             if message["content"].get("execution_state") == "idle":
-                break
-        while True:
-            reply = self.client.get_shell_msg(timeout=max(0.0, deadline - time.monotonic()))
-            if reply["parent_header"].get("msg_id") == msg_id:
-                answer.reply = reply["content"]
                 return answer
 
     def run(
@@ -102,11 +107,14 @@ class Driver:
             message["header"]["subshell_id"] = subshell_id
         sender = self.client.shell_channel if channel == "shell" else self.client.control_channel
         sender.send(message)
+        return self._reply(sender, message["header"]["msg_id"])
+
+    def _reply(self, channel: Any, msg_id: str) -> dict[str, Any]:
         deadline = time.monotonic() + DEADLINE
-        while True:
-            reply = sender.get_msg(timeout=max(0.0, deadline - time.monotonic()))
-            if reply["parent_header"].get("msg_id") == message["header"]["msg_id"]:
-                return dict(reply["content"])
+        while msg_id not in self._replies:
+            reply = channel.get_msg(timeout=max(0.0, deadline - time.monotonic()))
+            self._replies[reply["parent_header"].get("msg_id")] = reply["content"]
+        return self._replies.pop(msg_id)
 
     def next_output(self, msg_type: str, timeout: float = DEADLINE) -> dict[str, Any]:
         """Return the next message of a type on iopub, whatever its parent. Raises queue.Empty."""

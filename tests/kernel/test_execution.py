@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from .driver import Driver
 
 
@@ -23,23 +21,6 @@ def test_the_messages_are_those_of_ipykernel_in_order(kernel: Driver) -> None:
     assert answer.stdout == "a\n"
     assert answer.stderr == "b\n"
     assert {m["header"]["session"] for m in answer.messages} == {answer.messages[0]["header"]["session"]}
-
-
-def test_input_asks_the_front_end_and_getpass_hides(kernel: Driver) -> None:
-    msg_id = kernel.send(
-        "import getpass; a = input('name: '); b = getpass.getpass('key: '); print(a, b)", allow_stdin=True
-    )
-    first = kernel.client.get_stdin_msg(timeout=10)
-    assert first["content"] == {"prompt": "name: ", "password": False}
-    kernel.client.input("Ada")
-    second = kernel.client.get_stdin_msg(timeout=10)
-    assert second["content"] == {"prompt": "key: ", "password": True}
-    kernel.client.input("secret")
-    assert kernel.collect(msg_id).stdout == "Ada secret\n"
-
-
-def test_input_without_a_front_end_that_answers_raises(kernel: Driver) -> None:
-    assert kernel.run("input()", allow_stdin=False).error["ename"] == "StdinNotImplementedError"
 
 
 def test_display_updates_clear_output_and_metadata(kernel: Driver) -> None:
@@ -103,40 +84,6 @@ def test_a_failed_cell_aborts_those_behind_it(kernel: Driver) -> None:
     statuses = [kernel.collect(msg_id).reply["status"] for msg_id in ids]
     assert statuses == ["error", "aborted", "aborted"]
     assert kernel.run("'y' in globals()").result == "False"
-
-
-def test_completion_inspection_and_history_are_the_interpreters(kernel: Driver) -> None:
-    kernel.run("an_unusual_name = 1")
-    matches = kernel.request("complete_request", {"code": "an_unu", "cursor_pos": 6})["matches"]
-    assert "an_unusual_name" in matches
-    found = kernel.request("inspect_request", {"code": "an_unusual_name", "cursor_pos": 5, "detail_level": 0})
-    assert found["found"]
-    history = kernel.request(
-        "history_request", {"hist_access_type": "tail", "n": 3, "output": False, "raw": True}
-    )
-    assert "an_unusual_name = 1" in [entry[2] for entry in history["history"]]
-    complete = kernel.request("is_complete_request", {"code": "for i in x:"})
-    assert (complete["status"], complete["indent"]) == ("incomplete", "    ")
-
-
-@pytest.mark.parametrize(
-    "code",
-    ["import time; time.sleep(30)", "while True: pass", "import subprocess; subprocess.run(['sleep', '30'])"],
-)
-def test_an_interrupt_stops_the_cell_and_keeps_the_state(kernel: Driver, code: str) -> None:
-    kernel.run("kept = 1")
-    answer, seconds = kernel.interrupt_when_printed(f"print('go', flush=True)\n{code}")
-    assert answer.error["ename"] == "KeyboardInterrupt"
-    assert seconds < 2
-    assert kernel.run("kept").result == "1"
-
-
-def test_input_can_be_interrupted(kernel: Driver) -> None:
-    msg_id = kernel.send("kept = 2; input('?')", allow_stdin=True)
-    kernel.client.get_stdin_msg(timeout=10)
-    kernel.manager.interrupt_kernel()
-    assert kernel.collect(msg_id).error["ename"] == "KeyboardInterrupt"
-    assert kernel.run("kept").result == "2"
 
 
 def test_what_is_no_message_or_not_signed_is_dropped_and_the_kernel_lives(kernel: Driver) -> None:

@@ -136,15 +136,35 @@ def test_restart_gives_a_fresh_interpreter(lab: Lab) -> None:
 
 
 def test_completion_and_tooltip(lab: Lab) -> None:
-    notebook = open_notebook(lab, "complete.ipynb", ["an_unusual_name = 5", "an_unus"])
+    # Names that stand in no cell: JupyterLab offers a notebook's words by itself.
+    define = "globals().update({'an_unusual_' + end: 5 for end in ('left', 'right')})"
+    notebook = open_notebook(lab, "complete.ipynb", [define, "an_unus"])
     notebook.run(0)
     notebook.cell(1).locator(".cm-content").click()
     lab.page.keyboard.press("End")
-    # The first completion of a fresh interpreter takes long; it is done ahead, while the person types.
-    lab.page.wait_for_timeout(2_000)
+    notebook.cell(1).locator(".jp-mod-completer-enabled").wait_for()
+    # The first completion of a fresh interpreter: it must come within JupyterLab's one second.
     lab.page.keyboard.press("Tab")
-    # The notebook's own words are offered beside the interpreter's.
-    lab.page.locator(".jp-Completer-item", has_text="an_unusual_name").first.click(timeout=10_000)
-    expect(notebook.cell(1).locator(".cm-content")).to_have_text("an_unusual_name", timeout=10_000)
+    lab.page.locator(".jp-Completer-item", has_text="an_unusual_left").click(timeout=10_000)
+    expect(notebook.cell(1).locator(".cm-content")).to_have_text("an_unusual_left", timeout=10_000)
     lab.page.keyboard.press("Shift+Tab")
     expect(lab.page.locator(".jp-Tooltip")).to_contain_text("int", timeout=10_000)
+
+
+def test_a_breakpoint_stops_the_cell_and_shows_its_variables(lab: Lab) -> None:
+    notebook = open_notebook(
+        lab, "debug.ipynb", ["1 + 1", "def double(n):\n    m = n * 2\n    return m\ndouble(21)"]
+    )
+    notebook.run(0)
+    notebook.panel.locator(".jp-DebuggerBugButton").click()
+    # The gutter for breakpoints is there when the debugger has started.
+    gutter = notebook.cell(1).locator(".cm-breakpoint-gutter .cm-gutterElement")
+    expect(gutter.nth(2)).to_be_attached(timeout=30_000)
+    gutter.nth(2).click()
+    notebook.start(1)
+    lab.page.locator(".jp-DebuggerEditor-highlight").wait_for(timeout=30_000)
+    variables = lab.page.locator(".jp-DebuggerVariables")
+    expect(variables).to_contain_text("n")
+    expect(variables).to_contain_text("21", timeout=10_000)
+    lab.page.get_by_role("button", name="Continue (F9)").click()
+    expect(notebook.output(1)).to_have_text("42", timeout=20_000)

@@ -1,0 +1,148 @@
+"""The debugger, from the first request to the last, with debugpy in the sandbox."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .driver import Driver, wait_until
+
+CELL = "def double(n):\n    m = n * 2\n    return m\n\nx = double(21)\nprint(x)"
+
+
+class Debugger:
+    """A front end's side of the debug adapter protocol."""
+
+    def __init__(self, kernel: Driver) -> None:
+        self.kernel = kernel
+        self._sequence = 0
+
+    def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
+        """Send a request on the control channel, and return its answer, which must be a success."""
+        self._sequence += 1
+        request = {"type": "request", "seq": self._sequence, "command": command, "arguments": arguments}
+        reply = self.kernel.request("debug_request", request, "control")
+        assert reply["success"], reply
+        return dict(reply.get("body") or {})
+
+    def begin(self) -> None:
+        self.ask("initialize", adapterID="", clientID="test", linesStartAt1=True, columnsStartAt1=True)
+        self.ask("attach")
+
+    def set_breakpoint(self, cell: str, line: int) -> None:
+        path = self.ask("dumpCell", code=cell)["sourcePath"]
+        (set_,) = self.ask("setBreakpoints", source={"path": path}, breakpoints=[{"line": line}])[
+            "breakpoints"
+        ]
+        assert set_["verified"]
+        self.ask("configurationDone")
+
+    def wait_until_stopped(self) -> int:
+        """Wait for the event on iopub, and return the thread that has stopped."""
+        while (event := self.kernel.next_output("debug_event")["content"])["event"] != "stopped":
+            pass
+        return int(event["body"]["threadId"])
+
+    def top_frame(self, thread: int) -> dict[str, Any]:
+        frames = self.ask("stackTrace", threadId=thread)["stackFrames"]
+        # Nothing of the kernel's is in the user's call stack.
+        assert [frame["name"] for frame in frames] == ["double", "<module>"]
+        return dict(frames[0])
+
+    def locals(self, frame: dict[str, Any]) -> dict[str, str]:
+        scopes = {scope["name"]: scope for scope in self.ask("scopes", frameId=frame["id"])["scopes"]}
+        reference = scopes["Locals"]["variablesReference"]
+        variables = self.ask("variables", variablesReference=reference)["variables"]
+        return {each["name"]: each["value"] for each in variables}
+
+
+def stop_at_the_breakpoint(debugger: Debugger) -> tuple[str, int]:
+    """Run the cell up to its second line; return its request and the thread that has stopped."""
+    debugger.begin()
+    debugger.set_breakpoint(CELL, 2)
+    msg_id = debugger.kernel.send(CELL)
+    return msg_id, debugger.wait_until_stopped()
+
+
+def test_a_breakpoint_in_a_cell_from_begin_to_end(own_kernel: Driver) -> None:
+    debugger = Debugger(own_kernel)
+    assert not debugger.ask("debugInfo")["isStarted"]
+    msg_id, thread = stop_at_the_breakpoint(debugger)
+    frame = debugger.top_frame(thread)
+    assert frame["line"] == 2
+    assert debugger.locals(frame) == {"n": "21"}
+    rich = debugger.ask("richInspectVariables", variableName="n", frameId=frame["id"])
+    assert rich["data"] == {"text/plain": "21"}
+    assert debugger.ask("evaluate", expression="n + 1", frameId=frame["id"])["result"] == "22"
+    info = debugger.ask("debugInfo")
+    assert info["isStarted"]
+    assert thread in info["stoppedThreads"]
+    assert debugger.ask("source", source={"path": frame["source"]["path"]})["content"] == CELL
+
+    debugger.ask("next", threadId=thread)
+    frame = debugger.top_frame(debugger.wait_until_stopped())
+    assert frame["line"] == 3
+    assert debugger.locals(frame) == {"m": "42", "n": "21"}
+    debugger.ask("continue", threadId=thread)
+    answer = own_kernel.collect(msg_id)
+    assert (answer.stdout, answer.reply["status"]) == ("42\n", "ok")
+
+    wait_until(lambda: not debugger.ask("debugInfo")["stoppedThreads"])
+    names = [each["name"] for each in debugger.ask("inspectVariables")["variables"]]
+    assert {"x", "function variables"} <= set(names)
+    assert debugger.ask("richInspectVariables", variableName="x")["data"] == {"text/plain": "42"}
+    debugger.ask("disconnect", restart=False, terminateDebuggee=False)
+    assert not debugger.ask("debugInfo")["isStarted"]
+    assert own_kernel.run("double(4)").result == "8"
+
+
+def test_questions_are_answered_at_a_breakpoint(own_kernel: Driver) -> None:
+    debugger = Debugger(own_kernel)
+    msg_id, thread = stop_at_the_breakpoint(debugger)
+    reply = own_kernel.request("complete_request", {"code": "doub", "cursor_pos": 4})
+    assert reply["matches"] == ["double"]
+    reply = own_kernel.request("inspect_request", {"code": "double", "cursor_pos": 6, "detail_level": 0})
+    assert reply["found"]
+    debugger.ask("continue", threadId=thread)
+    assert own_kernel.collect(msg_id).stdout == "42\n"
+
+
+def test_an_interpreter_that_replaces_another_is_debugged_as_well(own_kernel: Driver) -> None:
+    for end in ("restart", "kill"):
+        debugger = Debugger(own_kernel)
+        msg_id, thread = stop_at_the_breakpoint(debugger)
+        debugger.ask("continue", threadId=thread)
+        assert own_kernel.collect(msg_id).stdout == "42\n"
+        if end == "restart":
+            own_kernel.client.stop_channels()
+            own_kernel.manager.restart_kernel()
+            own_kernel.connect()
+        else:
+            own_kernel.run("import os; os.kill(os.getpid(), 9)")
+    debugger = Debugger(own_kernel)
+    assert not debugger.ask("debugInfo")["isStarted"]
+    msg_id, thread = stop_at_the_breakpoint(debugger)
+    debugger.ask("continue", threadId=thread)
+    assert own_kernel.collect(msg_id).stdout == "42\n"
+
+
+def test_an_interpreter_that_ends_at_a_breakpoint_leaves_nobody_waiting(own_kernel: Driver) -> None:
+    debugger = Debugger(own_kernel)
+    pid = own_kernel.run("import os; os.getpid()").result
+    msg_id, _ = stop_at_the_breakpoint(debugger)
+    subshell_id = own_kernel.request("create_subshell_request", {}, "control")["subshell_id"]
+    own_kernel.send_message("execute_request", {"code": f"os.kill({pid}, 9)"}, subshell_id)
+    assert own_kernel.collect(msg_id).error["ename"] == "InterpreterDiedError"
+    assert own_kernel.run("1 + 1").result == "2"
+
+
+def test_only_an_interpreter_that_has_a_debugger_says_so(own_kernel: Driver) -> None:
+    own_kernel.run("1")
+    features = own_kernel.request("kernel_info_request", {})["supported_features"]
+    assert features == ["kernel subshells", "debugger"]
+    own_kernel.run(
+        "import os, pathlib, sysconfig\n"
+        "pathlib.Path(sysconfig.get_path('purelib'), 'debugpy.py').write_text('raise ImportError')\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    own_kernel.run("1")
+    assert own_kernel.request("kernel_info_request", {})["supported_features"] == ["kernel subshells"]

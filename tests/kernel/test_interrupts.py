@@ -1,0 +1,175 @@
+"""Interrupts: what stops at once, what stops when it can, and what is said of the rest."""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from typing import Any
+
+import pytest
+
+from .driver import DEADLINE, Driver, processes_of, running_kernel, wait_until
+
+# What is interrupted at once ends much sooner, and what is not runs much longer.
+AT_ONCE = 10.0
+AWAITING = "import asyncio\nprint('go', flush=True)\nawait asyncio.sleep(600)"
+
+
+def sleeping_children(kernel: Driver) -> list[Any]:
+    return [p for p in processes_of(kernel) if p.name() == "sleep"]
+
+
+def run_beside(kernel: Driver, code: str) -> None:
+    """Run code on a subshell, while a cell runs."""
+    subshell_id = kernel.request("create_subshell_request", {}, "control")["subshell_id"]
+    reply = kernel.request("execute_request", {"code": code, "silent": True}, "shell", subshell_id)
+    assert reply["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import time; time.sleep(600)",
+        "while True: pass",
+        "import threading; threading.Event().wait()",
+        "import asyncio; await asyncio.sleep(600)",
+        "import asyncio; await asyncio.gather(asyncio.sleep(600), asyncio.sleep(600))",
+        "import asyncio, time; await asyncio.sleep(0); time.sleep(600)",
+        "async def main():\n    while True: pass\nawait main()",
+    ],
+)
+def test_it_stops_at_once_and_keeps_the_state(kernel: Driver, code: str) -> None:
+    kernel.run("kept = 1")
+    answer, seconds = kernel.interrupt_when_printed(f"print('go', flush=True)\n{code}")
+    assert (answer.error["ename"], answer.reply["ename"]) == ("KeyboardInterrupt",) * 2
+    assert code.splitlines()[-1][-10:] in _plain(answer.error["traceback"])
+    assert answer.stderr == ""
+    assert seconds < AT_ONCE
+    assert kernel.run("kept").result == "1"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import subprocess; subprocess.run(['sleep', '601'])",
+        "import subprocess; subprocess.run(['sh', '-c', 'trap \"\" INT; sleep 601'])",
+        "!sleep 601",
+        "x = !sleep 601",
+        "%sh sleep 601",
+    ],
+)
+def test_a_command_stops_and_keeps_the_state(own_kernel: Driver, code: str) -> None:
+    own_kernel.run("kept = 1")
+    msg_id = own_kernel.send(code)
+    wait_until(lambda: bool(sleeping_children(own_kernel)), DEADLINE, "the command never ran")
+    began = time.monotonic()
+    own_kernel.manager.interrupt_kernel()
+    own_kernel.collect(msg_id)
+    assert time.monotonic() - began < AT_ONCE
+    assert own_kernel.run("kept").result == "1"
+
+
+def test_a_task_group_is_cancelled_whole(kernel: Driver) -> None:
+    code = (
+        "import asyncio\nended = []\n"
+        "async def child():\n    try: await asyncio.sleep(600)\n    finally: ended.append(1)\n"
+        "async with asyncio.TaskGroup() as group:\n"
+        "    group.create_task(child()); group.create_task(child())\n"
+        "    await asyncio.sleep(0); print('go', flush=True)"
+    )
+    answer, _ = kernel.interrupt_when_printed(code)
+    assert answer.error["ename"] == "KeyboardInterrupt"
+    assert kernel.run("ended").result == "[1, 1]"
+
+
+def test_a_cell_that_was_cancelled_by_its_own_code_is_no_interrupt(kernel: Driver) -> None:
+    kernel.interrupt_when_printed(AWAITING)
+    answer = kernel.run("task = asyncio.ensure_future(asyncio.sleep(9)); task.cancel(); await task")
+    assert (answer.error["ename"], answer.reply["ename"]) == ("CancelledError",) * 2
+
+
+def test_a_call_that_holds_on_is_named_and_stops_when_it_returns(kernel: Driver) -> None:
+    # A mutex of C is waited for in a call that no signal ends, as a long computation is.
+    kernel.run("import ctypes\nlibc, mutex, kept = ctypes.CDLL(None), ctypes.create_string_buffer(64), 1")
+    msg_id = kernel.send(
+        "libc.pthread_mutex_lock(mutex)\nprint('go', flush=True)\nlibc.pthread_mutex_lock(mutex)\nkept = 2"
+    )
+    kernel.next_output("stream")
+    kernel.manager.interrupt_kernel()
+    notice = kernel.next_output("stream")["content"]
+    assert notice["name"] == "stderr"
+    assert "SIGINT" in notice["text"]
+    assert "restart the kernel" in notice["text"]
+    run_beside(kernel, "libc.pthread_mutex_unlock(mutex)")
+    assert kernel.collect(msg_id).error["ename"] == "KeyboardInterrupt"
+    assert kernel.run("kept").result == "1"
+
+
+def test_what_ignores_interrupts_is_named_each_time_and_goes_on(kernel: Driver) -> None:
+    msg_id = kernel.send(
+        "import os, signal, time\nbefore = signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "print('go', flush=True)\nwhile not os.path.exists('stop'): time.sleep(0.01)\n"
+        "signal.signal(signal.SIGINT, before)\nprint('end')"
+    )
+    kernel.next_output("stream")
+    for _ in range(2):
+        # The second comes while the first is unanswered.
+        kernel.manager.interrupt_kernel()
+        kernel.manager.interrupt_kernel()
+        notice = kernel.next_output("stream")["content"]
+        assert notice["name"] == "stderr"
+        assert "the cell still runs" in notice["text"]
+        assert "Interrupt again" in notice["text"]
+    run_beside(kernel, "open('stop', 'w').close()")
+    answer = kernel.collect(msg_id)
+    assert (answer.stdout, answer.stderr, answer.reply["status"]) == ("end\n", "", "ok")
+
+
+def test_the_cells_behind_an_interrupted_one_are_aborted(kernel: Driver) -> None:
+    for first in (AWAITING, "print('go', flush=True)\nwhile True: pass"):
+        ids = [kernel.send(code) for code in (first, "y = 1", "y = 2")]
+        kernel.next_output("stream")
+        kernel.manager.interrupt_kernel()
+        assert [kernel.collect(each).reply["status"] for each in ids] == ["error", "aborted", "aborted"]
+        assert kernel.run("'y' in globals()").result == "False"
+
+
+def test_an_interrupt_of_nothing_does_nothing(kernel: Driver) -> None:
+    kernel.run("kept = 3")
+    for _ in range(3):
+        assert kernel.request("interrupt_request", {}, "control")["status"] == "ok"
+    assert kernel.run("kept").result == "3"
+
+
+def test_cells_that_wait_for_their_sandbox_stop_at_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with running_kernel(DAYTONA_API_URL=url, DAYTONA_API_KEY="k") as driver:
+            ids = [driver.send("1 + 1"), driver.send("2 + 2")]
+            while driver.next_output("status")["parent_header"]["msg_id"] != ids[0]:
+                pass
+            began = time.monotonic()
+            driver.manager.interrupt_kernel()
+            first = driver.collect_output(ids[0])
+            assert first.error["ename"] == "KeyboardInterrupt"
+            assert "nothing of it has run" in first.error["evalue"]
+            assert driver.collect(ids[1]).reply["status"] == "aborted"
+            assert time.monotonic() - began < AT_ONCE
+
+
+def test_an_interpreter_that_is_starting_survives_an_interrupt(own_kernel: Driver) -> None:
+    own_kernel.run("import os, signal")
+    msg_id = own_kernel.send("os.kill(os.getpid(), signal.SIGKILL)")
+    assert own_kernel.collect(msg_id).error["ename"] == "InterpreterDiedError"
+    # A fresh one is being started: it takes far longer than these messages.
+    waiting = own_kernel.send("1 + 1")
+    own_kernel.manager.interrupt_kernel()
+    answer = own_kernel.collect(waiting)
+    assert answer.error["ename"] == "KeyboardInterrupt"
+    assert "nothing of it has run" in answer.error["evalue"]
+    assert own_kernel.run("1 + 1").result == "2"
+
+
+def _plain(traceback: list[str]) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(traceback))

@@ -1,0 +1,151 @@
+"""What a front end asks about code: answered by the live interpreter, in time, also while a cell runs."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import psutil
+
+from .driver import DEADLINE, Driver, processes_of, running_kernel, wait_until
+
+
+def sleepers(kernel: Driver) -> list[psutil.Process]:
+    return [process for process in processes_of(kernel) if process.name() == "sleep"]
+
+
+def complete(kernel: Driver, code: str) -> dict[str, Any]:
+    return kernel.request("complete_request", {"code": code, "cursor_pos": len(code)})
+
+
+def inspect(kernel: Driver, code: str, detail_level: int = 0) -> dict[str, Any]:
+    content = {"code": code, "cursor_pos": len(code), "detail_level": detail_level}
+    return kernel.request("inspect_request", content)
+
+
+def history(kernel: Driver, **content: Any) -> list[tuple[int, str]]:
+    """The entries as (line number, source)."""
+    reply = kernel.request("history_request", {"output": False, "raw": True, **content})
+    assert reply["status"] == "ok"
+    return [(line, source) for _, line, source in reply["history"]]
+
+
+def test_completion_knows_the_live_objects_and_their_types(kernel: Driver) -> None:
+    kernel.run("class Boat:\n    def sail(self, knots): 'Go.'\n    masts = 3\nboat = Boat()")
+
+    def typed() -> bool:
+        # Until Jedi has read what it needs, the names come without their types.
+        reply = complete(kernel, "boat.")
+        assert {"sail", "masts"} <= set(reply["matches"])
+        assert (reply["cursor_start"], reply["cursor_end"]) == (5, 5)
+        types = {each["text"]: each for each in reply["metadata"]["_jupyter_types_experimental"]}
+        return types["sail"]["type"] == "function" and "knots" in types["sail"]["signature"]
+
+    wait_until(typed, 60, "the types never came")
+    assert complete(kernel, "boat.sail(kno")["matches"] == ["knots="]
+    assert "%timeit" in complete(kernel, "%time")["matches"]
+    assert complete(kernel, "no_such_name.")["matches"] == []
+
+
+def test_completion_does_not_wait_for_jedi(own_kernel: Driver) -> None:
+    own_kernel.run(
+        "import jedi, os, time\nan_unusual_name = 1\n"
+        "def slow(*args): time.sleep(600)\njedi.Interpreter = slow"
+    )
+    for code, start, name in (("an_unu", 0, "an_unusual_name"), ("os.pathconf_", 3, "pathconf_names")):
+        reply = complete(own_kernel, code)
+        assert reply["matches"] == [name]
+        assert (reply["cursor_start"], reply["cursor_end"]) == (start, len(code))
+        assert [each["text"] for each in reply["metadata"]["_jupyter_types_experimental"]] == [name]
+
+
+def test_inspection_at_both_levels(kernel: Driver) -> None:
+    kernel.run("def sail(knots):\n    'Go before the wind.'\n    return knots * 1.852")
+    brief, full = inspect(kernel, "sail"), inspect(kernel, "sail", 1)
+    assert brief["found"]
+    assert "Go before the wind." in brief["data"]["text/plain"]
+    assert "1.852" not in brief["data"]["text/plain"]
+    assert "1.852" in full["data"]["text/plain"]
+    assert not inspect(kernel, "no_such_name")["found"]
+
+
+def test_whether_a_cell_is_complete(kernel: Driver) -> None:
+    for code, status, indent in (
+        ("x = 1", "complete", None),
+        ("for i in x:\n    if i:", "incomplete", " " * 8),
+        ("'''", "incomplete", ""),
+        ("x = )", "invalid", None),
+    ):
+        reply = kernel.request("is_complete_request", {"code": code})
+        assert (reply["status"], reply.get("indent")) == (status, indent)
+
+
+def test_history_by_tail_range_and_search(own_kernel: Driver) -> None:
+    for code in ("one = 1", "two = 2", "one + two"):
+        own_kernel.run(code)
+    assert history(own_kernel, hist_access_type="tail", n=2) == [(2, "two = 2"), (3, "one + two")]
+    assert history(own_kernel, hist_access_type="range", session=0, start=1, stop=3) == [
+        (1, "one = 1"),
+        (2, "two = 2"),
+    ]
+    assert history(own_kernel, hist_access_type="search", pattern="one*", n=5) == [
+        (1, "one = 1"),
+        (3, "one + two"),
+    ]
+    reply = own_kernel.request(
+        "history_request", {"hist_access_type": "range", "output": True, "raw": True, "start": 3, "stop": 4}
+    )
+    assert reply["history"][0][2] == ["one + two", "3"]
+
+
+def test_every_question_is_answered_while_a_cell_runs(own_kernel: Driver) -> None:
+    own_kernel.run(
+        "import time; from comm import create_comm; c = create_comm('target'); an_unusual_name = 5"
+    )
+    blocked = own_kernel.send("time.sleep(600)")
+    own_kernel.next_output("execute_input")
+    assert complete(own_kernel, "an_unus")["matches"] == ["an_unusual_name"]
+    assert "int" in inspect(own_kernel, "an_unusual_name")["data"]["text/plain"]
+    assert own_kernel.request("is_complete_request", {"code": "if x:"})["status"] == "incomplete"
+    assert history(own_kernel, hist_access_type="tail", n=1)[0][1] == "time.sleep(600)"
+    comms = own_kernel.request("comm_info_request", {"target_name": "target"})["comms"]
+    assert list(comms.values()) == [{"target_name": "target"}]
+    own_kernel.manager.interrupt_kernel()
+    assert own_kernel.collect(blocked).error["ename"] == "KeyboardInterrupt"
+
+
+def test_an_empty_answer_comes_in_time_when_c_code_holds_the_interpreter(own_kernel: Driver) -> None:
+    own_kernel.run("import ctypes; an_unusual_name = 5")
+    # A PyDLL keeps the interpreter's lock while it calls.
+    blocked = own_kernel.send("ctypes.PyDLL(None).system(b'sleep 600')")
+    wait_until(lambda: bool(sleepers(own_kernel)), DEADLINE, "the call never began")
+    reply = complete(own_kernel, "an_unus")
+    assert (reply["status"], reply["matches"], reply["cursor_start"]) == ("ok", [], 7)
+    assert own_kernel.request("is_complete_request", {"code": "if x:"}) == {"status": "unknown"}
+    assert not inspect(own_kernel, "an_unusual_name")["found"]
+    for sleeper in sleepers(own_kernel):
+        sleeper.kill()
+    # What the interpreter says after all is not seen.
+    answer = own_kernel.collect(blocked)
+    assert answer.reply["status"] == "ok"
+    assert complete(own_kernel, "an_unus")["matches"] == ["an_unusual_name"]
+
+
+def test_a_question_is_busy_then_idle_and_nothing_else(kernel: Driver) -> None:
+    for msg_type, content in (
+        ("complete_request", {"code": "prin", "cursor_pos": 4}),
+        ("comm_info_request", {}),
+    ):
+        answer = kernel.collect(kernel.send_message(msg_type, content))
+        assert answer.reply["status"] == "ok"
+        assert [m["content"].get("execution_state") for m in answer.messages] == ["busy", "idle"]
+
+
+def test_nothing_is_known_before_there_is_a_sandbox() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with running_kernel(DAYTONA_API_URL=url, DAYTONA_API_KEY="k") as driver:
+            assert complete(driver, "prin")["matches"] == []
+            assert not inspect(driver, "print")["found"]
+            assert driver.request("is_complete_request", {"code": "if x:"}) == {"status": "unknown"}
+            assert driver.request("comm_info_request", {}) == {"status": "ok", "comms": {}}

@@ -1,0 +1,124 @@
+"""`input()` and `getpass`: asked of the front end whose cell it is, and of nobody else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jupyter_client.blocking.client import BlockingKernelClient
+
+from .driver import DEADLINE, Driver
+
+
+def asked(client: BlockingKernelClient) -> dict[str, Any]:
+    """The content of the next `input_request`."""
+    message = client.get_stdin_msg(timeout=DEADLINE)
+    assert message["msg_type"] == "input_request"
+    return dict(message["content"])
+
+
+def test_prompts_in_a_row_and_a_hidden_one(kernel: Driver) -> None:
+    msg_id = kernel.send(
+        "import getpass\na = input('name: ')\nb = getpass.getpass('key: ')\nc = input()\nprint([a, b, c])",
+        allow_stdin=True,
+    )
+    for prompt, password, answer in (
+        ("name: ", False, "Ada"),
+        ("key: ", True, "sésame"),
+        ("", False, ""),
+    ):
+        assert asked(kernel.client) == {"prompt": prompt, "password": password}
+        kernel.client.input(answer)
+    assert kernel.collect(msg_id).stdout == "['Ada', 'sésame', '']\n"
+
+
+def test_what_was_printed_stands_before_the_question(kernel: Driver) -> None:
+    msg_id = kernel.send("print('before', end=''); input()", allow_stdin=True)
+    assert kernel.next_output("stream")["content"]["text"] == "before"
+    asked(kernel.client)
+    kernel.client.input("x")
+    assert kernel.collect(msg_id).result == "'x'"
+
+
+def test_the_end_of_input(kernel: Driver) -> None:
+    msg_id = kernel.send("input()", allow_stdin=True)
+    asked(kernel.client)
+    kernel.client.input("\x04")
+    assert kernel.collect(msg_id).error["ename"] == "EOFError"
+
+
+def test_no_front_end_that_answers(kernel: Driver) -> None:
+    for code in ("input()", "import getpass; getpass.getpass()"):
+        error = kernel.run(code, allow_stdin=False).error
+        assert error["ename"] == "StdinNotImplementedError"
+        assert "does not support input requests" in error["evalue"]
+
+
+def test_an_interrupt_ends_the_question_and_keeps_the_state(kernel: Driver) -> None:
+    for code in ("kept = 1; input('?')", "import getpass; kept = 1; getpass.getpass()"):
+        msg_id = kernel.send(code, allow_stdin=True)
+        asked(kernel.client)
+        kernel.manager.interrupt_kernel()
+        assert kernel.collect(msg_id).error["ename"] == "KeyboardInterrupt"
+        # An answer that comes too late is nobody's.
+        kernel.client.input("late")
+        again = kernel.send("[kept, input('again')]", allow_stdin=True)
+        assert asked(kernel.client)["prompt"] == "again"
+        kernel.client.input("now")
+        assert kernel.collect(again).result == "[1, 'now']"
+
+
+def test_each_client_is_asked_for_its_own_cell(kernel: Driver) -> None:
+    # A client that the manager makes would share the first one's identity.
+    second = BlockingKernelClient(connection_file=kernel.manager.connection_file)
+    second.load_connection_file()
+    second.start_channels()
+    try:
+        second.wait_for_ready(timeout=DEADLINE)
+        theirs = second.execute("input('second?')", allow_stdin=True)
+        assert asked(second)["prompt"] == "second?"
+        mine = kernel.send("input('first?')", allow_stdin=True)
+        second.input("two")
+        assert asked(kernel.client)["prompt"] == "first?"
+        kernel.client.input("one")
+        assert kernel.collect_output(theirs).result == "'two'"
+        assert kernel.collect(mine).result == "'one'"
+        for client in (kernel.client, second):
+            assert client.stdin_channel.msg_ready() is False
+    finally:
+        second.stop_channels()
+
+
+def test_a_thread_may_ask_while_a_later_cell_runs(kernel: Driver) -> None:
+    kernel.run(
+        "import threading\nanswers, go = [], threading.Event()\n"
+        "def ask():\n    go.wait(); answers.append(input('thread?'))\n"
+        "thread = threading.Thread(target=ask); thread.start()"
+    )
+    msg_id = kernel.send("go.set(); thread.join(); answers", allow_stdin=True)
+    assert asked(kernel.client)["prompt"] == "thread?"
+    kernel.client.input("yes")
+    assert kernel.collect(msg_id).result == "['yes']"
+
+
+def test_a_comm_callback_may_ask_while_a_cell_runs(own_kernel: Driver) -> None:
+    own_kernel.run(
+        "from comm import create_comm\nimport time\nanswers = []\nc = create_comm('t')\n"
+        "c.on_msg(lambda message: answers.append(input('callback?')))"
+    )
+    comm_id = own_kernel.run("c.comm_id").result.strip("'")
+    subshell_id = own_kernel.request("create_subshell_request", {}, "control")["subshell_id"]
+    msg_id = own_kernel.send("while not answers: time.sleep(0.01)\nanswers", allow_stdin=True)
+    own_kernel.next_output("execute_input")
+    own_kernel.send_message("comm_msg", {"comm_id": comm_id, "data": {}}, subshell_id)
+    assert asked(own_kernel.client)["prompt"] == "callback?"
+    own_kernel.client.input("yes")
+    assert own_kernel.collect(msg_id).result == "['yes']"
+
+
+def test_a_subshell_asks_who_uses_it(own_kernel: Driver) -> None:
+    subshell_id = own_kernel.request("create_subshell_request", {}, "control")["subshell_id"]
+    content = {"code": "print(input('subshell?'))", "allow_stdin": True}
+    own_kernel.send_message("execute_request", content, subshell_id)
+    assert asked(own_kernel.client)["prompt"] == "subshell?"
+    own_kernel.client.input("yes")
+    assert own_kernel.next_output("stream")["content"]["text"] == "yes\n"
