@@ -450,3 +450,42 @@ def test_messages_that_want_a_key_do_not_end_the_kernel(both: Both) -> None:
         return driver.run("'alive'")
 
     assert "alive" in str(both.same(scenario))
+
+
+# What is large, and what is last
+
+
+def test_a_cell_of_twenty_megabytes(both: Both) -> None:
+    code = f"long = '''{'é' * 10_000_000}'''\nlen(long)"
+
+    def scenario(driver: Driver) -> list[Any]:
+        answer = driver.run(code, store_history=False)
+        return [answer.result, answer.reply["status"], driver.run("1")]
+
+    assert both.same(scenario)[:2] == ["10000000", "ok"]
+
+
+def test_a_large_buffer_reaches_the_interpreter(both: Both) -> None:
+    def scenario(driver: Driver) -> str:
+        opened = driver.run(
+            "from comm import create_comm\nimport hashlib\ngot = []\n"
+            "comm = create_comm('large')\ncomm.on_msg(lambda message: got.append(message['buffers']))"
+        )
+        comm_id = opened.contents("comm_open")[0]["comm_id"]
+        message = driver.client.session.msg("comm_msg", {"comm_id": comm_id, "data": {}})
+        buffers = [b"\x00\xff" * 5_000_000, b"", b"small"]
+        driver.client.session.send(driver.client.shell_channel.socket, message, buffers=buffers)
+        return driver.run("[(len(b), hashlib.sha256(b).hexdigest()) for b in got[0]]").result
+
+    assert "10000000" in both.same(scenario)
+
+
+@pytest.mark.parametrize("code", ["exit", "quit()", "exit(True)"])
+def test_leaving_by_exit_is_asked_for_in_the_same_words(code: str) -> None:
+    payloads = []
+    for name in KERNELS:
+        with running_kernel(name) as driver:
+            driver.run("x = 1")
+            payloads.append(driver.run(code).reply["payload"])
+    assert payloads[0] == payloads[1]
+    assert payloads[0][0]["source"] == "ask_exit"
