@@ -28,7 +28,8 @@ format: $(STAMPS)/test
 bench: $(STAMPS)/test
 	@$(BIN)/python -m benchmarks.kernel
 
-# The newest versions of everything, for the next constraints.txt.
+# The newest versions of everything, for the next constraints.txt. Run it with the oldest Python that is
+# to be served, as Debian's 3.11.2: a newer one may be given versions that this cannot have.
 constraints:
 	@tools/freeze "$(PYTHON)" > constraints.txt
 

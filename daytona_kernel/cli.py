@@ -1,4 +1,4 @@
-"""`daytona-kernel`: install the kernelspec, run the embedded server, run a demo."""
+"""`daytona-kernel`: install and check the kernel, look after its sandboxes, run a server or a demo."""
 
 from __future__ import annotations
 
@@ -24,6 +24,15 @@ def main(argv: list[str] | None = None) -> int:
     where.add_argument("--prefix", metavar="P", help="below P/share/jupyter/kernels")
     install.add_argument("--name", metavar="N", default="daytona", help="the kernelspec's name (daytona)")
     install.set_defaults(run=_install)
+
+    doctor = commands.add_parser("doctor", help="check that all is there that a notebook needs")
+    doctor.set_defaults(run=_doctor)
+
+    sandboxes = commands.add_parser("sandboxes", help="list the sandboxes that kernels have made at Daytona")
+    sandboxes.add_argument(
+        "--delete", nargs="+", default=(), metavar="ID", help="delete these, by id or name, instead"
+    )
+    sandboxes.set_defaults(run=_sandboxes)
 
     serve = commands.add_parser(
         "serve", help="run Daytona's API on this machine, for anything that speaks it"
@@ -66,6 +75,18 @@ def _install(arguments: argparse.Namespace) -> int:
     file.write_text(json.dumps(spec, indent=2) + "\n")
     print(f"Installed the kernel {arguments.name!r} in {path}")
     return 0
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from .doctor import run
+
+    return run()
+
+
+def _sandboxes(arguments: argparse.Namespace) -> int:
+    from .sandboxes import run
+
+    return run(arguments.delete)
 
 
 def _add_serve_arguments(parser: argparse.ArgumentParser) -> None:

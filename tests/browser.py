@@ -241,6 +241,28 @@ class NotebookPage:
             assert time.monotonic() < deadline, f"the cell still shows {now}"
             self.page.wait_for_timeout(20)
 
+    def typing_delays(self, index: int) -> list[float]:
+        """Type into a cell; return the milliseconds until each key was seen, sorted."""
+        editor = self.cell(index).locator(".cm-content")
+        editor.click()
+        self.page.evaluate(
+            """node => {
+                window.typed = [];
+                let begun = null;
+                const painted = () => requestAnimationFrame(() => typed.push(performance.now() - begun));
+                node.addEventListener("keydown", (event) => { begun = event.timeStamp; }, true);
+                new MutationObserver(() => requestAnimationFrame(painted)).observe(
+                    node, { childList: true, characterData: true, subtree: true });
+            }""",
+            editor.element_handle(),
+        )
+        for key in "abcdefghijklmnopqrst":
+            self.page.keyboard.press(key)
+            self.page.wait_for_timeout(60)
+        delays: list[float] = sorted(self.page.evaluate("() => typed"))
+        assert len(delays) >= 20
+        return delays
+
     def save(self) -> dict[str, Any]:
         """Save, and return the notebook as it then lies on disk."""
         before = self.path.stat().st_mtime_ns

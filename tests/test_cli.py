@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,10 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from daytona_kernel import CreateSandboxParams, Daytona
+from tests.served import COMMAND, config, serving
+
 ROOT = Path(__file__).parent.parent
-COMMAND = str(Path(sys.executable).with_name("daytona-kernel"))
 
 
 def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
@@ -34,6 +37,43 @@ def test_install_writes_a_kernelspec_that_names_this_python(tmp_path: Path) -> N
     assert Path(spec["argv"][0]).samefile(sys.executable)
     assert spec["argv"][1:] == ["-m", "daytona_kernel", "-f", "{connection_file}"]
     assert (tmp_path / "share/jupyter/kernels/mine/logo-svg.svg").exists()
+
+
+def test_doctor_finds_all_well_where_all_is_well() -> None:
+    done = run(COMMAND, "doctor")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Jupyter knows the kernel as 'Daytona (Python)'" in done.stdout
+    assert "Cells run on this machine" in done.stdout
+    assert "ran Python 3." in done.stdout
+
+
+def test_doctor_says_what_is_wrong_and_no_key(tmp_path: Path) -> None:
+    key = "dtn_0123456789abcdef"
+    away = {"DAYTONA_API_KEY": key, "DAYTONA_API_URL": "http://127.0.0.1:9"}
+    done = run(COMMAND, "doctor", env={**os.environ, **away})
+    assert done.returncode == 1
+    assert "WRONG  No server answers at http://127.0.0.1:9" in done.stdout
+    assert "…cdef (DAYTONA_API_KEY)" in done.stdout
+    assert key not in done.stdout + done.stderr
+
+
+def test_sandboxes_lists_what_kernels_have_made_and_deletes_it(tmp_path: Path) -> None:
+    assert "none to look after" in run(COMMAND, "sandboxes").stdout
+    with serving(tmp_path) as variables, Daytona(config(variables)) as daytona:
+        environment = {**os.environ, **variables}
+        assert "No kernel has left a sandbox" in run(COMMAND, "sandboxes", env=environment).stdout
+        labels = {"daytona-kernel": "python", "daytona-kernel/notebook": "sums.ipynb"}
+        made = daytona.create(CreateSandboxParams(name="left-behind", labels=labels))
+        other = daytona.create(CreateSandboxParams(name="somebodys"))
+        listed = run(COMMAND, "sandboxes", env=environment).stdout
+        assert made.id in listed
+        assert "sums.ipynb" in listed
+        assert "somebodys" not in listed
+        refused = run(COMMAND, "sandboxes", "--delete", "somebodys", "none-such", env=environment)
+        assert refused.returncode == 1
+        assert "left alone" in refused.stderr
+        assert run(COMMAND, "sandboxes", "--delete", made.id, env=environment).returncode == 0
+        assert [each.id for each in daytona.list()] == [other.id]
 
 
 @pytest.mark.parametrize("arguments", [["install", "--user", "--sys-prefix"], ["jump"], []])

@@ -1,7 +1,7 @@
 """`python agent.pyz CONFIGURATION`, and `… interpreter CONNECTION_FILE PARENT` for its own child.
 
 The configuration is a JSON file, removed as soon as it was read:
-`{"secret", "link", "message_session", "magics": [name, …]}`.
+`{"secret", "link", "message_session", "magics": {name: help}}`.
 What the launcher must know is printed as JSON lines: `{"progress": …}`, `{"port": …}`, `{"error": …}`.
 """
 
@@ -52,7 +52,7 @@ def main() -> None:
         magic_socket = directory.socket_path("magics")
         environ = {
             "DAYTONA_MAGIC_SOCKET": magic_socket,
-            "DAYTONA_MAGIC_NAMES": " ".join(settings["magics"]),
+            "DAYTONA_MAGICS": json.dumps(settings["magics"]),
         }
         start = partial(InterpreterProcess, directory, settings["message_session"], environ)
         first = start()

@@ -9,6 +9,9 @@ reported and replaced by a fresh one. Messages on the channel `agent` are betwee
                      interrupted {}                          unstarted {msg_ids}
                      usage {msg_id, reply}
     to the agent     interrupt {}                            magic_event {id, event}
+
+A magic is closed when it was interrupted, or its interpreter is gone; the kernel ends what the magic
+began, and says so with its last event.
 """
 
 from __future__ import annotations
@@ -44,7 +47,7 @@ class Agent:
         self._journal = SpillingJournal()
         self._paused = False
         self._usage = Usage()
-        self._magic_calls: dict[str, asyncio.StreamWriter] = {}
+        self._magic_calls: dict[str, _MagicCall] = {}
         self.link = Link(self._journal)
         self.on_outgoing: Callable[[], None] = lambda: None
 
@@ -104,7 +107,7 @@ class Agent:
             content = message.content
             call = self._magic_calls.get(content["id"])
             if call is not None:
-                call.write(encode_json(content["event"]) + b"\n")
+                call.take(content["event"])
 
     def _interrupt(self) -> None:
         if self._ready:
@@ -127,14 +130,16 @@ class Agent:
 
     async def _serve_magic(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         call_id = (await reader.readline()).decode().strip()
-        self._magic_calls[call_id] = writer
+        self._magic_calls[call_id] = call = _MagicCall(writer)
         writer.write(b"\n")
         try:
             await reader.read()  # until the magic has its answer, or was interrupted
+            if not call.ended.is_set():
+                self._tell("magic_closed", id=call_id)
+                await call.ended.wait()
         finally:
             del self._magic_calls[call_id]
             writer.close()
-            self._tell("magic_closed", id=call_id)
 
     def _from_interpreter(self, message: Message) -> None:
         self.link.send(message)
@@ -150,6 +155,19 @@ class Agent:
     def _tell(self, msg_type: str, **content: Any) -> None:
         self.link.send(Message.make("agent", {"msg_type": msg_type}, content))
         self.on_outgoing()
+
+
+class _MagicCall:
+    """A magic that waits for its answer; `ended` when it has been given the last event."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self._writer = writer
+        self.ended = asyncio.Event()
+
+    def take(self, event: dict[str, Any]) -> None:
+        self._writer.write(encode_json(event) + b"\n")
+        if "result" in event or "error" in event:
+            self.ended.set()
 
 
 def parse_text(text: str | bytes) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import json
 import os
 import signal
 import sys
@@ -21,12 +22,12 @@ from typing import Any
 
 import ipykernel
 import zmq
+from ipykernel import kernelapp
 from ipykernel.comm.comm import BaseComm
 from ipykernel.ipkernel import IPythonKernel
-from ipykernel.kernelapp import IPKernelApp
 
 from .completion import TimelyCompletion
-from .magics import register
+from .magics import KernelMagics
 
 _PR_SET_PDEATHSIG = 1
 
@@ -38,25 +39,27 @@ def main(connection_file: str, agent_pid: int) -> None:
         sys.exit("the agent was gone before its interpreter had started")
     message_session = os.environ.pop("DAYTONA_MESSAGE_SESSION")
     magic_socket = os.environ.pop("DAYTONA_MAGIC_SOCKET")
-    magic_names = os.environ.pop("DAYTONA_MAGIC_NAMES").split()
+    magics = json.loads(os.environ.pop("DAYTONA_MAGICS"))
 
     # What the user's code finds is what `python -m ipykernel_launcher` would show it.
     sys.path.pop(0)
     sys.argv = ["ipykernel_launcher.py", "-f", connection_file]
 
-    app = SandboxKernelApp.instance(kernel_class=SandboxKernel)
-    app.config.Session.session = message_session
-    # The base class of the outer kernel pays this sleep, or nobody.
-    app.config.IPythonKernel._execute_sleep = 0.0
+    app = IPKernelApp.instance(kernel_class=SandboxKernel)
     # "Somebody looks after this process": no notes for a terminal, and no poller for pid 1.
     app.parent_handle = 1
     app.initialize(sys.argv[1:])
+    # Set, and not configured: the user's code reads the configuration.
+    app.session.session = message_session
+    # The base class of the outer kernel pays this sleep, or nobody.
+    app.kernel._execute_sleep = 0.0
     if app.shell is not None:
-        register(app.shell, magic_socket, magic_names)
+        KernelMagics(app.shell, magic_socket).register(magics)
     app.start()
 
 
-class SandboxKernelApp(IPKernelApp):
+# Libraries look for this name in the configuration, and for the connection file under it.
+class IPKernelApp(kernelapp.IPKernelApp):
     def init_iopub(self, context: zmq.Context[Any]) -> None:
         super().init_iopub(context)
         # A full queue makes the sending thread wait; the default is to lose the message.

@@ -9,16 +9,27 @@ from several threads cannot take each other's answers. Events are JSON lines:
     {"set": {name: value}}                  put into the user's namespace
     {"result": value}                       the end; lists become IPython's SList
     {"error": {"ename", "evalue"}}          the end; raised here, without a traceback of ours
+
+A call that is interrupted closes its half of the connection, and is over when the kernel has ended
+what it began, or when it is interrupted again.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import sys
 import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
+
+from .expansion import expand
+
+# A completion that comes later is of no use to the person who types.
+_COMPLETION_SECONDS = 0.3
 
 
 class MagicError(Exception):
@@ -28,58 +39,202 @@ class MagicError(Exception):
         return [f"\x1b[0;31m{type(self).__name__}\x1b[0m: {self}"]
 
 
-def register(shell: Any, socket_path: str, names: list[str]) -> None:
-    """Make each name a line and cell magic of this shell."""
+class KernelMagics:
+    """The kernel's magics in one shell. socket_path: where the agent listens."""
 
-    def magic(name: str) -> None:
-        def call(line: str, cell: str | None = None) -> Any:
-            return _call(shell, socket_path, name, line, cell)
+    def __init__(self, shell: Any, socket_path: str) -> None:
+        self._shell = shell
+        self._socket_path = socket_path
+        self._environ = dict(os.environ)
 
-        call.__name__ = name
-        shell.register_magic_function(call, "line_cell", name)
+    def register(self, declarations: Mapping[str, str]) -> None:
+        """Make each name a line and cell magic of the shell. declarations: their help by name."""
+        from IPython.core.magic import needs_local_scope, no_var_expand
 
-    for name in names:
-        magic(name)
+        if not declarations:
+            return
+        for name, help in declarations.items():
+            function = needs_local_scope(no_var_expand(self._function(name, help)))
+            self._shell.register_magic_function(function, "line_cell", name)
+        self._shell.input_transformer_manager.token_transformers.append(_assignment_of(list(declarations)))
+        self._called = re.compile(rf".*(?:^|\s)(%%?)({'|'.join(declarations)})(?=\s)(.*)", re.DOTALL)
+        self._register_completion()
+
+    def _function(self, name: str, help: str) -> Any:
+        def call(line: str, cell: str | None = None, local_ns: dict[str, Any] | None = None) -> Any:
+            return self._run(name, line, cell, local_ns or {}, assigned=False)
+
+        def assigned(line: str) -> Any:
+            return self._run(name, line, None, sys._getframe(1).f_locals, assigned=True)
+
+        function: Any = call
+        function.__name__ = name
+        function.__doc__ = help
+        function.assigned = assigned
+        return function
+
+    def _run(self, name: str, line: str, cell: str | None, local_ns: dict[str, Any], assigned: bool) -> Any:
+        changed, unset = self._environ_changes()
+        request = {
+            "name": name,
+            "line": expand(line, {**self._shell.user_ns, **local_ns}),
+            "cell": cell,
+            "assigned": assigned,
+            "cwd": _current_directory(),
+            "environ": changed,
+            "unset": unset,
+            "python": sys.executable,
+        }
+        sys.stdout.flush()
+        sys.stderr.flush()
+        with self._asked(request) as (connection, events):
+            try:
+                for event in events:
+                    if "result" in event:
+                        return _value(event["result"])
+                    self._apply(event)
+            except KeyboardInterrupt:
+                connection.shutdown(socket.SHUT_WR)
+                for event in events:
+                    if "result" in event or "error" in event:
+                        break
+                    self._apply(event)
+                raise
+        raise MagicError("the kernel went away before the answer came; the interpreter's state is kept")
+
+    @contextmanager
+    def _asked(self, request: dict[str, Any]) -> Iterator[tuple[socket.socket, Iterator[dict[str, Any]]]]:
+        """Send a request; gives its connection and the events that answer it."""
+        kernel = self._shell.kernel
+        call_id = uuid.uuid4().hex
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(self._socket_path)
+            answers = connection.makefile("r", encoding="utf-8")
+            connection.sendall(call_id.encode() + b"\n")
+            answers.readline()  # the agent knows the call: its answer cannot come too early
+            kernel.session.send(
+                kernel.iopub_socket, "daytona_magic", {"id": call_id, **request}, parent=kernel.get_parent()
+            )
+            yield connection, map(json.loads, answers)
+
+    def _apply(self, event: dict[str, Any]) -> None:
+        if "stream" in event:
+            stream = getattr(sys, event["stream"])
+            stream.write(event["text"])
+            stream.flush()
+        elif "display" in event:
+            from IPython.display import publish_display_data
+
+            publish_display_data(event["display"], event.get("metadata"))
+        elif "set" in event:
+            self._shell.user_ns.update(event["set"])
+        elif "error" in event:
+            error = event["error"]
+            raise type(error["ename"], (MagicError,), {"__module__": __name__})(error["evalue"])
+
+    def _environ_changes(self) -> tuple[dict[str, str], list[str]]:
+        """What cells have changed in the environment, as far as a shell can be told of it."""
+        now = dict(os.environ)
+        changed = {
+            name: value
+            for name, value in now.items()
+            if self._environ.get(name) != value and _is_tellable(name + value) and name.isidentifier()
+        }
+        return changed, [name for name in self._environ if name not in now and name.isidentifier()]
+
+    def _register_completion(self) -> None:
+        """Answer in the place of all other completers, of which jedi is slow and knows no magics."""
+        from IPython.core import completer
+
+        if not hasattr(completer, "context_matcher"):
+            return  # an IPython before 8.6
+
+        @completer.context_matcher(identifier="daytona_kernel", priority=100)  # type: ignore[untyped-decorator]
+        def match(context: Any) -> Any:
+            token = str(context.token)
+            words = [
+                each for each in self._complete(context.text_until_cursor, token) if each.startswith(token)
+            ]
+            completions = [completer.SimpleCompletion(text=word, type="magic") for word in words]
+            return {"completions": completions, "suppress": True, "ordered": True}
+
+        self._shell.Completer.custom_matchers.append(match)
+
+    def _complete(self, line: str, token: str) -> list[str]:
+        """What may follow in a line with one of the magics; token: the word that is being typed."""
+        called = self._called.match(line)
+        if called is None:
+            return []
+        marker, name, text = called.groups()
+        request = {"name": name, "complete": text, "of_cell": marker == "%%"}
+        try:
+            with self._asked(request) as (connection, events):
+                connection.settimeout(_COMPLETION_SECONDS)
+                answer: dict[str, Any] = next(events).get("result") or {}
+        except (OSError, ValueError, StopIteration):
+            answer = {"paths": True}
+        words: list[str] = answer.get("words", [])
+        return words + (_paths(token) if answer.get("paths") else [])
 
 
-def _call(shell: Any, socket_path: str, name: str, line: str, cell: str | None) -> Any:
-    kernel = shell.kernel
-    call_id = uuid.uuid4().hex
-    sys.stdout.flush()
-    sys.stderr.flush()
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(socket_path)
-        answers = connection.makefile("r", encoding="utf-8")
-        connection.sendall(call_id.encode() + b"\n")
-        answers.readline()  # the agent knows the call: its answer cannot come too early
-        kernel.session.send(
-            kernel.iopub_socket,
-            "daytona_magic",
-            {"id": call_id, "name": name, "line": line, "cell": cell, "cwd": os.getcwd()},
-            parent=kernel.get_parent(),
-        )
-        for answer in answers:
-            event = json.loads(answer)
-            if "result" in event:
-                return _value(event["result"])
-            _apply(shell, event)
-    raise MagicError("the kernel went away before the answer came; the interpreter's state is kept")
+def _assignment_of(names: list[str]) -> Any:
+    """An input transformer that lets `x = %sh …` know that its result is wanted."""
+    from IPython.core.inputtransformer2 import MagicAssign
+
+    class KernelMagicAssign(MagicAssign):
+        priority = MagicAssign.priority - 1
+
+        @classmethod
+        def find(cls, tokens_by_line: Any) -> Any:
+            # One line after the other, since the first assignment may be of another magic.
+            for line in tokens_by_line:
+                found: Any = super().find([line])  # type: ignore[no-untyped-call]
+                if found is not None and _magic_name(line, found) in names:
+                    return found
+            return None
+
+        def transform(self, lines: list[str]) -> list[str]:
+            transformed: list[str] = super().transform(lines)
+            line = transformed[self.start_line]
+            head, tail = line[: self.start_col], line[self.start_col :]
+            name, arguments = tail.removeprefix("get_ipython().run_line_magic(").split(", ", 1)
+            transformed[self.start_line] = f"{head}get_ipython().find_line_magic({name}).assigned({arguments}"
+            return transformed
+
+    return KernelMagicAssign
 
 
-def _apply(shell: Any, event: dict[str, Any]) -> None:
-    if "stream" in event:
-        stream = getattr(sys, event["stream"])
-        stream.write(event["text"])
-        stream.flush()
-    elif "display" in event:
-        from IPython.display import publish_display_data
+def _magic_name(line: Any, found: Any) -> str:
+    starts = [token.start for token in line]
+    position = (found.start_line + 1, found.start_col)
+    return str(line[starts.index(position) + 1].string)
 
-        publish_display_data(event["display"], event.get("metadata"))
-    elif "set" in event:
-        shell.user_ns.update(event["set"])
-    elif "error" in event:
-        error = event["error"]
-        raise type(error["ename"], (MagicError,), {"__module__": __name__})(error["evalue"])
+
+def _paths(begun: str) -> list[str]:
+    """The files and folders whose path begins so."""
+    directory, slash, _ = begun.rpartition("/")
+    folder = os.path.expanduser(directory + slash) or "."
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(f"{directory}{slash}{each.name}{'/' * each.is_dir()}" for each in entries)
+    except OSError:
+        return []
+
+
+def _current_directory() -> str | None:
+    try:
+        return os.getcwd()
+    except OSError:
+        return None  # it was deleted
+
+
+def _is_tellable(text: str) -> bool:
+    """Whether a text is one for JSON: a variable may hold any bytes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _value(value: Any) -> Any:

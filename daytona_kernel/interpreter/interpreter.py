@@ -15,7 +15,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..client.models import ExecuteResponse
-from ..errors import CellUnstartedError, InterpreterDiedError, InterpreterError, InterpreterLostError
+from ..errors import (
+    CellUnstartedError,
+    InterpreterDiedError,
+    InterpreterError,
+    InterpreterLostError,
+    InterpreterReplacedError,
+)
 from ..wire.messages import Message
 from .connection import Connection, Credentials, Gateway
 
@@ -97,6 +103,10 @@ class Interpreter:
         The agent's `interrupted` comes to `on_message` when the signal was sent.
         """
         await self.tell("interrupt")
+
+    def replace(self) -> None:
+        """What is being executed fails with InterpreterReplacedError: nobody is to wait for it here."""
+        self._fail_all(InterpreterReplacedError("The kernel has moved to another interpreter."))
 
     def _receive(self, message: Message) -> None:
         if message.channel == "agent":

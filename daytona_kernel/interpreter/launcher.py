@@ -11,8 +11,9 @@ import asyncio
 import base64
 import json
 import secrets
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from websockets.asyncio.client import ClientConnection
@@ -53,13 +54,13 @@ class LaunchedAgent:
 async def launch(
     process: AsyncProcess,
     message_session: str,
-    magics: Sequence[str] = (),
+    magics: Mapping[str, str] = MappingProxyType({}),
     on_progress: Callable[[str], None] = lambda _text: None,
 ) -> LaunchedAgent:
     """Start an agent and wait until it listens; its interpreter may still be starting.
 
     message_session: the id that the interpreter's messages shall bear.
-    magics: the names that the interpreter shall know as magics of the kernel.
+    magics: what the interpreter shall know as magics of the kernel: their help by name.
     on_progress: called with a line of text while something is being installed.
 
     Raises InterpreterStartError when the sandbox cannot run one, and DaytonaError.
@@ -70,7 +71,7 @@ async def launch(
         "secret": credentials.secret,
         "link": credentials.link,
         "message_session": message_session,
-        "magics": list(magics),
+        "magics": dict(magics),
     }
     written, _ = await asyncio.gather(
         process.exec(_writing_script(credentials.link, json.dumps(settings))),

@@ -7,6 +7,7 @@ what it does never holds up the relay, whose loop is another.
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
@@ -14,11 +15,16 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+# The relay needs the interpreter's lock several times a cell, and would wait five milliseconds for it each
+# time while this thread takes a flood of output.
+_SWITCH_SECONDS = 0.0002
+
 
 class ApiThread:
     """One event loop in a thread that ends with the process."""
 
     def __init__(self) -> None:
+        sys.setswitchinterval(_SWITCH_SECONDS)
         self.loop = asyncio.new_event_loop()
         threading.Thread(target=self.loop.run_forever, name="API", daemon=True).start()
 

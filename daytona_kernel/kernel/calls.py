@@ -8,41 +8,79 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from ..client.sandbox import AsyncSandbox
-from ..errors import CommandFailedError, DaytonaError, InterpreterStartError
+from ..errors import CommandFailedError, DaytonaError, InterpreterStartError, MagicUsageError
 from ..magics.registry import Registry
 from ..wire.messages import Message
-from .cell import MagicCell
+from .cell import MagicCell, parse_magic_cell
 from .comms import current_request
+from .home import Home
 from .outbox import Outbox
 
 _FRESH_RUNTIME = "So this cell ran in a runtime of its own, which has ended: nothing that it set is kept."
+
+_INTERRUPTED = {"error": {"ename": "KeyboardInterrupt", "evalue": ""}}
+
+# What is still being ended then, the sandbox's end will end.
+_LAST_WORD_SECONDS = 0.7
 
 Answer = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 @dataclass
 class MagicCall:
-    """See magics.registry.Call. answer: takes the events that agent.magics describes."""
+    """See magics.call.Call. answer: takes the events that agent.magics describes."""
 
     request: Message
-    line: str
-    body: str | None
-    cwd: str | None
     answer: Answer
     calls: Calls = field(repr=False)
+    line: str = ""
+    body: str | None = None
+    assigned: bool = False
+    cwd: str | None = None
+    environ: dict[str, str] = field(default_factory=dict, repr=False)
+    unset: list[str] = field(default_factory=list)
+    python: str | None = None
+
+    @property
+    def home(self) -> Home:
+        """See Call."""
+        return self.calls.home
 
     async def sandbox(self) -> AsyncSandbox:
         """See Call."""
-        return await self.calls.sandbox()
+        return await self.calls.home.sandbox()
+
+    def require_own_cell(self) -> None:
+        """See Call."""
+        running = self.calls.running()
+        code = str(running.content.get("code", "")) if running is not None else ""
+        if parse_magic_cell(code, self.calls.registry) is None:
+            raise MagicUsageError("This ends the interpreter, so it must stand in a cell of its own.")
+
+    async def move(self, work: Callable[[], Awaitable[str]], *, start: bool) -> None:
+        """See Call."""
+        self.require_own_cell()
+
+        async def finish() -> bool:
+            said = {"name": "stdout", "text": await work() + "\n"}
+            self.calls.outbox.say(self.request, "stream", said)
+            return start
+
+        await self.calls.leave_interpreter(self.request, finish)
 
     async def print(self, text: str, stream: str = "stdout") -> None:
         """See Call."""
         await self.answer({"stream": stream, "text": text})
+
+    async def display(self, data: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
+        """See Call."""
+        await self.answer({"display": data, "metadata": metadata or {}})
 
     async def set(self, name: str, value: Any) -> None:
         """See Call."""
@@ -60,7 +98,7 @@ class MagicCall:
 
 
 class Shown:
-    """A display in the notebook; see magics.registry.Display."""
+    """A display in the notebook; see magics.call.Display."""
 
     def __init__(self, calls: Calls, request: Message) -> None:
         self._calls = calls
@@ -83,34 +121,48 @@ class Shown:
 class Calls:
     """The running calls. They belong to the kernel's main loop.
 
-    sandbox: returns the sandbox, started. running: the request of the cell that runs now.
+    running: the request of the cell that runs now.
+    leave_interpreter: ends it for the sake of a cell, which is over when its second argument has
+        been awaited; that returns whether the next interpreter is to be started at once.
     """
 
     def __init__(
         self,
         registry: Registry,
         outbox: Outbox,
-        sandbox: Callable[[], Awaitable[AsyncSandbox]],
+        home: Home,
         running: Callable[[], Message | None],
+        leave_interpreter: Callable[[Message, Callable[[], Coroutine[Any, Any, bool]]], Awaitable[None]],
     ) -> None:
         self.registry = registry
         self.outbox = outbox
-        self.sandbox = sandbox
+        self.home = home
         self.running = running
+        self.leave_interpreter = leave_interpreter
         self._calls: dict[str, asyncio.Task[None]] = {}
         self._kept: set[asyncio.Task[Any]] = set()
+        self._closed: set[str] = set()
 
     def start(self, message: Message, answer: Callable[[str, dict[str, Any]], Awaitable[None]]) -> None:
-        """Run a magic that the interpreter asks for; `answer` takes the call's id and an event."""
+        """Run a magic that the interpreter asks for, or complete one.
+
+        answer: takes the call's id and an event.
+        """
         content = message.content
-        call_id = content["id"]
-
-        async def send(event: dict[str, Any]) -> None:
-            await answer(call_id, event)
-
+        call_id, name = content["id"], content["name"]
+        if call_id in self._closed:
+            self._closed.remove(call_id)
+            return
         request = Message("shell", [message.parts[1], b"{}", b"{}", b"{}"])
-        call = MagicCall(request, content["line"], content["cell"], content["cwd"], send, self)
-        self._calls[call_id] = task = asyncio.ensure_future(self._run(content["name"], call))
+        call = MagicCall(request, partial(answer, call_id), self)
+        if "complete" in content:
+            run = self._complete(name, content["complete"], call, of_cell=content["of_cell"])
+        else:
+            call.line, call.body, call.assigned = content["line"], content["cell"], content["assigned"]
+            call.cwd, call.python = content["cwd"], content["python"]
+            call.environ, call.unset = content["environ"], content["unset"]
+            run = self._run(name, call)
+        self._calls[call_id] = task = asyncio.ensure_future(run)
         task.add_done_callback(lambda _: self._calls.pop(call_id, None))
 
     async def run_alone(self, request: Message, magic: MagicCell | None, why: Exception) -> None:
@@ -122,25 +174,32 @@ class Calls:
         async def show(event: dict[str, Any]) -> None:
             if "stream" in event:
                 self.outbox.say(request, "stream", {"name": event["stream"], "text": event["text"]})
+            elif "display" in event:
+                content = {"data": event["display"], "metadata": event["metadata"], "transient": {}}
+                self.outbox.say(request, "display_data", content)
 
         current_request.set(request)
         if magic is not None:
-            call = MagicCall(request, magic.line, magic.body, None, show, self)
+            call = MagicCall(request, show, self, line=magic.line, body=magic.body)
             await self.registry.run(magic.name, call)
             return
         if not isinstance(why, InterpreterStartError):
             raise why
-        answer = await (await self.sandbox()).process.code_run(str(request.content.get("code", "")))
+        answer = await (await self.home.sandbox()).process.code_run(str(request.content.get("code", "")))
         await show({"stream": "stdout", "text": answer.result})
         await show({"stream": "stderr", "text": f"{why} {_FRESH_RUNTIME}\n"})
         if answer.exit_code != 0:
             raise CommandFailedError(f"The code ended with exit status {answer.exit_code}.")
 
-    def cancel(self, call_id: str) -> None:
-        """Nobody waits for the call any more: the cell was interrupted, or has its answer."""
+    async def cancel(self, call_id: str, answer: Callable[[str, dict[str, Any]], Awaitable[None]]) -> None:
+        """The cell was interrupted, or is gone: end what the call began, and then the call."""
         task = self._calls.get(call_id)
         if task is not None:
             task.cancel()
+        else:
+            # It overtook the call itself, or the kernel that was called has crashed.
+            self._closed.add(call_id)
+            await answer(call_id, _INTERRUPTED)
 
     def cancel_all(self) -> None:
         """The interpreter is gone, and its cells with it."""
@@ -158,11 +217,12 @@ class Calls:
         return bool(self._kept)
 
     async def close(self) -> None:
-        """Cancel everything, and wait until it has said its last word."""
+        """Cancel everything, and wait until it has said its last word, if that takes not too long."""
         tasks = [*self._calls.values(), *self._kept]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:
+            await asyncio.wait(tasks, timeout=_LAST_WORD_SECONDS)
 
     async def _run(self, name: str, call: MagicCall) -> None:
         current_request.set(call.request)
@@ -170,9 +230,15 @@ class Calls:
             result = await self.registry.run(name, call)
         except DaytonaError as error:
             await call.answer({"error": {"ename": type(error).__name__, "evalue": str(error)}})
+        except asyncio.CancelledError:
+            await call.answer(_INTERRUPTED)
+            raise
         except Exception as error:
             # A defect of ours must not leave the cell waiting.
             await call.answer({"error": {"ename": type(error).__name__, "evalue": f"{name}: {error}"}})
             raise
         else:
             await call.answer({"result": result})
+
+    async def _complete(self, name: str, text: str, call: MagicCall, *, of_cell: bool) -> None:
+        await call.answer({"result": await self.registry.complete(name, text, call, of_cell=of_cell)})

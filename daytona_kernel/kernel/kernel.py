@@ -8,6 +8,7 @@ magics and the log views. The main thread has nothing to do but what the base cl
 from __future__ import annotations
 
 import asyncio
+import os
 import platform
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
@@ -22,11 +23,12 @@ from ..errors import DaytonaError
 from ..interpreter.interpreter import Interpreter
 from ..interpreter.launcher import AgentGateway, LaunchedAgent
 from ..magics.registry import Registry
+from ..views.left_log import read_left_logs
 from ..wire.messages import Message, Part
 from .api_thread import ApiThread
 from .calls import Calls
 from .cell import MagicCell
-from .comms import Comms
+from .comms import Comms, current_request
 from .home import Home
 from .iopub import running_loop
 from .outbox import Outbox
@@ -86,13 +88,17 @@ class DaytonaKernel(Kernel):
             },
         )
         self.comms = Comms(self.outbox)
-        self.calls = Calls(self.registry, self.outbox, self.home.sandbox, lambda: self.relay.running)
+        self.calls = Calls(
+            self.registry, self.outbox, self.home, lambda: self.relay.running, self._leave_interpreter
+        )
+        self._connecting: asyncio.Task[None] | None = None
         made = asyncio.run_coroutine_threadsafe(self._make_relay(), self._relay_loop)
         made.result()
         super().start()
         self.home.on_progress = self._tell_progress
         self.api.call(self._start_interpreter)
         self.api.start(self._keep_awake())
+        self.api.start(self._open_left_logs())
 
     async def _make_relay(self) -> None:
         self.relay = Relay(self.outbox, self)
@@ -260,22 +266,22 @@ class DaytonaKernel(Kernel):
 
     def magic_called(self, message: Message) -> None:
         """See Owner."""
-
-        async def answer(call_id: str, event: dict[str, Any]) -> None:
-            await self._on_relay(self.relay.answer_magic(call_id, event))
-
-        self.api.call(self.calls.start, message, answer)
+        self.api.call(self.calls.start, message, self._answer_magic)
 
     def magic_closed(self, call_id: str) -> None:
         """See Owner."""
-        self.api.call(self.calls.cancel, call_id)
+        self.api.start(self.calls.cancel(call_id, self._answer_magic))
+
+    async def _answer_magic(self, call_id: str, event: dict[str, Any]) -> None:
+        await self._on_relay(self.relay.answer_magic(call_id, event))
 
     # The interpreter, on the API's loop
 
     def _start_interpreter(self) -> None:
         if self._leaving:
             return
-        self.calls.keep(asyncio.ensure_future(self._connect_interpreter()))
+        self._connecting = asyncio.ensure_future(self._connect_interpreter())
+        self.calls.keep(self._connecting)
 
     async def _connect_interpreter(self) -> None:
         try:
@@ -298,6 +304,20 @@ class DaytonaKernel(Kernel):
 
         self._relay_loop.call_soon_threadsafe(self.relay.connect, sandbox.process, make)
 
+    async def _leave_interpreter(
+        self, request: Message, finish: Callable[[], Coroutine[Any, Any, bool]]
+    ) -> None:
+        """See Calls. A cell that the interpreter runs waits on the relay's loop, for what happens here."""
+        if self._connecting is not None:
+            self._connecting.cancel()
+
+        async def finish_there() -> None:
+            await self.relay.start_next(request.msg_id, at_once=await self.api.run(finish()))
+
+        if not await self._on_relay(self.relay.let_go(request.msg_id, finish_there)):
+            at_once = await finish()
+            await self._on_relay(self.relay.start_next(request.msg_id, at_once=at_once))
+
     def _tell_progress(self, text: str) -> None:
         self._relay_loop.call_soon_threadsafe(self.relay.tell_progress, text)
 
@@ -307,6 +327,12 @@ class DaytonaKernel(Kernel):
             await asyncio.sleep(_ACTIVITY_SECONDS)
             if self.relay.running is not None or self.calls.following:
                 await self.home.refresh_activity()
+
+    async def _open_left_logs(self) -> None:
+        """Open the views again that the notebook was saved with; see views.left_log."""
+        left = await asyncio.to_thread(read_left_logs, os.environ.get("JPY_SESSION_NAME", ""))
+        current_request.set(Message("shell", [b"{}"] * 4))  # nobody asked
+        self._left_logs = [each.open() for each in left]
 
     # Between the loops
 

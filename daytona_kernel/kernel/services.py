@@ -46,7 +46,7 @@ class Services:
         questions: Questions,
         stand_in: StandIn,
         subshells: Subshells,
-        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
         self._outbox = outbox
         self._questions = questions

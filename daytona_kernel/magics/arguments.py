@@ -14,6 +14,11 @@ from typing import Any
 
 from ..errors import MagicUsageError
 
+
+class HelpWanted(Exception):  # noqa: N818
+    """`--help` stands among the arguments."""
+
+
 _WORD = re.compile(r"""\s*((?:"(?:\\.|[^"\\])*"|'[^']*'|\\.|[^\s"'\\])+)""")
 
 
@@ -24,6 +29,7 @@ class Option:
     name: without the dashes. value: what stands for its value in help, None for a flag.
     convert: turns the text into the value; its ValueError becomes a sentence.
     repeated: whether it may be given several times; the value is then a list.
+    kind: of what the value is one, for completion; see Registry.words.
     """
 
     name: str
@@ -31,15 +37,17 @@ class Option:
     value: str | None = None
     convert: Any = str
     repeated: bool = False
+    kind: str = ""
 
 
 @dataclass(frozen=True)
 class Positional:
-    """A word that must stand there, or may (`optional`)."""
+    """A word that must stand there, or may (`optional`). kind: as of an Option."""
 
     name: str
     help: str
     optional: bool = False
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,7 @@ class Signature:
     options: Sequence[Option] = ()
     rest: str | None = None
     rest_optional: bool = True
+    rest_kind: str = "path"
 
     @property
     def usage(self) -> str:
@@ -64,7 +73,7 @@ class Signature:
 def parse_arguments(text: str, signature: Signature) -> dict[str, Any]:
     """Return the values by name; what was not given is None, False for a flag, [] for a list.
 
-    Raises MagicUsageError, in one sentence.
+    Raises MagicUsageError, in one sentence, and HelpWanted.
     """
     values: dict[str, Any] = {p.name: None for p in signature.positionals}
     options = {option.name: option for option in signature.options}
@@ -100,6 +109,54 @@ def parse_arguments(text: str, signature: Signature) -> dict[str, Any]:
     return values
 
 
+@dataclass(frozen=True)
+class Expected:
+    """What may stand where a person types. kind: "" for nothing that has a list.
+
+    given: the positionals before it, by name.
+    """
+
+    words: Sequence[str]
+    kind: str
+    given: dict[str, str]
+
+
+def expected_after(text: str, signature: Signature) -> Expected:
+    """Return what may follow `text`, whose last word is being typed unless a space ends it."""
+    options = {f"--{option.name}": option for option in signature.options}
+    positionals = list(signature.positionals)
+    given: dict[str, str] = {}
+    used: set[str] = set()
+    wanted: Option | None = None
+    while True:
+        word, after = take_word(text)
+        if word is None or not after:
+            break
+        text = after
+        if wanted is not None:
+            wanted = None
+        elif word.startswith("--"):
+            name, equals, _ = word.partition("=")
+            used.add(name)
+            option = options.get(name)
+            wanted = option if option is not None and option.value and not equals else None
+        elif positionals:
+            given[positionals.pop(0).name] = word
+        else:
+            return Expected((), signature.rest_kind if signature.rest else "", given)
+    if wanted is not None:
+        return Expected((), wanted.kind, given)
+    name, equals, _ = (word or "").partition("=")
+    if equals and name in options:
+        return Expected((), options[name].kind, given)
+    left = [each for each, option in options.items() if each not in used or option.repeated]
+    if (word or "").startswith("-"):
+        return Expected([*left, "--help"], "", given)
+    if positionals:
+        return Expected(left if positionals[0].optional else (), positionals[0].kind, given)
+    return Expected(left, signature.rest_kind if signature.rest else "", given)
+
+
 def take_word(text: str) -> tuple[str | None, str]:
     """Split off the first word, without its quotes; None when there is none."""
     match = _WORD.match(text)
@@ -112,6 +169,8 @@ def _take_option(word: str, after: str, options: dict[str, Option], values: dict
     name, equals, given = word[2:].partition("=")
     option = options.get(name)
     if option is None:
+        if name == "help":
+            raise HelpWanted
         known = ", ".join(f"--{each}" for each in options) or "none"
         raise MagicUsageError(f"Unknown option --{name}; the options are: {known}.")
     key = option.name.replace("-", "_")

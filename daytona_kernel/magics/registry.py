@@ -1,64 +1,27 @@
 """The kernel's magics: each declared once, as an async function with a docstring and a signature.
 
-A declaration gives the parsing, `--help`, and the errors for wrong arguments. A magic is called with
-a `Call`, which stands for the cell that asked: what the magic prints, shows and sets appears there.
+A declaration gives the parsing, `--help` and `%name?`, completion, and the errors for wrong arguments.
 """
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 from ..errors import DaytonaError, MagicUsageError
-from ..wire.messages import Message
-from .arguments import Signature, parse_arguments, take_word
+from .arguments import Expected, HelpWanted, Signature, expected_after, parse_arguments, take_word
+from .call import Call
 
-if TYPE_CHECKING:
-    from ..client.sandbox import AsyncSandbox
-
-
-class Display(Protocol):
-    """A place in the notebook for what changes: made by `Call.show`."""
-
-    def update(self, data: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
-        """Put a new MIME bundle in its place."""
-
-
-class Call(Protocol):
-    """One call of a magic.
-
-    request: the cell's request, under which everything is shown.
-    line: what follows the magic's name. body: the rest of a cell magic's cell; None in a line magic.
-    cwd: the current directory of the interpreter; None when the kernel runs the magic without one.
-    """
-
-    request: Message
-    line: str
-    body: str | None
-    cwd: str | None
-
-    async def sandbox(self) -> AsyncSandbox:
-        """The sandbox, started."""
-        ...
-
-    async def print(self, text: str, stream: str = "stdout") -> None:
-        """Print in the cell."""
-
-    async def set(self, name: str, value: Any) -> None:
-        """Set a variable in the user's namespace, to something that JSON can hold."""
-
-    def show(self, data: dict[str, Any], metadata: dict[str, Any] | None = None) -> Display:
-        """Show a MIME bundle of the kernel's own, whose place can be updated."""
-        ...
-
-    def keep(self, task: asyncio.Task[Any]) -> None:
-        """Let a task go on after the call; it is cancelled when the kernel ends."""
+# Completion must be there while the person who types still wants it.
+_WORDS_SECONDS = 0.2
 
 
 Handler = Callable[..., Awaitable[Any]]
+# Lists what there is of one kind, given the call and the words before.
+Words = Callable[[Call, dict[str, str]], Awaitable[list[str]]]
 
 
 @dataclass(frozen=True)
@@ -79,44 +42,59 @@ class Magic:
     """A declared magic. commands: by subcommand; under "" when it has none.
 
     cell: what a cell magic of this name runs, when the line magic has subcommands.
+    default: the subcommand that is meant when none is named; None for none.
     """
 
     name: str
     help: str
     commands: dict[str, Command]
     cell: list[Command] = field(default_factory=list)
+    default: str | None = None
 
     async def run(self, call: Call) -> Any:
         """Run it, and return what its caller assigns. Raises DaytonaError."""
-        if self._help_wanted(call.line):
+        if take_word(call.line)[0] in ("--help", "-h"):
             await call.print(self.usage + "\n")
             return None
         command, text = self._command(call)
         try:
             values = parse_arguments(text, command.signature)
+        except HelpWanted:
+            await call.print("\n".join(_usage_of(*self._name_of(command), command)).lstrip() + "\n")
+            return None
         except MagicUsageError as error:
-            raise MagicUsageError(f"{error} See %{self.name} --help.") from None
+            raise MagicUsageError(f"{error} See {self._name_of(command)[0]} --help.") from None
         return await command.handler(call, **values)
+
+    def expected(self, text: str, *, of_cell: bool) -> Expected:
+        """Return what may follow the name and `text`."""
+        if of_cell and self.cell:
+            return expected_after(text, self.cell[0].signature)
+        if "" in self.commands:
+            return expected_after(text, self.commands[""].signature)
+        name, after = take_word(text)
+        if name in self.commands and after:
+            return expected_after(after, self.commands[name].signature)
+        return Expected([*self.commands, "--help"], "", {})
 
     @property
     def usage(self) -> str:
         """What `--help` prints."""
         lines = [self.help, ""]
-        shown = [(f"%{self.name} {name}".strip(), name, each) for name, each in self.commands.items()]
-        shown += [(f"%%{self.name}", self.name, each) for each in self.cell]
-        for begin, name, command in shown:
-            words = [begin, command.signature.usage]
-            lines.append("  " + " ".join(word for word in words if word))
-            if name:
-                lines.append(f"      {command.summary}")
-            lines += [
-                f"      {text:<18} {help}"
-                for text, help in [
-                    *((p.name.upper(), p.help) for p in command.signature.positionals),
-                    *((f"--{o.name} {o.value or ''}", o.help) for o in command.signature.options),
-                ]
-            ]
+        for begin, name, command in self.named:
+            lines += _usage_of(begin, name, command)
         return "\n".join(lines)
+
+    @property
+    def named(self) -> Iterator[tuple[str, str, Command]]:
+        """Each command with how it is called and its subcommand's name, the cell magic's last."""
+        for name, command in self.commands.items():
+            yield f"%{self.name} {name}".strip(), name, command
+        for command in self.cell:
+            yield f"%%{self.name}", self.name, command
+
+    def _name_of(self, command: Command) -> tuple[str, str]:
+        return next((begin, name) for begin, name, each in self.named if each is command)
 
     def _command(self, call: Call) -> tuple[Command, str]:
         if call.body is not None and self.cell:
@@ -124,6 +102,7 @@ class Magic:
         if "" in self.commands:
             return self.commands[""], call.line
         name, text = take_word(call.line)
+        name = name or self.default
         known = ", ".join(self.commands)
         if name is None:
             raise MagicUsageError(f"%{self.name} needs one of: {known}. See %{self.name} --help.")
@@ -131,9 +110,18 @@ class Magic:
             raise MagicUsageError(f"%{self.name} has no {name!r}; it has: {known}.")
         return self.commands[name], text
 
-    def _help_wanted(self, line: str) -> bool:
-        word, _ = take_word(line)
-        return word in ("--help", "-h")
+
+def _usage_of(begin: str, name: str, command: Command) -> list[str]:
+    lines = ["  " + " ".join(word for word in (begin, command.signature.usage) if word)]
+    if name:
+        lines.append(f"      {command.summary}")
+    return lines + [
+        f"      {text:<18} {help}"
+        for text, help in [
+            *((p.name.upper(), p.help) for p in command.signature.positionals),
+            *((f"--{o.name} {o.value or ''}", o.help) for o in command.signature.options),
+        ]
+    ]
 
 
 class Registry:
@@ -141,14 +129,19 @@ class Registry:
 
     def __init__(self) -> None:
         self._magics: dict[str, Magic] = {}
+        self._words: dict[str, Words] = {}
+        self._known: dict[tuple[str, ...], list[str]] = {}
 
     def __contains__(self, name: object) -> bool:
         return name in self._magics
 
+    def __iter__(self) -> Iterator[Magic]:
+        return iter(self._magics.values())
+
     @property
-    def names(self) -> list[str]:
-        """The names, as the interpreter registers them."""
-        return list(self._magics)
+    def helps(self) -> dict[str, str]:
+        """Their help by name, as the interpreter registers them."""
+        return {name: magic.usage for name, magic in self._magics.items()}
 
     def magic(self, name: str, signature: Signature) -> Callable[[Handler], Handler]:
         """Declare a magic without subcommands."""
@@ -160,12 +153,14 @@ class Registry:
 
         return declare
 
-    def group(self, name: str, help: str) -> Callable[[str, Signature], Callable[[Handler], Handler]]:
+    def group(
+        self, name: str, help: str, default: str | None = None
+    ) -> Callable[[str, Signature], Callable[[Handler], Handler]]:
         """Declare a magic with subcommands; each is declared with what this returns.
 
         The subcommand `%%` is what the cell magic runs.
         """
-        magic = self._magics[name] = Magic(name, help, {})
+        magic = self._magics[name] = Magic(name, help, {}, default=default)
 
         def subcommand(command: str, signature: Signature) -> Callable[[Handler], Handler]:
             def declare(handler: Handler) -> Handler:
@@ -178,6 +173,27 @@ class Registry:
             return declare
 
         return subcommand
+
+    def words(self, kind: str, list_words: Words) -> None:
+        """Say what lists the words of a kind, for completion."""
+        self._words[kind] = list_words
+
+    async def complete(self, name: str, text: str, call: Call, *, of_cell: bool) -> dict[str, Any]:
+        """Return the `words` that may follow, and whether `paths` of the sandbox may.
+
+        A list that does not come in time is the one that came last.
+        """
+        expected = self._magics[name].expected(text, of_cell=of_cell)
+        words = list(expected.words)
+        if expected.kind in self._words:
+            key = (expected.kind, *expected.given.values())
+            try:
+                listing = self._words[expected.kind](call, expected.given)
+                self._known[key] = await asyncio.wait_for(listing, _WORDS_SECONDS)
+            except (DaytonaError, TimeoutError):
+                pass
+            words = self._known.get(key, []) + words
+        return {"words": words, "paths": expected.kind == "path"}
 
     async def run(self, name: str, call: Call) -> Any:
         """Run a magic by name. Raises DaytonaError."""

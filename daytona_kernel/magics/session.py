@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import secrets
-from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..client.models import Command, Session, SessionExecuteRequest
 from ..errors import DaytonaConflictError, DaytonaNotFoundError, DaytonaSessionEndedError, MagicUsageError
 from ..interpreter.launcher import SESSION_PREFIX
-from . import background
+from . import background, process_tree
 from .arguments import Option, Positional, Signature
+from .call import Call
+from .foreground import run_in_foreground
 from .log import follow_log
-from .registry import Call, Registry
-from .sh import finish
+from .registry import Registry
+from .sh import TIMEOUT, finish
+from .table import table
+from .timing import Timings
 
-_NAME = Positional("name", "the session's name")
-_COMMAND_ID = Positional("command_id", "the command's id, as `run --async` and `list` show it")
+_NAME = Positional("name", "the session's name", kind="session")
+_COMMAND_ID = Positional(
+    "command_id", "the command's id, as `run --async` and `list` show it", kind="command"
+)
+
+if TYPE_CHECKING:
+    from ..client.sandbox import AsyncSandbox
 
 _ASYNC = Option("async", "return at once, and show the log as it grows")
 DEFAULT_SESSION = "default"
@@ -27,6 +35,9 @@ HELP = """Work with sessions: shells in the sandbox that keep their directory, v
 def declare(registry: Registry) -> None:
     """Add `session` to a registry."""
     subcommand = registry.group("session", HELP)
+    timings = Timings()
+    registry.words("session", _session_names)
+    registry.words("command", _command_ids)
 
     @subcommand("create", Signature((Positional("name", "the new session's name", optional=True),)))
     async def create(call: Call, name: str | None) -> str | None:
@@ -48,37 +59,35 @@ def declare(registry: Registry) -> None:
         """List the sessions and their commands."""
         process = (await call.sandbox()).process
         sessions = [s for s in await process.list_sessions() if not s.session_id.startswith(SESSION_PREFIX)]
-        call.show(_table(sessions))
+        await call.display(_table(sessions, timings))
 
     @subcommand("info", Signature((_NAME,)))
     async def info(call: Call, name: str) -> None:
         """Show one session and its commands."""
         process = (await call.sandbox()).process
         try:
-            call.show(_table([await process.get_session(name)]))
+            await call.display(_table([await process.get_session(name)], timings))
         except DaytonaNotFoundError:
             raise _unknown_session(name) from None
 
-    @subcommand("run", Signature((_NAME,), (_ASYNC,), rest="command", rest_optional=False))
-    async def run(call: Call, name: str, command: str, **options: Any) -> str | None:
-        """Run a command in a session; with --async in the background, returning its id."""
-        _refuse_own(name)
-        return await _run(call, name, command, in_background=options["async"])
+    @subcommand("run", Signature((_NAME,), (_ASYNC, TIMEOUT), rest="command", rest_optional=False))
+    async def run(call: Call, name: str, command: str, timeout: int | None, **options: Any) -> Any:
+        """Run a command in a session and show its output as it comes; with --async, return its id.
 
-    @subcommand("%%", Signature((Positional("name", "the session's name", optional=True),), (_ASYNC,)))
-    async def run_cell(call: Call, name: str | None, **options: Any) -> str | None:
+        An interrupt ends the command and keeps the session as it is, as far as a shell can: a loop of
+        the shell's own is left, a command that heeds no signal is killed. `lines = %session run …`
+        gives the lines of its stdout.
+        """
+        return await _run(call, timings, name, command, timeout, in_background=options["async"])
+
+    @subcommand("%%", Signature((Positional("name", _NAME.help, True, "session"),), (_ASYNC, TIMEOUT)))
+    async def run_cell(call: Call, name: str | None, timeout: int | None, **options: Any) -> Any:
         """Run the cell as a script in a session; without a name in one that is there by itself."""
-        _refuse_own(name or "")
         script = (call.body or "").rstrip("\n")
         if not script.strip():
             raise MagicUsageError("There is no script to run below %%session.")
-        if name is None:
-            name = DEFAULT_SESSION
-            try:
-                await (await call.sandbox()).process.create_session(name)
-            except DaytonaConflictError:
-                pass
-        return await _run(call, name, script, in_background=options["async"])
+        name = name or DEFAULT_SESSION
+        return await _run(call, timings, name, script, timeout, in_background=options["async"])
 
     @subcommand("command", Signature((_NAME, _COMMAND_ID)))
     async def command(call: Call, name: str, command_id: str) -> None:
@@ -88,7 +97,9 @@ def declare(registry: Registry) -> None:
             found = await process.get_session_command(name, command_id)
         except DaytonaNotFoundError as error:
             raise _unknown(error, name, command_id) from None
-        await call.print(f"{background.unwrap(found.command)}\n{_state(found)}\n")
+        took = timings.describe(name, command_id, running=found.exit_code is None)
+        state = f"{_state(found)} ({took})" if took else _state(found)
+        await call.print(f"{background.unwrap(found.command)}\n{state}\n")
 
     @subcommand(
         "logs",
@@ -132,7 +143,7 @@ def declare(registry: Registry) -> None:
     @subcommand(
         "delete",
         Signature(
-            (Positional("name", "the session's name", optional=True),),
+            (Positional("name", "the session's name", optional=True, kind="session"),),
             (Option("all", "delete every session"),),
         ),
     )
@@ -157,27 +168,81 @@ def declare(registry: Registry) -> None:
             await call.print("There are no sessions.\n")
 
 
-async def _run(call: Call, name: str, script: str, *, in_background: bool) -> str | None:
+async def _run(
+    call: Call, timings: Timings, name: str, script: str, timeout: int | None, *, in_background: bool
+) -> Any:
+    _refuse_own(name)
+    if in_background and timeout:
+        raise MagicUsageError("--timeout is for a command that the cell waits for, and not for --async.")
     sandbox = await call.sandbox()
-    sent = background.wrap(script) if in_background else script
     try:
-        answer = await sandbox.process.execute_session_command(
-            name, SessionExecuteRequest(command=sent, run_async=in_background)
-        )
+        try:
+            return await _run_once(call, sandbox, timings, name, script, timeout, in_background)
+        except DaytonaNotFoundError:
+            if name != DEFAULT_SESSION:
+                raise _unknown_session(name) from None
+            await sandbox.process.create_session(name)
+            return await _run_once(call, sandbox, timings, name, script, timeout, in_background)
     except DaytonaSessionEndedError:
         raise DaytonaSessionEndedError(
             f"The shell of session {name!r} has ended; %session delete {name}, and create it again."
         ) from None
-    except DaytonaNotFoundError:
-        raise _unknown_session(name) from None
+
+
+async def _run_once(
+    call: Call,
+    sandbox: AsyncSandbox,
+    timings: Timings,
+    name: str,
+    script: str,
+    timeout: int | None,
+    in_background: bool,
+) -> Any:
+    process = sandbox.process
     if in_background:
-        await follow_log(call, sandbox, name, answer.cmd_id, sent)
+        sent = background.wrap(script)
+        answer = await process.execute_session_command(
+            name, SessionExecuteRequest(command=sent, run_async=True)
+        )
+        timings.begin(name, answer.cmd_id)
+        followed = await follow_log(call, sandbox, name, answer.cmd_id, sent)
+        followed.add_done_callback(lambda _: timings.end(name, answer.cmd_id))
         return answer.cmd_id
-    for text, stream in ((answer.stdout, "stdout"), (answer.stderr, "stderr")):
-        if text:
+    tag = process_tree.new_tag()
+    kept: list[str] = []
+
+    async def print(text: str, stream: str) -> None:
+        if call.assigned and stream == "stdout":
+            kept.append(text)
+        else:
             await call.print(text, stream)
-    await finish(call, answer.exit_code, may_fail=False)
-    return None
+
+    async def end() -> str:
+        return await process_tree.end_foreground(process, tag)
+
+    status = await run_in_foreground(
+        process,
+        name,
+        process_tree.in_foreground(tag, script),
+        print=print,
+        end=end,
+        timings=timings,
+        timeout=timeout,
+    )
+    if status != 0 and kept:
+        await call.print("".join(kept))
+    await finish(call, status, may_fail=False)
+    return "".join(kept).splitlines() if call.assigned else None
+
+
+async def _session_names(call: Call, _given: dict[str, str]) -> list[str]:
+    sessions = await (await call.sandbox()).process.list_sessions()
+    return [s.session_id for s in sessions if not s.session_id.startswith(SESSION_PREFIX)]
+
+
+async def _command_ids(call: Call, given: dict[str, str]) -> list[str]:
+    session = await (await call.sandbox()).process.get_session(given["name"])
+    return [command.id for command in reversed(session.commands)]
 
 
 def _refuse_own(name: str) -> None:
@@ -199,42 +264,32 @@ def _unknown(error: DaytonaNotFoundError, name: str, command_id: str) -> Daytona
     return _unknown_session(name)
 
 
-def _table(sessions: list[Session]) -> dict[str, str]:
+def _table(sessions: list[Session], timings: Timings) -> dict[str, str]:
     """The sessions as HTML and as text."""
-    rows = [("Session", "Command", "Id", "State")]
+    rows = []
     for session in sessions:
-        commands: list[Command | None] = [*session.commands] or [None]
-        for index, command in enumerate(commands):
-            name = session.session_id if index == 0 else ""
-            rows.append((name, *_row(command)))
-    if not sessions:
-        text = "There are no sessions."
-        return {"text/plain": text, "text/html": f"<p>{text}</p>"}
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    text = "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+        if not session.commands:
+            rows.append((session.session_id, "", "", "idle", ""))
+        for index, command in enumerate(session.commands):
+            running = command.exit_code is None
+            rows.append(
+                (
+                    "" if index else session.session_id,
+                    _shown(command),
+                    command.id,
+                    _state(command),
+                    timings.describe(session.session_id, command.id, running=running),
+                )
+            )
+    return table(
+        ("Session", "Command", "Id", "State", "Duration"), rows, none="There are no sessions.", code=(1, 2)
     )
-    # `code` also keeps JupyterLab from reading the dollars of a command as a formula.
-    cells = [
-        [escape(name), f"<code>{escape(command)}</code>", f"<code>{escape(command_id)}</code>", escape(state)]
-        for name, command, command_id, state in rows[1:]
-    ]
-    head = "".join(f'<th style="text-align:left">{each}</th>' for each in rows[0])
-    body = "".join(
-        "<tr>" + "".join(f'<td style="text-align:left">{cell}</td>' for cell in row) + "</tr>"
-        for row in cells
-    )
-    html = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    return {"text/plain": text, "text/html": html}
 
 
-def _row(command: Command | None) -> tuple[str, str, str]:
-    if command is None:
-        return ("", "", "idle")
+def _shown(command: Command) -> str:
     lines = background.unwrap(command.command).strip().splitlines() or [""]
     shown = lines[0] if len(lines) == 1 else lines[0] + " …"
-    shown = shown if len(shown) <= 60 else shown[:59] + "…"
-    return (shown, command.id, _state(command))
+    return shown if len(shown) <= 60 else shown[:59] + "…"
 
 
 def _state(command: Command) -> str:

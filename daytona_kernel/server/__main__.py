@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-from daytona_kernel.server.bubblewrap import Trial
-from daytona_kernel.server.isolation import ISOLATION_VARIABLE
+from .bubblewrap import Trial
+from .isolation import ISOLATION_VARIABLE
 
 
 def main() -> int:
@@ -18,7 +18,7 @@ def main() -> int:
     # It runs while the rest is being imported.
     trial = None if os.environ.get(ISOLATION_VARIABLE) == "none" else Trial()
 
-    from daytona_kernel.server.run import run_embedded
+    from .run import run_embedded
 
     return run_embedded(trial)
 

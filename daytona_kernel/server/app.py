@@ -11,8 +11,9 @@ import tornado.iostream
 import tornado.netutil
 import tornado.web
 
-from daytona_kernel.server import limits
-from daytona_kernel.server.handlers import (
+from ..wire import routes
+from . import limits
+from .handlers import (
     control,
     files,
     interpreters,
@@ -21,9 +22,8 @@ from daytona_kernel.server.handlers import (
     sessions,
     terminals,
 )
-from daytona_kernel.server.handlers.request import NotFoundHandler
-from daytona_kernel.server.sandboxes import Sandboxes
-from daytona_kernel.wire import routes
+from .handlers.request import NotFoundHandler
+from .sandboxes import Sandboxes
 
 if TYPE_CHECKING:
     from pathlib import Path

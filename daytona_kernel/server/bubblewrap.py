@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from daytona_kernel.server.isolation import ISOLATED, inherited_settings
+from .isolation import ISOLATED, inherited_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from daytona_kernel.server import failures, limits
-from daytona_kernel.server import keeper as wire
-from daytona_kernel.server.orphans import end_orphans
+from . import failures, limits
+from . import keeper as wire
+from .orphans import end_orphans
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

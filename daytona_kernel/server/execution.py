@@ -8,14 +8,14 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from daytona_kernel.server import failures, limits
-from daytona_kernel.server.pipes import PipeReader, widen
-from daytona_kernel.server.python_environment import CHARTS_BACKEND
+from . import failures, limits
+from .pipes import PipeReader, widen
+from .python_environment import CHARTS_BACKEND
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from daytona_kernel.server.sandbox import Sandbox
+    from .sandbox import Sandbox
 
 ARTIFACT = b"dtn_artifact_k39fd2:"
 _RUNTIMES: dict[str, list[str]] = {

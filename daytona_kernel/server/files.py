@@ -10,12 +10,12 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from daytona_kernel.server import failures, file_worker
-from daytona_kernel.server.failures import ApiError
-from daytona_kernel.server.keeper import receive
+from . import failures, file_worker
+from .failures import ApiError
+from .keeper import receive
 
 if TYPE_CHECKING:
-    from daytona_kernel.server.sandbox import Sandbox
+    from .sandbox import Sandbox
 
 _PROGRAM = Path(file_worker.__file__).read_text()
 

@@ -1,9 +1,11 @@
 """What a sandbox stands on: a private directory, and a keeper. One is kept ready for who comes next.
 
 Starting a keeper takes tens of milliseconds, most of them Python's and bubblewrap's own. So the
-server starts one ahead, when it begins to listen, and another when one has been taken and that
-sandbox has had time to begin its work. A spare is no sandbox: it has no description and is not
-listed, and nothing runs in it. It ends with the server, however that ends, as every keeper does.
+server starts one ahead, when it begins to listen. From the second sandbox on it starts another
+whenever one has been taken and that sandbox has had time to begin its work: a kernel makes one
+sandbox and should not pay for two, and who makes a second will make more. A spare is no sandbox:
+it has no description and is not listed, and nothing runs in it. It ends with the server, however
+that ends, as every keeper does.
 """
 
 from __future__ import annotations
@@ -15,11 +17,11 @@ import shutil
 import uuid
 from typing import TYPE_CHECKING
 
-from daytona_kernel.server import limits
-from daytona_kernel.server.bubblewrap import KEEPER_SEEN_AS, isolating_command
-from daytona_kernel.server.children import KEEPER_PROGRAM, Keeper
-from daytona_kernel.server.isolation import PARTS, layout_of
-from daytona_kernel.server.python_environment import make_python_environment
+from . import limits
+from .bubblewrap import KEEPER_SEEN_AS, isolating_command
+from .children import KEEPER_PROGRAM, Keeper
+from .isolation import PARTS, layout_of
+from .python_environment import make_python_environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -109,6 +111,7 @@ class SpareGround:
         self._memory = memory
         self._spare: Ground | None = None
         self._clock: asyncio.TimerHandle | None = None
+        self._taken = 0
 
     def prepare(self) -> None:
         """Begin to prepare one, if there is none."""
@@ -117,10 +120,12 @@ class SpareGround:
             self._spare.prepare(self._memory)
 
     def take(self) -> Ground:
-        """Return the spare, or ground with nothing on it yet; another spare follows in a while."""
+        """Return the spare, or ground with nothing on it yet; another may follow in a while."""
         taken, self._spare = self._spare, None
+        self._taken += 1
         self._stop_clock()
-        self._clock = asyncio.get_running_loop().call_later(limits.SPARE_DELAY, self.prepare)
+        if self._taken > 1:
+            self._clock = asyncio.get_running_loop().call_later(limits.SPARE_DELAY, self.prepare)
         return taken or Ground(self._directory, self._isolation)
 
     def _stop_clock(self) -> None:

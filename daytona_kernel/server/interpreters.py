@@ -13,15 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from daytona_kernel.server import failures, interpreter_program, limits
-from daytona_kernel.server.pipes import PipeReader
-from daytona_kernel.server.timestamps import timestamp
+from . import failures, interpreter_program, limits
+from .pipes import PipeReader
+from .timestamps import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from daytona_kernel.server.children import Child
-    from daytona_kernel.server.sandbox import Sandbox
+    from .children import Child
+    from .sandbox import Sandbox
 
 DEFAULT = "default"
 _PROGRAM = Path(interpreter_program.__file__).read_text()

@@ -11,9 +11,9 @@ import json
 
 import tornado.iostream
 
-from daytona_kernel.server import limits
-from daytona_kernel.server.handlers.request import ApiHandler
-from daytona_kernel.wire import routes
+from ..wire import routes
+from . import limits
+from .handlers.request import ApiHandler
 
 
 class Leases:

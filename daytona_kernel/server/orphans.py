@@ -7,7 +7,7 @@ import ctypes
 import os
 import signal
 
-from daytona_kernel.server.keeper import alive_below, children_of
+from .keeper import alive_below, children_of
 
 _PR_SET_CHILD_SUBREAPER = 36
 _is_subreaper = False

@@ -9,7 +9,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from daytona_kernel.server import limits
+from . import limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable

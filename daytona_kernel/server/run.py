@@ -12,13 +12,13 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from daytona_kernel.server.app import Server
-from daytona_kernel.server.bubblewrap import Trial
-from daytona_kernel.server.isolation import ISOLATION_VARIABLE, ISOLATIONS
-from daytona_kernel.server.lease import LeaseHandler, Leases
-from daytona_kernel.server.orphans import become_subreaper
-from daytona_kernel.server.roots import Root, sweep
-from daytona_kernel.wire import routes
+from ..wire import routes
+from .app import Server
+from .bubblewrap import Trial
+from .isolation import ISOLATION_VARIABLE, ISOLATIONS
+from .lease import LeaseHandler, Leases
+from .orphans import become_subreaper
+from .roots import Root, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,19 +11,19 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from daytona_kernel.server import failures, limits
-from daytona_kernel.server.files import Files
-from daytona_kernel.server.interpreters import Interpreters
-from daytona_kernel.server.isolation import children_environment
-from daytona_kernel.server.sessions import Session
-from daytona_kernel.server.terminals import Terminals
-from daytona_kernel.server.timestamps import timestamp
+from . import failures, limits
+from .files import Files
+from .interpreters import Interpreters
+from .isolation import children_environment
+from .sessions import Session
+from .terminals import Terminals
+from .timestamps import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from daytona_kernel.server.children import Child, Keeper
-    from daytona_kernel.server.ground import Ground
+    from .children import Child, Keeper
+    from .ground import Ground
 
 _DESIRED = {"creating": "started", "stopping": "stopped", "destroying": "destroyed"}
 

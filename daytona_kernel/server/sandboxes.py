@@ -6,9 +6,9 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from daytona_kernel.server import failures, limits
-from daytona_kernel.server.ground import SpareGround
-from daytona_kernel.server.sandbox import Description, Intervals, Sandbox
+from . import failures, limits
+from .ground import SpareGround
+from .sandbox import Description, Intervals, Sandbox
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from daytona_kernel.server.isolation import ISOLATIONS
-from daytona_kernel.server.roots import Root, RootInUseError, sweep
+from .isolation import ISOLATIONS
+from .roots import Root, RootInUseError, sweep
 
 if TYPE_CHECKING:
     import argparse
@@ -81,9 +81,9 @@ def _choose_key(given: str | None) -> str:
 
 async def _serve(args: argparse.Namespace, root: Root, key: str) -> int:
     # Here, so that `daytona-kernel --help` does not wait for it.
-    from daytona_kernel.server.app import Server
-    from daytona_kernel.server.orphans import become_subreaper
-    from daytona_kernel.server.run import choose_isolation, on_signals, raise_descriptor_limit
+    from .app import Server
+    from .orphans import become_subreaper
+    from .run import choose_isolation, on_signals, raise_descriptor_limit
 
     try:
         isolation, note = choose_isolation(args.isolation)

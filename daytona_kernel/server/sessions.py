@@ -18,15 +18,15 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from daytona_kernel.server import failures, limits
-from daytona_kernel.server.log import CommandLog
-from daytona_kernel.server.pipes import PipeReader, PipeWriter, open_fifo, widen
-from daytona_kernel.wire.logs import Stream
+from ..wire.logs import Stream
+from . import failures, limits
+from .log import CommandLog
+from .pipes import PipeReader, PipeWriter, open_fifo, widen
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from daytona_kernel.server.children import Child
+    from .children import Child
 
 # No braces: after an evaluated command with an unclosed quote, bash takes the next `{` for a program.
 # `builtin` and `\\` because a command may define functions and aliases of these names.

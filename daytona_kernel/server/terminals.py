@@ -16,15 +16,15 @@ import termios
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from daytona_kernel.server import failures, limits
-from daytona_kernel.server.pipes import PipeReader, PipeWriter
-from daytona_kernel.server.timestamps import timestamp
+from . import failures, limits
+from .pipes import PipeReader, PipeWriter
+from .timestamps import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from daytona_kernel.server.children import Child
-    from daytona_kernel.server.sandbox import Sandbox
+    from .children import Child
+    from .sandbox import Sandbox
 
 MAX_SIZE = 1000  # rows or columns
 

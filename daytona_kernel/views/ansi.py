@@ -191,6 +191,26 @@ def read_line(text: str, style: Style) -> tuple[Line, Style] | None:
     return Line(bare, _plain_as_none(tuple(runs))), style
 
 
+def drop_overwritten(text: str) -> str:
+    """Return `text`, which holds no newline, without what a later part of it writes over.
+
+    A part is what stands between two `\\r`; of a dropped one only its colours stay.
+    """
+    first, *parts = text.split("\r")
+    bare = text if "\x1b" not in text else _SGR.sub("", text)
+    if len(parts) < 2 or _CONTROL.search(bare.replace("\r", "")):
+        return text
+    kept: list[str] = []
+    longest = -1
+    for part, length in zip(reversed(parts), map(len, reversed(bare.split("\r")[1:])), strict=True):
+        if length > longest:
+            kept.append(part)
+            longest = length
+        elif part != "" and "\x1b" in part:
+            kept.append("".join(f"\x1b[{codes}m" for codes in _SGR.findall(part)))
+    return "\r".join([first, *reversed(kept)])
+
+
 class LineEditor:
     """The line that is being written: a row of characters, and the column where the next one goes.
 
@@ -224,6 +244,11 @@ class LineEditor:
         if not has_control(text):
             self._put(text, style)
             return style
+        if "\r" in text:
+            text = drop_overwritten(text)
+        elif self._column >= self._limit and not _CONTROL.search(bare := _SGR.sub("", text)):
+            self._put(bare, style)  # which only counts it
+            return skip_line(text, style)
         position = 0
         for token in _TOKEN.finditer(text):
             self._put(text[position : token.start()], style)

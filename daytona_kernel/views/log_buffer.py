@@ -1,8 +1,8 @@
 """The tail of a log, in bounded memory, however much was printed.
 
-`feed` only decodes and collects. What was collected is settled into lines when someone looks or
-when a block is full, and of a full block only what can stay in the window is ever cut into lines;
-so the cost is that of what is kept, not of what is printed. Finished lines never change and their
+`feed` only decodes and collects, and of a full block it drops what cannot stay in the window. What
+was collected is settled into lines when someone looks; so the cost is that of what is kept and looked
+at, not of what is printed. Finished lines never change and their
 numbers count from the first line of the log, so a reader that wants only what is new need remember
 one number.
 """
@@ -25,7 +25,8 @@ from daytona_kernel.views.ansi import (
 )
 from daytona_kernel.wire.logs import LogChunk, Stream
 
-_BLOCK = 2 << 20
+_BLOCK = 512 << 10  # in characters; the larger, the longer it keeps other threads waiting
+_PIECE_COST = 64  # of a piece, however short it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class LogBuffer:
 
     `max_lines` and `max_characters` bound the finished lines kept, `max_line` the characters kept of
     any one line (its beginning). All in all no more than `max_characters + max_line` characters and
-    2 Mi not yet settled are held, and two numbers a line.
+    512 Ki not yet settled are held, and two numbers a line.
     """
 
     def __init__(
@@ -80,10 +81,9 @@ class LogBuffer:
         if not self._pending:
             self._pending_since = time
         self._pending.append((chunk.stream, text))
-        # A piece has a cost of its own, however short it is.
-        self._pending_size += len(text) + 64
+        self._pending_size += len(text) + _PIECE_COST
         if self._pending_size >= _BLOCK:
-            self._settle()
+            self._thin(time)
 
     def finish(self) -> None:
         """Take note that the log has ended: what was held back as incomplete is incomplete for good."""
@@ -154,6 +154,19 @@ class LogBuffer:
         excerpt = self.read()
         text = "".join(f"{line.text}\n" for line in excerpt.lines)
         return text + (excerpt.unfinished.text if excerpt.unfinished else "")
+
+    def _thin(self, time: float) -> None:
+        """Drop of a full block what its last lines push out; settle it where that is not most of it."""
+        stream = self._pending[0][0]
+        if all(each is stream for each, _ in self._pending):
+            text = self._held[stream] + "".join(text for _, text in self._pending)
+            if text.count("\n") > self.max_lines:
+                self._held[stream] = ""
+                text = self._skip(stream, text)
+                self._pending, self._pending_size = [(stream, text)], len(text) + _PIECE_COST
+                self._pending_since = time
+        if self._pending_size > _BLOCK // 2:
+            self._settle()
 
     def _settle(self) -> None:
         if not self._pending:

@@ -4,12 +4,13 @@
                    └──→ bundles: first the view, at the end the log itself without the view
 
 A batch goes out at once when the log was quiet, then at most ten a second, and fewer when printing
-outruns them or the kernel is slow: a batch holds the newest lines only, and a page asks for earlier
-ones when its reader wants them. A front end that never says that it has the view (nbclient, a
-console) gets snapshots of the log instead.
+outruns them, the kernel is slow or many logs are followed: a batch holds the newest lines only, and a
+page asks for earlier ones when its reader wants them. A front end that does not say that it has the
+view (nbclient, a console) gets snapshots of the log instead, until it does.
 
 A view outlives its command: a page that was reloaded meanwhile has lost the display's id, so nothing
-can replace the output there but the view itself, which asks for the final bundle.
+can replace the output there but the view itself, which asks for the final bundle. It asks for
+snapshots too while the command runs, for when the kernel ends without a last word.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
+from daytona_kernel.views.left_log import MARK
 from daytona_kernel.views.log_buffer import Excerpt, LogBuffer
 from daytona_kernel.views.log_download import LogDownload
 from daytona_kernel.views.log_snapshot import Heading, html_snapshot, plain_snapshot
@@ -44,6 +46,26 @@ _SNAPSHOT_CHARACTERS = 32 << 10
 _FINAL_LINES = 1_000
 _FINAL_CHARACTERS = 128 << 10
 _SNAPSHOT_INTERVAL = 2.0
+# Of all logs together. Jupyter's server drops what exceeds 1 MB a second, also what the user's cells say.
+_BYTES_A_SECOND = 400_000
+_LINE_BYTES = 8
+_BATCH_BYTES = 4_000  # more than a batch has, but each costs the page time too
+
+
+class _Pace:
+    """The rate at which all displays of a kernel send, on a clock that each message moves on."""
+
+    def __init__(self) -> None:
+        self._free = 0.0
+
+    def spend(self, size: int) -> float:
+        """Note that `size` bytes were sent; return the seconds after which more may be."""
+        now = time.monotonic()
+        self._free = max(self._free, now) + size / _BYTES_A_SECOND
+        return self._free - now
+
+
+_pace = _Pace()
 
 
 class LogDisplay:
@@ -53,8 +75,8 @@ class LogDisplay:
     publish: sends a bundle and its metadata as `display_data`, or where its third argument is true as
         `update_display_data`, always with the same display id; under the parent of the cell that is
         running at that moment, or else of the cell that showed it.
-    stop: ends the command. send_input: writes text to the command's stdin. Both may raise; what they
-        say is shown in the view.
+    stop: ends the command; what it returns is shown in the view. send_input: writes text to the
+        command's stdin. Both may raise; what they say is shown too.
     download: the bytes of the whole log so far, from its beginning; ends without waiting for more.
     exit_code: asked once the log has ended; `None` if nobody knows.
     started: when the command began, in seconds since the epoch; `None`: now.
@@ -70,7 +92,7 @@ class LogDisplay:
         command: str,
         session: str,
         publish: Callable[[Bundle, dict[str, Any], bool], None],
-        stop: Callable[[], Awaitable[None]],
+        stop: Callable[[], Awaitable[str | None]],
         send_input: Callable[[str], Awaitable[None]],
         download: Callable[[], AsyncIterator[bytes]],
         exit_code: Callable[[], Awaitable[int | None]],
@@ -93,6 +115,7 @@ class LogDisplay:
         self._stopping = False
         self._view: LogView | None = None
         self._seen = False
+        self._replaced = False
         self._news = asyncio.Event()
         self._sent = 0
         self._final: Bundle | None = None
@@ -107,7 +130,7 @@ class LogDisplay:
         self._loop = asyncio.get_running_loop()
         self._view = LogView(command=self.command, session=self.session, elapsed=self.elapsed)
         self._view.on_message(self._receive)
-        self._publish(self._view.bundle() | self._snapshot(), {}, False)
+        self._publish_view(update=False)
 
     async def run(self) -> None:
         """Follow the log to its end, and replace the view by the final log.
@@ -176,21 +199,26 @@ class LogDisplay:
             await self._news.wait()
             self._news.clear()
             begun = time.monotonic()
-            whole = self._send_news(limit)
+            whole, size = self._send_news(limit)
             cost = time.monotonic() - begun
             # Nobody reads what outruns a batch: then less is more, and a slow kernel is spared.
             limit = _BATCH_LINES if whole else _FLOOD_LINES
             interval = _BATCH_INTERVAL if whole else min(2 * interval, _FLOOD_INTERVAL)
-            await asyncio.sleep(min(max(interval, 20 * cost), _SLOWEST_INTERVAL))
+            pause = min(max(interval, 20 * cost), _SLOWEST_INTERVAL)
+            await asyncio.sleep(max(pause, _pace.spend(size)) if size else pause)
 
-    def _send_news(self, limit: int = _BATCH_LINES) -> bool:
-        """Send what is new, or the newest lines of it; return whether that was all."""
+    def _send_news(self, limit: int = _BATCH_LINES) -> tuple[bool, int]:
+        """Send what is new, or the newest lines of it; return whether that was all, and its bytes."""
         excerpt = self.buffer.read(self._sent, max_lines=limit, max_characters=_BATCH_CHARACTERS)
         whole = excerpt.first <= self._sent
         self._sent = self.buffer.next_line
-        if self._view is not None and self._seen:
-            self._view.send(self._lines_message(excerpt))
-        return whole
+        if self._view is None or not self._seen:
+            return whole, 0
+        self._view.send(self._lines_message(excerpt))
+        lines = [*excerpt.lines, excerpt.unfinished] if excerpt.unfinished else excerpt.lines
+        return whole, _BATCH_BYTES + sum(
+            len(line.text) + _LINE_BYTES * (1 + len(line.runs)) for line in lines
+        )
 
     def _lines_message(self, excerpt: Excerpt, **more: Any) -> dict[str, Any]:
         from daytona_kernel.views.log_view import encode_line
@@ -218,7 +246,20 @@ class LogDisplay:
                 return
             if self.buffer.byte_count != shown:
                 shown = self.buffer.byte_count
+                self._replaced = True
                 self._publish(self._snapshot(), {}, True)
+
+    def _meet_page(self) -> None:
+        """Take note that a page has the view; where it was late, the view takes its place again."""
+        self._seen = True
+        if self._replaced and self._ended is None and self._view is not None:
+            self._replaced = False
+            self._publish_view(update=True)
+
+    def _publish_view(self, *, update: bool) -> None:
+        assert self._view is not None
+        mark = {MARK: {"command": self.command, "session": self.session}}
+        self._publish(self._view.bundle() | self._snapshot(), mark, update)
 
     def _snapshot(self) -> Bundle:
         final = self._ended is not None
@@ -247,9 +288,9 @@ class LogDisplay:
     def _handle(self, content: dict[str, Any]) -> None:
         match content:
             case {"type": "present"}:
-                self._seen = True
+                self._meet_page()
             case {"type": "read", "view": view}:
-                self._seen = True
+                self._meet_page()
                 self._answer_read(view, content.get("since") or 0, content.get("before"))
             case {"type": "stop"}:
                 self._start(self._stop_command())
@@ -259,10 +300,9 @@ class LogDisplay:
                 self._start(self._send_piece(view, piece))
             case {"type": "downloaded", "view": view}:
                 self._start(self._end_download(view))
-            case {"type": "final", "view": view} if self._final is not None and self._view is not None:
-                self._view.send(
-                    {"type": "final", "to": view, "model_id": self._view.model_id, "bundle": self._final}
-                )
+            case {"type": "bundle", "view": view} if self._view is not None:
+                answer = {"bundle": self._final or self._snapshot(), "model_id": self._view.model_id}
+                self._view.send({"type": "bundle", "to": view, "state": self.state, **answer})
 
     def _answer_read(self, view: str, since: int, before: int | None) -> None:
         excerpt = self.buffer.read(since, before, max_lines=_ANSWER_LINES, max_characters=_ANSWER_CHARACTERS)
@@ -270,9 +310,12 @@ class LogDisplay:
             self._view.send(self._lines_message(excerpt, to=view, before=before))
 
     async def _stop_command(self) -> None:
+        if self._stopping:
+            return
         self._stopping = True
         try:
-            await self._stop()
+            if said := await self._stop():
+                self._notify(said)
         except Exception as error:
             self._stopping = False
             self._notify(str(error))
@@ -306,7 +349,7 @@ class LogDisplay:
 
     def _notify(self, text: str) -> None:
         if self._view is not None:
-            self._view.send({"type": "notice", "text": text})
+            self._view.send({"type": "notice", "text": text[:1].upper() + text[1:]})
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -103,7 +103,7 @@ def html_snapshot(heading: Heading, excerpt: Excerpt) -> str:
         f'<details open style="{_FRAME}"><summary style="{_HEAD}">'
         f'<span style="color:{_dot(heading)}">●</span> '
         f'<code title="{escape(heading.command)}" style="{_COMMAND}">{escape(heading.title)}</code> '
-        f'<span style="{_QUIET}">{escape(heading.facts)}</span></summary>'
+        f'<div style="{_FACTS}">{escape(heading.facts)}</div></summary>'
         f'<div style="{_BODY}"><div>{"".join(parts)}</div></div></details>'
     )
 
@@ -114,10 +114,10 @@ _FRAME = (
     f"margin:2px 0;border:1px solid {_LINE_COLOR};border-radius:6px;overflow:hidden;"
     "font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:12px;line-height:1.45"
 )
-_HEAD = "padding:6px 10px;cursor:pointer;white-space:nowrap;overflow:hidden;text-overflow:ellipsis"
-_COMMAND = (
-    "display:inline-block;max-width:50%;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;"
-    "vertical-align:bottom;margin:0 6px 0 2px;padding:0;background:none;font-size:12px;font-weight:500"
+_HEAD = "padding:5px 10px;cursor:pointer;white-space:nowrap;overflow:hidden;text-overflow:ellipsis"
+_COMMAND = "white-space:nowrap;margin:0 2px;padding:0;background:none;font-size:12px;font-weight:500"
+_FACTS = (
+    f"{_QUIET};padding-left:28px;overflow:hidden;text-overflow:ellipsis;font-variant-numeric:tabular-nums"
 )
 # Reversed, since a box scrolls from its end then.
 _BODY = (
@@ -166,7 +166,8 @@ def _row(line: Line) -> str:
         parts.append(f'<span style="{css}">{text}</span>' if css else text)
         position += length
     parts.append(escape(line.text[position:], quote=False))
-    return "".join(parts) + (f"<em>{_cut(line)}</em>" if line.cut else "")
+    row = "".join(parts) + (f"<em>{_cut(line)}</em>" if line.cut else "")
+    return f'<span style="{_STDERR_BAR}">{row}</span>' if any(style.stderr for _, style in line.runs) else row
 
 
 # Each has a contrast of 4 or more both to white and to the near-black of dark themes.
@@ -175,6 +176,7 @@ _PALETTE = (
     *("#737373", "#e33c3c", "#159015", "#a17317", "#3479e2", "#d61fd6", "#168798", "#7f7f7f"),
 )
 _STDERR = "#b66037"
+_STDERR_BAR = f"border-left:2px solid {_STDERR};margin-left:-10px;padding-left:8px"
 
 
 def _css(style: Style) -> str:

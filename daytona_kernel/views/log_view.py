@@ -8,10 +8,10 @@ the number of its first line, so a view that missed some knows, and asks. Page t
     {type: "stop"}  {type: "input", text}
     {type: "download", view, piece}           the next piece of the whole log; 0 begins anew
     {type: "downloaded", view}                the page has it all
-    {type: "final", view}                     the bundle that replaces the view, once the log has ended
+    {type: "bundle", view}                    what can replace the view: a snapshot, at the end the final log
 
 Kernel to page: `lines`, `notice` {text}, `piece` {piece, last} with the bytes as a buffer, and
-`final` {bundle}; `to` names the one view that an answer is meant for.
+`bundle` {state, bundle, model_id}; `to` names the one view that an answer is meant for.
 """
 
 from __future__ import annotations

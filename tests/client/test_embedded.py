@@ -182,19 +182,12 @@ def test_a_server_that_does_not_start_says_why(
         server.close()
 
 
-def test_its_import_is_cheap_and_brings_nothing_heavy() -> None:
+def test_its_import_brings_nothing_heavy() -> None:
     code = """
-import sys, time
+import sys
 before = set(sys.modules)
-began = time.process_time()
 import daytona_kernel.client.embedded
-took = time.process_time() - began
 new = set(sys.modules) - before
 assert not new & {"httpx", "websockets", "asyncio", "ssl", "json", "subprocess", "socket", "typing"}, new
-print(took)
 """
-    times = [
-        float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
-        for _ in range(5)
-    ]
-    assert min(times) < 0.005
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -26,7 +26,7 @@ class LocalAgent:
         self.opened = 0
         self.wire: Wire | None = None
 
-    async def start(self, magics: tuple[str, ...] = ()) -> LocalAgent:
+    async def start(self) -> LocalAgent:
         folder = Path(self.directory.name)
         (folder / "agent.pyz").write_bytes(agent_archive())
         (folder / "settings.json").write_text(
@@ -35,7 +35,7 @@ class LocalAgent:
                     "secret": self.credentials.secret,
                     "link": self.credentials.link,
                     "message_session": "the-session",
-                    "magics": magics,
+                    "magics": {},
                 }
             )
         )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import psutil
 import pytest
 
+from daytona_kernel.client.models import ExecuteResponse
 from daytona_kernel.errors import InterpreterDiedError, InterpreterLostError
 from daytona_kernel.interpreter.connection import Credentials
 from daytona_kernel.interpreter.interpreter import Interpreter
@@ -46,6 +48,29 @@ async def connected(agent: LocalAgent) -> AsyncIterator[tuple[Interpreter, Recor
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+async def begun(interpreter: Interpreter, code: str) -> asyncio.Task[ExecuteResponse]:
+    """Execute code, and return as soon as it runs."""
+    started = asyncio.Event()
+
+    def on_message(message: Message) -> None:
+        if message.msg_type == "stream":
+            started.set()
+
+    running = asyncio.ensure_future(
+        interpreter.execute(f"print('go', flush=True)\n{code}", on_message=on_message)
+    )
+    await asyncio.wait_for(started.wait(), 20)
+    return running
+
+
+async def child_of(interpreter: Interpreter, name: str) -> None:
+    """Wait until the interpreter's code has started a program."""
+    deadline = time.monotonic() + 20
+    while not any(each.name() == name for each in psutil.Process(interpreter.pid).children(recursive=True)):
+        assert time.monotonic() < deadline, f"{name} was not started"
+        await asyncio.sleep(0.02)
 
 
 @pytest.fixture
@@ -123,8 +148,7 @@ async def test_output_waits_for_a_kernel_that_is_away(agent: LocalAgent) -> None
 async def test_a_killed_interpreter_is_reported_and_replaced(agent: LocalAgent) -> None:
     async with connected(agent) as (interpreter, recorder):
         await interpreter.execute("x = 1")
-        running = asyncio.ensure_future(interpreter.execute("import time; time.sleep(60)"))
-        await asyncio.sleep(0.2)
+        running = await begun(interpreter, "import time; time.sleep(60)")
         assert interpreter.pid is not None
         os.kill(interpreter.pid, signal.SIGKILL)
         with pytest.raises(InterpreterDiedError, match="SIGKILL"):
@@ -138,10 +162,12 @@ async def test_a_killed_interpreter_is_reported_and_replaced(agent: LocalAgent) 
 async def test_a_killed_agent_takes_its_interpreter_along(agent: LocalAgent) -> None:
     async with connected(agent) as (interpreter, _):
         # C code that holds the interpreter lock: no Python thread of the child can run.
-        blocked = "import re; re.match(r'(a+)+$', 'a' * 40 + 'b')"
-        running = asyncio.ensure_future(interpreter.execute(blocked))
-        await asyncio.sleep(0.5)
+        blocked = "import re, time; time.sleep(0.2); re.match(r'(a+)+$', 'a' * 40 + 'b')"
+        running = await begun(interpreter, blocked)
         child = psutil.Process(interpreter.pid)
+        used = child.cpu_times().user
+        while child.cpu_times().user < used + 0.5:
+            await asyncio.sleep(0.02)
         agent.child.kill()
         with pytest.raises(InterpreterLostError):
             await asyncio.wait_for(running, 10)
@@ -181,17 +207,9 @@ async def test_a_wrong_secret_is_refused(agent: LocalAgent) -> None:
 async def test_an_interrupt_stops_the_code_and_keeps_the_state(agent: LocalAgent, code: str) -> None:
     async with connected(agent) as (interpreter, _):
         await interpreter.execute("x = 1")
-        started = asyncio.Event()
-
-        def on_message(message: Message) -> None:
-            if message.msg_type == "stream":
-                started.set()
-
-        running = asyncio.ensure_future(
-            interpreter.execute(f"print('go', flush=True)\n{code}", on_message=on_message)
-        )
-        await asyncio.wait_for(started.wait(), 10)
-        await asyncio.sleep(0.05)
+        running = await begun(interpreter, code)
+        if "sleep" in code and "time" not in code:
+            await child_of(interpreter, "sleep")
         await interpreter.interrupt()
         # IPython reports an interrupted `!` command by its status, not as an exception.
         assert (await asyncio.wait_for(running, 5)).exit_code == (0 if code.startswith("!") else 1)

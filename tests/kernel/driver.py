@@ -150,7 +150,9 @@ class Driver:
 @contextmanager
 def running_kernel(name: str = "daytona", **environment: str) -> Iterator[Driver]:
     manager = KernelManager(kernel_name=name)
-    manager.start_kernel(env={**os.environ, **environment})
+    # Where pytest is announced, ipykernel leaves the file descriptors 1 and 2 alone.
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+    manager.start_kernel(env={**inherited, **environment})
     driver = None
     try:
         driver = Driver(manager)

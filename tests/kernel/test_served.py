@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,34 +11,15 @@ import pytest
 from daytona_kernel import CreateSandboxParams, Daytona, DaytonaConfig, Sandbox
 from daytona_kernel.kernel.home import Home
 from daytona_kernel.kernel.record import RecordFile
+from tests.served import config, served
 
 from .driver import running_kernel, wait_until
 
-COMMAND = str(Path(sys.executable).with_name("daytona-kernel"))
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """`daytona-kernel serve`, and the environment that it tells to export."""
-    root = tmp_path_factory.mktemp("served")
-    server = subprocess.Popen(
-        [COMMAND, "serve", "--root", str(root)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    assert server.stdout is not None
-    environment: dict[str, str] = {}
-    while len(environment) < 2:
-        line = server.stdout.readline()
-        assert line, "the server ended"
-        if match := re.match(r"export (DAYTONA_\w+)=(\S+)", line):
-            environment[match[1]] = match[2].strip("'\"")
-    yield environment
-    server.terminate()
-    assert server.wait(10) == 0
+__all__ = ["served"]
 
 
 def sandboxes(served: dict[str, str]) -> list[str]:
-    config = DaytonaConfig(api_key=served["DAYTONA_API_KEY"], api_url=served["DAYTONA_API_URL"])
-    with Daytona(config) as daytona:
+    with Daytona(config(served)) as daytona:
         return [sandbox.id for sandbox in daytona.list()]
 
 
@@ -57,8 +34,7 @@ def test_a_kernel_makes_one_sandbox_and_deletes_it(served: dict[str, str]) -> No
 
 
 def test_a_sandbox_that_was_given_is_kept(served: dict[str, str]) -> None:
-    config = DaytonaConfig(api_key=served["DAYTONA_API_KEY"], api_url=served["DAYTONA_API_URL"])
-    with Daytona(config) as daytona:
+    with Daytona(config(served)) as daytona:
         sandbox = daytona.create()
         try:
             _use_twice(served, sandbox)
@@ -106,8 +82,7 @@ def test_a_sandbox_that_goes_away_is_told_and_replaced(served: dict[str, str]) -
 
 
 def test_a_sandbox_without_an_interpreter_is_usable_and_says_so(served: dict[str, str]) -> None:
-    config = DaytonaConfig(api_key=served["DAYTONA_API_KEY"], api_url=served["DAYTONA_API_URL"])
-    with Daytona(config) as daytona:
+    with Daytona(config(served)) as daytona:
         # No Python is found there, and none of what the agent is written with.
         sandbox = daytona.create(CreateSandboxParams(env_vars={"PATH": "/nowhere"}))
         try:

@@ -2,27 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.kernel.driver import Driver, running_kernel, wait_until
 
-
-@pytest.fixture(scope="module")
-def kernel() -> Iterator[Driver]:
-    with running_kernel() as driver:
-        yield driver
-
-
-def failure(kernel: Driver, code: str) -> tuple[str, str]:
-    """Run a cell that must fail with one line; return the error's name and sentence."""
-    kernel.run("kept = 1")
-    answer = kernel.run(code)
-    assert answer.reply["status"] == "error"
-    assert len(answer.error["traceback"]) == 1
-    assert kernel.run("kept").result == "1"
-    return answer.error["ename"], answer.error["evalue"]
+from .conftest import failure
 
 
 def test_sh_shows_output_in_its_place(kernel: Driver) -> None:
@@ -148,7 +132,15 @@ def test_the_agents_session_is_safe(kernel: Driver) -> None:
     assert kernel.run("kept").reply["status"] == "ok"
 
 
-def test_an_interrupted_magic_lets_the_cell_go(kernel: Driver) -> None:
-    answer, seconds = kernel.interrupt_when_printed("print('go', flush=True)\n%sh sleep 20")
-    assert answer.error["ename"] == "KeyboardInterrupt"
-    assert seconds < 3
+def test_no_cell_overtakes_a_magic(kernel: Driver) -> None:
+    for number in range(5):
+        write = kernel.send(f"%sh echo {number} > /tmp/turn")
+        read = kernel.send("open('/tmp/turn').read()")
+        assert kernel.collect(write).reply["status"] == "ok"
+        assert kernel.collect(read).result == f"'{number}\\n'"
+
+
+def test_no_cell_overtakes_a_magic_while_there_is_no_interpreter() -> None:
+    with running_kernel() as driver:
+        cells = [driver.send(code) for code in ("%sh echo 1 > /tmp/turn", "open('/tmp/turn').read()")]
+        assert [driver.collect(cell).reply["status"] for cell in cells] == ["ok", "ok"]

@@ -51,7 +51,7 @@ def runs(process: psutil.Process) -> bool:
         return False
 
 
-def test_a_sandbox_takes_the_spare_and_another_follows(prepared: EmbeddedServer) -> None:
+def test_a_sandbox_takes_the_spare_and_another_follows_the_second(prepared: EmbeddedServer) -> None:
     [spare] = spares(prepared)
     [keeper] = keepers(prepared)
     with prepared.client() as client:
@@ -61,6 +61,8 @@ def test_a_sandbox_takes_the_spare_and_another_follows(prepared: EmbeddedServer)
         ran = client.post(f"{toolbox}/process/execute", json={"command": "echo $A; pwd"}).json()
         assert ran["result"].startswith("b\n")
         assert keepers(prepared) == [keeper]
+        assert spares(prepared) == []
+        client.post("/sandbox", json={})
         [following] = eventually(lambda: spares(prepared), "another spare is being made")
         assert client.post("/sandbox", json={}).json()["id"] == following
 

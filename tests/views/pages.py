@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_client.manager import KernelManager
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parent.parent.parent
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -25,18 +25,25 @@ from tests.views.followed import FollowedCommand
 class Kernel:
     """ipykernel, whose loop follows the commands. `seen` holds each message that it published."""
 
+    name = "python3"
+
     def __init__(self) -> None:
-        self.manager = KernelManager(kernel_name="python3")
+        self.manager = KernelManager(kernel_name=self.name)
         self.manager.start_kernel()
         self.client = self.manager.blocking_client()
         self.client.start_channels()
         self.client.wait_for_ready(timeout=60)
         self.seen: list[dict[str, Any]] = []
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Run the first cell."""
         self.execute(PREPARE)
 
     def close(self) -> None:
+        """End the kernel."""
         self.client.stop_channels()
-        self.manager.shutdown_kernel(now=True)
+        self.manager.shutdown_kernel()
 
     def execute(self, code: str, timeout: float = 60) -> str:
         """Run a cell; return the text of its result."""
@@ -89,12 +96,31 @@ class Kernel:
             self.seen.append(message)
         return self.seen[begun:]
 
+    def begin(self, command: str, name: str) -> None:
+        """Run the cell that begins a command."""
+        self.execute(f"{name} = FollowedCommand({command!r})")
+
     def follow(self, command: str, *, present: bool = True, name: str = "c") -> Page:
         """Follow a command in a cell, and be the page that shows it."""
         begun = len(self.seen)
-        self.execute(f"{name} = FollowedCommand({command!r})")
+        self.begin(command, name)
         shown = self.wait(lambda m: WIDGET in m["content"].get("data", {}), begun=begun)
         return Page(self, shown["content"]["data"][WIDGET]["model_id"], begun, present=present)
+
+
+class SandboxKernel(Kernel):
+    """The kernel of this package: commands run in sessions of its sandbox, of the names they are given."""
+
+    name = "daytona"
+
+    def prepare(self) -> None:
+        """Run the first cell."""
+        self.execute("1")
+
+    def begin(self, command: str, name: str) -> None:
+        """Run the cell that begins a command."""
+        self.execute(f"%session create {name}")
+        self.execute(f"%%session {name} --async\n{command}")
 
 
 class Page:
@@ -143,19 +169,36 @@ class Page:
         self.send(content)
         return self.wait(kind, answer=True, begun=begun)
 
+    def download(self) -> Iterator[bytes]:
+        """Yield the pieces of the whole log, asked for as a view does."""
+        piece, last = 0, False
+        while not last:
+            answer = self.ask("piece", {"type": "download", "piece": piece})
+            assert "error" not in answer, answer["error"]
+            yield bytes(answer["buffers"][0])
+            piece, last = piece + 1, answer["last"]
+        self.send({"type": "downloaded"})
+
     def bundles(self) -> list[dict[str, Any]]:
         """The bundles published for this view so far, the first one with its view."""
-        displayed = [
-            m["content"]
-            for m in self.kernel.seen[self.begun :]
-            if m["msg_type"] in {"display_data", "update_display_data"}
+        own = self.display_id
+        return [
+            m["content"]["data"] for m in self._displays() if m["content"]["transient"]["display_id"] == own
         ]
-        own = next(
-            d["transient"]["display_id"]
-            for d in displayed
-            if d["data"].get(WIDGET, {}).get("model_id") == self.model
+
+    @property
+    def display_id(self) -> str:
+        """The id of the display that shows this view."""
+        shown = next(
+            m["content"]
+            for m in self._displays()
+            if m["content"]["data"].get(WIDGET, {}).get("model_id") == self.model
         )
-        return [d["data"] for d in displayed if d["transient"]["display_id"] == own]
+        return str(shown["transient"]["display_id"])
+
+    def _displays(self) -> list[dict[str, Any]]:
+        types = {"display_data", "update_display_data"}
+        return [m for m in self.kernel.seen[self.begun :] if m["msg_type"] in types]
 
     def final(self, timeout: float = 20) -> dict[str, Any]:
         """Wait for the command's end and return the bundle that stays."""
@@ -168,9 +211,12 @@ class Page:
             timeout,
             self.begun,
         )
+        own = self.display_id
         self.kernel.wait(
             lambda m: (
-                m["msg_type"] == "update_display_data" and "running" not in m["content"]["data"]["text/plain"]
+                m["msg_type"] == "update_display_data"
+                and m["content"]["transient"]["display_id"] == own
+                and "still running" not in m["content"]["data"]["text/plain"]
             ),
             timeout,
             self.begun,

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from daytona_kernel.views import log_buffer
 from daytona_kernel.views.ansi import Line, Style, apply_sgr
 from daytona_kernel.views.log_buffer import LogBuffer
 from daytona_kernel.wire.logs import LogChunk, Stream
@@ -107,12 +108,40 @@ PIECES = st.one_of(
     st.text(st.characters(codec="utf-8"), max_size=12),
     st.text("ab \n", max_size=20),
 )
+# What progress bars do, and lines that end and do not.
+PROGRESS = st.lists(
+    st.tuples(
+        st.just(OUT),
+        st.lists(st.sampled_from(["\r", "\r", "a", "bcd", "\x1b[31m", "\x1b[1m", "\x1b[0m", "x\n", "\b"])),
+    ),
+    max_size=8,
+)
 LOGS = st.lists(st.tuples(st.sampled_from(Stream), st.lists(PIECES, max_size=6)), max_size=8)
 
 
-@settings(max_examples=400, deadline=None)
-@given(LOGS, st.integers(1, 8), st.integers(1, 60), st.sampled_from([1, 3, 1000]), st.booleans())
+@settings(max_examples=600, deadline=None)
+@given(
+    st.one_of(LOGS, PROGRESS),
+    st.integers(1, 8),
+    st.integers(1, 60),
+    st.sampled_from([1, 3, 1000]),
+    st.booleans(),
+    st.sampled_from([1, 150, 300, 1 << 19]),
+)
 def test_buffer_is_the_tail_of_the_model(
+    log: list[tuple[Stream, list[str]]],
+    cut: int,
+    max_characters: int,
+    max_lines: int,
+    finish: bool,
+    block: int,
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(log_buffer, "_BLOCK", block)
+        check_against_model(log, cut, max_characters, max_lines, finish)
+
+
+def check_against_model(
     log: list[tuple[Stream, list[str]]], cut: int, max_characters: int, max_lines: int, finish: bool
 ) -> None:
     chunks = [LogChunk(stream, "".join(pieces).encode()) for stream, pieces in log]
@@ -242,8 +271,10 @@ def test_shrinking() -> None:
         b"y\n" * 25_000_000,
         b"x" * 50_000_000,
         b"\x1b[32mINFO\x1b[0m a line of a program that likes colours\n" * 900_000,
+        b"\r 57% of it" * 2_000_000,
+        b"\x1b[32mx\x1b[0m" * 2_000_000,
     ],
-    ids=["1,000,000 lines", "yes", "one line of 50 MB", "colours"],
+    ids=["1,000,000 lines", "yes", "one line of 50 MB", "colours", "progress", "colours in one line"],
 )
 def test_speed(log: bytes) -> None:
     """50 MB/s is what a follower gives; a quarter of it must do on a busy machine."""

@@ -63,14 +63,39 @@ def test_late_pages_agree_with_early_ones(kernel: Kernel) -> None:
     assert (answer["first"], answer["lines"]) == (0, [str(n) for n in range(1, 301)])
     answer = late.ask("lines", {"type": "read", "since": 0, "before": 10})
     assert (answer["first"], answer["before"], len(answer["lines"])) == (0, 10, 10)
+    answer = late.ask("bundle", {"type": "bundle"})
+    assert answer["state"] == "running"
+    assert set(answer["bundle"]) == FOLLOWED
+    assert answer["bundle"]["text/plain"].endswith("\n299\n300")
     page.send({"type": "input", "text": "\n"})
     assert late.wait("lines", lambda b: b["lines"] == ["more"])["first"] == 300
     page.send({"type": "input", "text": "\n"})
     final = page.final()
     after = Page(kernel, page.model, page.begun, present=False)
     assert after.ask("lines", {"type": "read", "since": 299})["lines"] == ["300", "more"]
-    answer = after.ask("final", {"type": "final"})
-    assert (answer["bundle"], answer["model_id"]) == (final, page.model)
+    answer = after.ask("bundle", {"type": "bundle"})
+    assert (answer["bundle"], answer["state"]) == (final, "exited")
+
+
+def test_a_page_that_is_late_gets_its_view_back(kernel: Kernel) -> None:
+    page = kernel.follow("echo up; read", present=False)
+
+    def own(message: dict[str, Any]) -> bool:
+        return (
+            message["msg_type"] == "update_display_data"
+            and message["content"]["transient"]["display_id"] == page.display_id
+        )
+
+    snapshot = kernel.wait(own, begun=page.begun)
+    assert set(snapshot["content"]["data"]) == FOLLOWED
+    begun = len(kernel.seen)
+    page.send({"type": "present"})
+    assert set(kernel.wait(own, begun=begun)["content"]["data"]) == {WIDGET, *FOLLOWED}
+    page.send({"type": "read", "since": 0})
+    assert page.wait("lines", lambda b: b["lines"])["lines"] == ["up"]
+    page.send({"type": "input", "text": "\n"})
+    page.final()
+    assert set(page.bundles()[-1]) == FOLLOWED
 
 
 def test_stopping(kernel: Kernel) -> None:
@@ -90,7 +115,7 @@ def test_what_goes_wrong_is_shown(kernel: Kernel) -> None:
     for message in ({"type": "stop"}, {"type": "input", "text": "x\n"}):
         begun = len(kernel.seen)
         page.send(message)
-        assert page.wait("notice", begun=begun)["text"] == "the sandbox is away"
+        assert page.wait("notice", begun=begun)["text"] == "The sandbox is away"
     kernel.execute("c.display._stop = stop")
     page.send({"type": "stop"})
     page.final()

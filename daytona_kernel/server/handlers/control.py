@@ -6,19 +6,19 @@ import base64
 import json
 from typing import TYPE_CHECKING
 
-from daytona_kernel._version import __version__
-from daytona_kernel.server import failures
-from daytona_kernel.server.handlers.request import (
+from ..._version import __version__
+from .. import failures
+from ..sandbox import Description, Intervals
+from .request import (
     SKIP_ACTIVITY,
     ApiHandler,
     ToolboxHandler,
     field,
     string_map,
 )
-from daytona_kernel.server.sandbox import Description, Intervals
 
 if TYPE_CHECKING:
-    from daytona_kernel.server.sandbox import Sandbox
+    from ..sandbox import Sandbox
 
 _NOT_LISTED = {"env", "kvm", "volumes"}
 _PAGE = 100

@@ -12,11 +12,11 @@ import tornado.httputil
 import tornado.iostream
 import tornado.web
 
-from daytona_kernel.server import failures, limits
-from daytona_kernel.server.failures import ApiError
-from daytona_kernel.server.files import write_all
-from daytona_kernel.server.handlers.request import ToolboxHandler, field
-from daytona_kernel.server.multipart import MultipartParser, PartBegun, PartData, PartEnded, boundary_of
+from .. import failures, limits
+from ..failures import ApiError
+from ..files import write_all
+from ..multipart import MultipartParser, PartBegun, PartData, PartEnded, boundary_of
+from .request import ToolboxHandler, field
 
 
 class FileHandler(ToolboxHandler):

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import tornado.websocket
 
-from daytona_kernel.server import failures
-from daytona_kernel.server.handlers.process import environment, timeout
-from daytona_kernel.server.handlers.request import SocketHandler, ToolboxHandler, field
+from .. import failures
+from .process import environment, timeout
+from .request import SocketHandler, ToolboxHandler, field
 
 if TYPE_CHECKING:
-    from daytona_kernel.server.interpreters import Interpreter
+    from ..interpreters import Interpreter
 
 _TIMED_OUT = 4008
 _DEFAULT_SECONDS = 600

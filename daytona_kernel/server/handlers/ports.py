@@ -13,9 +13,9 @@ import hmac
 import tornado.iostream
 import tornado.web
 
-from daytona_kernel.server import failures, limits
-from daytona_kernel.server.handlers.control import parse_port
-from daytona_kernel.server.handlers.request import ToolboxHandler
+from .. import failures, limits
+from .control import parse_port
+from .request import ToolboxHandler
 
 _OURS = {"authorization", "x-daytona-preview-token", "connection", "keep-alive", "proxy-connection"}
 _PREVIEW_PORTS = range(3000, 10000)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from daytona_kernel.server import failures
-from daytona_kernel.server.execution import execute, run_code
-from daytona_kernel.server.handlers.request import ToolboxHandler, field, string_map
+from .. import failures
+from ..execution import execute, run_code
+from .request import ToolboxHandler, field, string_map
 
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 

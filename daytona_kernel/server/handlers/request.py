@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import tornado.web
 import tornado.websocket
 
-from daytona_kernel.server import failures
-from daytona_kernel.server.failures import ApiError
-from daytona_kernel.server.timestamps import timestamp
+from .. import failures
+from ..failures import ApiError
+from ..timestamps import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from daytona_kernel.server.sandbox import Sandbox
-    from daytona_kernel.server.sandboxes import Sandboxes
+    from ..sandbox import Sandbox
+    from ..sandboxes import Sandboxes
 
 T = TypeVar("T")
 NO_TIME = "0001-01-01T00:00:00Z"

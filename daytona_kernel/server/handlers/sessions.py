@@ -8,18 +8,18 @@ import re
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from daytona_kernel.server import failures, limits
-from daytona_kernel.server.handlers.process import text
-from daytona_kernel.server.handlers.request import SocketHandler, ToolboxHandler, field
-from daytona_kernel.wire.logs import LogDemultiplexer, Stream, encode_end, split_log
+from ...wire.logs import LogDemultiplexer, Stream, encode_end, split_log
+from .. import failures, limits
+from .process import text
+from .request import SocketHandler, ToolboxHandler, field
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from tornado.httputil import HTTPHeaders
 
-    from daytona_kernel.server.log import CommandLog
-    from daytona_kernel.server.sessions import Command, Session
+    from ..log import CommandLog
+    from ..sessions import Command, Session
 
 _VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?")
 _RANGE = re.compile(r"bytes=(\d+)-")

@@ -7,10 +7,10 @@ import json
 import uuid
 from typing import Any
 
-from daytona_kernel.server import failures
-from daytona_kernel.server.handlers.process import environment
-from daytona_kernel.server.handlers.request import SocketHandler, ToolboxHandler, field
-from daytona_kernel.server.terminals import MAX_SIZE, Terminal
+from .. import failures
+from ..terminals import MAX_SIZE, Terminal
+from .process import environment
+from .request import SocketHandler, ToolboxHandler, field
 
 _EXIT_CONTROL = "X-Daytona-Pty-Exit-Control"
 _ENVIRONMENT = "X-Daytona-Pty-Envs~"

@@ -12,6 +12,8 @@ const OVERSCAN_PX = 200;
 const LARGEST_AUTO_HEIGHT = 340;
 const ENDED_GRACE_MS = 1_500;
 const SILENCE_MS = 10_000; // after which a view asks whether it missed something
+const QUIET_MS = 400;
+const SNAPSHOT_MS = 4_000;
 
 const ICONS = {
   stop: '<rect x="4.5" y="4.5" width="7" height="7" rx="1.2" fill="currentColor" stroke="none"/>',
@@ -41,9 +43,10 @@ function element(tag, className, attributes = {}, ...children) {
   return node;
 }
 
-function button(name, label, act) {
+function button(name, label, act, text = "") {
   const node = element("button", "dk-button", { type: "button", "aria-label": label, title: label, ...OWN_KEYS });
   node.innerHTML = icon(name);
+  if (text) node.append(text);
   node.dataset.name = name;
   node.addEventListener("click", act);
   return node;
@@ -354,6 +357,8 @@ class View {
     this.ticker = setInterval(() => this.tick(), 250);
     this.observer = new ResizeObserver(() => this.resized());
     this.observer.observe(this.scroll);
+    this.sight = new IntersectionObserver((entries) => this.sighted(entries.at(-1).isIntersecting));
+    this.sight.observe(this.root);
     this.onState();
     this.read();
   }
@@ -362,6 +367,7 @@ class View {
     clearTimeout(this.endTimer);
     clearInterval(this.ticker);
     this.observer.disconnect();
+    this.sight.disconnect();
     this.model.off("msg:custom", this.onMessage);
     this.model.off("change:state", this.onState);
     this.model.off("comm_live_update", this.onCut);
@@ -380,7 +386,6 @@ class View {
     this.stateText = element("span", "dk-state");
     this.facts = element("span", "dk-facts");
     this.title = element("code", "dk-command", { title: command }, command);
-    this.chip = element("span", "dk-session", { title: "Session" }, model.get("session"));
     this.tools = element("div", "dk-tools", { role: "toolbar", "aria-label": "Log" });
     this.buttons = {
       search: button("search", "Search", () => this.openSearch()),
@@ -389,14 +394,14 @@ class View {
       clear: button("clear", "Clear this view", () => this.clear()),
       copy: button("copy", "Copy what is kept", () => this.copy()),
       download: button("download", "Download the whole log", () => this.startDownload()),
-      stop: button("stop", "Stop the command", () => this.stop()),
+      stop: button("stop", "Stop the command", () => this.stop(), "Stop"),
     };
     this.buttons.wrap.setAttribute("aria-pressed", "false");
     this.buttons.clock.setAttribute("aria-pressed", "false");
     this.tools.append(...Object.values(this.buttons));
-    const heading = element("div", "dk-heading", {}, this.dot, this.title, this.chip);
     const status = element("div", "dk-status", {}, this.stateText, this.facts);
-    const head = element("div", "dk-head", {}, heading, status, this.tools);
+    const heading = element("div", "dk-heading", {}, this.title, status);
+    const head = element("div", "dk-head", {}, this.dot, heading, this.tools);
 
     this.field = element("input", "dk-field", { type: "text", placeholder: "Search", "aria-label": "Search the log", spellcheck: "false", ...OWN_KEYS });
     this.hits = element("span", "dk-hits", { role: "status" });
@@ -455,7 +460,7 @@ class View {
     if (message.type === "lines") this.receiveLines(message);
     else if (message.type === "notice") this.showNotice(message.text);
     else if (message.type === "piece") this.receivePiece(message, buffers);
-    else if (message.type === "final") this.replaceOutput(message);
+    else if (message.type === "bundle") this.receiveBundle(message);
   }
 
   receiveLines(batch) {
@@ -501,9 +506,15 @@ class View {
 
   // Drawing
 
+  // A view out of sight keeps its lines and draws none: a page may hold many.
+  sighted(inSight) {
+    this.outOfSight = !inSight;
+    if (inSight) this.draw();
+  }
+
   draw(added = 0) {
     this.added = (this.added ?? 0) + added;
-    if (this.frame) return;
+    if (this.frame || (this.outOfSight && this.autoHeight === LARGEST_AUTO_HEIGHT)) return;
     this.frame = requestAnimationFrame(() => {
       this.frame = null;
       this.drawNow();
@@ -546,7 +557,8 @@ class View {
   fitHeight() {
     if (this.heightChosen) return;
     const border = this.scroll.offsetHeight - this.scroll.clientHeight;
-    const height = Math.round(Math.min(LARGEST_AUTO_HEIGHT, Math.max(this.layout.height, this.layout.rowHeight) + border + 12));
+    const needed = Math.max(this.layout.height, this.layout.rowHeight) + border + 12;
+    const height = Math.min(LARGEST_AUTO_HEIGHT, Math.round(needed));
     if (this.autoHeight !== height) {
       this.autoHeight = height;
       this.scroll.style.height = `${height}px`;
@@ -670,19 +682,35 @@ class View {
     this.exitCode = code;
     if (state !== "running" && !this.ended) {
       this.ended = true;
-      this.endTimer = setTimeout(() => this.send({ type: "final" }), ENDED_GRACE_MS);
+      this.endTimer = setTimeout(() => this.send({ type: "bundle" }), ENDED_GRACE_MS);
     }
     this.showState();
   }
 
-  // The kernel that fed this view is gone.
+  // The kernel that fed this view is gone: after a reload nothing would be left here of its log.
   cutOff() {
-    if (this.ended) return;
+    if (this.cut) return;
     this.elapsed = (performance.now() - this.clock) / 1000;
     this.cut = true;
     this.ended = true;
     this.state = "lost";
     this.showState();
+    if (this.replacement) this.replaceOutput(this.replacement);
+  }
+
+  // A snapshot is asked for when the log falls quiet, and now and then while it does not.
+  askForSnapshot() {
+    const now = performance.now();
+    const changed = this.heard > (this.asked ?? -1);
+    const wait = now - this.heard > QUIET_MS ? QUIET_MS : SNAPSHOT_MS;
+    if (this.ended || !changed || now - (this.asked ?? 0) < wait) return;
+    this.asked = now;
+    this.send({ type: "bundle" });
+  }
+
+  receiveBundle(message) {
+    this.replacement = message;
+    if (message.state !== "running") this.replaceOutput(message);
   }
 
   showState() {
@@ -713,8 +741,10 @@ class View {
     const facts = [formatDuration(Math.max(0, seconds)), `${NUMBERS.format(count)} line${count === 1 ? "" : "s"}`, formatBytes(bytes)];
     const rate = this.rate();
     if (!this.ended && rate >= 1) facts.push(`${formatBytes(rate)}/s`);
+    facts.push(this.model.get("session"));
     const text = facts.join(" · ");
     if (this.facts.textContent !== text) this.facts.textContent = text;
+    this.askForSnapshot();
     if (!this.ended && now - this.heard > SILENCE_MS) {
       this.heard = now;
       this.read(this.lines.next);

@@ -1,0 +1,105 @@
+"""`daytona-kernel doctor`: is everything there that a notebook needs, and where will its cells run?
+
+Each check is a generator of findings; the first that fails ends it, since what follows would fail too.
+The last one does what a kernel does: it makes a sandbox, runs code in it, and deletes it again.
+"""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import fields
+from importlib import metadata
+from typing import NamedTuple
+
+from ._version import __version__
+from .client import embedded
+from .client.daytona import Daytona
+from .client.models import CreateSandboxParams
+from .config import resolve
+from .errors import DaytonaError
+
+OK, NOTE, WRONG = "ok", "note", "WRONG"
+
+
+class Finding(NamedTuple):
+    """One line of the report: `ok`, `note` or `WRONG`, and a sentence that says what to do."""
+
+    mark: str
+    sentence: str
+
+
+def run() -> int:
+    """Print the findings as they come; return 1 when something is wrong, else 0."""
+    wrong = False
+    for check in (_versions, _kernelspec, _settings, _sandbox):
+        for mark, sentence in check():
+            wrong = wrong or mark == WRONG
+            print(f"{mark:<7}{sentence}", flush=True)
+    return int(wrong)
+
+
+def _versions() -> Iterator[Finding]:
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("ipykernel", "jupyter_client"))
+    yield Finding(OK, f"daytona-kernel {__version__}, {versions}, Python {platform.python_version()}")
+
+
+def _kernelspec() -> Iterator[Finding]:
+    from jupyter_client.kernelspec import KernelSpecManager
+
+    specs = KernelSpecManager().get_all_specs().values()
+    ours = [each for each in specs if each["spec"]["argv"][1:3] == ["-m", "daytona_kernel"]]
+    if not ours:
+        yield Finding(
+            WRONG, "Jupyter does not know the kernel: daytona-kernel install --user makes it known."
+        )
+    for each in ours:
+        name, python = each["spec"]["display_name"], each["spec"]["argv"][0]
+        if shutil.which(python) is None:
+            yield Finding(
+                WRONG,
+                f"The kernelspec in {each['resource_dir']} names {python}, which is gone: "
+                "daytona-kernel install writes it anew.",
+            )
+        else:
+            yield Finding(OK, f"Jupyter knows the kernel as {name!r}, in {each['resource_dir']}")
+
+
+def _settings() -> Iterator[Finding]:
+    try:
+        settings = resolve()
+    except DaytonaError as error:
+        yield Finding(WRONG, error.message)
+        return
+    if settings.embedded:
+        yield Finding(OK, "Cells run on this machine, in the embedded server: no DAYTONA_API_KEY is set")
+        return
+    given = (getattr(settings, each.name) for each in fields(settings))
+    shown = ", ".join(f"{each.name} {each.shown} ({each.source})" for each in given if each.value is not None)
+    yield Finding(OK, f"Cells run at Daytona: {shown}")
+
+
+def _sandbox() -> Iterator[Finding]:
+    try:
+        began = time.monotonic()
+        with Daytona() as daytona:
+            sandbox = daytona.create(CreateSandboxParams(auto_stop_interval=5, ephemeral=True))
+            try:
+                created = time.monotonic() - began
+                python = sandbox.process.exec("python3 --version").result.strip()
+                answer = sandbox.process.code_run("print(6 * 7)")
+            finally:
+                sandbox.delete()
+            if daytona.settings.embedded:
+                server = embedded.start()
+                mark = NOTE if server.note else OK
+                yield Finding(mark, server.note or f"Sandboxes are isolated with {server.isolation}")
+    except DaytonaError as error:
+        yield Finding(WRONG, error.message)
+        return
+    if answer.exit_code != 0 or answer.result.strip() != "42":
+        yield Finding(WRONG, f"The sandbox could not run Python: {answer.result.strip() or 'no output'}")
+        return
+    yield Finding(OK, f"A sandbox was there after {created:.1f} s, ran {python}, and was deleted")

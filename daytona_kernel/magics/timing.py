@@ -1,0 +1,77 @@
+"""How long something takes: a line that ticks while a cell waits, and the durations of commands."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from html import escape
+
+from .call import Call
+
+_PATIENCE_SECONDS = 1.0
+
+
+@asynccontextmanager
+async def ticking(call: Call, what: str) -> AsyncIterator[None]:
+    """Show what is being waited for, and how long already, after a second; nothing of it stays."""
+    ticks = asyncio.ensure_future(_tick(call, what))
+    try:
+        yield
+    finally:
+        ticks.cancel()
+        await asyncio.gather(ticks, return_exceptions=True)
+
+
+async def _tick(call: Call, what: str) -> None:
+    begun = time.monotonic()
+    await asyncio.sleep(_PATIENCE_SECONDS)
+    display = call.show(_line(what, begun))
+    try:
+        while True:
+            await asyncio.sleep(1.0)
+            display.update(_line(what, begun))
+    finally:
+        # An output can be emptied, but only be removed together with all others of its cell.
+        display.update({})
+
+
+def _line(what: str, begun: float) -> dict[str, str]:
+    text = f"{what} {describe_duration(round(time.monotonic() - begun))} …"
+    return {"text/plain": text, "text/html": f'<span style="opacity:.6">{escape(text)}</span>'}
+
+
+class Timings:
+    """When the commands that this kernel started began and ended; Daytona does not tell."""
+
+    def __init__(self) -> None:
+        self._begun: dict[tuple[str, str], float] = {}
+        self._took: dict[tuple[str, str], float] = {}
+
+    def begin(self, session: str, command_id: str) -> None:
+        """A command has begun, or waits for those before it."""
+        self._begun[session, command_id] = time.monotonic()
+
+    def end(self, session: str, command_id: str) -> None:
+        """It has ended."""
+        self._took[session, command_id] = time.monotonic() - self._begun[session, command_id]
+
+    def describe(self, session: str, command_id: str, *, running: bool) -> str:
+        """Return how long a command took, or takes by now; "" when that is not known."""
+        begun, took = self._begun.get((session, command_id)), self._took.get((session, command_id))
+        if running and begun is not None:
+            took = time.monotonic() - begun
+        return "" if took is None else describe_duration(took)
+
+
+def describe_duration(seconds: float) -> str:
+    """Return a duration for a person: 0.3 s, 12 s, 3 min 5 s, 2 h 1 min, 2 h."""
+    if seconds < 10 and seconds != int(seconds):
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s".removesuffix(" 0 s")
+    return f"{whole // 3600} h {whole % 3600 // 60} min".removesuffix(" 0 min")

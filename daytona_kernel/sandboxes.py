@@ -1,0 +1,67 @@
+"""`daytona-kernel sandboxes`: what kernels have made at Daytona, and an end to what none needs any more."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from .client.daytona import Daytona
+from .client.models import ListSandboxesQuery
+from .client.sandbox import Sandbox
+from .config import resolve
+from .errors import DaytonaError
+from .kernel.home import HOST_LABEL, LABEL, NOTEBOOK_LABEL
+
+_NONE_HERE = (
+    "No DAYTONA_API_KEY is set: sandboxes of the embedded server end with their kernels, "
+    "so there are none to look after."
+)
+_COLUMNS = ("ID", "NAME", "STATE", "NOTEBOOK", "HOST", "LAST ACTIVITY")
+
+
+def run(delete: Sequence[str] = ()) -> int:
+    """List the sandboxes that kernels have made, or delete some by id or name; return the exit status."""
+    try:
+        if resolve().embedded:
+            print(_NONE_HERE)
+            return 0
+        with Daytona() as daytona:
+            if delete:
+                return max([_delete(daytona, each) for each in delete])
+            _print_table([_row(each) for each in daytona.list(ListSandboxesQuery(labels={LABEL: "python"}))])
+    except DaytonaError as error:
+        print(error.message, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _delete(daytona: Daytona, id_or_name: str) -> int:
+    sandbox = daytona.get(id_or_name)
+    if LABEL not in sandbox.labels:
+        print(f"Sandbox {id_or_name} was not made by a kernel, and is left alone.", file=sys.stderr)
+        return 1
+    sandbox.delete()
+    print(f"Deleted sandbox {id_or_name}.")
+    return 0
+
+
+def _row(sandbox: Sandbox) -> tuple[str, ...]:
+    labels = sandbox.labels
+    activity = (sandbox.instance.last_activity_at or "").partition(".")[0].replace("T", " ")
+    return (
+        sandbox.id,
+        sandbox.name,
+        sandbox.state,
+        labels.get(NOTEBOOK_LABEL, ""),
+        labels.get(HOST_LABEL, ""),
+        activity,
+    )
+
+
+def _print_table(rows: list[tuple[str, ...]]) -> None:
+    if not rows:
+        print("No kernel has left a sandbox there.")
+        return
+    widths = [max(map(len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
+    for row in (_COLUMNS, *rows):
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -1,0 +1,41 @@
+"""The two kernels, side by side, for the notebooks of one group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from .execution import Pair, running_pair
+
+
+class Pairs:
+    """One pair at a time: that of the group which runs."""
+
+    def __init__(self, tmp_path_factory: pytest.TempPathFactory) -> None:
+        self._tmp_path_factory = tmp_path_factory
+        self._group = ""
+        self._running = ExitStack()
+        self._pair: Pair | None = None
+
+    def of_group(self, group: str) -> Pair:
+        """Return the group's pair, started if it does not run."""
+        if group != self._group or self._pair is None:
+            self.close()
+            directory = self._tmp_path_factory.mktemp(group)
+            self._pair = self._running.enter_context(running_pair(directory))
+            self._group = group
+        return self._pair
+
+    def close(self) -> None:
+        """End the pair that runs; the next one is fresh."""
+        self._pair = None
+        self._running.close()
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pairs]:
+    pairs = Pairs(tmp_path_factory)
+    yield pairs
+    pairs.close()

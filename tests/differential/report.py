@@ -1,0 +1,35 @@
+"""How two executions of a notebook differ, as a person wants to read it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from difflib import unified_diff
+from typing import Any
+
+from .execution import CellRecord, Record
+
+_PARTS = ("messages", "reply", "outputs", "execution_count")
+_LINES = 40
+
+
+def differing_cells(one: Record, other: Record) -> Iterator[tuple[CellRecord, str]]:
+    """The cells that differ, each with the first of its parts that does, as a diff."""
+    for ours, theirs in zip(one.cells, other.cells, strict=True):
+        for part in _PARTS:
+            left, right = getattr(ours, part), getattr(theirs, part)
+            if left != right:
+                yield ours, f"In [{ours.source}]\n{part}: {difference(left, right)}"
+                break
+
+
+def difference(one: Any, other: Any) -> str:
+    """Two values of JSON as a diff, empty when they are equal."""
+    lines = unified_diff(_lines(one), _lines(other), "ipykernel", "daytona", lineterm="", n=2)
+    shown = [line[:400] for line in lines]
+    more = [f"… {len(shown) - _LINES} more lines"] if len(shown) > _LINES else []
+    return "\n".join(shown[:_LINES] + more)
+
+
+def _lines(value: Any) -> list[str]:
+    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=True).splitlines()

@@ -1,0 +1,204 @@
+"""Live logs of the sandbox in JupyterLab: kernels that restart or die, several views, floods."""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator
+
+    from tests.browser import Lab, NotebookPage
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+COUNTING = "job = %session run s --async for i in 1 2 3; do echo line $i; done; sleep 900"
+SECONDS = 30_000
+
+
+@pytest.fixture
+def heard(lab: Lab) -> list[bytes]:
+    """What the page hears from its kernels."""
+    frames: list[bytes] = []
+    lab.page.on("websocket", lambda socket: socket.on("framereceived", lambda data: frames.append(data)))
+    return frames
+
+
+def open_notebook(lab: Lab, name: str, *sources: str) -> NotebookPage:
+    """Open a notebook whose first cell makes a session `s`, and run the first two."""
+    notebook = lab.open_notebook(f"{name}.ipynb", ["%session create s", *sources], kernel="daytona")
+    notebook.run(0)
+    notebook.run(1)
+    return notebook
+
+
+def view_in(notebook: NotebookPage, index: int) -> Locator:
+    view = notebook.output(index).locator(".dk-log")
+    expect(view.locator(".dk-command")).to_be_visible(timeout=SECONDS)
+    return view
+
+
+def saved_output(notebook: NotebookPage, index: int) -> dict[str, Any]:
+    data: dict[str, Any] = notebook.save()["cells"][index]["outputs"][0]["data"]
+    return data
+
+
+def wait_for_snapshot(notebook: NotebookPage, heard: list[bytes], text: bytes) -> None:
+    """Wait until the page holds a snapshot of its log that has this text."""
+    while not any(b'"bundle"' in frame and text in frame for frame in heard if isinstance(frame, bytes)):
+        notebook.page.wait_for_timeout(50)
+
+
+def kernels_of(notebook: NotebookPage) -> list[psutil.Process]:
+    """The processes of a notebook's kernel."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("JPY_SESSION_NAME") != str(notebook.path):
+                continue
+            if process.cmdline()[1:4] == ["-m", "daytona_kernel", "-f"]:
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+def test_a_restart_leaves_the_log_and_the_command(lab: Lab, heard: list[bytes]) -> None:
+    notebook = open_notebook(lab, "restarted", COUNTING, "%session list", "%session logs s {job} --follow")
+    view = view_in(notebook, 1)
+    expect(view.locator(".dk-rows")).to_contain_text("line 3")
+    assert WIDGET in saved_output(notebook, 1)
+    wait_for_snapshot(notebook, heard, b"line 3")
+    notebook.restart_kernel()
+    log = notebook.output(1).locator("details").first
+    expect(log).to_contain_text("still running", timeout=SECONDS)
+    expect(log).to_contain_text("line 3")
+    expect(view).to_have_count(0)
+    notebook.wait_until_ready()
+    assert set(saved_output(notebook, 1)) == {"text/html", "text/plain"}
+    notebook.reload()
+    expect(notebook.output(1)).to_contain_text("line 3")
+    notebook.run(2)
+    expect(notebook.output(2)).to_contain_text("running")
+
+
+def test_a_kernel_that_dies_leaves_the_log(lab: Lab, heard: list[bytes]) -> None:
+    notebook = open_notebook(lab, "died", COUNTING)
+    view = view_in(notebook, 1)
+    expect(view.locator(".dk-rows")).to_contain_text("line 3")
+    wait_for_snapshot(notebook, heard, b"line 3")
+    (kernel,) = kernels_of(notebook)
+    kernel.send_signal(signal.SIGKILL)
+    lab.page.locator(".jp-Dialog .jp-mod-accept").click(timeout=SECONDS)
+    expect(notebook.output(1).locator("details").first).to_contain_text("line 3", timeout=SECONDS)
+    expect(view).to_have_count(0)
+    assert set(saved_output(notebook, 1)) == {"text/html", "text/plain"}
+
+
+def test_a_notebook_saved_while_a_command_ran_opens_without_its_kernel(lab: Lab) -> None:
+    """The page was closed first, so that nothing could take the view's place."""
+    notebook = open_notebook(lab, "closed", COUNTING, "1 + 1")
+    expect(view_in(notebook, 1).locator(".dk-rows")).to_contain_text("line 3")
+    notebook.run(2)
+    assert WIDGET in saved_output(notebook, 1)
+    lab.page.goto("about:blank")
+    (kernel,) = kernels_of(notebook)
+    kernel.send_signal(signal.SIGKILL)
+    notebook = lab.open_notebook(notebook.name, kernel="daytona")
+    log = notebook.output(1).locator("details").first
+    expect(log).to_contain_text("still running", timeout=SECONDS)
+    assert set(saved_output(notebook, 1)) == {"text/html", "text/plain"}
+    notebook.run(2)
+    expect(notebook.output(2)).to_have_text("2")
+
+
+def test_two_views_of_one_command_agree_while_a_cell_runs(lab: Lab) -> None:
+    notebook = open_notebook(
+        lab,
+        "two",
+        "job = %session run s --async echo up; read line; echo got $line; read line; exit 3",
+        "%session logs s {job} --follow",
+        "import time\nwhile True: time.sleep(0.1)",
+    )
+    notebook.run(2)
+    views = [view_in(notebook, index) for index in (1, 2)]
+    for view in views:
+        expect(view.locator(".dk-rows")).to_contain_text("up")
+    notebook.start(3)
+    expect(notebook.cell(3).locator(".jp-InputPrompt")).to_have_text("[*]:")
+    views[0].locator(".dk-input").fill("this")
+    views[0].locator(".dk-input").press("Enter")
+    for view in views:
+        expect(view.locator(".dk-rows")).to_contain_text("got this", timeout=SECONDS)
+        expect(view.locator(".dk-facts")).to_contain_text("3 lines")
+    lab.screenshot("log-two-views")
+    views[1].locator(".dk-input").fill("that")
+    views[1].locator(".dk-input").press("Enter")
+    for index in (1, 2):
+        expect(notebook.output(index).locator("details").first).to_contain_text("exited 3", timeout=SECONDS)
+    expect(notebook.cell(3).locator(".jp-InputPrompt")).to_have_text("[*]:")
+    notebook.panel.locator("[data-jp-item-name=interrupt] >> visible=true").first.click()
+    expect(notebook.output(3)).to_contain_text("KeyboardInterrupt", timeout=SECONDS)
+
+
+def test_a_deleted_session_is_said(lab: Lab) -> None:
+    notebook = open_notebook(lab, "deleted", COUNTING, "%session delete s")
+    expect(view_in(notebook, 1).locator(".dk-rows")).to_contain_text("line 3")
+    notebook.run(2)
+    log = notebook.output(1).locator("details").first
+    expect(log).to_contain_text("session 's' was deleted, and the command ended with it", timeout=SECONDS)
+    expect(log).to_contain_text("line 3")
+
+
+FLOODS = {
+    "yes": "%session run f0 --async yes",
+    "a million lines": "%session run f0 --async seq 1 1000000; read",
+    "one line of 50 MB": "%session run f0 --async head -c 50000000 /dev/zero | tr '\\0' x; read",
+}
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_typing_beside_a_flood(lab: Lab, name: str) -> None:
+    notebook = open_notebook(lab, f"flood-{len(name)}", "%session create f0", f"job = {FLOODS[name]}", "# ")
+    notebook.run(2)
+    view_in(notebook, 2)
+    check_typing(name, notebook.typing_delays(3))
+    if name == "a million lines":
+        view = view_in(notebook, 2)
+        expect(view.locator(".dk-facts")).to_contain_text("1,000,000 lines", timeout=SECONDS)
+        with notebook.page.expect_download(timeout=60_000) as download:
+            view.locator(".dk-button[data-name=download]").click()
+        text = download.value.path().read_text()
+        assert text == "".join(f"{number}\n" for number in range(1, 1_000_001))
+    view_in(notebook, 2).locator(".dk-button[data-name=stop]").click()
+    expect(notebook.output(2).locator("details").first).to_contain_text("stopped", timeout=SECONDS)
+    assert len(json.dumps(saved_output(notebook, 2))) < 600_000
+
+
+def test_typing_beside_twenty_logs(lab: Lab) -> None:
+    begin = "\n".join(
+        f"%session create t{n}\n%session run t{n} --async while :; do seq 1 200; sleep 0.1; done"
+        for n in range(20)
+    )
+    notebook = open_notebook(lab, "twenty", begin, "# ", "%session delete --all")
+    views = notebook.output(1).locator(".dk-log")
+    expect(views).to_have_count(20, timeout=SECONDS)
+    check_typing("20 logs", notebook.typing_delays(2))
+    lab.screenshot("log-twenty")
+    for view in views.all():
+        expect(view.locator(".dk-state")).to_have_text("running")
+    stops = notebook.output(1).locator(".dk-button[data-name=stop]")
+    stops.evaluate_all("buttons => buttons.forEach((button) => button.click())")
+    expect(notebook.output(1).locator("details", has_text="stopped")).to_have_count(20, timeout=60_000)
+
+
+def check_typing(name: str, delays: list[float]) -> None:
+    """A key shows within 200 ms on a machine that is free; this is for a page that hangs."""
+    median = delays[len(delays) // 2]
+    print(f"{name}: a key shows after {median:.0f} ms, at worst {delays[-1]:.0f} ms")
+    assert median < 400
+    assert delays[int(len(delays) * 0.9)] < 1_000

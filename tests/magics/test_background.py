@@ -1,0 +1,135 @@
+"""Stopping commands in the background, in a real sandbox: nothing of them is left, and the session is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from daytona_kernel import AsyncDaytona, SessionExecuteRequest
+from daytona_kernel.client.process import AsyncProcess
+from daytona_kernel.magics import background
+
+pytestmark = pytest.mark.anyio
+SECONDS = 20.0
+
+
+@pytest.fixture
+async def process(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AsyncProcess]:
+    """A process API with a session `s`, which has a variable."""
+    monkeypatch.delenv("DAYTONA_API_KEY", raising=False)
+    async with AsyncDaytona() as daytona:
+        sandbox = await daytona.create()
+        await sandbox.process.create_session("s")
+        await sandbox.process.execute_session_command("s", SessionExecuteRequest("kept=here; cd /tmp"))
+        yield sandbox.process
+        await sandbox.delete()
+
+
+async def run(process: AsyncProcess, script: str) -> str:
+    request = SessionExecuteRequest(background.wrap(script), run_async=True)
+    return (await process.execute_session_command("s", request)).cmd_id
+
+
+async def begun(process: AsyncProcess, command: str) -> None:
+    """Wait until a command has printed something."""
+    async with process.follow_session_command_logs("s", command) as chunks:
+        await anext(aiter(chunks))
+
+
+async def exit_code(process: AsyncProcess, command: str) -> int | None:
+    """Wait for a command's end."""
+    follower = process.follow_session_command_logs("s", command)
+    async for _ in follower:
+        pass
+    return follower.exit_code
+
+
+async def left(process: AsyncProcess, mark: str) -> str:
+    """The processes that have the mark in their arguments."""
+    return (await process.exec(f"grep -lsa '[m]ark={mark}' /proc/[0-9]*/cmdline")).result
+
+
+SCRIPTS = {
+    "a program": "exec -a MARK sleep 900",
+    "a program under a shell": "bash -c 'exec -a MARK sleep 900'; true",
+    "a shell loop": "while :; do bash -c 'sleep 0.05; :' MARK; done",
+    "ignores INT": "trap '' INT; bash -c 'sleep 900; :' MARK; :",
+    "ignores INT and TERM": "trap '' INT TERM; bash -c 'sleep 900; :' MARK; :",
+    "a child that ignores INT and TERM": "bash -c 'trap \"\" INT TERM; sleep 900; sleep 900' MARK; true",
+    "a setsid child": "setsid bash -c 'sleep 900; :' MARK & wait",
+    "a daemon": "(setsid bash -c 'sleep 900; :' MARK &) ; sleep 900",
+    "a daemon that ignores INT and TERM": (
+        "(setsid bash -c 'trap \"\" INT TERM; sleep 900; sleep 900' MARK &) ; sleep 900"
+    ),
+    "a subshell that went away": "( ( while :; do bash -c 'sleep 0.2; :' MARK; done ) & ) ; sleep 900",
+    "many": "for i in $(seq 40); do bash -c 'sleep 900; :' MARK & done; wait",
+}
+
+
+@pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS)
+async def test_nothing_is_left(process: AsyncProcess, script: str) -> None:
+    command = await run(process, "echo up\n" + script.replace("MARK", "mark=here"))
+    await begun(process, command)
+    deadline = time.monotonic() + SECONDS
+    while not await left(process, "here"):
+        assert time.monotonic() < deadline
+    assert await background.stop(process, "s", command) == background.STOPPED
+    assert await left(process, "here") == ""
+    assert await exit_code(process, command) not in (0, None)
+    answer = await process.execute_session_command("s", SessionExecuteRequest("echo $kept $PWD"))
+    assert answer.stdout == "here /tmp\n"
+    assert (await process.exec("ls -A /tmp | grep daytona-")).result == ""
+
+
+async def test_a_daemon_that_an_ended_command_left_lives_on(process: AsyncProcess) -> None:
+    command = await run(process, "setsid bash -c 'sleep 900; :' mark=daemon > /dev/null 2>&1 &\n")
+    assert await exit_code(process, command) == 0
+    assert await background.stop(process, "s", command) == (
+        "The command had ended already, with exit status 0."
+    )
+    assert await left(process, "daemon")
+
+
+async def test_another_command_of_the_session_is_left_alone(process: AsyncProcess) -> None:
+    await process.execute_session_command("s", SessionExecuteRequest("bash -c 'sleep 900; :' mark=other &"))
+    command = await run(process, "echo up; sleep 900")
+    await begun(process, command)
+    await background.stop(process, "s", command)
+    assert await left(process, "other")
+
+
+async def test_a_command_that_waits_for_another_does_not_begin(process: AsyncProcess) -> None:
+    first = await run(process, "echo up; read; exit 5")
+    await begun(process, first)
+    second = await run(process, "touch /tmp/begun")
+    for _ in range(2):
+        assert await background.stop(process, "s", second) == background.NOT_BEGUN
+    await process.send_session_command_input("s", first, "\n")
+    assert await exit_code(process, first) == 5
+    assert await exit_code(process, second) == 130
+    assert (await process.exec("ls -A /tmp")).result == ""
+
+
+async def test_stopping_twice_at_once_and_again(process: AsyncProcess) -> None:
+    import asyncio
+
+    command = await run(process, "trap '' INT; echo up; sleep 900 & wait; sleep 900")
+    await begun(process, command)
+    said = await asyncio.gather(*(background.stop(process, "s", command) for _ in range(2)))
+    assert background.STOPPED in said
+    assert "had ended already" in await background.stop(process, "s", command)
+    assert (await process.exec("ls -A /tmp")).result == ""
+
+
+async def test_a_command_sent_by_others_says_that_it_cannot_be_stopped(process: AsyncProcess) -> None:
+    request = SessionExecuteRequest("echo up; read", run_async=True)
+    command = (await process.execute_session_command("s", request)).cmd_id
+    assert "cannot be stopped alone" in await background.stop(process, "s", command)
+
+
+@pytest.mark.parametrize("command", ["true", "echo 'a\nb'", "cat <<X\n)\nX", "", "\n", "# ( : daytona-"])
+def test_a_wrapped_command_is_known_by_its_author(command: str) -> None:
+    assert background.unwrap(background.wrap(command)) == command
+    assert background.unwrap(command) == command

@@ -1,0 +1,166 @@
+"""The log of a real command, as its cell shows it: how it ends, and what its buttons do."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import comm
+import pytest
+from comm.base_comm import BaseComm
+
+from daytona_kernel import AsyncDaytona, SessionExecuteRequest
+from daytona_kernel.client.sandbox import AsyncSandbox
+from daytona_kernel.magics import background
+from daytona_kernel.magics.log import follow_log
+
+pytestmark = pytest.mark.anyio
+WIDGET = "application/vnd.jupyter.widget-view+json"
+SECONDS = 30.0
+
+
+class Cell:
+    """A cell that shows one log, and a page that has its view. `said` holds what its view was told."""
+
+    def __init__(self, command_id: str) -> None:
+        self.command_id = command_id
+        self.bundles: list[dict[str, Any]] = []
+        self.said: list[dict[str, Any]] = []
+
+    def show(self, data: dict[str, Any], metadata: Any = None) -> Cell:
+        self.bundles.append(data)
+        return self
+
+    update = show
+
+    def keep(self, task: asyncio.Task[None]) -> None:
+        self.task = task
+
+    def send(self, **content: Any) -> None:
+        """Send a message to the view, as a page does."""
+        import ipywidgets  # opens comms through what was put into `comm`
+
+        view = ipywidgets.widgets.widget._instances[self.bundles[0][WIDGET]["model_id"]]
+        view._handle_custom_msg({"view": "page", **content}, [])
+
+    async def wait(self, kind: str, wanted: Callable[[dict[str, Any]], bool] = lambda _: True) -> Any:
+        """Return the first message of a kind that is wanted."""
+        deadline = time.monotonic() + SECONDS
+        while not (found := [m for m in self.said if m.get("type") == kind and wanted(m)]):
+            assert time.monotonic() < deadline, self.said
+            await asyncio.sleep(0.01)
+        return found[0]
+
+    async def final(self) -> str:
+        """The text that stays, once the command has ended."""
+        await asyncio.wait_for(self.task, SECONDS)
+        assert set(self.bundles[-1]) == {"text/html", "text/plain"}
+        text: str = self.bundles[-1]["text/plain"]
+        return text
+
+
+@pytest.fixture
+async def daytona(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AsyncDaytona]:
+    monkeypatch.delenv("DAYTONA_API_KEY", raising=False)
+    async with AsyncDaytona() as client:
+        yield client
+
+
+@pytest.fixture
+async def sandbox(daytona: AsyncDaytona) -> AsyncSandbox:
+    made = await daytona.create()
+    await made.process.create_session("s")
+    return made
+
+
+@pytest.fixture
+def follow(sandbox: AsyncSandbox, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Runs a script in the background and shows it in a cell; returns when it has printed a line."""
+
+    async def run(script: str) -> Cell:
+        wrapped = background.wrap(script)
+        request = SessionExecuteRequest(wrapped, run_async=True)
+        answer = await sandbox.process.execute_session_command("s", request)
+        cell = Cell(answer.cmd_id)
+
+        class PageComm(BaseComm):
+            def publish_msg(self, msg_type: str, data: Any = None, *_args: Any, **_keys: Any) -> None:
+                if data and data.get("method") == "custom":
+                    cell.said.append(data["content"])
+
+        monkeypatch.setattr(comm, "create_comm", PageComm)
+        await follow_log(cell, sandbox, "s", answer.cmd_id, wrapped)  # type: ignore[arg-type]
+        cell.send(type="present")
+        cell.send(type="read", since=0)
+        await cell.wait("lines", lambda batch: batch["count"])
+        return cell
+
+    return run
+
+
+async def test_a_log_ends_with_its_command(follow: Any) -> None:
+    cell = await follow("echo one; read line; echo two $line; exit 3")
+    cell.send(type="input", text="words\n")
+    heading, *lines = (await cell.final()).split("\n")
+    assert "exited 3" in heading
+    assert lines == ["one", "words", "two words"]
+
+
+async def test_stopping_twice(follow: Any) -> None:
+    cell = await follow("trap '' INT; echo up; sleep 900 & wait; sleep 900")
+    cell.send(type="stop")
+    cell.send(type="stop")
+    assert "stopped, exit code" in await cell.final()
+    assert not [message for message in cell.said if message["type"] == "notice"]
+
+
+async def test_stopping_a_command_that_has_ended(follow: Any) -> None:
+    cell = await follow("echo up")
+    await cell.final()
+    cell.send(type="stop")
+    assert (await cell.wait("notice"))["text"] == "The command had ended already, with exit status 0."
+
+
+async def test_stopping_a_command_that_waits_for_another(follow: Any, sandbox: AsyncSandbox) -> None:
+    first = await follow("echo up; read")
+    request = SessionExecuteRequest(background.wrap("touch /tmp/begun"), run_async=True)
+    waiting = (await sandbox.process.execute_session_command("s", request)).cmd_id
+    cell = Cell(waiting)
+    command = await sandbox.process.get_session_command("s", waiting)
+    await follow_log(cell, sandbox, "s", waiting, command.command)  # type: ignore[arg-type]
+    cell.send(type="stop")
+    assert "will not run" in (await first.wait("notice"))["text"]  # both are told through one page's comm
+    first.send(type="input", text="\n")
+    assert "exited 0" in await first.final()
+    assert "stopped, exit code 130" in await cell.final()
+    assert (await sandbox.process.exec("ls -A /tmp")).result == ""
+
+
+async def test_input_to_a_command_that_has_ended(follow: Any) -> None:
+    cell = await follow("echo up")
+    await cell.final()
+    cell.send(type="input", text="too late\n")
+    await cell.wait("notice")
+    notices = [message["text"] for message in cell.said if message["type"] == "notice"]
+    assert notices == ["The command has ended: it takes no more input."]
+
+
+async def test_the_session_is_deleted_meanwhile(follow: Any, sandbox: AsyncSandbox) -> None:
+    cell = await follow("echo up; sleep 900")
+    await sandbox.process.delete_session("s")
+    final = await cell.final()
+    assert "no longer followed: session 's' was deleted, and the command ended with it" in final
+    assert "\nup" in final
+    cell.send(type="input", text="too late\n")
+    said = await cell.wait("notice", lambda m: "followed" not in m["text"])
+    assert said["text"] == "Session 's' was deleted, and the command ended with it"
+
+
+async def test_the_sandbox_is_deleted_meanwhile(follow: Any, sandbox: AsyncSandbox) -> None:
+    cell = await follow("echo up; sleep 900")
+    await sandbox.delete()
+    final = await cell.final()
+    assert "no longer followed: the sandbox was deleted, and the command ended with it" in final
+    assert "\nup" in final

@@ -1,0 +1,141 @@
+"""`%sh` in a real kernel: its result, its environment, its end."""
+
+from __future__ import annotations
+
+import time
+
+import psutil
+import pytest
+
+from tests.kernel.driver import Driver, processes_of, wait_until
+
+from .conftest import failure
+
+
+def processes(kernel: Driver, pattern: str) -> str:
+    """The sandbox's processes whose command line matches; the pattern must not match itself."""
+    return kernel.run(f"%sh pgrep -af '{pattern}'; true\n").stdout
+
+
+def test_a_result_that_is_assigned_is_not_printed(kernel: Driver) -> None:
+    answer = kernel.run("files = %sh echo a; echo b\nfiles.n, files.grep('a')")
+    assert answer.stdout == ""
+    assert answer.result == "('a\\nb', ['a'])"
+    assert kernel.run("if True:\n    x = %sh echo nested\nx").result == "['nested']"
+    assert kernel.run("def f(n):\n    x = %sh echo {n} $n\n    return x\nf(3)").result == "['3 3']"
+    assert kernel.run("t = %time 1\ny = %sh echo 2\ny").result == "['2']"
+    assert kernel.run("%sh echo shown").stdout == "shown\n"
+
+
+def test_a_failed_command_raises_and_shows_what_was_not_assigned(kernel: Driver) -> None:
+    kernel.run("x = 'before'")
+    answer = kernel.run("x = %sh echo out; exit 3")
+    assert answer.stdout == "out\n"
+    assert answer.error["ename"] == "CommandFailedError"
+    assert kernel.run("x, _exit_code").result == "('before', 3)"
+    assert kernel.run("x = %sh --no-raise echo out; exit 3\nx").result == "['out']"
+    kernel.run("try:\n    %sh false\nexcept Exception as error:\n    caught = type(error).__name__")
+    assert kernel.run("caught").result == "'CommandFailedError'"
+
+
+def test_cells_change_the_environment_of_commands(kernel: Driver) -> None:
+    kernel.run("import os\nos.environ['MINE'] = 'a \"b\" $c'\n%env OTHER=1\ndel os.environ['LANG']")
+    assert kernel.run('%sh echo "$MINE" ${OTHER} ${LANG-gone}').stdout == 'a "b" $c 1 gone\n'
+    assert kernel.run("%sh --env OTHER=2 echo ${OTHER}").stdout == "2\n"
+    assert kernel.run('%sh --live echo "$MINE" ${OTHER} ${LANG-gone}').stdout == 'a "b" $c 1 gone\n'
+    kernel.run("del os.environ['MINE']; os.environ['BYTES'] = b'\\xff'.decode(errors='surrogateescape')")
+    assert kernel.run("%sh echo ${MINE-gone}").stdout == "gone\n"
+
+
+def test_a_relative_directory_begins_at_the_notebooks(kernel: Driver) -> None:
+    kernel.run("import os; os.makedirs('/tmp/base/below'); os.chdir('/tmp/base')")
+    assert kernel.run("%sh --cwd below pwd").stdout == "/tmp/base/below\n"
+    assert kernel.run("%sh --live --cwd below pwd").stdout == "/tmp/base/below\n"
+    kernel.run("os.chdir(os.environ['HOME'])")
+
+
+def test_the_line_of_an_error_is_the_scripts(kernel: Driver) -> None:
+    assert "line 2: nonesuch" in kernel.run("%%sh --no-raise\ntrue\nnonesuch").stdout
+
+
+def test_an_interrupt_ends_the_whole_tree(kernel: Driver) -> None:
+    for code in ("%sh (sleep 44.1 & sleep 44.2); sleep 44.3", "%sh --live sleep 44.4; sleep 44.5"):
+        answer, seconds = kernel.interrupt_when_printed(f"print('go', flush=True)\n{code}")
+        assert answer.error["ename"] == "KeyboardInterrupt"
+        assert seconds < 10
+        assert processes(kernel, "sleep 4[4]") == ""
+
+
+def test_an_interrupted_command_that_heeds_no_signal_is_killed(kernel: Driver) -> None:
+    cell = kernel.send("%sh trap '' INT TERM; while true; do sleep 0.2; done")
+    wait_until(lambda: bool(shells_that_sleep(kernel)), 20)
+    kernel.manager.interrupt_kernel()
+    assert kernel.collect(cell).error["ename"] == "KeyboardInterrupt"
+    wait_until(lambda: not shells_that_sleep(kernel), 20)
+
+
+def shells_that_sleep(kernel: Driver) -> list[psutil.Process]:
+    """The shells of the sandbox that wait for a `sleep`."""
+    found = []
+    for process in processes_of(kernel):
+        try:
+            if process.name() == "bash" and any(child.name() == "sleep" for child in process.children()):
+                found.append(process)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def test_a_long_command_ticks_and_leaves_nothing(kernel: Driver) -> None:
+    answer = kernel.run("print('before')\n%sh sleep 2.2; echo done")
+    (shown,) = answer.contents("display_data")
+    updates = answer.contents("update_display_data")
+    assert "Running for 1 s" in shown["data"]["text/plain"]
+    assert updates[-1]["data"] == {}
+    assert answer.stdout == "before\ndone\n"
+    assert kernel.run("%sh echo quick").contents("display_data") == []
+
+
+def test_live_shows_output_as_it_appears_each_stream_apart(kernel: Driver) -> None:
+    seen: list[tuple[float, str, str]] = []
+
+    def on_message(message: dict[str, object]) -> None:
+        content: dict[str, str] = message["content"]  # type: ignore[assignment]
+        if message["msg_type"] == "stream":
+            seen.append((time.monotonic(), content["name"], content["text"]))
+
+    answer = kernel.run("%sh --live echo one; sleep 1; echo two >&2; sleep 1; exit 4", on_message)
+    assert answer.error["evalue"] == "The command ended with exit status 4."
+    assert (answer.stdout, answer.stderr) == ("one\n", "two\n")
+    assert seen[-1][0] - seen[0][0] > 0.5
+    assert "live" not in kernel.run("%session list").contents("display_data")[0]["data"]["text/plain"]
+
+
+def test_live_ends_at_its_timeout_and_has_no_input(kernel: Driver) -> None:
+    ename, sentence = failure(kernel, "%sh --live --timeout 1 echo begun; sleep 44.6")
+    assert ename == "DaytonaProcessExecutionTimeoutError"
+    assert "longer than 1 s" in sentence
+    assert processes(kernel, "sleep 4[4].6") == ""
+    assert kernel.run("%sh --live cat; echo end").stdout == "end\n"
+
+
+def test_help_is_what_the_inspector_shows(kernel: Driver) -> None:
+    (page,) = kernel.run("%sh?").reply["payload"]
+    assert "interrupting the cell ends the" in page["data"]["text/plain"]
+    inspected = kernel.request("inspect_request", {"code": "%sh", "cursor_pos": 3, "detail_level": 0})
+    assert "--no-raise" in inspected["data"]["text/plain"]
+    assert "%%sh" in kernel.run("%lsmagic").result
+
+
+@pytest.mark.parametrize(
+    ("code", "stdout"),
+    [
+        ("i = 9\n%sh for i in 1 2; do echo $i; done", "1\n2\n"),
+        ("w = 'a b'\n%sh printf '%s|' $w {w!r} '$w'", "a|b|a b|$w|"),
+        ("for n in range(2):\n    %sh echo {n + 1}", "1\n2\n"),
+        ("%%capture said\n%sh echo hidden", ""),
+        ("print(said.stdout, end='')", "hidden\n"),
+    ],
+)
+def test_a_line_takes_the_users_variables(kernel: Driver, code: str, stdout: str) -> None:
+    assert kernel.run(code).stdout == stdout

@@ -1,0 +1,48 @@
+"""`daytona-kernel serve`, run as its users run it: a Daytona that no kernel has started."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from daytona_kernel import DaytonaConfig
+
+COMMAND = str(Path(sys.executable).with_name("daytona-kernel"))
+
+
+@contextmanager
+def serving(root: Path) -> Iterator[dict[str, str]]:
+    """Run the server, and yield the environment that it tells to export."""
+    server = subprocess.Popen(
+        [COMMAND, "serve", "--root", str(root)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert server.stdout is not None
+    environment: dict[str, str] = {}
+    while len(environment) < 2:
+        line = server.stdout.readline()
+        assert line, "the server ended"
+        if match := re.match(r"export (DAYTONA_\w+)=(\S+)", line):
+            environment[match[1]] = match[2].strip("'\"")
+    try:
+        yield environment
+    finally:
+        server.terminate()
+        assert server.wait(10) == 0
+
+
+def config(environment: dict[str, str]) -> DaytonaConfig:
+    """The same for the client."""
+    return DaytonaConfig(api_key=environment["DAYTONA_API_KEY"], api_url=environment["DAYTONA_API_URL"])
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """One server for the tests of a module."""
+    with serving(tmp_path_factory.mktemp("served")) as environment:
+        yield environment

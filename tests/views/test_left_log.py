@@ -1,0 +1,48 @@
+"""Views that a notebook was saved with, read from its file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daytona_kernel.views.left_log import MARK, LeftLog, read_left_logs
+from tests.views.pages import WIDGET
+
+
+def output(**more: Any) -> dict[str, Any]:
+    return {
+        "output_type": "display_data",
+        "metadata": {MARK: {"command": "make", "session": "s"}},
+        "data": {WIDGET: {"model_id": "m1"}, "text/html": ["<p>", "log"], "text/plain": "log"},
+        **more,
+    }
+
+
+def write(path: Path, *outputs: dict[str, Any]) -> Path:
+    cells = [{"cell_type": "markdown", "source": "x"}, {"cell_type": "code", "outputs": list(outputs)}]
+    path.write_text(json.dumps({"cells": cells, "nbformat": 4}))
+    return path
+
+
+def test_views_are_found_by_their_mark(tmp_path: Path) -> None:
+    users = {"output_type": "display_data", "metadata": {}, "data": {WIDGET: {"model_id": "w"}}}
+    final = output(data={"text/html": "<p>"})
+    stream = {"output_type": "stream", "name": "stdout", "text": MARK}
+    path = write(tmp_path / "n.ipynb", users, output(), final, stream)
+    bundle = {"text/html": "<p>log", "text/plain": "log"}
+    assert read_left_logs(path) == [LeftLog("m1", "make", "s", bundle)]
+
+
+@pytest.mark.parametrize("text", ["", "no notebook", f'"{MARK}"', f'["{MARK}"]', f'{{"cells": ["{MARK}"]}}'])
+def test_what_is_no_notebook_has_none(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "n.ipynb"
+    path.write_text(text)
+    assert read_left_logs(path) == []
+
+
+def test_no_file_has_none(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.ipynb", tmp_path, ""):
+        assert read_left_logs(path) == []
