@@ -90,15 +90,15 @@ class SandboxKernel(IPythonKernel):
         """Let an interrupt end a cell that has awaited something.
 
         While it awaits, its task is cancelled; ipykernel does that too, but its loop finds out only
-        when something else wakes it. While code of the cell runs, KeyboardInterrupt is raised there, as in
-        any other cell; but never elsewhere, since on its way out it would end the event loop.
+        when something else wakes it. While the cell's code runs, KeyboardInterrupt is raised there, as in
+        any other cell; but only below `run_ast_nodes`, which shows it: further up it would end the loop.
         """
         loop = asyncio.get_running_loop()
 
         def interrupt(number: int, frame: FrameType | None) -> None:
             __tracebackhide__ = True
             self._interrupted = future
-            if asyncio.current_task(loop) is future and self._is_code_of_cell(frame):
+            if asyncio.current_task(loop) is future and self._runs_cell(frame):
                 signal.default_int_handler(number, frame)
             loop.call_soon_threadsafe(future.cancel)
 
@@ -109,8 +109,8 @@ class SandboxKernel(IPythonKernel):
             signal.signal(signal.SIGINT, before)
             self._interrupted = None
 
-    def _is_code_of_cell(self, frame: FrameType | None) -> bool:
-        while frame is not None and frame.f_globals is not self.shell.user_global_ns:
+    def _runs_cell(self, frame: FrameType | None) -> bool:
+        while frame is not None and frame.f_code is not self.shell.run_ast_nodes.__code__:
             frame = frame.f_back
         return frame is not None
 

@@ -20,6 +20,11 @@ def sleeping_children(kernel: Driver) -> list[Any]:
     return [p for p in processes_of(kernel) if p.name() == "sleep"]
 
 
+def until_taken(kernel: Driver) -> None:
+    """Wait until the kernel has taken what was sent: an interrupt comes another way, and may be first."""
+    kernel.request("kernel_info_request", {})
+
+
 def run_beside(kernel: Driver, code: str) -> None:
     """Run code on a subshell, while a cell runs."""
     subshell_id = kernel.request("create_subshell_request", {}, "control")["subshell_id"]
@@ -129,6 +134,7 @@ def test_what_ignores_interrupts_is_named_each_time_and_goes_on(kernel: Driver) 
 def test_the_cells_behind_an_interrupted_one_are_aborted(kernel: Driver) -> None:
     for first in (AWAITING, "print('go', flush=True)\nwhile True: pass"):
         ids = [kernel.send(code) for code in (first, "y = 1", "y = 2")]
+        until_taken(kernel)
         kernel.next_output("stream")
         kernel.manager.interrupt_kernel()
         assert [kernel.collect(each).reply["status"] for each in ids] == ["error", "aborted", "aborted"]
@@ -147,8 +153,7 @@ def test_cells_that_wait_for_their_sandbox_stop_at_once() -> None:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with running_kernel(DAYTONA_API_URL=url, DAYTONA_API_KEY="k") as driver:
             ids = [driver.send("1 + 1"), driver.send("2 + 2")]
-            while driver.next_output("status")["parent_header"]["msg_id"] != ids[0]:
-                pass
+            until_taken(driver)
             began = time.monotonic()
             driver.manager.interrupt_kernel()
             first = driver.collect_output(ids[0])
@@ -164,6 +169,7 @@ def test_an_interpreter_that_is_starting_survives_an_interrupt(own_kernel: Drive
     assert own_kernel.collect(msg_id).error["ename"] == "InterpreterDiedError"
     # A fresh one is being started: it takes far longer than these messages.
     waiting = own_kernel.send("1 + 1")
+    until_taken(own_kernel)
     own_kernel.manager.interrupt_kernel()
     answer = own_kernel.collect(waiting)
     assert answer.error["ename"] == "KeyboardInterrupt"
