@@ -740,8 +740,8 @@ class View {
     const { count, bytes } = this.known;
     const facts = [formatDuration(Math.max(0, seconds)), `${NUMBERS.format(count)} line${count === 1 ? "" : "s"}`, formatBytes(bytes)];
     const rate = this.rate();
-    if (!this.ended && rate >= 1) facts.push(`${formatBytes(rate)}/s`);
-    facts.push(this.model.get("session"));
+    if (!this.ended && rate >= 100) facts.push(`${formatBytes(rate)}/s`);
+    facts.push(`session ${this.model.get("session")}`);
     const text = facts.join(" · ");
     if (this.facts.textContent !== text) this.facts.textContent = text;
     this.askForSnapshot();
