@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,10 @@ from .call import Call, Display
 
 if TYPE_CHECKING:
     from ..client.sandbox import AsyncSandbox
+
+
+# When a command was followed first, which is when it began, for those that this kernel began.
+_begun: dict[str, float] = {}
 
 
 async def follow_log(
@@ -85,6 +90,7 @@ async def follow_log(
         send_input=send_input,
         download=download,
         exit_code=exit_code,
+        started=_begun.setdefault(command_id, time.time()),
     )
     display.show()
     following = asyncio.ensure_future(display.run())

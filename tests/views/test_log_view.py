@@ -94,7 +94,7 @@ def outputs(notebook: dict[str, Any], index: int = 0) -> set[str]:
 def test_a_command_is_live_while_cells_run_and_its_log_stays(lab: Lab) -> None:
     notebook, view = follow(lab, "live", TRAINING, "import time; time.sleep(0.5); 6 * 7")
     expect(view.locator(".dk-state")).to_have_text("running")
-    expect(view.locator(".dk-facts")).to_have_text(re.compile(r"^\d.* · training$"))
+    expect(view.locator(".dk-facts")).to_have_text(re.compile(r"^\d.* · session training$"))
     expect(view.locator(".dk-rows")).to_contain_text("epoch 6")
     expect(rows(view).last).to_contain_text("62% |===")
     notebook.run(1)
