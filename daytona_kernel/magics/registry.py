@@ -115,7 +115,7 @@ def _usage_of(begin: str, name: str, command: Command) -> list[str]:
     return lines + [
         f"      {text:<18} {help}"
         for text, help in [
-            *((p.name.upper(), p.help) for p in command.signature.positionals),
+            *((p.usage.strip("[]"), p.help) for p in command.signature.positionals),
             *((f"--{o.name} {o.value or ''}", o.help) for o in command.signature.options),
         ]
     ]
@@ -180,15 +180,17 @@ class Registry:
         """
         expected = self._magics[name].expected(text, of_cell=of_cell)
         words = list(expected.words)
-        if expected.kind in self._words:
-            key = (expected.kind, *expected.given.values())
-            try:
-                listing = self._words[expected.kind](call, expected.given)
-                self._known[key] = await asyncio.wait_for(listing, _WORDS_SECONDS)
-            except (DaytonaError, TimeoutError):
-                pass
-            words = self._known.get(key, []) + words
-        return {"words": words, "paths": expected.kind == "path"}
+        kinds = expected.kind.split()
+        for kind in kinds:
+            if kind in self._words:
+                key = (kind, *expected.given.values())
+                try:
+                    listing = self._words[kind](call, expected.given)
+                    self._known[key] = await asyncio.wait_for(listing, _WORDS_SECONDS)
+                except (DaytonaError, TimeoutError):
+                    pass
+                words = self._known.get(key, []) + words
+        return {"words": words, "paths": "path" in kinds}
 
     async def run(self, name: str, call: Call) -> Any:
         """Run a magic by name. Raises DaytonaError."""
