@@ -22,6 +22,7 @@
     ├── EmbeddedServerError                    the embedded server did not start
     ├── MagicUsageError                        a magic was called with wrong arguments
     ├── CommandFailedError                     a shell command ended with a status other than 0
+    ├── FileTransferError                      files could not be copied
     └── InterpreterError                       the persistent interpreter of a sandbox
         ├── InterpreterStartError              the sandbox cannot run one
         ├── InterpreterDiedError               it ended; a fresh one is being started
@@ -159,6 +160,10 @@ class MagicUsageError(DaytonaError):
 
 class CommandFailedError(DaytonaError):
     """A shell command ended with a status other than 0; what it printed is above."""
+
+
+class FileTransferError(DaytonaError):
+    """Files could not be copied between this machine and the sandbox; the message says why."""
 
 
 class InterpreterError(DaytonaError):
