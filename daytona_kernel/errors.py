@@ -26,7 +26,8 @@
     └── InterpreterError                       the persistent interpreter of a sandbox
         ├── InterpreterStartError              the sandbox cannot run one
         ├── InterpreterDiedError               it ended; a fresh one is being started
-        └── InterpreterLostError               it is out of reach for good
+        ├── InterpreterLostError               it is out of reach for good
+        └── InterpreterReplacedError           the kernel has moved to another one
 
 `error_of` turns an answer of Daytona into one of them. Errors of httpx and websockets are turned
 where they arise, in `client.transport`.
@@ -180,6 +181,10 @@ class InterpreterDiedError(InterpreterError):
 
 class InterpreterLostError(InterpreterError):
     """The interpreter is out of reach for good."""
+
+
+class InterpreterReplacedError(InterpreterError):
+    """The kernel does without this interpreter from now on; what waited for it goes to the next one."""
 
 
 DaytonaValidationError = DaytonaBadRequestError

@@ -15,7 +15,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..client.models import ExecuteResponse
-from ..errors import InterpreterDiedError, InterpreterError, InterpreterLostError
+from ..errors import (
+    InterpreterDiedError,
+    InterpreterError,
+    InterpreterLostError,
+    InterpreterReplacedError,
+)
 from ..wire.messages import Message
 from .connection import Connection, Credentials, Gateway
 
@@ -93,6 +98,10 @@ class Interpreter:
     async def interrupt(self) -> None:
         """Raise KeyboardInterrupt in what runs, as SIGINT does in a terminal."""
         await self.tell("interrupt")
+
+    def replace(self) -> None:
+        """What is being executed fails with InterpreterReplacedError: nobody is to wait for it here."""
+        self._fail_all(InterpreterReplacedError("The kernel has moved to another interpreter."))
 
     def _receive(self, message: Message) -> None:
         if message.channel == "agent":

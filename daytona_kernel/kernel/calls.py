@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from ..client.sandbox import AsyncSandbox
-from ..errors import CommandFailedError, DaytonaError, InterpreterStartError
+from ..errors import CommandFailedError, DaytonaError, InterpreterStartError, MagicUsageError
 from ..magics.registry import Registry
 from ..wire.messages import Message
-from .cell import MagicCell
+from .cell import MagicCell, parse_magic_cell
 from .comms import current_request
+from .home import Home
 from .outbox import Outbox
 
 _FRESH_RUNTIME = "So this cell ran in a runtime of its own, which has ended: nothing that it set is kept."
@@ -46,9 +47,32 @@ class MagicCall:
     unset: list[str] = field(default_factory=list)
     python: str | None = None
 
+    @property
+    def home(self) -> Home:
+        """See Call."""
+        return self.calls.home
+
     async def sandbox(self) -> AsyncSandbox:
         """See Call."""
-        return await self.calls.sandbox()
+        return await self.calls.home.sandbox()
+
+    def require_own_cell(self) -> None:
+        """See Call."""
+        running = self.calls.running()
+        code = str(running.content.get("code", "")) if running is not None else ""
+        if parse_magic_cell(code, self.calls.registry) is None:
+            raise MagicUsageError("This ends the interpreter, so it must stand in a cell of its own.")
+
+    async def move(self, work: Callable[[], Awaitable[str]], *, start: bool) -> None:
+        """See Call."""
+        self.require_own_cell()
+
+        async def finish() -> bool:
+            said = {"name": "stdout", "text": await work() + "\n"}
+            self.calls.outbox.say(self.request, "stream", said)
+            return start
+
+        await self.calls.leave_interpreter(self.request, finish)
 
     async def print(self, text: str, stream: str = "stdout") -> None:
         """See Call."""
@@ -97,20 +121,24 @@ class Shown:
 class Calls:
     """The running calls. They belong to the kernel's main loop.
 
-    sandbox: returns the sandbox, started. running: the request of the cell that runs now.
+    running: the request of the cell that runs now.
+    leave_interpreter: ends it for the sake of a cell, which is over when its second argument has
+        been awaited; that returns whether the next interpreter is to be started at once.
     """
 
     def __init__(
         self,
         registry: Registry,
         outbox: Outbox,
-        sandbox: Callable[[], Awaitable[AsyncSandbox]],
+        home: Home,
         running: Callable[[], Message | None],
+        leave_interpreter: Callable[[Message, Callable[[], Coroutine[Any, Any, bool]]], Awaitable[None]],
     ) -> None:
         self.registry = registry
         self.outbox = outbox
-        self.sandbox = sandbox
+        self.home = home
         self.running = running
+        self.leave_interpreter = leave_interpreter
         self._calls: dict[str, asyncio.Task[None]] = {}
         self._kept: set[asyncio.Task[Any]] = set()
         self._closed: set[str] = set()
@@ -158,7 +186,7 @@ class Calls:
             return
         if not isinstance(why, InterpreterStartError):
             raise why
-        answer = await (await self.sandbox()).process.code_run(str(request.content.get("code", "")))
+        answer = await (await self.home.sandbox()).process.code_run(str(request.content.get("code", "")))
         await show({"stream": "stdout", "text": answer.result})
         await show({"stream": "stderr", "text": f"{why} {_FRESH_RUNTIME}\n"})
         if answer.exit_code != 0:

@@ -13,7 +13,7 @@ import os
 import socket
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from ..client import embedded
@@ -52,15 +52,29 @@ class Home:
         self.on_progress: Callable[[str], None] = lambda _text: None
         self._daytona: AsyncDaytona | None = None
         self._sandbox: AsyncSandbox | None = None
+        self._left: list[AsyncSandbox] = []
         self._opening = asyncio.Lock()
+
+    @property
+    def daytona(self) -> AsyncDaytona:
+        """The client. Raises DaytonaAuthenticationError when the settings are not enough for one."""
+        self._daytona = self._daytona or AsyncDaytona()
+        return self._daytona
+
+    @property
+    def owned(self) -> bool:
+        """Whether this kernel deletes the sandbox when it ends."""
+        return self._record.owned
 
     async def sandbox(self) -> AsyncSandbox:
         """Return the sandbox, started; made or found when this is called first. Raises DaytonaError."""
         async with self._opening:
             if self._sandbox is None:
                 self._record_file.sweep()
-                self._daytona = self._daytona or AsyncDaytona()
-                self._sandbox = await self._find() or await self._create()
+                self._sandbox = await self._find()
+                if self._sandbox is None:
+                    self._sandbox = await self.create(CreateSandboxParams())
+                    self._record.owned = True
                 self._remember()
             return self._sandbox
 
@@ -88,74 +102,152 @@ class Home:
             except DaytonaError:
                 pass  # the next time, or the cell that finds out, will tell
 
+    async def move(self, sandbox: AsyncSandbox, *, owned: bool) -> str:
+        """Live in this sandbox from now on; return what became of the old one, in a sentence.
+
+        owned: whether it is this kernel's own, to be deleted when the kernel ends.
+        """
+        async with self._opening:
+            old, was_owned, agent = self._sandbox, self._record.owned, self._record.agent
+            self._sandbox, self._record.owned, self._record.agent = sandbox, owned, None
+            self._remember()
+            if old is None:
+                return ""
+            if was_owned:
+                self._left.append(old)
+                await self._delete_left()
+                return f"Sandbox {old.name} was deleted, with its files."
+            if agent is not None:
+                await launcher.end(old.process, agent["session_id"])
+            return f"Sandbox {old.name} is as it was; %sandbox attach {old.id} returns to it."
+
+    async def stop(self) -> str:
+        """Stop the sandbox; return what becomes of its contents."""
+        async with self._opening:
+            sandbox = self._known
+            self._record.agent = None
+            self._remember()
+            await sandbox.stop()
+            return f"Stopped sandbox {sandbox.name}. Its files are kept; the next cell starts it again."
+
+    async def delete(self) -> str:
+        """Delete the sandbox, which must be this kernel's own; return what comes next."""
+        async with self._opening:
+            sandbox = self._known
+            await sandbox.delete()
+            self._sandbox = self._record.sandbox_id = self._record.agent = None
+            self._record.owned = True
+            self._record_file.write(self._record)
+            return f"Deleted sandbox {sandbox.name}, with its files. The next cell makes a new one."
+
+    async def keep(self) -> AsyncSandbox:
+        """Leave the sandbox alone when the kernel ends, and return it."""
+        sandbox = await self.sandbox()
+        if self._embedded:
+            raise DaytonaError(
+                "This sandbox lives in the kernel's own server and ends with it. To keep sandboxes on this "
+                "machine, run `daytona-kernel serve`, and start the kernel with the settings that it prints."
+            )
+        await sandbox.set_auto_delete_interval(-1)
+        self._record.owned = False
+        self._remember()
+        return sandbox
+
     async def leave(self, *, restart: bool) -> None:
         """Give the sandbox up for the next kernel (restart), or for good."""
-        if self._sandbox is not None and (restart or not self._record.owned):
-            await self._end_agent(self._sandbox)
-        elif self._embedded:
-            # The server has nothing but this kernel's sandbox, and takes it along.
+        if self._embedded and not restart:
+            # The server has nothing but this kernel's sandboxes, and takes them along.
             await asyncio.to_thread(embedded.start().close, now=True)
-        elif self._sandbox is not None:
-            await self._sandbox.delete()
+        else:
+            await self._delete_left()
+            if self._sandbox is not None and (restart or not self._record.owned):
+                await self._end_agent(self._sandbox)
+            elif self._sandbox is not None:
+                await self._sandbox.delete()
         if not restart:
             self._record_file.remove()
         if self._daytona is not None:
             await self._daytona.aclose()
 
+    async def _delete_left(self) -> None:
+        """Delete what this kernel has moved out of."""
+        while self._left:
+            try:
+                await self._left[-1].delete()
+            except DaytonaNotFoundError:
+                pass
+            self._left.pop()
+
+    @property
+    def _known(self) -> AsyncSandbox:
+        if self._sandbox is None:
+            raise DaytonaError("There is no sandbox yet; the next cell makes one.")
+        return self._sandbox
+
     async def _revive(self) -> None:
         """Find out what became of a sandbox whose interpreter was lost: start it again, or forget it."""
-        assert self._sandbox is not None
-        try:
-            await self._sandbox.refresh_data()
-        except DaytonaNotFoundError:
-            if self._record.owned:
-                self._sandbox = self._record.sandbox_id = None
+        async with self._opening:
+            if self._sandbox is None:
                 return
-            raise
-        if self._sandbox.state != "started":
-            self.on_progress(f"Starting sandbox {self._sandbox.name} …")
-            await self._sandbox.start()
+            try:
+                await self._sandbox.refresh_data()
+            except DaytonaNotFoundError:
+                if self._record.owned:
+                    self._sandbox = self._record.sandbox_id = None
+                    return
+                raise
+            if self._sandbox.state != "started":
+                self.on_progress(f"Starting sandbox {self._sandbox.name} …")
+                await self._sandbox.start()
 
     async def _find(self) -> AsyncSandbox | None:
         """The sandbox that was given, or that the kernel before had; None when there is none."""
-        assert self._daytona is not None
         given = os.environ.get("DAYTONA_SANDBOX_ID")
-        sandbox_id = given or self._record.sandbox_id
+        # The kernel before may have moved.
+        sandbox_id = self._record.sandbox_id or given
         if not sandbox_id:
             return None
         try:
-            sandbox = await self._daytona.get(sandbox_id)
+            sandbox = await self.daytona.get(sandbox_id)
         except DaytonaNotFoundError:
-            if given:
+            if sandbox_id == given:
                 raise DaytonaNotFoundError(
                     f"There is no sandbox {given!r}, which DAYTONA_SANDBOX_ID names."
                 ) from None
             return None
-        if sandbox.state not in _USABLE_STATES and not given:
+        attached = sandbox_id == given or not self._record.owned
+        if sandbox.state not in _USABLE_STATES and not attached:
             return None
         if sandbox.state != "started":
             self.on_progress(f"Starting sandbox {sandbox.name} …")
             await sandbox.start()
-        self._record.owned = not given
+        self._record.owned = not attached
         return sandbox
 
-    async def _create(self) -> AsyncSandbox:
-        assert self._daytona is not None
+    async def create(self, params: CreateSandboxParams) -> AsyncSandbox:
+        """Make a sandbox that can be told to be this kernel's, and that goes when it is forgotten."""
         self.on_progress("Creating a sandbox …")
-        sandbox = await self._daytona.create(
-            CreateSandboxParams(
-                language="python",
-                labels={
-                    "daytona-kernel": "python",
-                    "daytona-kernel/host": socket.gethostname()[:63],
-                    "daytona-kernel/notebook": os.path.basename(os.environ.get("JPY_SESSION_NAME", ""))[:63],
-                },
+        labels = {
+            "daytona-kernel": "python",
+            "daytona-kernel/host": socket.gethostname()[:63],
+            "daytona-kernel/notebook": os.path.basename(os.environ.get("JPY_SESSION_NAME", ""))[:63],
+        }
+        return await self.daytona.create(
+            replace(
+                params,
+                language=params.language or "python",
+                labels=labels,
                 auto_stop_interval=AUTO_STOP_MINUTES,
                 auto_delete_interval=AUTO_DELETE_MINUTES,
             )
         )
-        self._record.owned = True
-        return sandbox
+
+    @property
+    def place(self) -> str:
+        """Where sandboxes are, for a person."""
+        if not self._embedded:
+            return f"at {self.daytona.settings.api_url.value}"
+        return f"on this machine, in the embedded server (isolation: {embedded.start().isolation})"
 
     @property
     def note(self) -> str:

@@ -83,7 +83,10 @@ class DaytonaKernel(Kernel):
             },
         )
         self.comms = Comms(self.outbox)
-        self.calls = Calls(self.registry, self.outbox, self.home.sandbox, lambda: self.relay.running)
+        self.calls = Calls(
+            self.registry, self.outbox, self.home, lambda: self.relay.running, self._leave_interpreter
+        )
+        self._connecting: asyncio.Task[None] | None = None
         made = asyncio.run_coroutine_threadsafe(self._make_relay(), self._relay_loop)
         made.result()
         super().start()
@@ -270,7 +273,8 @@ class DaytonaKernel(Kernel):
     def _start_interpreter(self) -> None:
         if self._leaving:
             return
-        self.calls.keep(asyncio.ensure_future(self._connect_interpreter()))
+        self._connecting = asyncio.ensure_future(self._connect_interpreter())
+        self.calls.keep(self._connecting)
 
     async def _connect_interpreter(self) -> None:
         try:
@@ -292,6 +296,20 @@ class DaytonaKernel(Kernel):
             return Interpreter(gateway, agent.credentials, **callbacks)
 
         self._relay_loop.call_soon_threadsafe(self.relay.connect, sandbox.process, make)
+
+    async def _leave_interpreter(
+        self, request: Message, finish: Callable[[], Coroutine[Any, Any, bool]]
+    ) -> None:
+        """See Calls. A cell that the interpreter runs waits on the relay's loop, for what happens here."""
+        if self._connecting is not None:
+            self._connecting.cancel()
+
+        async def finish_there() -> None:
+            await self.relay.start_next(request.msg_id, at_once=await self.api.run(finish()))
+
+        if not await self._on_relay(self.relay.let_go(request.msg_id, finish_there)):
+            at_once = await finish()
+            await self._on_relay(self.relay.start_next(request.msg_id, at_once=at_once))
 
     def _tell_progress(self, text: str) -> None:
         self._relay_loop.call_soon_threadsafe(self.relay.tell_progress, text)

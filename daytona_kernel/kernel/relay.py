@@ -15,7 +15,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Container
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from ..errors import DaytonaError, InterpreterDiedError, InterpreterError, InterpreterLostError
+from ..errors import (
+    DaytonaError,
+    InterpreterDiedError,
+    InterpreterError,
+    InterpreterLostError,
+    InterpreterReplacedError,
+)
 from ..interpreter.interpreter import Interpreter
 from ..wire.messages import Message, Part, encode_json
 from . import services
@@ -81,6 +87,8 @@ class Relay:
         self._requests: dict[str, Request] = {}
         self._interpreter: asyncio.Future[Interpreter] = asyncio.get_running_loop().create_future()
         self._process: AsyncProcess | None = None
+        self._attending: asyncio.Task[None] | None = None
+        self._moves: dict[str, Callable[[], Awaitable[None]]] = {}
         self._starting = True
         self._questions = Questions(outbox, self._send_to_interpreter)
         self.subshells = Subshells(self._questions.ask)
@@ -109,7 +117,32 @@ class Relay:
         if self._interpreter.done():
             self._interpreter = asyncio.get_running_loop().create_future()
         self._interpreter.set_result(interpreter)
-        self._spawn(self._attend(interpreter))
+        self._attending = self._spawn(self._attend(interpreter))
+
+    async def let_go(self, msg_id: str, finish: Callable[[], Awaitable[None]]) -> bool:
+        """Do without the interpreter from now on, because the cell of this request says so.
+
+        finish: what that cell still waits for. Cells behind it run in the next interpreter.
+
+        Returns whether there was an interpreter; otherwise nobody awaits `finish`.
+        """
+        self._starting = False
+        if not self._has_interpreter:
+            return False
+        self._moves[msg_id] = finish
+        interpreter = self._interpreter.result()
+        self._interpreter = asyncio.get_running_loop().create_future()
+        if self._attending is not None:
+            self._attending.cancel()
+        self._ended("The kernel has left the interpreter.")
+        interpreter.replace()
+        return True
+
+    async def start_next(self, msg_id: str, *, at_once: bool) -> None:
+        """Start the next interpreter at once, or if cells other than the one of this request wait."""
+        waiting = any(r.is_execution for each, r in self._requests.items() if each != msg_id)
+        if (at_once or waiting) and not self._has_interpreter:
+            self._want_interpreter()
 
     def fail_start(self, error: DaytonaError) -> None:
         """No interpreter could be had: those who wait are told, the next request tries again."""
@@ -213,7 +246,9 @@ class Relay:
             magic = parse_magic_cell(code, self._owner.magic_names)
             try:
                 patience = None if magic is None else _MAGIC_PATIENCE_SECONDS
-                interpreter = await asyncio.wait_for(self._await_interpreter(request), patience)
+                # Not wait_for: its task takes turns more, in which the cells behind would overtake.
+                async with asyncio.timeout(patience):
+                    interpreter = await self._await_interpreter(request)
             except (TimeoutError, InterpreterError) as error:
                 # The sandbox may well be usable, though it has no interpreter, or none yet.
                 await self._until_interrupted(request, self._owner.run_without(request.message, magic, error))
@@ -226,6 +261,8 @@ class Relay:
             await self._process.code_run(
                 code, interpreter=interpreter, on_message=on_message, request=message
             )
+        except InterpreterReplacedError:
+            await self._go_on(request, code)
         except _WaitInterruptedError:
             self._fail(
                 request, "KeyboardInterrupt", "The cell was still waiting for its sandbox. Run it again."
@@ -234,6 +271,19 @@ class Relay:
             self._fail(request, type(error).__name__, str(error))
         finally:
             self._requests.pop(request.message.msg_id, None)
+
+    async def _go_on(self, request: Request, code: str) -> None:
+        """What becomes of a cell whose interpreter the kernel has left."""
+        finish = self._moves.pop(request.message.msg_id, None)
+        if finish is None:
+            await self._execute(request, code)
+            return
+        request.announced = True  # the interpreter has said so
+        try:
+            await finish()
+            self._stand_in.succeed(request)
+        except DaytonaError as error:
+            self._fail(request, type(error).__name__, str(error))
 
     async def _await_interpreter(self, request: Request) -> Interpreter:
         if self._has_interpreter:
@@ -338,10 +388,11 @@ class Relay:
             return None
         return next((r for r in self._requests.values() if r.is_execution), None)
 
-    def _spawn(self, coroutine: Any) -> None:
-        task = asyncio.ensure_future(coroutine)
+    def _spawn(self, coroutine: Any) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = asyncio.ensure_future(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 class _WaitInterruptedError(Exception):

@@ -23,7 +23,7 @@ class Services:
     """See the module. spawn: runs a coroutine on the relay's loop."""
 
     def __init__(
-        self, outbox: Outbox, questions: Questions, spawn: Callable[[Coroutine[Any, Any, None]], None]
+        self, outbox: Outbox, questions: Questions, spawn: Callable[[Coroutine[Any, Any, None]], object]
     ) -> None:
         self._outbox = outbox
         self._questions = questions

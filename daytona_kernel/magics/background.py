@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 STOPPED = "Stopped the command."
 
 _WRAPPED = re.compile(
-    r"\( : (daytona-[0-9a-f]{16}); echo \$BASHPID > /tmp/\.\1; trap 'rm -f /tmp/\.\1' EXIT\n(.*)\n\)\Z",
-    re.DOTALL,
+    r"\( : (daytona-[0-9a-f]{16}); echo \$BASHPID > /tmp/\.\1; trap '[^']*' EXIT\n(.*)\n\)\Z", re.DOTALL
 )
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..wire.messages import Message
 
 if TYPE_CHECKING:
+    from ..client.daytona import AsyncDaytona
+    from ..client.models import CreateSandboxParams
     from ..client.sandbox import AsyncSandbox
 
 
@@ -16,6 +19,45 @@ class Display(Protocol):
 
     def update(self, data: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
         """Put a new MIME bundle in its place."""
+
+
+class Home(Protocol):
+    """Whose sandbox the kernel lives in; see kernel.home."""
+
+    @property
+    def daytona(self) -> AsyncDaytona:
+        """The client."""
+        ...
+
+    @property
+    def owned(self) -> bool:
+        """Whether this kernel deletes the sandbox when it ends."""
+        ...
+
+    @property
+    def place(self) -> str:
+        """Where sandboxes are, for a person."""
+        ...
+
+    async def create(self, params: CreateSandboxParams) -> AsyncSandbox:
+        """Make a sandbox that is labelled as this kernel's."""
+        ...
+
+    async def move(self, sandbox: AsyncSandbox, *, owned: bool) -> str:
+        """Live in this sandbox from now on; return what became of the old one."""
+        ...
+
+    async def stop(self) -> str:
+        """Stop the sandbox; return what becomes of its contents."""
+        ...
+
+    async def delete(self) -> str:
+        """Delete the sandbox; return what comes next."""
+        ...
+
+    async def keep(self) -> AsyncSandbox:
+        """Leave the sandbox alone when the kernel ends, and return it."""
+        ...
 
 
 class Call(Protocol):
@@ -37,6 +79,22 @@ class Call(Protocol):
     environ: dict[str, str]
     unset: list[str]
     python: str | None
+
+    @property
+    def home(self) -> Home:
+        """Where the kernel lives."""
+        ...
+
+    def require_own_cell(self) -> None:
+        """Raise MagicUsageError where the cell has more to run than this magic."""
+
+    async def move(self, work: Callable[[], Awaitable[str]], *, start: bool) -> None:
+        """End the interpreter, and the cell when `work` is done, whose sentence it shows.
+
+        start: whether the next interpreter is started at once, and not by the next cell.
+
+        Raises MagicUsageError where the cell has more to run.
+        """
 
     async def sandbox(self) -> AsyncSandbox:
         """The sandbox, started."""

@@ -81,7 +81,7 @@ def new_tag() -> str:
 
 def leave_pid(tag: str) -> str:
     """Return what goes before the script of a shell of its own, on the script's first line."""
-    return f": {tag}; echo $BASHPID > /tmp/.{tag}; trap 'rm -f /tmp/.{tag}' EXIT"
+    return f": {tag}; echo $BASHPID > /tmp/.{tag}; trap 'rm -f /tmp/.{tag} 2>/dev/null' EXIT"
 
 
 def in_foreground(tag: str, script: str) -> str:
@@ -90,7 +90,7 @@ def in_foreground(tag: str, script: str) -> str:
         f": {tag}; trap 'return 130' INT; {{ echo $$; jobs -p; }} > /tmp/.{tag}; "
         f"source /dev/stdin <<'{tag}'\n"
         f"{script}\n{tag}\n"
-        f'eval "trap : INT; command rm -f /tmp/.{tag}; (exit $?)"'
+        f'eval "trap : INT; command rm -f /tmp/.{tag} 2>/dev/null; (exit $?)"'
     )
 
 

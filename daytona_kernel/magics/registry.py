@@ -42,12 +42,14 @@ class Magic:
     """A declared magic. commands: by subcommand; under "" when it has none.
 
     cell: what a cell magic of this name runs, when the line magic has subcommands.
+    default: the subcommand that is meant when none is named; None for none.
     """
 
     name: str
     help: str
     commands: dict[str, Command]
     cell: list[Command] = field(default_factory=list)
+    default: str | None = None
 
     async def run(self, call: Call) -> Any:
         """Run it, and return what its caller assigns. Raises DaytonaError."""
@@ -100,6 +102,7 @@ class Magic:
         if "" in self.commands:
             return self.commands[""], call.line
         name, text = take_word(call.line)
+        name = name or self.default
         known = ", ".join(self.commands)
         if name is None:
             raise MagicUsageError(f"%{self.name} needs one of: {known}. See %{self.name} --help.")
@@ -150,12 +153,14 @@ class Registry:
 
         return declare
 
-    def group(self, name: str, help: str) -> Callable[[str, Signature], Callable[[Handler], Handler]]:
+    def group(
+        self, name: str, help: str, default: str | None = None
+    ) -> Callable[[str, Signature], Callable[[Handler], Handler]]:
         """Declare a magic with subcommands; each is declared with what this returns.
 
         The subcommand `%%` is what the cell magic runs.
         """
-        magic = self._magics[name] = Magic(name, help, {})
+        magic = self._magics[name] = Magic(name, help, {}, default=default)
 
         def subcommand(command: str, signature: Signature) -> Callable[[Handler], Handler]:
             def declare(handler: Handler) -> Handler:

@@ -76,12 +76,12 @@ class Timings:
 
 
 def describe_duration(seconds: float) -> str:
-    """Return a duration for a person: 0.3 s, 12 s, 3 min 5 s, 2 h 1 min."""
+    """Return a duration for a person: 0.3 s, 12 s, 3 min 5 s, 2 h 1 min, 2 h."""
     if seconds < 10 and seconds != int(seconds):
         return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+        return f"{whole // 60} min {whole % 60} s".removesuffix(" 0 s")
+    return f"{whole // 3600} h {whole % 3600 // 60} min".removesuffix(" 0 min")

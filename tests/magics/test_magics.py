@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.kernel.driver import Driver, wait_until
+from tests.kernel.driver import Driver, running_kernel, wait_until
 
 from .conftest import failure
 
@@ -130,3 +130,17 @@ def test_the_agents_session_is_safe(kernel: Driver) -> None:
     kernel.run("%session delete --all")
     assert kernel.run("%session delete --all").stdout == "There are no sessions.\n"
     assert kernel.run("kept").reply["status"] == "ok"
+
+
+def test_no_cell_overtakes_a_magic(kernel: Driver) -> None:
+    for number in range(5):
+        write = kernel.send(f"%sh echo {number} > /tmp/turn")
+        read = kernel.send("open('/tmp/turn').read()")
+        assert kernel.collect(write).reply["status"] == "ok"
+        assert kernel.collect(read).result == f"'{number}\\n'"
+
+
+def test_no_cell_overtakes_a_magic_while_there_is_no_interpreter() -> None:
+    with running_kernel() as driver:
+        cells = [driver.send(code) for code in ("%sh echo 1 > /tmp/turn", "open('/tmp/turn').read()")]
+        assert [driver.collect(cell).reply["status"] for cell in cells] == ["ok", "ok"]

@@ -1,0 +1,49 @@
+"""`%daytona`: where the cells run, and with what settings."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from .._version import __version__
+from ..config import Setting
+from .arguments import Signature
+from .call import Call
+from .registry import Registry
+from .sandbox import rows_of
+from .table import table
+
+# What a name in the shell stands for, a line each.
+_PROGRAMS = r"""
+for name in python pip; do
+    path=$(command -v $name) || { echo "not there"; continue; }
+    case $name in
+        python) echo "$path ($("$path" -c 'import platform; print(platform.python_version())' 2>&1))" ;;
+        pip) echo "$path ($("$path" --version 2>/dev/null | cut -d' ' -f2,4-))" ;;
+    esac
+done
+"""
+
+
+def declare(registry: Registry) -> None:
+    """Add `daytona` to a registry."""
+
+    @registry.magic("daytona", Signature())
+    async def daytona(call: Call) -> None:
+        """Show where the cells run, which Python they use, and the settings in force."""
+        sandbox = await call.sandbox()
+        await sandbox.refresh_data()
+        answer = await sandbox.process.exec(_PROGRAMS, cwd=call.cwd, env=call.environ or None)
+        python, pip = [*answer.result.splitlines(), "", ""][:2]
+        settings = call.home.daytona.settings
+        rows = [
+            ("Cells run", call.home.place),
+            ("Version", f"daytona-kernel {__version__}"),
+            *rows_of(call, sandbox),
+            ("Cells use", call.python or "no interpreter at the moment"),
+            ("`python` is", python),
+            ("`pip` is", pip),
+        ]
+        for each in fields(settings):
+            setting: Setting = getattr(settings, each.name)
+            rows.append((setting.name, f"{setting.shown} ({setting.source})"))
+        await call.display(table(("", ""), rows, code=(1,)))

@@ -1,0 +1,155 @@
+"""`%sandbox` and `%daytona`: a kernel that moves, with cells that wait behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from daytona_kernel import Daytona, DaytonaConfig
+from tests.kernel.driver import Answer, Driver, running_kernel, wait_until
+from tests.kernel.served import served
+
+from .conftest import failure
+
+__all__ = ["served"]
+
+
+def shown(answer: Answer) -> str:
+    (display,) = answer.contents("display_data")
+    return str(display["data"]["text/plain"])
+
+
+def sandbox_id(kernel: Driver) -> str:
+    rows = [line for line in shown(kernel.run("%sandbox list")).splitlines() if line.startswith("*")]
+    assert len(rows) == 1
+    return rows[0].split()[2]
+
+
+def test_info_and_daytona_tell_where_the_cells_run(kernel: Driver) -> None:
+    text = shown(kernel.run("%sandbox"))
+    assert "deleted with the kernel" in text
+    assert "after 30 min without activity" in text
+    text = shown(kernel.run("%daytona"))
+    for words in ("in the embedded server", "started", "api_key", "not set (default)"):
+        assert words in text
+    python = kernel.run("import sys; sys.executable").result.strip("'")
+    assert python in text
+    assert "pip" in text
+
+
+def test_cells_behind_a_move_run_in_the_new_sandbox(kernel: Driver) -> None:
+    kernel.run("x = 1; open('old', 'w').close()")
+    before = sandbox_id(kernel)
+    cells = [kernel.send(code) for code in ("%sandbox new", "import os; os.path.exists('old')", "x", "2")]
+    move, files, variables, aborted = (kernel.collect(cell) for cell in cells)
+    assert move.reply["status"] == "ok"
+    assert "without your variables" in move.stdout
+    assert "was deleted" in move.stdout
+    assert files.result == "False"
+    assert variables.error["ename"] == "NameError"
+    assert aborted.reply["status"] == "aborted"
+    assert sandbox_id(kernel) != before
+    assert before not in shown(kernel.run("%sandbox list"))
+
+
+def test_a_stopped_sandbox_keeps_its_files_and_starts_with_the_next_cell(kernel: Driver) -> None:
+    kernel.run("x = 1; open('kept-file', 'w').close()")
+    before = sandbox_id(kernel)
+    stop = kernel.send("%sandbox stop")
+    after = kernel.send("import os; os.path.exists('kept-file'), 'x' in dir()")
+    assert "Stopped sandbox" in kernel.collect(stop).stdout
+    assert kernel.collect(after).result == "(True, False)"
+    assert sandbox_id(kernel) == before
+
+
+def test_a_stopped_sandbox_can_be_started_by_hand(kernel: Driver) -> None:
+    kernel.run("%sandbox stop")
+    assert "sandbox" in kernel.run("%sandbox start").stdout
+    assert kernel.run("1 + 1").result == "2"
+
+
+def test_after_a_deletion_the_next_cell_has_a_new_sandbox(kernel: Driver) -> None:
+    before = sandbox_id(kernel)
+    assert "Deleted sandbox" in kernel.run("%sandbox delete").stdout
+    assert kernel.run("1 + 1").result == "2"
+    assert sandbox_id(kernel) != before
+
+
+def test_a_log_that_is_followed_ends_with_its_sandbox(kernel: Driver) -> None:
+    kernel.run("job = %session run default --async sleep 100")
+    assert kernel.run("%sandbox new").reply["status"] == "ok"
+    assert kernel.run("1").result == "1"
+
+
+def test_previews_are_addresses(kernel: Driver) -> None:
+    assert shown(kernel.run("%sandbox preview 3456")).startswith("http")
+    assert kernel.run("url = %sandbox preview 3456\nurl.endswith('3456')").result == "True"
+
+
+@pytest.mark.parametrize(
+    ("code", "ename", "words"),
+    [
+        ("x = 1\n%sandbox new", "MagicUsageError", "a cell of its own"),
+        ("%sandbox stop\nx = 1", "MagicUsageError", "a cell of its own"),
+        ("%sandbox attach none-such", "DaytonaNotFoundError", "no sandbox 'none-such'"),
+        ("%sandbox attach", "MagicUsageError", "ID is missing"),
+        ("%sandbox new --cpu many", "MagicUsageError", "--cpu takes a number of cores, not 'many'"),
+        ("%sandbox preview 99999", "MagicUsageError", "a number up to 65535"),
+        ("%sandbox jump", "MagicUsageError", "has no 'jump'"),
+        ("%sandbox keep", "DaytonaError", "daytona-kernel serve"),
+        ("%daytona please", "MagicUsageError", "Too many arguments"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_nothing_is_lost(
+    kernel: Driver, code: str, ename: str, words: str
+) -> None:
+    name, sentence = failure(kernel, code)
+    assert name == ename
+    assert words in sentence
+
+
+@pytest.fixture
+def daytona(served: dict[str, str]) -> Iterator[Daytona]:
+    config = DaytonaConfig(api_key=served["DAYTONA_API_KEY"], api_url=served["DAYTONA_API_URL"])
+    with Daytona(config) as client:
+        yield client
+        for sandbox in client.list():
+            sandbox.delete()
+
+
+def test_an_attached_sandbox_is_never_deleted(served: dict[str, str], daytona: Daytona) -> None:
+    other = daytona.create()
+    other.process.exec("echo theirs > note")
+    other.stop()
+    with running_kernel(**served) as kernel:
+        kernel.run("1")
+        assert "was deleted" in kernel.run(f"%sandbox attach {other.id}").stdout
+        assert kernel.run("open('note').read()").result == "'theirs\\n'"
+        assert [each.id for each in daytona.list()] == [other.id]
+        assert "not the kernel's own" in failure(kernel, "%sandbox delete")[1]
+        assert "already" in failure(kernel, f"%sandbox attach {other.id}")[1]
+        kernel.manager.restart_kernel()
+        kernel.client.stop_channels()
+        kernel.connect()
+        assert kernel.run("open('note').read()").result == "'theirs\\n'"
+        assert "is as it was" in kernel.run("%sandbox new").stdout
+        wait_until(lambda: other.process.list_sessions() == [], what="the agent's session is left")
+        kernel.run(f"%sandbox attach {other.id}")
+        kernel.run("1")
+    wait_until(
+        lambda: [each.id for each in daytona.list()] == [other.id], what="the wrong sandboxes are left"
+    )
+    wait_until(lambda: other.process.list_sessions() == [], what="the agent's session is left")
+
+
+def test_a_kept_sandbox_stays(served: dict[str, str], daytona: Daytona) -> None:
+    with running_kernel(**served) as kernel:
+        kernel.run("open('note', 'w').close()")
+        assert "%sandbox attach" in kernel.run("%sandbox keep").stdout
+        text = shown(kernel.run("%daytona"))
+        assert served["DAYTONA_API_KEY"] not in text
+        assert "(DAYTONA_API_KEY)" in text
+    (kept,) = daytona.list()
+    assert kept.state == "started"
+    assert kept.process.exec("ls").result == "note\n"
