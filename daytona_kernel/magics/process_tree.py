@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..client.process import AsyncProcess
 
+MARK = "DAYTONA_KERNEL_RUN"
+
 _FOREGROUND = re.compile(r": (daytona-[0-9a-f]{16}); trap .*?<<'\1'\n(.*)\n\1\n[^\n]*\Z", re.DOTALL)
 
 _TREES = r"""
@@ -73,6 +75,20 @@ exit 1
 """
 )
 
+# A runtime of the API's own leaves no process id, but what it starts inherits its environment.
+_END_MARKED = r"""
+for signal in INT TERM KILL; do
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        marked=$(grep -sl 'MARK=TAG' /proc/[0-9]*/environ | cut -d/ -f3)
+        [ -z "$marked" ] && exit 0
+        [ "$signal" = "$sent" ] || kill -$signal $marked 2>/dev/null
+        sent=$signal
+        sleep 0.1
+    done
+done
+exit 1
+"""
+
 
 def new_tag() -> str:
     """Return a name for one command."""
@@ -103,6 +119,12 @@ def of_foreground(command: str) -> str:
 async def end(process: AsyncProcess, tag: str) -> bool:
     """End a shell that has left its process id, and all below it. Return whether they are gone."""
     answer = await process.exec(_END.replace("TAG", tag))
+    return answer.exit_code != 1
+
+
+async def end_marked(process: AsyncProcess, tag: str) -> bool:
+    """End everything in whose environment MARK is this tag. Return whether it is gone."""
+    answer = await process.exec(_END_MARKED.replace("MARK", MARK).replace("TAG", tag))
     return answer.exit_code != 1
 
 
