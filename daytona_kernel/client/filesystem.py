@@ -6,7 +6,7 @@ import asyncio
 import io
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -72,18 +72,26 @@ class AsyncFileSystem:
         """As `FileSystem.upload_file`."""
         await self.upload_files([FileUpload(source, remote_path)])
 
-    async def upload_files(self, sources: Sequence[FileUpload]) -> None:
-        """As `FileSystem.upload_files`."""
-        body = await asyncio.to_thread(MultipartFiles, sources)
+    async def upload_files(
+        self, sources: Sequence[FileUpload], *, on_progress: Callable[[int], None] | None = None
+    ) -> None:
+        """As `FileSystem.upload_files`. on_progress: called with the bytes sent so far, from a thread."""
+        body = await asyncio.to_thread(MultipartFiles, sources, on_progress)
         await self._api.run(files.upload(body))
 
-    async def download_file(self, remote_path: str, local_path: str | None = None) -> bytes | None:
-        """As `FileSystem.download_file`."""
+    async def download_file(
+        self,
+        remote_path: str,
+        local_path: str | None = None,
+        *,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> bytes | None:
+        """As `FileSystem.download_file`. on_progress: called with the bytes written to the local file."""
         if local_path is None:
             memory = _Memory()
             await self._api.run(files.download(remote_path, memory))
             return memory.getvalue()
-        with _new_file(local_path) as sink:
+        with _new_file(local_path, on_progress) as sink:
             await self._api.run(files.download(remote_path, sink))
         return None
 
@@ -99,8 +107,9 @@ class _Memory(io.BytesIO):
 class _LocalFile:
     """A sink that is a file."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], on_progress: Callable[[int], None] | None) -> None:
         self._file = file
+        self._on_progress = on_progress
 
     def begin(self) -> None:
         self._file.seek(0)
@@ -108,16 +117,18 @@ class _LocalFile:
 
     def write(self, piece: bytes) -> None:
         self._file.write(piece)
+        if self._on_progress is not None:
+            self._on_progress(self._file.tell())
 
 
 @contextmanager
-def _new_file(path: str) -> Iterator[_LocalFile]:
+def _new_file(path: str, on_progress: Callable[[int], None] | None = None) -> Iterator[_LocalFile]:
     """A sink that becomes the file at `path` when all has gone well."""
     target = Path(path)
     descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
         with open(descriptor, "wb") as file:
-            yield _LocalFile(file)
+            yield _LocalFile(file, on_progress)
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from .models import FileUpload
@@ -15,10 +15,13 @@ _PIECE = 1 << 20
 class MultipartFiles:
     """Files and where they go, in the form that the toolbox's bulk upload reads.
 
+    on_progress: called with the bytes given out so far; from 0 again when a repeat begins anew.
+
     Raises OSError when a local file cannot be read.
     """
 
-    def __init__(self, files: Sequence[FileUpload]) -> None:
+    def __init__(self, files: Sequence[FileUpload], on_progress: Callable[[int], None] | None = None) -> None:
+        self._on_progress = on_progress
         boundary = uuid.uuid4().hex
         self.content_type = f"multipart/form-data; boundary={boundary}"
         self._parts: list[tuple[bytes, bytes | str]] = []
@@ -35,6 +38,14 @@ class MultipartFiles:
         self.length = sum(len(head) + _size(source) + 2 for head, source in self._parts) + len(self._end)
 
     def pieces(self) -> Iterator[bytes]:
+        done = 0
+        for piece in self._pieces():
+            done += len(piece)
+            yield piece
+            if self._on_progress is not None:
+                self._on_progress(done)
+
+    def _pieces(self) -> Iterator[bytes]:
         for head, source in self._parts:
             yield head
             if isinstance(source, bytes):

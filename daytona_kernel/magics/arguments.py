@@ -85,7 +85,8 @@ def parse_arguments(text: str, signature: Signature) -> dict[str, Any]:
     while True:
         word, after = take_word(text)
         if word is None:
-            text = ""
+            if text.strip() and signature.rest is None:
+                raise MagicUsageError(f"A quote is not closed: {text.strip()}")
             break
         if word == "--":
             text = after
@@ -113,12 +114,13 @@ def parse_arguments(text: str, signature: Signature) -> dict[str, Any]:
 class Expected:
     """What may stand where a person types. kind: "" for nothing that has a list.
 
-    given: the positionals before it, by name.
+    given: the positionals before it, by name. begun: the word that is being typed.
     """
 
     words: Sequence[str]
     kind: str
     given: dict[str, str]
+    begun: str = ""
 
 
 def expected_after(text: str, signature: Signature) -> Expected:
@@ -143,18 +145,19 @@ def expected_after(text: str, signature: Signature) -> Expected:
         elif positionals:
             given[positionals.pop(0).name] = word
         else:
-            return Expected((), signature.rest_kind if signature.rest else "", given)
+            return Expected((), signature.rest_kind if signature.rest else "", given, text.split(" ")[-1])
+    begun = word or ""
     if wanted is not None:
-        return Expected((), wanted.kind, given)
-    name, equals, _ = (word or "").partition("=")
+        return Expected((), wanted.kind, given, begun)
+    name, equals, value = begun.partition("=")
     if equals and name in options:
-        return Expected((), options[name].kind, given)
+        return Expected((), options[name].kind, given, value)
     left = [each for each, option in options.items() if each not in used or option.repeated]
-    if (word or "").startswith("-"):
-        return Expected([*left, "--help"], "", given)
+    if begun.startswith("-"):
+        return Expected([*left, "--help"], "", given, begun)
     if positionals:
-        return Expected(left if positionals[0].optional else (), positionals[0].kind, given)
-    return Expected(left, signature.rest_kind if signature.rest else "", given)
+        return Expected(left if positionals[0].optional else (), positionals[0].kind, given, begun)
+    return Expected(left, signature.rest_kind if signature.rest else "", given, begun)
 
 
 def take_word(text: str) -> tuple[str | None, str]:

@@ -39,6 +39,7 @@ def assignment(text: str) -> tuple[str, str]:
 
 
 TIMEOUT = Option("timeout", "whole seconds after which the command is ended", "S", seconds)
+NO_RAISE = Option("no-raise", "let the cell succeed whatever the exit status")
 ENV = Option("env", "NAME=VALUE for its environment", "K=V", assignment, repeated=True)
 
 
@@ -70,7 +71,7 @@ def declare(registry: Registry) -> None:
                 ),
                 TIMEOUT,
                 ENV,
-                Option("no-raise", "let the cell succeed whatever the exit status"),
+                NO_RAISE,
                 Option("live", "show the output as it appears, stdout and stderr apart"),
             ),
             rest="command",
