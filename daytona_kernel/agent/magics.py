@@ -7,6 +7,8 @@ from several threads cannot take each other's answers. Events are JSON lines:
     {"stream": "stdout", "text": …}         printed here, in the cell that asked
     {"display": {data}, "metadata": {}}     displayed here
     {"set": {name: value}}                  put into the user's namespace
+    {"put": name, "form", "data"}           the same for a value of wire.values, in base64
+    {"get": name}                           asks for one, which is sent as another request of the call
     {"result": value}                       the end; lists become IPython's SList
     {"error": {"ename", "evalue"}}          the end; raised here, without a traceback of ours
 
@@ -16,16 +18,18 @@ what it began, or when it is interrupted again.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
 import socket
 import sys
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from ..wire import values
 from .expansion import expand
 
 # A completion that comes later is of no use to the person who types.
@@ -87,37 +91,42 @@ class KernelMagics:
         }
         sys.stdout.flush()
         sys.stderr.flush()
-        with self._asked(request) as (connection, events):
+        with self._asked(request) as (call_id, connection, events):
             try:
                 for event in events:
                     if "result" in event:
                         return _value(event["result"])
-                    self._apply(event)
+                    self._apply(event, call_id)
             except KeyboardInterrupt:
                 connection.shutdown(socket.SHUT_WR)
                 for event in events:
                     if "result" in event or "error" in event:
                         break
-                    self._apply(event)
+                    self._apply(event, call_id)
                 raise
         raise MagicError("the kernel went away before the answer came; the interpreter's state is kept")
 
     @contextmanager
-    def _asked(self, request: dict[str, Any]) -> Iterator[tuple[socket.socket, Iterator[dict[str, Any]]]]:
-        """Send a request; gives its connection and the events that answer it."""
-        kernel = self._shell.kernel
+    def _asked(
+        self, request: dict[str, Any]
+    ) -> Iterator[tuple[str, socket.socket, Iterator[dict[str, Any]]]]:
+        """Send a request; gives the call's id, its connection, and the events that answer it."""
         call_id = uuid.uuid4().hex
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(self._socket_path)
             answers = connection.makefile("r", encoding="utf-8")
             connection.sendall(call_id.encode() + b"\n")
             answers.readline()  # the agent knows the call: its answer cannot come too early
-            kernel.session.send(
-                kernel.iopub_socket, "daytona_magic", {"id": call_id, **request}, parent=kernel.get_parent()
-            )
-            yield connection, map(json.loads, answers)
+            self._send({"id": call_id, **request})
+            yield call_id, connection, map(json.loads, answers)
 
-    def _apply(self, event: dict[str, Any]) -> None:
+    def _send(self, content: dict[str, Any], buffers: Sequence[bytes] = ()) -> None:
+        kernel = self._shell.kernel
+        kernel.session.send(
+            kernel.iopub_socket, "daytona_magic", content, parent=kernel.get_parent(), buffers=list(buffers)
+        )
+
+    def _apply(self, event: dict[str, Any], call_id: str) -> None:
         if "stream" in event:
             stream = getattr(sys, event["stream"])
             stream.write(event["text"])
@@ -128,9 +137,29 @@ class KernelMagics:
             publish_display_data(event["display"], event.get("metadata"))
         elif "set" in event:
             self._shell.user_ns.update(event["set"])
+        elif "put" in event:
+            data = base64.b64decode(event["data"])
+            try:
+                self._shell.user_ns[event["put"]] = values.decode_value(event["put"], event["form"], data)
+            except values.ValueTransferError as error:
+                raise MagicError(str(error)) from None
+        elif "get" in event:
+            self._give(event["get"], call_id)
         elif "error" in event:
             error = event["error"]
             raise type(error["ename"], (MagicError,), {"__module__": __name__})(error["evalue"])
+
+    def _give(self, name: str, call_id: str) -> None:
+        """Send a value of the user's, or why it cannot be sent."""
+        answer = {"id": call_id, "form": "", "problem": ""}
+        data = b""
+        try:
+            if name not in self._shell.user_ns:
+                raise values.ValueTransferError(f"There is no variable {name!r} in the sandbox.")
+            answer["form"], data = values.encode_value(name, self._shell.user_ns[name])
+        except values.ValueTransferError as error:
+            answer["problem"] = str(error)
+        self._send(answer, [data])
 
     def _environ_changes(self) -> tuple[dict[str, str], list[str]]:
         """What cells have changed in the environment, as far as a shell can be told of it."""
@@ -168,7 +197,7 @@ class KernelMagics:
         marker, name, text = called.groups()
         request = {"name": name, "complete": text, "of_cell": marker == "%%"}
         try:
-            with self._asked(request) as (connection, events):
+            with self._asked(request) as (_, connection, events):
                 connection.settimeout(_COMPLETION_SECONDS)
                 answer: dict[str, Any] = next(events).get("result") or {}
         except (OSError, ValueError, StopIteration):

@@ -7,16 +7,23 @@ there is no interpreter, from a cell that is nothing but the magic; then the ker
 from __future__ import annotations
 
 import asyncio
+import base64
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from ..client.sandbox import AsyncSandbox
-from ..errors import CommandFailedError, DaytonaError, InterpreterStartError, MagicUsageError
+from ..errors import (
+    CommandFailedError,
+    DaytonaError,
+    InterpreterError,
+    InterpreterStartError,
+    MagicUsageError,
+)
 from ..magics.registry import Registry
-from ..wire.messages import Message
+from ..wire.messages import Message, Part
 from .cell import MagicCell, parse_magic_cell
 from .comms import current_request
 from .home import Home
@@ -39,6 +46,7 @@ class MagicCall:
     request: Message
     answer: Answer
     calls: Calls = field(repr=False)
+    id: str = ""
     line: str = ""
     body: str | None = None
     assigned: bool = False
@@ -85,6 +93,20 @@ class MagicCall:
     async def set(self, name: str, value: Any) -> None:
         """See Call."""
         await self.answer({"set": {name: value}})
+
+    async def set_value(self, name: str, form: str, data: bytes) -> None:
+        """See Call."""
+        self._require_interpreter()
+        await self.answer({"put": name, "form": form, "data": base64.b64encode(data).decode()})
+
+    async def value(self, name: str) -> tuple[str, bytes]:
+        """See Call."""
+        self._require_interpreter()
+        return await self.calls.ask_value(self.id, self.answer({"get": name}))
+
+    def _require_interpreter(self) -> None:
+        if not self.id:
+            raise InterpreterError("There is no interpreter at the moment; run the cell again in a while.")
 
     def show(self, data: dict[str, Any], metadata: dict[str, Any] | None = None) -> Shown:
         """See Call."""
@@ -142,6 +164,7 @@ class Calls:
         self._calls: dict[str, asyncio.Task[None]] = {}
         self._kept: set[asyncio.Task[Any]] = set()
         self._closed: set[str] = set()
+        self._values: dict[str, asyncio.Future[tuple[str, bytes]]] = {}
 
     def start(self, message: Message, answer: Callable[[str, dict[str, Any]], Awaitable[None]]) -> None:
         """Run a magic that the interpreter asks for, or complete one.
@@ -149,12 +172,16 @@ class Calls:
         answer: takes the call's id and an event.
         """
         content = message.content
-        call_id, name = content["id"], content["name"]
+        call_id = content["id"]
+        if "form" in content:
+            self._take_value(call_id, content, message.parts[4:])
+            return
+        name = content["name"]
         if call_id in self._closed:
             self._closed.remove(call_id)
             return
         request = Message("shell", [message.parts[1], b"{}", b"{}", b"{}"])
-        call = MagicCall(request, partial(answer, call_id), self)
+        call = MagicCall(request, partial(answer, call_id), self, call_id)
         if "complete" in content:
             run = self._complete(name, content["complete"], call, of_cell=content["of_cell"])
         else:
@@ -164,6 +191,25 @@ class Calls:
             run = self._run(name, call)
         self._calls[call_id] = task = asyncio.ensure_future(run)
         task.add_done_callback(lambda _: self._calls.pop(call_id, None))
+
+    async def ask_value(self, call_id: str, asking: Awaitable[None]) -> tuple[str, bytes]:
+        """Return the form and the bytes of a value that a call asks the interpreter for."""
+        value: asyncio.Future[tuple[str, bytes]] = asyncio.get_running_loop().create_future()
+        self._values[call_id] = value
+        try:
+            await asking
+            return await value
+        finally:
+            del self._values[call_id]
+
+    def _take_value(self, call_id: str, content: dict[str, Any], buffers: Sequence[Part]) -> None:
+        value = self._values.get(call_id)
+        if value is None or value.done():
+            return
+        if content["problem"]:
+            value.set_exception(CommandFailedError(content["problem"]))
+        else:
+            value.set_result((content["form"], bytes(buffers[0])))
 
     async def run_alone(self, request: Message, magic: MagicCell | None, why: Exception) -> None:
         """Run a cell without an interpreter: a magic, or code in a runtime of its own, which is said.

@@ -109,6 +109,16 @@ class Call(Protocol):
     async def set(self, name: str, value: Any) -> None:
         """Set a variable in the user's namespace, to something that JSON can hold."""
 
+    async def set_value(self, name: str, form: str, data: bytes) -> None:
+        """Set a variable in the user's namespace to a value of wire.values."""
+
+    async def value(self, name: str) -> tuple[str, bytes]:
+        """Return a variable of the user's namespace, as wire.values encodes it.
+
+        Raises CommandFailedError when there is none, or it has no safe form.
+        """
+        ...
+
     def show(self, data: dict[str, Any], metadata: dict[str, Any] | None = None) -> Display:
         """Show a MIME bundle of the kernel's own, whose place can be updated."""
         ...
