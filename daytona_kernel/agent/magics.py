@@ -141,8 +141,8 @@ class KernelMagics:
             data = base64.b64decode(event["data"])
             try:
                 self._shell.user_ns[event["put"]] = values.decode_value(event["put"], event["form"], data)
-            except values.ValueTransferError as error:
-                raise MagicError(str(error)) from None
+            except values.ValueTransferError as refused:
+                raise MagicError(str(refused)) from None
         elif "get" in event:
             self._give(event["get"], call_id)
         elif "error" in event:

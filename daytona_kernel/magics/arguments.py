@@ -52,12 +52,17 @@ class Positional:
 
 @dataclass(frozen=True)
 class Signature:
-    """What a magic, or a subcommand of one, takes. rest: the name of the raw text at the end, if any."""
+    """What a magic, or a subcommand of one, takes.
+
+    rest: the name of the raw text at the end, if any. rest_usage: how help shows it, if not as its
+    name. rest_kind: as the kind of an Option.
+    """
 
     positionals: Sequence[Positional] = ()
     options: Sequence[Option] = ()
     rest: str | None = None
     rest_optional: bool = True
+    rest_usage: str | None = None
     rest_kind: str = "path"
 
     @property
@@ -65,7 +70,9 @@ class Signature:
         """The arguments as help shows them."""
         words = [f"[{p.name.upper()}]" if p.optional else p.name.upper() for p in self.positionals]
         words += [f"[--{o.name}{f' {o.value}' if o.value else ''}]" for o in self.options]
-        if self.rest:
+        if self.rest_usage:
+            words.append(self.rest_usage)
+        elif self.rest:
             words.append(f"[{self.rest.upper()}]" if self.rest_optional else self.rest.upper())
         return " ".join(words)
 

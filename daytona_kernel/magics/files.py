@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 # More than that is a mistake, or a sandbox that invents them.
 _MOST_FILES = 100_000
 
+_UPLOAD = "LOCAL… [REMOTE]"
+_DOWNLOAD = "REMOTE… [LOCAL]"
 _FORCE = Option("force", "overwrite what is there already")
 
 
@@ -46,15 +48,17 @@ def declare(registry: Registry) -> None:
     """Add `upload` and `download` to a registry."""
     registry.words("local", _local_paths)
 
-    @registry.magic("upload", Signature(options=(_FORCE,), rest="local_remote", rest_kind="local"))
-    async def upload(call: Call, local_remote: str | None, force: bool) -> None:
+    @registry.magic(
+        "upload", Signature(options=(_FORCE,), rest="paths", rest_usage=_UPLOAD, rest_kind="local")
+    )
+    async def upload(call: Call, paths: str | None, force: bool) -> None:
         """Copy files and folders from the notebook's machine to the sandbox.
 
         `%upload data.csv` puts it into the current directory there; `%upload a.csv b.csv folder data/`
         puts all into data/, and `%upload data.csv other.csv` gives another name. Patterns such as *.csv
         are understood. What is there already is overwritten only with --force.
         """
-        words = _words(local_remote, "%upload LOCAL… [REMOTE]")
+        words = _words(paths, f"%upload {_UPLOAD}")
         fs = (await call.sandbox()).fs
         *patterns, target = words if len(words) > 1 else [*words, "./"]
         sources = [each for pattern in patterns for each in _local_matches(pattern)]
@@ -75,15 +79,15 @@ def declare(registry: Registry) -> None:
                 await fs.upload_files(uploads, on_progress=progress.report)
         await call.print(f"Uploaded {_counted(transfers)} to {posixpath.normpath(there)}.\n")
 
-    @registry.magic("download", Signature(options=(_FORCE,), rest="remote_local"))
-    async def download(call: Call, remote_local: str | None, force: bool) -> None:
+    @registry.magic("download", Signature(options=(_FORCE,), rest="paths", rest_usage=_DOWNLOAD))
+    async def download(call: Call, paths: str | None, force: bool) -> None:
         """Copy files and folders from the sandbox to the notebook's machine.
 
         `%download result.csv` puts it into the notebook's directory; `%download a.csv plots results/`
         puts all into results/. Patterns such as *.png are understood. What is there already is
         overwritten only with --force. Links inside folders are left out.
         """
-        words = _words(remote_local, "%download REMOTE… [LOCAL]")
+        words = _words(paths, f"%download {_DOWNLOAD}")
         sandbox = await call.sandbox()
         fs = sandbox.fs
         *patterns, target = words if len(words) > 1 else [*words, "./"]

@@ -86,7 +86,7 @@ def declare(registry: Registry) -> None:
         no_raise: bool,
         live: bool,
     ) -> list[str] | None:
-        """Run a shell command in the sandbox and show what it prints when it has ended.
+        """Run a shell command, or the script below %%sh, and show what it prints when it has ended.
 
         It starts in the notebook's current directory and with what cells have set in os.environ. A
         status other than 0 fails the cell, and is in _exit_code; interrupting the cell ends the
