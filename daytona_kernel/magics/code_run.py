@@ -66,8 +66,11 @@ def declare(registry: Registry) -> None:
                     await call.print("The program did not end: it goes on in the sandbox.\n", "stderr")
                 raise
         if not answer.started or answer.exit_code == 127:
-            raise CommandFailedError(f"The sandbox has nothing that runs {language}; nothing was run.")
-        if answer.result:
+            said = f"The sandbox has nothing that runs {language}; nothing was run."
+            if not no_raise:
+                raise CommandFailedError(said)
+            await call.print(said + "\n", "stderr")
+        elif answer.result:
             await call.print(answer.result)
         for chart in answer.artifacts.charts:
             if chart.png:

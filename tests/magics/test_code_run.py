@@ -41,6 +41,8 @@ def test_its_figures_are_shown(kernel: Driver) -> None:
 
 def test_another_language_runs_or_says_that_it_cannot(kernel: Driver) -> None:
     answer = kernel.run("%%code_run --language javascript\nconsole.log([1, 2].map(n => n * 2))")
+    missing = kernel.run("%%code_run --language javascript --no-raise --env PATH=/nowhere\n1")
+    assert missing.reply["status"] == "ok"
     if shutil.which("node"):
         assert answer.stdout == "[ 2, 4 ]\n"
     else:
