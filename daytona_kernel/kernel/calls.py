@@ -191,7 +191,6 @@ class Calls:
         request = Message("shell", [message.parts[1], b"{}", b"{}", b"{}"])
         call = MagicCall(request, partial(answer, call_id), self)
         if "complete" in content:
-            call.line = content["complete"]
             run = self._complete(name, content["complete"], call, of_cell=content["of_cell"])
         else:
             call.line, call.body, call.assigned = content["line"], content["cell"], content["assigned"]

@@ -63,7 +63,10 @@ class Positional:
 
 @dataclass(frozen=True)
 class Signature:
-    """What a magic, or a subcommand of one, takes. rest: the name of the raw text at the end, if any."""
+    """What a magic, or a subcommand of one, takes.
+
+    rest: the name of the raw text at the end, if any. rest_kind: as the kind of an Option.
+    """
 
     positionals: Sequence[Positional] = ()
     options: Sequence[Option] = ()
@@ -96,7 +99,8 @@ def parse_arguments(text: str, signature: Signature) -> dict[str, Any]:
     while True:
         word, after = take_word(text)
         if word is None:
-            text = ""
+            if text.strip() and signature.rest is None:
+                raise MagicUsageError(f"A quote is not closed: {text.strip()}")
             break
         if word == "--":
             text = after
@@ -133,12 +137,13 @@ class Expected:
 
     kind: "" for nothing that has a list; several kinds are separated by spaces.
 
-    given: the positionals before it, by name.
+    given: the positionals before it, by name. begun: the word that is being typed.
     """
 
     words: Sequence[str]
     kind: str
     given: dict[str, str]
+    begun: str = ""
 
 
 def expected_after(text: str, signature: Signature) -> Expected:
@@ -165,21 +170,22 @@ def expected_after(text: str, signature: Signature) -> Expected:
         elif positionals:
             given[positionals.pop(0).name] = word
         else:
-            return Expected((), signature.rest_kind if signature.rest else "", given)
+            return Expected((), signature.rest_kind if signature.rest else "", given, text.split(" ")[-1])
+    begun = word or ""
     if wanted is not None:
-        return Expected((), wanted.kind, given)
-    name, equals, _ = (word or "").partition("=")
+        return Expected((), wanted.kind, given, begun)
+    name, equals, value = begun.partition("=")
     if equals and name in options:
-        return Expected((), options[name].kind, given)
+        return Expected((), options[name].kind, given, value)
     left = [each for each, option in options.items() if each not in used or option.repeated]
-    if (word or "").startswith("-"):
-        return Expected([*left, "--help"], "", given)
+    if begun.startswith("-"):
+        return Expected([*left, "--help"], "", given, begun)
     if positionals:
         first, *others = positionals
         enough = first.optional or first.name in given
         kinds = [first.kind, *(p.kind for p in others if first.name in given)]
-        return Expected(left if enough else (), " ".join(kinds), given)
-    return Expected(left, signature.rest_kind if signature.rest else "", given)
+        return Expected(left if enough else (), " ".join(kinds), given, begun)
+    return Expected(left, signature.rest_kind if signature.rest else "", given, begun)
 
 
 def _share_out(expected: list[Positional], values: dict[str, Any]) -> None:

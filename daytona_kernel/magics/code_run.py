@@ -9,10 +9,10 @@ from ..client import run_commands
 from ..client.models import Chart, CodeRunParams
 from ..errors import CommandFailedError, DaytonaTimeoutError, MagicUsageError
 from . import process_tree
-from .arguments import Option, Signature
+from .arguments import Expected, Option, Signature
 from .call import Call
 from .registry import Registry
-from .sh import ENV, TIMEOUT, finish
+from .sh import ENV, NO_RAISE, TIMEOUT, finish
 from .timing import ticking
 
 _PROGRAMS = {"python": "python3", "javascript": "node", "typescript": "npx"}
@@ -42,9 +42,10 @@ def declare(registry: Registry) -> None:
                 Option("argv", "the program's arguments, quoted as one word", "'A B'", shlex.split),
                 ENV,
                 TIMEOUT,
-                Option("no-raise", "let the cell succeed whatever the exit status"),
+                NO_RAISE,
             )
         ),
+        cell_only=True,
     )
     async def code_run(
         call: Call,
@@ -65,7 +66,7 @@ def declare(registry: Registry) -> None:
             raise MagicUsageError("There is no code to run: put it below the line %%code_run.")
         process = (await call.sandbox()).process
         tag = process_tree.new_tag()
-        params = CodeRunParams(argv, {**dict(env), process_tree.MARK: tag})
+        params = CodeRunParams(argv, {**dict(env), **process_tree.mark(tag)})
         async with ticking(call, "Running for"):
             try:
                 answer = await process.code_run(call.body or "", params, timeout, language=language)
@@ -93,5 +94,5 @@ def _bundle(chart: Chart) -> dict[str, str]:
     return {"text/plain": text} | ({"image/png": chart.png} if chart.png else {})
 
 
-async def _languages(_call: Call, _given: dict[str, str]) -> list[str]:
+async def _languages(_call: Call, _expected: Expected) -> list[str]:
     return list(run_commands.LANGUAGES)

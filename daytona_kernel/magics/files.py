@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..client.models import FileUpload
 from ..errors import DaytonaError, DaytonaFileNotFoundError, FileTransferError
 from . import local_files
-from .arguments import Option, Positional, Signature, take_word
+from .arguments import Expected, Option, Positional, Signature
 from .call import Call
 from .copy_plan import Entry, Plan, Source, count, describe_size, plan_copy
 from .local_files import NewFiles
@@ -224,11 +224,5 @@ class _Progress:
         return {"text/plain": text, "text/html": f"{bar} {escape(text)}"}
 
 
-async def _complete_local(call: Call, _given: dict[str, str]) -> list[str]:
-    text, word = call.line, None
-    while True:
-        following, text = take_word(text)
-        if following is None:
-            break
-        word = following if not text else None
-    return await asyncio.to_thread(local_files.complete, word or "")
+async def _complete_local(_call: Call, expected: Expected) -> list[str]:
+    return await asyncio.to_thread(local_files.complete, expected.begun)

@@ -12,21 +12,24 @@ from typing import Any
 
 from ..errors import DaytonaError, LocalCodeError, MagicUsageError
 from ..wire.values import decode_value, encode_value
-from .arguments import Positional, Signature
+from .arguments import Expected, Positional, Signature
 from .call import Call
 from .local_code import LocalCode
 from .registry import Registry
 
 SWITCH = "DAYTONA_KERNEL_LOCAL"
-_NAMES = Positional("name", "the variables", repeated=True)
 
 
 def declare(registry: Registry) -> None:
     """Add `local`, `put` and `get` to a registry."""
     code = LocalCode()
-    names = Signature((_NAMES,))
 
-    @registry.magic("local", Signature())
+    async def names(_call: Call, _expected: Expected) -> list[str]:
+        return [name for name in code.namespace if not name.startswith("_")]
+
+    registry.words("local_name", names)
+
+    @registry.magic("local", Signature(), cell_only=True)
     async def local(call: Call) -> None:
         """Run the cell on the notebook's own machine, in the kernel's process.
 
@@ -38,7 +41,10 @@ def declare(registry: Registry) -> None:
             raise MagicUsageError("There is no code to run: put it below the line %%local.")
         await code.run(call, call.body or "")
 
-    @registry.magic("put", names)
+    @registry.magic(
+        "put",
+        Signature((Positional("name", "the variables of %%local", repeated=True, kind="local_name"),)),
+    )
     async def put(call: Call, name: list[str]) -> None:
         """Copy variables of %%local into the sandbox: JSON values, bytes, and pandas and Arrow tables."""
         _require_enabled()
@@ -51,7 +57,7 @@ def declare(registry: Registry) -> None:
                 raise DaytonaError(f"{each!r} cannot be copied: {error}.") from None
             await call.put(each, encoded)
 
-    @registry.magic("get", names)
+    @registry.magic("get", Signature((Positional("name", "the variables of the sandbox", repeated=True),)))
     async def get(call: Call, name: list[str]) -> None:
         """Copy variables of the sandbox to %%local: JSON values, bytes, and pandas and Arrow tables.
 

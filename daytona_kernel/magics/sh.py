@@ -39,6 +39,7 @@ def assignment(text: str) -> tuple[str, str]:
 
 
 TIMEOUT = Option("timeout", "whole seconds after which the command is ended", "S", seconds)
+NO_RAISE = Option("no-raise", "let the cell succeed whatever the exit status")
 ENV = Option("env", "NAME=VALUE for its environment", "K=V", assignment, repeated=True)
 
 
@@ -73,7 +74,7 @@ def declare(registry: Registry) -> None:
                 ),
                 TIMEOUT,
                 ENV,
-                Option("no-raise", "let the cell succeed whatever the exit status"),
+                NO_RAISE,
                 Option("live", "show the output as it appears, stdout and stderr apart"),
             ),
             rest="command",
@@ -88,7 +89,7 @@ def declare(registry: Registry) -> None:
         no_raise: bool,
         live: bool,
     ) -> list[str] | None:
-        """Run a shell command in the sandbox and show what it prints when it has ended.
+        """Run a shell command, or the script below %%sh, and show what it prints when it has ended.
 
         It starts in the notebook's current directory and with what cells have set in os.environ. A
         status other than 0 fails the cell, and is in _exit_code; interrupting the cell ends the

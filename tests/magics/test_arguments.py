@@ -84,6 +84,7 @@ def test_usage_shows_what_is_repeated() -> None:
         ("", RUN, "NAME is missing: a name."),
         ("a b", Signature((Positional("name", "a name"),)), "Too many arguments: 'b'."),
         ("-x ls", SH, "Too many arguments: '-x'."),
+        ("'a", Signature((Positional("name", "a name"),)), "A quote is not closed: 'a"),
     ],
 )
 def test_wrong_arguments_are_one_sentence(text: str, signature: Signature, sentence: str) -> None:

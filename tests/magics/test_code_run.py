@@ -80,7 +80,7 @@ def test_a_failure_fails_the_cell_and_shows_what_was_printed(kernel: Driver) -> 
     ("code", "ename", "words"),
     [
         ("%%code_run\n  \n", "MagicUsageError", "There is no code to run"),
-        ("%code_run", "MagicUsageError", "There is no code to run"),
+        ("%code_run", "MagicUsageError", "takes what stands below it"),
         ("%%code_run print(1)\n1", "MagicUsageError", "Too many arguments"),
         ("%%code_run --language ruby\n1", "MagicUsageError", "python, javascript or typescript, not 'ruby'"),
         ('%%code_run --argv "\'"\n1', "MagicUsageError", "--argv takes"),

@@ -151,7 +151,7 @@ def test_tables_go_there_and_back(kernel: Driver) -> None:
         ("%put", "MagicUsageError", "NAME is missing"),
         ("%get --all", "MagicUsageError", "Unknown option --all"),
         ("%%local now\n1", "MagicUsageError", "Too many arguments"),
-        ("%local", "MagicUsageError", "There is no code to run"),
+        ("%local", "MagicUsageError", "takes what stands below it"),
     ],
 )
 def test_bad_input_is_one_sentence_and_nothing_is_lost(
