@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from ..interpreter.launcher import LaunchedAgent
-from ..magics import daytona, sandbox, session, sh
+from ..magics.declarations import declared
 from ..magics.registry import Registry
 from .api_thread import ApiThread
 from .home import Home
@@ -29,9 +29,7 @@ class Beginning:
 
 def begin(connection_file: str) -> Beginning:
     """Begin a sandbox and an interpreter for the kernel of a connection file."""
-    registry = Registry()
-    for module in (sh, session, sandbox, daytona):
-        module.declare(registry)
+    registry = declared()
     api = ApiThread()
     home = Home(RecordFile(connection_file), registry.helps)
     return Beginning(api, registry, home, api.start(home.agent()))

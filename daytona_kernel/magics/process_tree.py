@@ -57,6 +57,24 @@ exit 1
 """
 )
 
+# For what is no shell: a variable of the environment tells what belongs to it.
+_MARK = "DAYTONA_COMMAND"
+_END_MARKED = (
+    r"""
+marked() { grep -ls "MARK=TAG" /proc/[0-9]*/environ | cut -d/ -f3; }
+# The command may have been sent a moment ago.
+for _ in 1 2 3 4 5; do [ -n "$(marked)" ] && break; sleep 0.1; done
+for signal in INT TERM KILL; do
+    kill -$signal $(marked) 2>/dev/null
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        [ -z "$(marked)" ] && exit 0
+        sleep 0.1
+    done
+done
+exit 1
+"""
+).replace("MARK", _MARK)
+
 # Functions of the shell's own are left one a signal, so there are several rounds.
 _END_FOREGROUND = (
     _TREES
@@ -100,6 +118,11 @@ def of_foreground(command: str) -> str:
     return command if match is None else match[2]
 
 
+def mark(tag: str) -> dict[str, str]:
+    """Return a variable by which `end_marked` knows the processes that have inherited it."""
+    return {_MARK: tag}
+
+
 async def end(process: AsyncProcess, tag: str) -> bool:
     """End a shell that has left its process id, and all below it. Return whether they are gone."""
     answer = await process.exec(_END.replace("TAG", tag))
@@ -114,3 +137,9 @@ async def end_foreground(process: AsyncProcess, tag: str) -> str:
     if answer.exit_code == 4:
         return "The shell of the session has ended with its command; %session delete it, and create it again."
     return ""
+
+
+async def end_marked(process: AsyncProcess, tag: str) -> bool:
+    """End what bears the mark of a tag. Return whether it is gone."""
+    answer = await process.exec(_END_MARKED.replace("TAG", tag))
+    return answer.exit_code != 1

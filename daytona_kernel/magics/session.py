@@ -9,7 +9,7 @@ from ..client.models import Command, Session, SessionExecuteRequest
 from ..errors import DaytonaConflictError, DaytonaNotFoundError, DaytonaSessionEndedError, MagicUsageError
 from ..interpreter.launcher import SESSION_PREFIX
 from . import background, process_tree
-from .arguments import Option, Positional, Signature
+from .arguments import Expected, Option, Positional, Signature
 from .call import Call
 from .foreground import run_in_foreground
 from .log import follow_log
@@ -235,13 +235,13 @@ async def _run_once(
     return "".join(kept).splitlines() if call.assigned else None
 
 
-async def _session_names(call: Call, _given: dict[str, str]) -> list[str]:
+async def _session_names(call: Call, _expected: Expected) -> list[str]:
     sessions = await (await call.sandbox()).process.list_sessions()
     return [s.session_id for s in sessions if not s.session_id.startswith(SESSION_PREFIX)]
 
 
-async def _command_ids(call: Call, given: dict[str, str]) -> list[str]:
-    session = await (await call.sandbox()).process.get_session(given["name"])
+async def _command_ids(call: Call, expected: Expected) -> list[str]:
+    session = await (await call.sandbox()).process.get_session(expected.given["name"])
     return [command.id for command in reversed(session.commands)]
 
 

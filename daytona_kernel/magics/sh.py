@@ -39,23 +39,27 @@ def assignment(text: str) -> tuple[str, str]:
 
 
 TIMEOUT = Option("timeout", "whole seconds after which the command is ended", "S", seconds)
+NO_RAISE = Option("no-raise", "let the cell succeed whatever the exit status")
 ENV = Option("env", "NAME=VALUE for its environment", "K=V", assignment, repeated=True)
 
 
-async def finish(call: Call, exit_code: int | None, *, may_fail: bool) -> None:
-    """Set `_exit_code`, and fail the cell when the status is not 0 and it may not be."""
+async def finish(call: Call, exit_code: int | None, *, may_fail: bool, what: str = "command") -> None:
+    """Set `_exit_code`, and fail the cell when the status is not 0 and it may not be.
+
+    what: what has ended, for the sentence.
+    """
     await call.set("_exit_code", exit_code)
     if exit_code not in (0, None) and not may_fail:
-        raise CommandFailedError(describe_status(exit_code))
+        raise CommandFailedError(describe_status(exit_code, what))
 
 
-def describe_status(exit_code: int) -> str:
-    """Say in words how a command ended that did not end well."""
-    if exit_code == 127:
+def describe_status(exit_code: int, what: str) -> str:
+    """Say in words how something ended that did not end well."""
+    if exit_code == 127 and what == "command":
         return "The command ended with exit status 127: the shell did not find it."
     if exit_code < 0:
-        return "The command was ended by a signal, or its shell could not be started."
-    return f"The command ended with exit status {exit_code}."
+        return f"The {what} was ended by a signal, or its shell could not be started."
+    return f"The {what} ended with exit status {exit_code}."
 
 
 def declare(registry: Registry) -> None:
@@ -70,7 +74,7 @@ def declare(registry: Registry) -> None:
                 ),
                 TIMEOUT,
                 ENV,
-                Option("no-raise", "let the cell succeed whatever the exit status"),
+                NO_RAISE,
                 Option("live", "show the output as it appears, stdout and stderr apart"),
             ),
             rest="command",
@@ -85,7 +89,7 @@ def declare(registry: Registry) -> None:
         no_raise: bool,
         live: bool,
     ) -> list[str] | None:
-        """Run a shell command in the sandbox and show what it prints when it has ended.
+        """Run a shell command, or the script below %%sh, and show what it prints when it has ended.
 
         It starts in the notebook's current directory and with what cells have set in os.environ. A
         status other than 0 fails the cell, and is in _exit_code; interrupting the cell ends the
