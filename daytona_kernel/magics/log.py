@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +16,18 @@ if TYPE_CHECKING:
     from ..client.sandbox import AsyncSandbox
 
 
-# When a command was followed first, which is when it began, for those that this kernel began.
-_begun: dict[str, float] = {}
-
-
 async def follow_log(
-    call: Call, sandbox: AsyncSandbox, session: str, command_id: str, command: str
+    call: Call,
+    sandbox: AsyncSandbox,
+    session: str,
+    command_id: str,
+    command: str,
+    started: float | None = None,
 ) -> asyncio.Task[None]:
-    """Show a command's log, and follow it after the magic has returned, in the task that this returns."""
+    """Show a command's log, and follow it after the magic has returned, in the task that this returns.
+
+    started: when the command began, in seconds since the epoch; None where nobody knows.
+    """
     process = sandbox.process
     follower = process.follow_session_command_logs(session, command_id)
     shown: Display | None = None
@@ -90,7 +93,7 @@ async def follow_log(
         send_input=send_input,
         download=download,
         exit_code=exit_code,
-        started=_begun.setdefault(command_id, time.time()),
+        started=started,
     )
     display.show()
     following = asyncio.ensure_future(display.run())

@@ -113,7 +113,8 @@ def declare(registry: Registry) -> None:
         try:
             command = await sandbox.process.get_session_command(name, command_id)
             if follow:
-                await follow_log(call, sandbox, name, command_id, command.command)
+                started = timings.started(name, command_id)
+                await follow_log(call, sandbox, name, command_id, command.command, started)
                 return
             log = await sandbox.process.get_session_command_logs(name, command_id)
         except DaytonaNotFoundError as error:
@@ -205,7 +206,8 @@ async def _run_once(
             name, SessionExecuteRequest(command=sent, run_async=True)
         )
         timings.begin(name, answer.cmd_id)
-        followed = await follow_log(call, sandbox, name, answer.cmd_id, sent)
+        started = timings.started(name, answer.cmd_id)
+        followed = await follow_log(call, sandbox, name, answer.cmd_id, sent, started)
         followed.add_done_callback(lambda _: timings.end(name, answer.cmd_id))
         return answer.cmd_id
     tag = process_tree.new_tag()

@@ -67,6 +67,11 @@ class Timings:
         """It has ended."""
         self._took[session, command_id] = time.monotonic() - self._begun[session, command_id]
 
+    def started(self, session: str, command_id: str) -> float | None:
+        """Return when a command began, in seconds since the epoch; None when that is not known."""
+        begun = self._begun.get((session, command_id))
+        return None if begun is None else time.time() - (time.monotonic() - begun)
+
     def describe(self, session: str, command_id: str, *, running: bool) -> str:
         """Return how long a command took, or takes by now; "" when that is not known."""
         begun, took = self._begun.get((session, command_id)), self._took.get((session, command_id))
