@@ -37,12 +37,25 @@ class FileSystem:
         """
         self.upload_files([FileUpload(source, remote_path)])
 
-    def upload_files(self, sources: Sequence[FileUpload]) -> None:
-        """Write several files with one request."""
-        self._api.run(files.upload(MultipartFiles(sources)))
+    def upload_files(
+        self, sources: Sequence[FileUpload], *, on_progress: Callable[[int], None] | None = None
+    ) -> None:
+        """Write several files with one request.
 
-    def download_file(self, remote_path: str, local_path: str | None = None) -> bytes | None:
+        on_progress: called with the bytes sent so far, from 0 again when a repeat begins anew.
+        """
+        self._api.run(files.upload(MultipartFiles(sources, on_progress)))
+
+    def download_file(
+        self,
+        remote_path: str,
+        local_path: str | None = None,
+        *,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> bytes | None:
         """Return a file's bytes; or, given a local path, write them there and return None.
+
+        on_progress: called with the bytes written to the local file so far.
 
         The local file is there when it is complete, or not at all. Raises DaytonaNotFoundError when
         there is no such file.
@@ -51,7 +64,7 @@ class FileSystem:
             memory = _Memory()
             self._api.run(files.download(remote_path, memory))
             return memory.getvalue()
-        with _new_file(local_path) as sink:
+        with _new_file(local_path, on_progress) as sink:
             self._api.run(files.download(remote_path, sink))
         return None
 
@@ -75,7 +88,7 @@ class AsyncFileSystem:
     async def upload_files(
         self, sources: Sequence[FileUpload], *, on_progress: Callable[[int], None] | None = None
     ) -> None:
-        """As `FileSystem.upload_files`. on_progress: called with the bytes sent so far, from a thread."""
+        """As `FileSystem.upload_files`; `on_progress` is called in a thread."""
         body = await asyncio.to_thread(MultipartFiles, sources, on_progress)
         await self._api.run(files.upload(body))
 
@@ -86,7 +99,7 @@ class AsyncFileSystem:
         *,
         on_progress: Callable[[int], None] | None = None,
     ) -> bytes | None:
-        """As `FileSystem.download_file`. on_progress: called with the bytes written to the local file."""
+        """As `FileSystem.download_file`."""
         if local_path is None:
             memory = _Memory()
             await self._api.run(files.download(remote_path, memory))

@@ -40,6 +40,20 @@ def test_several_files_at_once(sandbox: Any) -> None:
     assert entries == {"one": 1, "two": 2}
 
 
+def test_progress_is_told_up_to_the_end(sandbox: Any, tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_bytes(os.urandom(5_000_000))
+    sent: list[int] = []
+    sandbox.fs.upload_files([FileUpload(str(source), "there")], on_progress=sent.append)
+    written: list[int] = []
+    sandbox.fs.download_file("there", str(target), on_progress=written.append)
+    for told in (sent, written):
+        assert told == sorted(told)
+        assert len(told) > 2
+    assert sent[-1] > 5_000_000
+    assert written[-1] == 5_000_000
+
+
 def test_folders_moves_and_deletes(sandbox: Any) -> None:
     fs = sandbox.fs
     fs.create_folder("a/b", "0700")
