@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -104,7 +105,7 @@ def test_activity_is_told_to_the_api(
         monkeypatch.setenv(name, value)
 
     async def refresh() -> tuple[str | None, str | None]:
-        home = Home(RecordFile(tmp_path / "kernel.json"), [])
+        home = Home(RecordFile(tmp_path / "kernel.json"), Future())
         sandbox = await home.sandbox()
         before = sandbox.instance.last_activity_at
         await home.refresh_activity()
