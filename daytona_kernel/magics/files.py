@@ -1,4 +1,4 @@
-"""`%upload` and `%download`: files and folders between this machine and the sandbox."""
+"""`%upload` and `%download`: files and folders between the notebook's machine and the sandbox."""
 
 from __future__ import annotations
 
@@ -40,18 +40,20 @@ def declare(registry: Registry) -> None:
         "upload",
         Signature(
             (
-                Positional("local", "files and folders of this machine", kind="local", repeated=True),
+                Positional(
+                    "local", "files and folders of the notebook's machine", kind="local", repeated=True
+                ),
                 Positional("remote", "where they go in the sandbox", optional=True, kind="path"),
             ),
             (_FORCE,),
         ),
     )
     async def upload(call: Call, local: list[str], remote: str | None, force: bool) -> None:
-        """Copy files and folders from this machine into the sandbox.
+        """Copy files and folders from the notebook's machine into the sandbox.
 
         As with cp -r, the last of several words is the target: a folder when it is one, ends in `/`, or
         several files or a pattern are copied. One word goes into the notebook's current directory.
-        Relative paths begin here at the notebook's place, in the sandbox at its current directory.
+        Relative paths begin where the notebook lies, and in the sandbox at its current directory.
 
         Patterns have `*`, `?`, `[…]` and `**`. Links within folders are skipped. Nothing is overwritten
         without --force, and nothing is changed when the copy breaks or is interrupted.
@@ -72,13 +74,13 @@ def declare(registry: Registry) -> None:
         Signature(
             (
                 Positional("remote", "files and folders of the sandbox", kind="path", repeated=True),
-                Positional("local", "where they go on this machine", optional=True, kind="local"),
+                Positional("local", "where they go on the notebook's machine", optional=True, kind="local"),
             ),
             (_FORCE,),
         ),
     )
     async def download(call: Call, remote: list[str], local: str | None, force: bool) -> None:
-        """Copy files and folders from the sandbox to this machine.
+        """Copy files and folders from the sandbox to the notebook's machine.
 
         The words are as for %upload, the other way round. Nothing is written outside the target or
         through a link there; links and names that are not safe here are skipped. Nothing is overwritten
@@ -117,7 +119,11 @@ async def _upload(call: Call, fs: AsyncFileSystem, there: RemoteFiles, plan: Pla
         if isinstance(error, OSError):
             raise FileTransferError(f"{error.filename} cannot be read: {error.strerror}.") from None
         raise
-    await there.put_in_place(plan, staging)
+    try:
+        await there.put_in_place(plan, staging)
+    except asyncio.CancelledError:
+        await call.print("Everything had arrived, and is still being put in its place.\n", "stderr")
+        raise
 
 
 async def _download(call: Call, fs: AsyncFileSystem, plan: Plan, force: bool) -> None:

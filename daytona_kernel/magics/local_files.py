@@ -1,4 +1,4 @@
-"""This machine's side of a copy: what there is to be sent, and files that come from a sandbox.
+"""The notebook's machine's side of a copy: what there is to be sent, and files that come from a sandbox.
 
 A name that comes from a sandbox is not trusted. Every step of its path is one plain name, opened
 below the folder that the person named, and never through a link; a file is written beside its
@@ -48,7 +48,7 @@ def find_sources(words: Sequence[str]) -> list[Source]:
         if not paths:
             what = "matches" if glob.has_magic(word) else "is called"
             raise DaytonaFileNotFoundError(
-                f"Nothing on this machine {what} {word!r}, seen from {os.getcwd()}."
+                f"Nothing on the notebook's machine {what} {word!r}, seen from {os.getcwd()}."
             )
         try:
             found += [_source(each) for each in paths]
@@ -107,7 +107,7 @@ def _misleads(character: str) -> bool:
 
 
 class NewFiles:
-    """Writes files and folders below a folder of this machine, which is made if it is not there."""
+    """Writes files and folders below a folder, which is made if it is not there."""
 
     def __init__(self, folder: str) -> None:
         try:

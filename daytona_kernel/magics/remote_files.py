@@ -45,7 +45,7 @@ else
         done' sh {} + 2>/dev/null
     }
 fi
-tree() { printf '%s\0' "$1"; entries "$(readlink -f "$1")"; printf '\0'; }
+tree() { printf '%s\0' "$1"; entries "$(readlink -f "$1" 2>/dev/null)"; printf '\0'; }
 # A name is taken as it is written, where there is such a file; else as a pattern.
 word() {
     if [ -e "$1" ]; then tree "$1"; return; fi
@@ -125,7 +125,8 @@ class RemoteFiles:
     async def _run(self, script: str) -> str:
         answer = await self._sandbox.process.exec(script)
         if answer.exit_code != 0:
-            raise FileTransferError(answer.result.strip() or "The sandbox did not say why that failed.")
+            said = answer.result.strip().partition("\n")[0] or f"exit status {answer.exit_code}"
+            raise FileTransferError(f"The sandbox could not do its part of the copy: {said}.")
         return answer.result
 
 

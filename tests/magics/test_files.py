@@ -222,8 +222,16 @@ def test_nothing_is_overwritten_without_force(kernel: Driver, here: Path, there:
         ("%upload", "MagicUsageError", "LOCAL is missing"),
         ("%download --force", "MagicUsageError", "REMOTE is missing"),
         ("%upload --forse a", "MagicUsageError", "Unknown option --forse"),
-        ("%upload nosuch.txt", "DaytonaFileNotFoundError", "Nothing on this machine is called 'nosuch.txt'"),
-        ("%upload *.nosuch", "DaytonaFileNotFoundError", "Nothing on this machine matches '*.nosuch'"),
+        (
+            "%upload nosuch.txt",
+            "DaytonaFileNotFoundError",
+            "Nothing on the notebook's machine is called 'nosuch.txt'",
+        ),
+        (
+            "%upload *.nosuch",
+            "DaytonaFileNotFoundError",
+            "Nothing on the notebook's machine matches '*.nosuch'",
+        ),
         ("%download nosuch", "DaytonaFileNotFoundError", "Nothing in the sandbox is called 'nosuch'"),
         ("%download nosuch*", "DaytonaFileNotFoundError", "Nothing in the sandbox matches 'nosuch*'"),
         ("%upload {here}/f {there}/f/x", "FileTransferError", "is a file, and no folder"),
