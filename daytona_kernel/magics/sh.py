@@ -13,6 +13,7 @@ from . import process_tree
 from .arguments import Option, Signature
 from .call import Call
 from .foreground import run_in_foreground
+from .process_tree import Ending
 from .registry import Registry
 from .timing import Timings, ticking
 
@@ -147,7 +148,7 @@ async def _run(
             answer = await process.exec(sent, cwd=directory, timeout=timeout, env=environ or None)
         except (asyncio.CancelledError, DaytonaTimeoutError):
             # Daytona ends only a timed-out command, and of that not what has left its group.
-            if not await process_tree.end(process, tag):
+            if await process_tree.end(process, tag) is Ending.LIVES:
                 await call.print(_LIVES_ON + "\n", "stderr")
             raise
     if not answer.started:
@@ -174,7 +175,7 @@ async def _run_live(
     sent = f"( {process_tree.leave_pid(tag)}\n{enter}{exports}{script}\n) < /dev/null"
 
     async def end() -> str:
-        return "" if await process_tree.end(process, tag) else _LIVES_ON
+        return _LIVES_ON if await process_tree.end(process, tag) is Ending.LIVES else ""
 
     try:
         await process.create_session(session)
