@@ -46,7 +46,6 @@ class Home:
 
     magics: what the interpreter shall know as magics of the kernel, their help by name, when it is known.
     message_session: the Jupyter message session that the interpreter's messages bear.
-    on_progress: called with a line of text about what is being waited for.
     """
 
     def __init__(self, record_file: RecordFile, magics: Future[Mapping[str, str]]) -> None:
@@ -55,7 +54,8 @@ class Home:
         self._magics = magics
         # After a crash the old interpreter goes on, whose messages bear the session of its kernel.
         self.message_session: str = (self._record.agent or {}).get("message_session") or str(uuid.uuid4())
-        self.on_progress: Callable[[str], None] = lambda _text: None
+        self._progress = ""
+        self._on_progress: Callable[[str], None] = lambda _text: None
         self._daytona: AsyncDaytona | None = None
         self._sandbox: AsyncSandbox | None = None
         self._left: list[AsyncSandbox] = []
@@ -71,6 +71,16 @@ class Home:
     def owned(self) -> bool:
         """Whether this kernel deletes the sandbox when it ends."""
         return self._record.owned
+
+    def watch_progress(self, on_progress: Callable[[str], None]) -> None:
+        """Call `on_progress` with each line of text about what is being waited for, from the latest on."""
+        self._on_progress = on_progress
+        if self._progress:
+            on_progress(self._progress)
+
+    def _tell(self, text: str) -> None:
+        self._progress = text
+        self._on_progress(text)
 
     async def sandbox(self) -> AsyncSandbox:
         """Return the sandbox, started; made or found when this is called first. Raises DaytonaError."""
@@ -95,9 +105,9 @@ class Home:
             if await _runs(sandbox, agent):
                 self._remember(agent)
                 return agent
-        self.on_progress("Starting Python in the sandbox …")
+        self._tell("Starting Python in the sandbox …")
         magics = await asyncio.shield(asyncio.wrap_future(self._magics))
-        agent = await launcher.launch(sandbox.process, self.message_session, magics, self.on_progress)
+        agent = await launcher.launch(sandbox.process, self.message_session, magics, self._tell)
         self._remember(agent)
         return agent
 
@@ -204,7 +214,7 @@ class Home:
                     return
                 raise
             if self._sandbox.state != "started":
-                self.on_progress(f"Starting sandbox {self._sandbox.name} …")
+                self._tell(f"Starting sandbox {self._sandbox.name} …")
                 await self._sandbox.start()
 
     async def _find(self) -> AsyncSandbox | None:
@@ -226,14 +236,14 @@ class Home:
         if sandbox.state not in _USABLE_STATES and not attached:
             return None
         if sandbox.state != "started":
-            self.on_progress(f"Starting sandbox {sandbox.name} …")
+            self._tell(f"Starting sandbox {sandbox.name} …")
             await sandbox.start()
         self._record.owned = not attached
         return sandbox
 
     async def create(self, params: CreateSandboxParams) -> AsyncSandbox:
         """Make a sandbox that can be told to be this kernel's, and that goes when it is forgotten."""
-        self.on_progress("Creating a sandbox …")
+        self._tell("Creating a sandbox …")
         labels = {
             LABEL: "python",
             HOST_LABEL: socket.gethostname()[:63],

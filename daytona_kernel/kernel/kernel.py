@@ -95,7 +95,7 @@ class DaytonaKernel(Kernel):
         made = asyncio.run_coroutine_threadsafe(self._make_relay(), self._relay_loop)
         made.result()
         super().start()
-        self.home.on_progress = self._tell_progress
+        self.api.call(self.home.watch_progress, self._tell_progress)
         self.api.call(self._start_interpreter)
         self.api.start(self._keep_awake())
         self.api.start(self._open_left_logs())

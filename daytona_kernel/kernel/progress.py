@@ -8,7 +8,7 @@ from collections.abc import Callable
 from .outbox import Outbox
 from .request import Request
 
-_PATIENCE_SECONDS = 1.0
+_PATIENCE_SECONDS = 2.0
 
 
 class Progress:

@@ -28,13 +28,23 @@ class Answer:
     def contents(self, msg_type: str) -> list[dict[str, Any]]:
         return [m["content"] for m in self.messages if m["msg_type"] == msg_type]
 
+    def printed(self, stream: str) -> str:
+        """What stands in the cell in the end: a `clear_output` takes away what was before it."""
+        text = ""
+        for message in self.messages:
+            if message["msg_type"] == "clear_output":
+                text = ""
+            elif message["msg_type"] == "stream" and message["content"]["name"] == stream:
+                text += message["content"]["text"]
+        return text
+
     @property
     def stdout(self) -> str:
-        return "".join(c["text"] for c in self.contents("stream") if c["name"] == "stdout")
+        return self.printed("stdout")
 
     @property
     def stderr(self) -> str:
-        return "".join(c["text"] for c in self.contents("stream") if c["name"] == "stderr")
+        return self.printed("stderr")
 
     @property
     def error(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import pytest
 from daytona_kernel import CreateSandboxParams, Daytona, DaytonaConfig, Sandbox
 from daytona_kernel.kernel.home import Home
 from daytona_kernel.kernel.record import RecordFile
+from daytona_kernel.server.python_environment import base_python
 from tests.served import config, served
 
 from .driver import running_kernel, wait_until
@@ -98,6 +99,35 @@ def test_a_sandbox_without_an_interpreter_is_usable_and_says_so(served: dict[str
                 (about,) = driver.run("%daytona").contents("display_data")
                 assert "no interpreter at the moment" in about["data"]["text/plain"]
                 assert driver.run("%sandbox jump").error["ename"] == "MagicUsageError"
+        finally:
+            sandbox.delete()
+
+
+def test_a_cell_that_waits_for_an_installation_can_be_interrupted(served: dict[str, str]) -> None:
+    with Daytona(config(served)) as daytona:
+        # Its Python sees no packages, and its installer takes for ever.
+        sandbox = daytona.create(CreateSandboxParams(env_vars={"PATH": "/tmp/bin:/usr/bin:/bin"}))
+        try:
+            for name, command in {"python3": f'exec {base_python()} -S "$@"', "uv": "sleep 600"}.items():
+                made = sandbox.process.exec(
+                    f"mkdir -p /tmp/bin; printf '%s\\n' '#!/bin/sh' '{command}' > /tmp/bin/{name}; "
+                    f"chmod +x /tmp/bin/{name}"
+                )
+                assert made.exit_code == 0, made.result
+            with running_kernel(**served, DAYTONA_SANDBOX_ID=sandbox.id) as driver:
+                interrupted = False
+
+                def interrupt(message: dict) -> None:
+                    nonlocal interrupted
+                    if "Installing ipykernel" in str(message["content"]) and not interrupted:
+                        interrupted = True
+                        driver.manager.interrupt_kernel()
+
+                answer = driver.run("1 + 1", interrupt)
+                assert interrupted
+                assert answer.error["ename"] == "KeyboardInterrupt"
+                assert "nothing of it has run" in answer.error["evalue"]
+                assert driver.run("%sh echo usable").stdout == "usable\n"
         finally:
             sandbox.delete()
 
