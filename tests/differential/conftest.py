@@ -1,4 +1,4 @@
-"""The two kernels, side by side, for the notebooks of one group."""
+"""The two kernels, side by side: for the notebooks of one group, and for the tests of one module."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from .both import Both, Shared, running_both
 from .execution import Pair, running_pair
 
 
@@ -39,3 +40,15 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pairs]:
     pairs = Pairs(tmp_path_factory)
     yield pairs
     pairs.close()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    shared = Shared(lambda: running_both(tmp_path_factory))
+    yield shared
+    shared.close()
+
+
+@pytest.fixture
+def both(shared: Shared) -> Both:
+    return shared.both()
