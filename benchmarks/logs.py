@@ -132,7 +132,8 @@ class Bench:
         for page in pages:
             page.send({"type": "stop"})
         for page in pages:
-            page.final(60)
+            final = page.final(60)["text/plain"]
+            assert "stopped" in final, final[:200]
         measured.stopped = time.monotonic() - asked
 
     def cell(self) -> float:

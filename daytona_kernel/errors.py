@@ -22,6 +22,8 @@
     ├── EmbeddedServerError                    the embedded server did not start
     ├── MagicUsageError                        a magic was called with wrong arguments
     ├── CommandFailedError                     a shell command ended with a status other than 0
+    ├── FileTransferError                      files could not be copied
+    ├── LocalCodeError                         code of %%local failed, or was refused
     └── InterpreterError                       the persistent interpreter of a sandbox
         ├── InterpreterStartError              the sandbox cannot run one
         ├── InterpreterDiedError               it ended; a fresh one is being started
@@ -161,6 +163,23 @@ class MagicUsageError(DaytonaError):
 
 class CommandFailedError(DaytonaError):
     """A shell command ended with a status other than 0; what it printed is above."""
+
+
+class FileTransferError(DaytonaError):
+    """Files could not be copied between this machine and the sandbox; the message says why."""
+
+
+class LocalCodeError(DaytonaError):
+    """Code that ran on the notebook's own machine failed, or was refused.
+
+    ename: the name of the exception that it raised, or of this one. traceback: the lines that show
+    where, None when nothing ran.
+    """
+
+    def __init__(self, message: str, *, ename: str | None = None, traceback: list[str] | None = None) -> None:
+        super().__init__(message)
+        self.ename = ename or type(self).__name__
+        self.traceback = traceback
 
 
 class InterpreterError(DaytonaError):

@@ -7,8 +7,10 @@ from several threads cannot take each other's answers. Events are JSON lines:
     {"stream": "stdout", "text": …}         printed here, in the cell that asked
     {"display": {data}, "metadata": {}}     displayed here
     {"set": {name: value}}                  put into the user's namespace
+    {"put": {name: encoded}}                the same, as wire.values encodes it
+    {"get": name}                           a variable is wanted; its value is published as the request was
     {"result": value}                       the end; lists become IPython's SList
-    {"error": {"ename", "evalue"}}          the end; raised here, without a traceback of ours
+    {"error": {"ename", "evalue"}}          the end; raised here, with its own `traceback` or none
 
 A call that is interrupted closes its half of the connection, and is over when the kernel has ended
 what it began, or when it is interrupted again.
@@ -22,10 +24,11 @@ import re
 import socket
 import sys
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from ..wire.values import decode_value, encode_value
 from .expansion import expand
 
 # A completion that comes later is of no use to the person who types.
@@ -33,10 +36,15 @@ _COMPLETION_SECONDS = 0.3
 
 
 class MagicError(Exception):
-    """A magic failed. Shown as one line: the frames between cell and kernel help nobody."""
+    """A magic failed. Shown as one line: the frames between cell and kernel help nobody.
+
+    traceback: the lines to be shown in its place, of code that ran elsewhere; None for none.
+    """
+
+    traceback: list[str] | None = None
 
     def _render_traceback_(self) -> list[str]:
-        return [f"\x1b[0;31m{type(self).__name__}\x1b[0m: {self}"]
+        return self.traceback or [f"\x1b[0;31m{type(self).__name__}\x1b[0m: {self}"]
 
 
 class KernelMagics:
@@ -87,12 +95,15 @@ class KernelMagics:
         }
         sys.stdout.flush()
         sys.stderr.flush()
-        with self._asked(request) as (connection, events):
+        with self._asked(request) as (connection, events, tell):
             try:
                 for event in events:
                     if "result" in event:
                         return _value(event["result"])
-                    self._apply(event)
+                    if "get" in event:
+                        tell({"answer": self._variable(event["get"])})
+                    else:
+                        self._apply(event)
             except KeyboardInterrupt:
                 connection.shutdown(socket.SHUT_WR)
                 for event in events:
@@ -103,19 +114,34 @@ class KernelMagics:
         raise MagicError("the kernel went away before the answer came; the interpreter's state is kept")
 
     @contextmanager
-    def _asked(self, request: dict[str, Any]) -> Iterator[tuple[socket.socket, Iterator[dict[str, Any]]]]:
-        """Send a request; gives its connection and the events that answer it."""
+    def _asked(
+        self, request: dict[str, Any]
+    ) -> Iterator[tuple[socket.socket, Iterator[dict[str, Any]], Callable[[dict[str, Any]], None]]]:
+        """Send a request; gives its connection, the events that answer it, and a way to tell more."""
         kernel = self._shell.kernel
         call_id = uuid.uuid4().hex
+
+        def tell(content: dict[str, Any]) -> None:
+            kernel.session.send(
+                kernel.iopub_socket, "daytona_magic", {"id": call_id, **content}, parent=kernel.get_parent()
+            )
+
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(self._socket_path)
             answers = connection.makefile("r", encoding="utf-8")
             connection.sendall(call_id.encode() + b"\n")
             answers.readline()  # the agent knows the call: its answer cannot come too early
-            kernel.session.send(
-                kernel.iopub_socket, "daytona_magic", {"id": call_id, **request}, parent=kernel.get_parent()
-            )
-            yield connection, map(json.loads, answers)
+            tell(request)
+            yield connection, map(json.loads, answers), tell
+
+    def _variable(self, name: str) -> dict[str, Any]:
+        """A variable of the user's, encoded, or why it is not."""
+        if name not in self._shell.user_ns:
+            return {"refused": "there is no such variable in the sandbox"}
+        try:
+            return {"value": encode_value(self._shell.user_ns[name])}
+        except ValueError as error:
+            return {"refused": str(error)}
 
     def _apply(self, event: dict[str, Any]) -> None:
         if "stream" in event:
@@ -128,9 +154,16 @@ class KernelMagics:
             publish_display_data(event["display"], event.get("metadata"))
         elif "set" in event:
             self._shell.user_ns.update(event["set"])
+        elif "put" in event:
+            for name, encoded in event["put"].items():
+                try:
+                    self._shell.user_ns[name] = decode_value(encoded)
+                except ValueError as refused:
+                    raise MagicError(f"{name!r} cannot be copied: {refused}.") from None
         elif "error" in event:
             error = event["error"]
-            raise type(error["ename"], (MagicError,), {"__module__": __name__})(error["evalue"])
+            attributes = {"__module__": __name__, "traceback": error.get("traceback")}
+            raise type(error["ename"], (MagicError,), attributes)(error["evalue"])
 
     def _environ_changes(self) -> tuple[dict[str, str], list[str]]:
         """What cells have changed in the environment, as far as a shell can be told of it."""
@@ -168,7 +201,7 @@ class KernelMagics:
         marker, name, text = called.groups()
         request = {"name": name, "complete": text, "of_cell": marker == "%%"}
         try:
-            with self._asked(request) as (connection, events):
+            with self._asked(request) as (connection, events, _):
                 connection.settimeout(_COMPLETION_SECONDS)
                 answer: dict[str, Any] = next(events).get("result") or {}
         except (OSError, ValueError, StopIteration):

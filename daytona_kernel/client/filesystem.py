@@ -6,13 +6,14 @@ import asyncio
 import io
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from .api import AsyncToolboxApi, ToolboxApi
 from .calls import files
+from .exchange import Sink
 from .models import FileUpload
 from .multipart import MultipartFiles
 from .twins import async_method, method
@@ -37,20 +38,31 @@ class FileSystem:
         """
         self.upload_files([FileUpload(source, remote_path)])
 
-    def upload_files(self, sources: Sequence[FileUpload]) -> None:
-        """Write several files with one request."""
-        self._api.run(files.upload(MultipartFiles(sources)))
+    def upload_files(
+        self, sources: Sequence[FileUpload], *, on_progress: Callable[[int], object] | None = None
+    ) -> None:
+        """Write several files with one request.
 
-    def download_file(self, remote_path: str, local_path: str | None = None) -> bytes | None:
-        """Return a file's bytes; or, given a local path, write them there and return None.
+        on_progress: called, from any thread, with how many bytes of them are on their way; it begins
+            anew when a broken connection makes the request begin anew.
+        """
+        self._api.run(files.upload(MultipartFiles(sources, on_progress or _ignore)))
 
-        The local file is there when it is complete, or not at all. Raises DaytonaNotFoundError when
-        there is no such file.
+    def download_file(self, remote_path: str, local_path: str | Sink | None = None) -> bytes | None:
+        """Return a file's bytes; or, given a local path or a sink, write them there and return None.
+
+        The local file is there when it is complete, or not at all. A sink has the methods `begin()`,
+        which is called when what it has been given is to be forgotten, and `write(piece)`.
+
+        Raises DaytonaNotFoundError when there is no such file.
         """
         if local_path is None:
             memory = _Memory()
             self._api.run(files.download(remote_path, memory))
             return memory.getvalue()
+        if not isinstance(local_path, str):
+            self._api.run(files.download(remote_path, local_path))
+            return None
         with _new_file(local_path) as sink:
             self._api.run(files.download(remote_path, sink))
         return None
@@ -72,20 +84,29 @@ class AsyncFileSystem:
         """As `FileSystem.upload_file`."""
         await self.upload_files([FileUpload(source, remote_path)])
 
-    async def upload_files(self, sources: Sequence[FileUpload]) -> None:
+    async def upload_files(
+        self, sources: Sequence[FileUpload], *, on_progress: Callable[[int], object] | None = None
+    ) -> None:
         """As `FileSystem.upload_files`."""
-        body = await asyncio.to_thread(MultipartFiles, sources)
+        body = await asyncio.to_thread(MultipartFiles, sources, on_progress or _ignore)
         await self._api.run(files.upload(body))
 
-    async def download_file(self, remote_path: str, local_path: str | None = None) -> bytes | None:
+    async def download_file(self, remote_path: str, local_path: str | Sink | None = None) -> bytes | None:
         """As `FileSystem.download_file`."""
         if local_path is None:
             memory = _Memory()
             await self._api.run(files.download(remote_path, memory))
             return memory.getvalue()
+        if not isinstance(local_path, str):
+            await self._api.run(files.download(remote_path, local_path))
+            return None
         with _new_file(local_path) as sink:
             await self._api.run(files.download(remote_path, sink))
         return None
+
+
+def _ignore(_sent: int) -> None:
+    pass
 
 
 class _Memory(io.BytesIO):

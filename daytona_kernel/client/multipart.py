@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from .models import FileUpload
@@ -15,13 +16,18 @@ _PIECE = 1 << 20
 class MultipartFiles:
     """Files and where they go, in the form that the toolbox's bulk upload reads.
 
-    Raises OSError when a local file cannot be read.
+    on_progress: called with how many bytes of the files are on their way, from 0 on at each attempt.
+
+    Raises OSError when a local file cannot be read. Of a file that grows meanwhile goes what it held.
     """
 
-    def __init__(self, files: Sequence[FileUpload]) -> None:
+    def __init__(
+        self, files: Sequence[FileUpload], on_progress: Callable[[int], object] = lambda _sent: None
+    ) -> None:
+        self._on_progress = on_progress
         boundary = uuid.uuid4().hex
         self.content_type = f"multipart/form-data; boundary={boundary}"
-        self._parts: list[tuple[bytes, bytes | str]] = []
+        self._parts: list[tuple[bytes, bytes | str, int]] = []
         for number, file in enumerate(files):
             path = file.destination
             head = (
@@ -30,23 +36,37 @@ class MultipartFiles:
                 f'--{boundary}\r\nContent-Disposition: form-data; name="files[{number}].file"; '
                 f'filename="{_quoted(path)}"\r\nContent-Type: application/octet-stream\r\n\r\n'
             )
-            self._parts.append((head.encode(), file.source))
+            self._parts.append((head.encode(), file.source, _size(file.source)))
         self._end = f"--{boundary}--\r\n".encode()
-        self.length = sum(len(head) + _size(source) + 2 for head, source in self._parts) + len(self._end)
+        self.length = sum(len(head) + size + 2 for head, _, size in self._parts) + len(self._end)
 
     def pieces(self) -> Iterator[bytes]:
-        for head, source in self._parts:
+        sent = 0
+        for head, source, size in self._parts:
+            self._on_progress(sent)
             yield head
-            if isinstance(source, bytes):
-                view = memoryview(source)
-                for start in range(0, len(source), _PIECE):
-                    yield bytes(view[start : start + _PIECE])
-            else:
-                with Path(source).open("rb") as file:
-                    while piece := file.read(_PIECE):
-                        yield piece
+            for piece in _read(source, size):
+                yield piece
+                sent += len(piece)
+                self._on_progress(sent)
             yield b"\r\n"
         yield self._end
+
+
+def _read(source: bytes | str, size: int) -> Iterator[bytes]:
+    """The first `size` bytes: as many as were announced."""
+    if isinstance(source, bytes):
+        view = memoryview(source)
+        for start in range(0, size, _PIECE):
+            yield bytes(view[start : start + _PIECE])
+        return
+    with Path(source).open("rb") as file:
+        while size:
+            piece = file.read(min(size, _PIECE))
+            if not piece:
+                raise OSError(errno.EIO, "became shorter while it was read", source)
+            size -= len(piece)
+            yield piece
 
 
 def _size(source: bytes | str) -> int:

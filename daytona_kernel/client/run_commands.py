@@ -72,6 +72,7 @@ _TOOLBOXES = {
     "javascript": _ShellToolbox("javascript", "node -"),
     "typescript": _ShellToolbox("typescript", "npx ts-node"),
 }
+LANGUAGES = tuple(_TOOLBOXES)
 
 
 def code_toolbox(language: str | None = None) -> CodeToolbox:
@@ -79,7 +80,7 @@ def code_toolbox(language: str | None = None) -> CodeToolbox:
     try:
         return _TOOLBOXES[str(language or "python").lower()]
     except KeyError:
-        known = ", ".join(_TOOLBOXES)
+        known = ", ".join(LANGUAGES)
         raise DaytonaBadRequestError(
             f"There is no language {language!r} to run; there are {known}."
         ) from None

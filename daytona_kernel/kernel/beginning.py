@@ -6,15 +6,18 @@ long as the longer of the two. So this module imports the client and nothing of 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..interpreter.launcher import LaunchedAgent
-from ..magics import daytona, sandbox, session, sh
-from ..magics.registry import Registry
 from .api_thread import ApiThread
 from .home import Home
 from .record import RecordFile
+
+if TYPE_CHECKING:
+    from ..magics.registry import Registry
 
 
 @dataclass
@@ -29,9 +32,14 @@ class Beginning:
 
 def begin(connection_file: str) -> Beginning:
     """Begin a sandbox and an interpreter for the kernel of a connection file."""
-    registry = Registry()
-    for module in (sh, session, sandbox, daytona):
-        module.declare(registry)
     api = ApiThread()
-    home = Home(RecordFile(connection_file), registry.helps)
-    return Beginning(api, registry, home, api.start(home.agent()))
+    magics: Future[Mapping[str, str]] = Future()
+    home = Home(RecordFile(connection_file), magics)
+    agent = api.start(home.agent())
+
+    # Imported while the sandbox is being made.
+    from ..magics.declarations import declared
+
+    registry = declared()
+    magics.set_result(registry.helps)
+    return Beginning(api, registry, home, agent)

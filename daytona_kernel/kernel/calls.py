@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from ..client.sandbox import AsyncSandbox
-from ..errors import CommandFailedError, DaytonaError, InterpreterStartError, MagicUsageError
+from ..errors import CommandFailedError, DaytonaError, InterpreterStartError, LocalCodeError, MagicUsageError
 from ..magics.registry import Registry
 from ..wire.messages import Message
 from .cell import MagicCell, parse_magic_cell
@@ -34,7 +34,10 @@ Answer = Callable[[dict[str, Any]], Awaitable[None]]
 
 @dataclass
 class MagicCall:
-    """See magics.call.Call. answer: takes the events that agent.magics describes."""
+    """See magics.call.Call. answer: takes the events that agent.magics describes.
+
+    asked: where the interpreter's answer to an event of ours will be.
+    """
 
     request: Message
     answer: Answer
@@ -46,6 +49,7 @@ class MagicCall:
     environ: dict[str, str] = field(default_factory=dict, repr=False)
     unset: list[str] = field(default_factory=list)
     python: str | None = None
+    asked: asyncio.Future[dict[str, Any]] | None = None
 
     @property
     def home(self) -> Home:
@@ -85,6 +89,31 @@ class MagicCall:
     async def set(self, name: str, value: Any) -> None:
         """See Call."""
         await self.answer({"set": {name: value}})
+
+    async def put(self, name: str, encoded: dict[str, Any]) -> None:
+        """See Call."""
+        self._require_interpreter()
+        await self.answer({"put": {name: encoded}})
+
+    async def get(self, name: str) -> dict[str, Any]:
+        """See Call."""
+        self._require_interpreter()
+        self.asked = asyncio.get_running_loop().create_future()
+        await self.answer({"get": name})
+        content = await self.asked
+        if "value" not in content:
+            raise DaytonaError(f"{name!r} cannot be copied: {content['refused']}.")
+        encoded: dict[str, Any] = content["value"]
+        return encoded
+
+    def take(self, answer: dict[str, Any]) -> None:
+        """Take what the interpreter answers to the event `get`."""
+        if self.asked is not None and not self.asked.done():
+            self.asked.set_result(answer)
+
+    def _require_interpreter(self) -> None:
+        if self.python is None:
+            raise DaytonaError("There is no interpreter in the sandbox at the moment, and so no variables.")
 
     def show(self, data: dict[str, Any], metadata: dict[str, Any] | None = None) -> Shown:
         """See Call."""
@@ -140,6 +169,7 @@ class Calls:
         self.running = running
         self.leave_interpreter = leave_interpreter
         self._calls: dict[str, asyncio.Task[None]] = {}
+        self._called: dict[str, MagicCall] = {}
         self._kept: set[asyncio.Task[Any]] = set()
         self._closed: set[str] = set()
 
@@ -149,10 +179,15 @@ class Calls:
         answer: takes the call's id and an event.
         """
         content = message.content
-        call_id, name = content["id"], content["name"]
+        call_id = content["id"]
         if call_id in self._closed:
             self._closed.remove(call_id)
             return
+        if "answer" in content:
+            if call_id in self._called:
+                self._called[call_id].take(content["answer"])
+            return
+        name = content["name"]
         request = Message("shell", [message.parts[1], b"{}", b"{}", b"{}"])
         call = MagicCall(request, partial(answer, call_id), self)
         if "complete" in content:
@@ -162,8 +197,12 @@ class Calls:
             call.cwd, call.python = content["cwd"], content["python"]
             call.environ, call.unset = content["environ"], content["unset"]
             run = self._run(name, call)
+        self._called[call_id] = call
         self._calls[call_id] = task = asyncio.ensure_future(run)
-        task.add_done_callback(lambda _: self._calls.pop(call_id, None))
+        task.add_done_callback(lambda _: self._forget(call_id))
+
+    def _forget(self, call_id: str) -> None:
+        del self._calls[call_id], self._called[call_id]
 
     async def run_alone(self, request: Message, magic: MagicCell | None, why: Exception) -> None:
         """Run a cell without an interpreter: a magic, or code in a runtime of its own, which is said.
@@ -229,7 +268,7 @@ class Calls:
         try:
             result = await self.registry.run(name, call)
         except DaytonaError as error:
-            await call.answer({"error": {"ename": type(error).__name__, "evalue": str(error)}})
+            await call.answer({"error": _described(error)})
         except asyncio.CancelledError:
             await call.answer(_INTERRUPTED)
             raise
@@ -242,3 +281,9 @@ class Calls:
 
     async def _complete(self, name: str, text: str, call: MagicCall, *, of_cell: bool) -> None:
         await call.answer({"result": await self.registry.complete(name, text, call, of_cell=of_cell)})
+
+
+def _described(error: DaytonaError) -> dict[str, Any]:
+    if isinstance(error, LocalCodeError):
+        return {"ename": error.ename, "evalue": str(error), "traceback": error.traceback}
+    return {"ename": type(error).__name__, "evalue": str(error)}

@@ -13,6 +13,7 @@ import os
 import socket
 import uuid
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
@@ -43,11 +44,11 @@ _USABLE_STATES = ("started", "starting", "stopped", "stopping", "archived", "res
 class Home:
     """The sandbox of one kernel. It belongs to the loop of the API's thread.
 
-    magics: what the interpreter shall know as magics of the kernel: their help by name.
+    magics: what the interpreter shall know as magics of the kernel, their help by name, when it is known.
     message_session: the Jupyter message session that the interpreter's messages bear.
     """
 
-    def __init__(self, record_file: RecordFile, magics: Mapping[str, str]) -> None:
+    def __init__(self, record_file: RecordFile, magics: Future[Mapping[str, str]]) -> None:
         self._record_file = record_file
         self._record: Record = record_file.read()
         self._magics = magics
@@ -105,7 +106,8 @@ class Home:
                 self._remember(agent)
                 return agent
         self._tell("Starting Python in the sandbox …")
-        agent = await launcher.launch(sandbox.process, self.message_session, self._magics, self._tell)
+        magics = await asyncio.shield(asyncio.wrap_future(self._magics))
+        agent = await launcher.launch(sandbox.process, self.message_session, magics, self._tell)
         self._remember(agent)
         return agent
 

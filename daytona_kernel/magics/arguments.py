@@ -8,7 +8,7 @@ magic that takes one, begins with the first word that is neither, or after `--`.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,17 +42,31 @@ class Option:
 
 @dataclass(frozen=True)
 class Positional:
-    """A word that must stand there, or may (`optional`). kind: as of an Option."""
+    """A word that must stand there, or may (`optional`). kind: as of an Option.
+
+    repeated: whether it takes all words there are, less those for what stands after it, as the
+    sources of `cp` do; the value is then a list.
+    """
 
     name: str
     help: str
     optional: bool = False
     kind: str = ""
+    repeated: bool = False
+
+    @property
+    def usage(self) -> str:
+        """As help shows it."""
+        name = self.name.upper() + "…" * self.repeated
+        return f"[{name}]" if self.optional else name
 
 
 @dataclass(frozen=True)
 class Signature:
-    """What a magic, or a subcommand of one, takes. rest: the name of the raw text at the end, if any."""
+    """What a magic, or a subcommand of one, takes.
+
+    rest: the name of the raw text at the end, if any. rest_kind: as the kind of an Option.
+    """
 
     positionals: Sequence[Positional] = ()
     options: Sequence[Option] = ()
@@ -63,7 +77,7 @@ class Signature:
     @property
     def usage(self) -> str:
         """The arguments as help shows them."""
-        words = [f"[{p.name.upper()}]" if p.optional else p.name.upper() for p in self.positionals]
+        words = [positional.usage for positional in self.positionals]
         words += [f"[--{o.name}{f' {o.value}' if o.value else ''}]" for o in self.options]
         if self.rest:
             words.append(f"[{self.rest.upper()}]" if self.rest_optional else self.rest.upper())
@@ -75,7 +89,7 @@ def parse_arguments(text: str, signature: Signature) -> dict[str, Any]:
 
     Raises MagicUsageError, in one sentence, and HelpWanted.
     """
-    values: dict[str, Any] = {p.name: None for p in signature.positionals}
+    values: dict[str, Any] = {p.name: [] if p.repeated else None for p in signature.positionals}
     options = {option.name: option for option in signature.options}
     for option in signature.options:
         values[option.name.replace("-", "_")] = (
@@ -85,13 +99,19 @@ def parse_arguments(text: str, signature: Signature) -> dict[str, Any]:
     while True:
         word, after = take_word(text)
         if word is None:
-            text = ""
+            if text.strip() and signature.rest is None:
+                raise MagicUsageError(f"A quote is not closed: {text.strip()}")
             break
         if word == "--":
             text = after
+            if expected and expected[0].repeated:
+                values[expected[0].name] += _words_of(text)
             break
         if word.startswith("--") and (len(word) > 2):
             text = _take_option(word, after, options, values)
+        elif expected and expected[0].repeated:
+            values[expected[0].name].append(word)
+            text = after
         elif expected:
             values[expected.pop(0).name] = word
             text = after
@@ -99,6 +119,8 @@ def parse_arguments(text: str, signature: Signature) -> dict[str, Any]:
             break
         else:
             raise MagicUsageError(f"Too many arguments: {word!r}.")
+    if expected and expected[0].repeated:
+        _share_out(expected, values)
     missing = next((p for p in expected if not p.optional), None)
     if missing is not None:
         raise MagicUsageError(f"{missing.name.upper()} is missing: {missing.help}.")
@@ -111,14 +133,17 @@ def parse_arguments(text: str, signature: Signature) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Expected:
-    """What may stand where a person types. kind: "" for nothing that has a list.
+    """What may stand where a person types.
 
-    given: the positionals before it, by name.
+    kind: "" for nothing that has a list; several kinds are separated by spaces.
+
+    given: the positionals before it, by name. begun: the word that is being typed.
     """
 
     words: Sequence[str]
     kind: str
     given: dict[str, str]
+    begun: str = ""
 
 
 def expected_after(text: str, signature: Signature) -> Expected:
@@ -140,21 +165,43 @@ def expected_after(text: str, signature: Signature) -> Expected:
             used.add(name)
             option = options.get(name)
             wanted = option if option is not None and option.value and not equals else None
+        elif positionals and positionals[0].repeated:
+            given[positionals[0].name] = word
         elif positionals:
             given[positionals.pop(0).name] = word
         else:
-            return Expected((), signature.rest_kind if signature.rest else "", given)
+            return Expected((), signature.rest_kind if signature.rest else "", given, text.split(" ")[-1])
+    begun = word or ""
     if wanted is not None:
-        return Expected((), wanted.kind, given)
-    name, equals, _ = (word or "").partition("=")
+        return Expected((), wanted.kind, given, begun)
+    name, equals, value = begun.partition("=")
     if equals and name in options:
-        return Expected((), options[name].kind, given)
+        return Expected((), options[name].kind, given, value)
     left = [each for each, option in options.items() if each not in used or option.repeated]
-    if (word or "").startswith("-"):
-        return Expected([*left, "--help"], "", given)
+    if begun.startswith("-"):
+        return Expected([*left, "--help"], "", given, begun)
     if positionals:
-        return Expected(left if positionals[0].optional else (), positionals[0].kind, given)
-    return Expected(left, signature.rest_kind if signature.rest else "", given)
+        first, *others = positionals
+        enough = first.optional or first.name in given
+        kinds = [first.kind, *(p.kind for p in others if first.name in given)]
+        return Expected(left if enough else (), " ".join(kinds), given, begun)
+    return Expected(left, signature.rest_kind if signature.rest else "", given, begun)
+
+
+def _share_out(expected: list[Positional], values: dict[str, Any]) -> None:
+    """Give the last words of a repeated positional to those after it, and keep one at least."""
+    first, *others = expected
+    for positional in reversed(others):
+        if len(values[first.name]) > 1:
+            values[positional.name] = values[first.name].pop()
+    expected[:] = [positional for positional in expected if not values[positional.name]]
+
+
+def _words_of(text: str) -> Iterator[str]:
+    word, text = take_word(text)
+    while word is not None:
+        yield word
+        word, text = take_word(text)
 
 
 def take_word(text: str) -> tuple[str | None, str]:

@@ -109,6 +109,13 @@ class Call(Protocol):
     async def set(self, name: str, value: Any) -> None:
         """Set a variable in the user's namespace, to something that JSON can hold."""
 
+    async def put(self, name: str, encoded: dict[str, Any]) -> None:
+        """Set a variable in the user's namespace, to what `wire.values` has encoded."""
+
+    async def get(self, name: str) -> dict[str, Any]:
+        """Return a variable of the user's, as `wire.values` encodes it. Raises DaytonaError."""
+        ...
+
     def show(self, data: dict[str, Any], metadata: dict[str, Any] | None = None) -> Display:
         """Show a MIME bundle of the kernel's own, whose place can be updated."""
         ...

@@ -17,9 +17,17 @@ if TYPE_CHECKING:
 
 
 async def follow_log(
-    call: Call, sandbox: AsyncSandbox, session: str, command_id: str, command: str
+    call: Call,
+    sandbox: AsyncSandbox,
+    session: str,
+    command_id: str,
+    command: str,
+    started: float | None = None,
 ) -> asyncio.Task[None]:
-    """Show a command's log, and follow it after the magic has returned, in the task that this returns."""
+    """Show a command's log, and follow it after the magic has returned, in the task that this returns.
+
+    started: when the command began, in seconds since the epoch; None where nobody knows.
+    """
     process = sandbox.process
     follower = process.follow_session_command_logs(session, command_id)
     shown: Display | None = None
@@ -85,6 +93,7 @@ async def follow_log(
         send_input=send_input,
         download=download,
         exit_code=exit_code,
+        started=started,
     )
     display.show()
     following = asyncio.ensure_future(display.run())

@@ -20,8 +20,8 @@ _WORDS_SECONDS = 0.2
 
 
 Handler = Callable[..., Awaitable[Any]]
-# Lists what there is of one kind, given the call and the words before.
-Words = Callable[[Call, dict[str, str]], Awaitable[list[str]]]
+# Lists what there is of one kind, given the call and what was typed.
+Words = Callable[[Call, Expected], Awaitable[list[str]]]
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class Magic:
 
     cell: what a cell magic of this name runs, when the line magic has subcommands.
     default: the subcommand that is meant when none is named; None for none.
+    cell_only: whether it makes no sense in a line.
     """
 
     name: str
@@ -50,12 +51,15 @@ class Magic:
     commands: dict[str, Command]
     cell: list[Command] = field(default_factory=list)
     default: str | None = None
+    cell_only: bool = False
 
     async def run(self, call: Call) -> Any:
         """Run it, and return what its caller assigns. Raises DaytonaError."""
         if take_word(call.line)[0] in ("--help", "-h"):
             await call.print(self.usage + "\n")
             return None
+        if self.cell_only and call.body is None:
+            raise MagicUsageError(f"%%{self.name} takes what stands below it; begin the cell with it.")
         command, text = self._command(call)
         try:
             values = parse_arguments(text, command.signature)
@@ -89,7 +93,7 @@ class Magic:
     def named(self) -> Iterator[tuple[str, str, Command]]:
         """Each command with how it is called and its subcommand's name, the cell magic's last."""
         for name, command in self.commands.items():
-            yield f"%{self.name} {name}".strip(), name, command
+            yield f"{'%%' if self.cell_only else '%'}{self.name} {name}".strip(), name, command
         for command in self.cell:
             yield f"%%{self.name}", self.name, command
 
@@ -118,7 +122,7 @@ def _usage_of(begin: str, name: str, command: Command) -> list[str]:
     return lines + [
         f"      {text:<18} {help}"
         for text, help in [
-            *((p.name.upper(), p.help) for p in command.signature.positionals),
+            *((p.usage.strip("[]"), p.help) for p in command.signature.positionals),
             *((f"--{o.name} {o.value or ''}", o.help) for o in command.signature.options),
         ]
     ]
@@ -143,12 +147,14 @@ class Registry:
         """Their help by name, as the interpreter registers them."""
         return {name: magic.usage for name, magic in self._magics.items()}
 
-    def magic(self, name: str, signature: Signature) -> Callable[[Handler], Handler]:
+    def magic(
+        self, name: str, signature: Signature, *, cell_only: bool = False
+    ) -> Callable[[Handler], Handler]:
         """Declare a magic without subcommands."""
 
         def declare(handler: Handler) -> Handler:
             help = inspect.getdoc(handler) or ""
-            self._magics[name] = Magic(name, help, {"": Command(signature, handler)})
+            self._magics[name] = Magic(name, help, {"": Command(signature, handler)}, cell_only=cell_only)
             return handler
 
         return declare
@@ -185,15 +191,17 @@ class Registry:
         """
         expected = self._magics[name].expected(text, of_cell=of_cell)
         words = list(expected.words)
-        if expected.kind in self._words:
-            key = (expected.kind, *expected.given.values())
-            try:
-                listing = self._words[expected.kind](call, expected.given)
-                self._known[key] = await asyncio.wait_for(listing, _WORDS_SECONDS)
-            except (DaytonaError, TimeoutError):
-                pass
-            words = self._known.get(key, []) + words
-        return {"words": words, "paths": expected.kind == "path"}
+        kinds = expected.kind.split()
+        for kind in kinds:
+            if kind in self._words:
+                key = (kind, expected.begun.rpartition("/")[0], *expected.given.values())
+                try:
+                    listing = self._words[kind](call, expected)
+                    self._known[key] = await asyncio.wait_for(listing, _WORDS_SECONDS)
+                except (DaytonaError, TimeoutError):
+                    pass
+                words = self._known.get(key, []) + words
+        return {"words": words, "paths": "path" in kinds}
 
     async def run(self, name: str, call: Call) -> Any:
         """Run a magic by name. Raises DaytonaError."""

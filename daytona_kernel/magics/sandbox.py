@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..client.models import CreateSandboxParams, Resources
 from ..errors import DaytonaNotFoundError, MagicUsageError
-from .arguments import Option, Positional, Signature
+from .arguments import Expected, Option, Positional, Signature
 from .call import Call
 from .registry import Registry
 from .table import table
@@ -148,7 +148,7 @@ async def _move(call: Call, sandbox: AsyncSandbox, *, owned: bool) -> None:
     await call.move(work, start=True)
 
 
-async def _sandbox_ids(call: Call, _given: dict[str, str]) -> list[str]:
+async def _sandbox_ids(call: Call, _expected: Expected) -> list[str]:
     return [each.id async for each in call.home.daytona.list()]
 
 

@@ -9,7 +9,7 @@ from ..client.models import Command, Session, SessionExecuteRequest
 from ..errors import DaytonaConflictError, DaytonaNotFoundError, DaytonaSessionEndedError, MagicUsageError
 from ..interpreter.launcher import SESSION_PREFIX
 from . import background, process_tree
-from .arguments import Option, Positional, Signature
+from .arguments import Expected, Option, Positional, Signature
 from .call import Call
 from .foreground import run_in_foreground
 from .log import follow_log
@@ -113,7 +113,8 @@ def declare(registry: Registry) -> None:
         try:
             command = await sandbox.process.get_session_command(name, command_id)
             if follow:
-                await follow_log(call, sandbox, name, command_id, command.command)
+                started = timings.started(name, command_id)
+                await follow_log(call, sandbox, name, command_id, command.command, started)
                 return
             log = await sandbox.process.get_session_command_logs(name, command_id)
         except DaytonaNotFoundError as error:
@@ -205,7 +206,8 @@ async def _run_once(
             name, SessionExecuteRequest(command=sent, run_async=True)
         )
         timings.begin(name, answer.cmd_id)
-        followed = await follow_log(call, sandbox, name, answer.cmd_id, sent)
+        started = timings.started(name, answer.cmd_id)
+        followed = await follow_log(call, sandbox, name, answer.cmd_id, sent, started)
         followed.add_done_callback(lambda _: timings.end(name, answer.cmd_id))
         return answer.cmd_id
     tag = process_tree.new_tag()
@@ -235,13 +237,13 @@ async def _run_once(
     return "".join(kept).splitlines() if call.assigned else None
 
 
-async def _session_names(call: Call, _given: dict[str, str]) -> list[str]:
+async def _session_names(call: Call, _expected: Expected) -> list[str]:
     sessions = await (await call.sandbox()).process.list_sessions()
     return [s.session_id for s in sessions if not s.session_id.startswith(SESSION_PREFIX)]
 
 
-async def _command_ids(call: Call, given: dict[str, str]) -> list[str]:
-    session = await (await call.sandbox()).process.get_session(given["name"])
+async def _command_ids(call: Call, expected: Expected) -> list[str]:
+    session = await (await call.sandbox()).process.get_session(expected.given["name"])
     return [command.id for command in reversed(session.commands)]
 
 

@@ -13,6 +13,7 @@ from . import process_tree
 from .arguments import Option, Signature
 from .call import Call
 from .foreground import run_in_foreground
+from .process_tree import Ending
 from .registry import Registry
 from .timing import Timings, ticking
 
@@ -39,23 +40,27 @@ def assignment(text: str) -> tuple[str, str]:
 
 
 TIMEOUT = Option("timeout", "whole seconds after which the command is ended", "S", seconds)
+NO_RAISE = Option("no-raise", "let the cell succeed whatever the exit status")
 ENV = Option("env", "NAME=VALUE for its environment", "K=V", assignment, repeated=True)
 
 
-async def finish(call: Call, exit_code: int | None, *, may_fail: bool) -> None:
-    """Set `_exit_code`, and fail the cell when the status is not 0 and it may not be."""
+async def finish(call: Call, exit_code: int | None, *, may_fail: bool, what: str = "command") -> None:
+    """Set `_exit_code`, and fail the cell when the status is not 0 and it may not be.
+
+    what: what has ended, for the sentence.
+    """
     await call.set("_exit_code", exit_code)
     if exit_code not in (0, None) and not may_fail:
-        raise CommandFailedError(describe_status(exit_code))
+        raise CommandFailedError(describe_status(exit_code, what))
 
 
-def describe_status(exit_code: int) -> str:
-    """Say in words how a command ended that did not end well."""
-    if exit_code == 127:
+def describe_status(exit_code: int, what: str) -> str:
+    """Say in words how something ended that did not end well."""
+    if exit_code == 127 and what == "command":
         return "The command ended with exit status 127: the shell did not find it."
     if exit_code < 0:
-        return "The command was ended by a signal, or its shell could not be started."
-    return f"The command ended with exit status {exit_code}."
+        return f"The {what} was ended by a signal, or its shell could not be started."
+    return f"The {what} ended with exit status {exit_code}."
 
 
 def declare(registry: Registry) -> None:
@@ -70,7 +75,7 @@ def declare(registry: Registry) -> None:
                 ),
                 TIMEOUT,
                 ENV,
-                Option("no-raise", "let the cell succeed whatever the exit status"),
+                NO_RAISE,
                 Option("live", "show the output as it appears, stdout and stderr apart"),
             ),
             rest="command",
@@ -85,7 +90,7 @@ def declare(registry: Registry) -> None:
         no_raise: bool,
         live: bool,
     ) -> list[str] | None:
-        """Run a shell command in the sandbox and show what it prints when it has ended.
+        """Run a shell command, or the script below %%sh, and show what it prints when it has ended.
 
         It starts in the notebook's current directory and with what cells have set in os.environ. A
         status other than 0 fails the cell, and is in _exit_code; interrupting the cell ends the
@@ -143,7 +148,7 @@ async def _run(
             answer = await process.exec(sent, cwd=directory, timeout=timeout, env=environ or None)
         except (asyncio.CancelledError, DaytonaTimeoutError):
             # Daytona ends only a timed-out command, and of that not what has left its group.
-            if not await process_tree.end(process, tag):
+            if await process_tree.end(process, tag) is Ending.LIVES:
                 await call.print(_LIVES_ON + "\n", "stderr")
             raise
     if not answer.started:
@@ -170,7 +175,7 @@ async def _run_live(
     sent = f"( {process_tree.leave_pid(tag)}\n{enter}{exports}{script}\n) < /dev/null"
 
     async def end() -> str:
-        return "" if await process_tree.end(process, tag) else _LIVES_ON
+        return _LIVES_ON if await process_tree.end(process, tag) is Ending.LIVES else ""
 
     try:
         await process.create_session(session)

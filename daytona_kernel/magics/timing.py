@@ -1,11 +1,11 @@
-"""How long something takes: a line that ticks while a cell waits, and the durations of commands."""
+"""How long something takes: what is shown while a cell waits, and the durations of commands."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from html import escape
 
 from .call import Call
@@ -13,33 +13,43 @@ from .call import Call
 _PATIENCE_SECONDS = 1.0
 
 
-@asynccontextmanager
-async def ticking(call: Call, what: str) -> AsyncIterator[None]:
+def ticking(call: Call, what: str) -> AbstractAsyncContextManager[None]:
     """Show what is being waited for, and how long already, after a second; nothing of it stays."""
-    ticks = asyncio.ensure_future(_tick(call, what))
+    begun = time.monotonic()
+
+    def describe() -> dict[str, str]:
+        text = f"{what} {describe_duration(round(time.monotonic() - begun))} …"
+        return {"text/plain": text, "text/html": f'<span style="opacity:.6">{escape(text)}</span>'}
+
+    return showing(call, describe)
+
+
+@asynccontextmanager
+async def showing(
+    call: Call, describe: Callable[[], dict[str, str]], every: float = 1.0
+) -> AsyncIterator[None]:
+    """Show how something goes that takes longer than a second; nothing of it stays.
+
+    describe: returns a MIME bundle of how it is now. every: seconds between two looks.
+    """
+    looks = asyncio.ensure_future(_look(call, describe, every))
     try:
         yield
     finally:
-        ticks.cancel()
-        await asyncio.gather(ticks, return_exceptions=True)
+        looks.cancel()
+        await asyncio.gather(looks, return_exceptions=True)
 
 
-async def _tick(call: Call, what: str) -> None:
-    begun = time.monotonic()
+async def _look(call: Call, describe: Callable[[], dict[str, str]], every: float) -> None:
     await asyncio.sleep(_PATIENCE_SECONDS)
-    display = call.show(_line(what, begun))
+    display = call.show(describe())
     try:
         while True:
-            await asyncio.sleep(1.0)
-            display.update(_line(what, begun))
+            await asyncio.sleep(every)
+            display.update(describe())
     finally:
         # An output can be emptied, but only be removed together with all others of its cell.
         display.update({})
-
-
-def _line(what: str, begun: float) -> dict[str, str]:
-    text = f"{what} {describe_duration(round(time.monotonic() - begun))} …"
-    return {"text/plain": text, "text/html": f'<span style="opacity:.6">{escape(text)}</span>'}
 
 
 class Timings:
@@ -56,6 +66,11 @@ class Timings:
     def end(self, session: str, command_id: str) -> None:
         """It has ended."""
         self._took[session, command_id] = time.monotonic() - self._begun[session, command_id]
+
+    def started(self, session: str, command_id: str) -> float | None:
+        """Return when a command began, in seconds since the epoch; None when that is not known."""
+        begun = self._begun.get((session, command_id))
+        return None if begun is None else time.time() - (time.monotonic() - begun)
 
     def describe(self, session: str, command_id: str, *, running: bool) -> str:
         """Return how long a command took, or takes by now; "" when that is not known."""

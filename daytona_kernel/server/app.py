@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import socket
 from typing import TYPE_CHECKING, Any
@@ -95,6 +96,11 @@ def pattern(route: str) -> str:
     return re.sub(r"\{(\w+)(?::([^}]+))?\}", lambda m: f"(?P<{m[1]}>{m[2] or '[^/]+'})", route) + "$"
 
 
+# Not the system's own choice: that may be a port that Jupyter has chosen in the same way for a kernel
+# which is just being started, and which has begun this server before it binds its own.
+_PORTS = range(10_000, 32_768)
+
+
 class BoundedServer(tornado.httpserver.HTTPServer):
     """Refuses connections past the limit, so that those there are can be served."""
 
@@ -137,9 +143,7 @@ class Server:
 
     def listen(self, host: str, port: int) -> None:
         """Begin to answer. Raises `OSError` when the port is taken."""
-        sockets = tornado.netutil.bind_sockets(
-            port, host, family=socket.AF_INET if host == "127.0.0.1" else socket.AF_UNSPEC
-        )
+        sockets = _bind(host, port) if port else _bind_any(host)
         self._http.add_sockets(sockets)
         self.host = host
         self.port = sockets[0].getsockname()[1]
@@ -153,3 +157,17 @@ class Server:
         self._http.stop()
         await self.sandboxes.close()
         await self._http.close_all_connections()
+
+
+def _bind(host: str, port: int) -> list[socket.socket]:
+    family = socket.AF_INET if host == "127.0.0.1" else socket.AF_UNSPEC
+    return tornado.netutil.bind_sockets(port, host, family=family)
+
+
+def _bind_any(host: str) -> list[socket.socket]:
+    for port in random.sample(_PORTS, 100):
+        try:
+            return _bind(host, port)
+        except OSError:
+            continue
+    return _bind(host, 0)

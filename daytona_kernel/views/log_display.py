@@ -23,6 +23,7 @@ from daytona_kernel.views.left_log import MARK
 from daytona_kernel.views.log_buffer import Excerpt, LogBuffer
 from daytona_kernel.views.log_download import LogDownload
 from daytona_kernel.views.log_snapshot import Heading, html_snapshot, plain_snapshot
+from daytona_kernel.views.pace import PACE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -46,26 +47,7 @@ _SNAPSHOT_CHARACTERS = 32 << 10
 _FINAL_LINES = 1_000
 _FINAL_CHARACTERS = 128 << 10
 _SNAPSHOT_INTERVAL = 2.0
-# Of all logs together. Jupyter's server drops what exceeds 1 MB a second, also what the user's cells say.
-_BYTES_A_SECOND = 400_000
-_LINE_BYTES = 8
-_BATCH_BYTES = 4_000  # more than a batch has, but each costs the page time too
-
-
-class _Pace:
-    """The rate at which all displays of a kernel send, on a clock that each message moves on."""
-
-    def __init__(self) -> None:
-        self._free = 0.0
-
-    def spend(self, size: int) -> float:
-        """Note that `size` bytes were sent; return the seconds after which more may be."""
-        now = time.monotonic()
-        self._free = max(self._free, now) + size / _BYTES_A_SECOND
-        return self._free - now
-
-
-_pace = _Pace()
+_LINE_BYTES = 8  # what goes with the text of a line, and with each of its styles
 
 
 class LogDisplay:
@@ -205,7 +187,7 @@ class LogDisplay:
             limit = _BATCH_LINES if whole else _FLOOD_LINES
             interval = _BATCH_INTERVAL if whole else min(2 * interval, _FLOOD_INTERVAL)
             pause = min(max(interval, 20 * cost), _SLOWEST_INTERVAL)
-            await asyncio.sleep(max(pause, _pace.spend(size)) if size else pause)
+            await asyncio.sleep(max(pause, PACE.spend(size)) if size else pause)
 
     def _send_news(self, limit: int = _BATCH_LINES) -> tuple[bool, int]:
         """Send what is new, or the newest lines of it; return whether that was all, and its bytes."""
@@ -216,9 +198,7 @@ class LogDisplay:
             return whole, 0
         self._view.send(self._lines_message(excerpt))
         lines = [*excerpt.lines, excerpt.unfinished] if excerpt.unfinished else excerpt.lines
-        return whole, _BATCH_BYTES + sum(
-            len(line.text) + _LINE_BYTES * (1 + len(line.runs)) for line in lines
-        )
+        return whole, sum(len(line.text) + _LINE_BYTES * (1 + len(line.runs)) for line in lines)
 
     def _lines_message(self, excerpt: Excerpt, **more: Any) -> dict[str, Any]:
         from daytona_kernel.views.log_view import encode_line

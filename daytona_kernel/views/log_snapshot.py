@@ -55,10 +55,8 @@ class Heading:
     @property
     def facts(self) -> str:
         """Everything but the command, in one line."""
-        lines = _lines(self.line_count)
-        return " · ".join(
-            [self.outcome, format_duration(self.elapsed), lines, format_bytes(self.byte_count), self.session]
-        )
+        size = [_lines(self.line_count), format_bytes(self.byte_count)]
+        return " · ".join([self.outcome, format_duration(self.elapsed), *size, f"session {self.session}"])
 
 
 def format_duration(seconds: float) -> str:

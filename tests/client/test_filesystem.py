@@ -40,6 +40,28 @@ def test_several_files_at_once(sandbox: Any) -> None:
     assert entries == {"one": 1, "two": 2}
 
 
+def test_what_is_on_its_way_is_told(sandbox: Any, tmp_path: Path) -> None:
+    source, told = tmp_path / "source", []
+    source.write_bytes(bytes(2_500_000))
+    uploads = [FileUpload(str(source), "told/one"), FileUpload(b"", "told/two"), FileUpload(b"xyz", "told/3")]
+    sandbox.fs.upload_files(uploads, on_progress=told.append)
+    assert told[0] == 0
+    assert told == sorted(told)
+    assert told[-1] == 2_500_003
+
+
+def test_a_sink_takes_what_is_downloaded(sandbox: Any) -> None:
+    class Pieces(list[bytes]):
+        begin = list.clear
+        write = list.append
+
+    sandbox.fs.upload_file(bytes(2_500_000), "pieces")
+    pieces = Pieces([b"old"])
+    assert sandbox.fs.download_file("pieces", pieces) is None
+    assert b"".join(pieces) == bytes(2_500_000)
+    assert len(pieces) > 1
+
+
 def test_folders_moves_and_deletes(sandbox: Any) -> None:
     fs = sandbox.fs
     fs.create_folder("a/b", "0700")
@@ -106,3 +128,15 @@ def test_multipart_says_its_length(tmp_path: Path) -> None:
     once, twice = b"".join(files.pieces()), b"".join(files.pieces())
     assert once == twice
     assert len(once) == files.length
+
+
+def test_multipart_holds_what_it_announced(tmp_path: Path) -> None:
+    local = tmp_path / "local"
+    local.write_bytes(b"x" * 1000)
+    files = MultipartFiles([FileUpload(str(local), "a")])
+    whole = b"".join(files.pieces())
+    local.write_bytes(b"x" * 1000 + b"grown")
+    assert b"".join(files.pieces()) == whole
+    local.write_bytes(b"x" * 999)
+    with pytest.raises(OSError, match="became shorter"):
+        b"".join(files.pieces())

@@ -19,6 +19,7 @@ class Difference:
 
 _SANDBOX = "Cells run in the sandbox, with its own Python environment, name and variables"
 _SOCKETS = "The interpreter's sockets lie in the sandbox; front ends connect to the kernel"
+_SUBCLASS = "The sandbox's kernel is a subclass of ipykernel's, with an answer for what ipykernel leaves open"
 _MAGICS = "The kernel's own magics are listed too, and its %%sh stands in the place of IPython's"
 _FROZEN = "The standard library is not frozen in the sandbox's interpreter, so that a debugger can stop in it"
 
@@ -29,6 +30,7 @@ DIFFERENCES = [
     Difference("execution/place", 'os.environ.get("JPY_PARENT_PID")', _SANDBOX),
     Difference("execution/place", 'os.environ.get("DAYTONA_SANDBOX_ID")', _SANDBOX),
     Difference("execution/place", 'os.environ.get("ONLY_AT_HOME")', _SANDBOX),
+    Difference("execution/place", "get_ipython().kernel.__class__", _SUBCLASS),
     Difference("execution/place", "get_ipython().config", _SOCKETS),
     Difference("execution/place", "%connect_info", _SOCKETS),
     Difference("execution/place", "os.path.join?", _FROZEN),

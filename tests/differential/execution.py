@@ -53,6 +53,7 @@ class _RecordingClient(NotebookClient):
             notebook,
             allow_errors=True,
             timeout=_CELL_SECONDS,
+            iopub_timeout=_CELL_SECONDS,
             on_cell_executed=self._keep_reply,
             **options,
         )

@@ -32,4 +32,16 @@ def difference(one: Any, other: Any) -> str:
 
 
 def _lines(value: Any) -> list[str]:
-    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=True).splitlines()
+    return json.dumps(_split(value), indent=1, sort_keys=True).splitlines()
+
+
+def _split(value: Any) -> Any:
+    """A text of several lines as its lines, so that the diff is one of lines."""
+    if isinstance(value, str):
+        lines = value.splitlines(keepends=True)
+        return lines if len(lines) > 1 else value
+    if isinstance(value, dict):
+        return {key: _split(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_split(each) for each in value]
+    return value

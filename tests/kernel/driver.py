@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from queue import Empty
 from typing import Any
 
@@ -136,11 +137,15 @@ class Driver:
 
     def interrupt_when_printed(self, code: str) -> tuple[Answer, float]:
         """Run code that prints, interrupt it then; return its answer and the seconds that it took to stop."""
+        return self.interrupt_when("stream", code)
+
+    def interrupt_when(self, msg_type: str, code: str) -> tuple[Answer, float]:
+        """The same at its first message of a type."""
         interrupted = 0.0
 
         def on_message(message: dict[str, Any]) -> None:
             nonlocal interrupted
-            if message["msg_type"] == "stream" and not interrupted:
+            if message["msg_type"] == msg_type and not interrupted:
                 interrupted = time.monotonic()
                 self.manager.interrupt_kernel()
 
@@ -158,11 +163,11 @@ class Driver:
 
 
 @contextmanager
-def running_kernel(name: str = "daytona", **environment: str) -> Iterator[Driver]:
+def running_kernel(name: str = "daytona", cwd: Path | None = None, **environment: str) -> Iterator[Driver]:
     manager = KernelManager(kernel_name=name)
     # Where pytest is announced, ipykernel leaves the file descriptors 1 and 2 alone.
     inherited = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
-    manager.start_kernel(env={**inherited, **environment})
+    manager.start_kernel(env={**inherited, **environment}, cwd=cwd and str(cwd))
     driver = None
     try:
         driver = Driver(manager)

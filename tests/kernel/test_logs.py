@@ -8,8 +8,10 @@ import statistics
 import time
 from collections.abc import Iterable, Iterator
 
+import nbformat
 import psutil
 import pytest
+from nbclient import NotebookClient
 
 from tests.views.pages import Page, SandboxKernel
 
@@ -131,3 +133,45 @@ def test_a_line_is_in_the_pages_message_soon(kernel: SandboxKernel) -> None:
     print(f"a line is in a message after {statistics.median(delays) * 1000:.0f} ms")
     assert len(delays) >= 30
     assert statistics.median(delays) < 0.15
+
+
+def executed(*sources: str) -> list[dict[str, str]]:
+    """Run a notebook as CI does; return the bundles that the outputs of its second cell hold."""
+    cells = [nbformat.v4.new_code_cell(source) for source in ("%session create s", *sources)]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    NotebookClient(notebook, kernel_name="daytona", timeout=120).execute()
+    return [output.data for output in cells[1].outputs if "data" in output]
+
+
+# The log takes the view's place under the cell that is running when the command ends.
+WAIT_FOR_END = """
+import time
+from IPython.utils.capture import capture_output
+said = None
+while said is None or "exited" not in said.stdout:
+    with capture_output() as said:
+        get_ipython().run_line_magic("session", f"command s {job}")
+    time.sleep(0.2)
+time.sleep(3)
+"""
+
+
+def test_nbclient_keeps_the_final_log() -> None:
+    (bundle,) = executed(
+        "job = %session run s --async echo hello; sleep 0.5; exit 2",
+        WAIT_FOR_END,
+    )
+    assert set(bundle) == {"text/html", "text/plain"}
+    assert "exited 2" in bundle["text/plain"]
+    assert "hello" in bundle["text/html"]
+
+
+def test_nbclient_keeps_the_last_snapshot_of_a_command_that_runs_on() -> None:
+    (bundle,) = executed(
+        "job = %session run s --async for i in $(seq 900); do echo line $i; sleep 0.5; done",
+        "import time; time.sleep(8)",
+        "1 + 1",
+    )
+    assert set(bundle) == {"text/html", "text/plain"}
+    assert "still running" in bundle["text/plain"]
+    assert "line 2" in bundle["text/html"]

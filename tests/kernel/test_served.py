@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,13 @@ def test_a_sandbox_without_an_interpreter_is_usable_and_says_so(served: dict[str
                 assert driver.run("%sh echo $((40 + 2))").stdout == "42\n"
                 assert driver.run("%sh exit 4").error["ename"] == "CommandFailedError"
                 assert driver.run("print(1)").reply["status"] == "error"
+                driver.run("%session run default cd /usr")
+                assert driver.run("%%session\npwd").stdout == "/usr\n"
+                (table,) = driver.run("%session list").contents("display_data")
+                assert "exited 0" in table["data"]["text/plain"]
+                (about,) = driver.run("%daytona").contents("display_data")
+                assert "no interpreter at the moment" in about["data"]["text/plain"]
+                assert driver.run("%sandbox jump").error["ename"] == "MagicUsageError"
         finally:
             sandbox.delete()
 
@@ -131,7 +139,7 @@ def test_activity_is_told_to_the_api(
         monkeypatch.setenv(name, value)
 
     async def refresh() -> tuple[str | None, str | None]:
-        home = Home(RecordFile(tmp_path / "kernel.json"), [])
+        home = Home(RecordFile(tmp_path / "kernel.json"), Future())
         sandbox = await home.sandbox()
         before = sandbox.instance.last_activity_at
         await home.refresh_activity()

@@ -45,6 +45,35 @@ def test_options_stand_before_or_after_positionals() -> None:
         assert parse_arguments(text, RUN) == {"name": "s1", "async": True, "command": "sleep 1"}
 
 
+COPY = Signature(
+    (Positional("sources", "files", repeated=True), Positional("target", "a place", optional=True)),
+    (Option("force", "overwrite"),),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "sources", "target", "force"),
+    [
+        ("a", ["a"], None, False),
+        ("a b", ["a"], "b", False),
+        ("a 'b c' --force d", ["a", "b c"], "d", True),
+        ("--force a", ["a"], None, True),
+        ("-- --force -b", ["--force"], "-b", False),
+        ("a -- --force b", ["a", "--force"], "b", False),
+    ],
+)
+def test_repeated_words_leave_the_last_one_to_what_follows(
+    text: str, sources: list[str], target: str | None, force: bool
+) -> None:
+    assert parse_arguments(text, COPY) == {"sources": sources, "target": target, "force": force}
+
+
+def test_usage_shows_what_is_repeated() -> None:
+    assert COPY.usage == "SOURCES… [TARGET] [--force]"
+    with pytest.raises(MagicUsageError, match="SOURCES is missing: files"):
+        parse_arguments("--force", COPY)
+
+
 @pytest.mark.parametrize(
     ("text", "signature", "sentence"),
     [
@@ -55,6 +84,7 @@ def test_options_stand_before_or_after_positionals() -> None:
         ("", RUN, "NAME is missing: a name."),
         ("a b", Signature((Positional("name", "a name"),)), "Too many arguments: 'b'."),
         ("-x ls", SH, "Too many arguments: '-x'."),
+        ("'a", Signature((Positional("name", "a name"),)), "A quote is not closed: 'a"),
     ],
 )
 def test_wrong_arguments_are_one_sentence(text: str, signature: Signature, sentence: str) -> None:

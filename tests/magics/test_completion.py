@@ -19,15 +19,15 @@ AFTER_NAME = {"name": "s1"}
     ("text", "expected"),
     [
         (" ", Expected((), "session", {})),
-        (" s", Expected((), "session", {})),
-        (" -", Expected(["--async", "--cwd", "--help"], "", {})),
-        (" --async -", Expected(["--cwd", "--help"], "", {})),
+        (" s", Expected((), "session", {}, "s")),
+        (" -", Expected(["--async", "--cwd", "--help"], "", {}, "-")),
+        (" --async -", Expected(["--cwd", "--help"], "", {}, "-")),
         (" s1 ", Expected(["--async", "--cwd"], "path", AFTER_NAME)),
         (" --cwd ", Expected((), "path", {})),
-        (" --cwd /u", Expected((), "path", {})),
-        (" --cwd=/u", Expected((), "path", {})),
-        (" --cwd /usr s1 ls /u", Expected((), "path", AFTER_NAME)),
-        (" s1 ls -", Expected((), "path", AFTER_NAME)),
+        (" --cwd /u", Expected((), "path", {}, "/u")),
+        (" --cwd=/u", Expected((), "path", {}, "/u")),
+        (" --cwd /usr s1 ls /u", Expected((), "path", AFTER_NAME, "/u")),
+        (" s1 ls -", Expected((), "path", AFTER_NAME, "-")),
     ],
 )
 def test_the_declaration_says_what_may_follow(text: str, expected: Expected) -> None:

@@ -144,3 +144,14 @@ def test_no_cell_overtakes_a_magic_while_there_is_no_interpreter() -> None:
     with running_kernel() as driver:
         cells = [driver.send(code) for code in ("%sh echo 1 > /tmp/turn", "open('/tmp/turn').read()")]
         assert [driver.collect(cell).reply["status"] for cell in cells] == ["ok", "ok"]
+
+
+def test_calls_from_several_threads_get_their_own_answers(kernel: Driver) -> None:
+    code = """
+from concurrent.futures import ThreadPoolExecutor
+shell = get_ipython()
+with ThreadPoolExecutor(8) as pool:
+    answers = list(pool.map(lambda n: shell.find_line_magic("sh").assigned(f"echo {n}"), range(80)))
+[answer.n for answer in answers] == [str(n) for n in range(80)]
+"""
+    assert kernel.run(code).result == "True"

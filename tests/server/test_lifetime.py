@@ -161,22 +161,13 @@ def test_descriptors_and_processes_do_not_pile_up(server: EmbeddedServer) -> Non
                 toolbox.post("/process/execute", json={"command": "sleep 5"}, timeout=0.05)
 
     use()
+    use()  # the second one tells that more may follow, so there is a spare from now on
     eventually(lambda: len(process.children()) == 1, "only the spare is left")
     before = process.num_fds()
     for _ in range(10):
         use()
     eventually(lambda: len(process.children()) == 1, "only the spare is left")
     eventually(lambda: process.num_fds() <= before + 2, "no descriptor is left")
-
-
-def test_start_is_quick() -> None:
-    # Processor time, since the machine that runs the tests may be busy.
-    times = []
-    for _ in range(3):
-        server = start_embedded()
-        times.append(sum(psutil.Process(server.process.pid).cpu_times()[:2]))
-        server.end()
-    assert min(times) < 0.6, times  # 0.2 s where Python's bytecode is cached
 
 
 def test_the_key_is_nowhere_to_be_read(server: EmbeddedServer) -> None:

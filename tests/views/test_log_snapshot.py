@@ -74,7 +74,7 @@ def excerpt_of(log: bytes, stream: Stream = Stream.STDOUT, **limits: int):  # ty
 def test_plain() -> None:
     excerpt = excerpt_of(b"one\n\x1b[31mtwo\x1b[0m <3\nthree", max_lines=1)
     assert plain_snapshot(HEADING, excerpt).split("\n") == [
-        "$ make <all> …  (exited 0 · 1:23 · 1,234 lines · 57 kB · build)",
+        "$ make <all> …  (exited 0 · 1:23 · 1,234 lines · 57 kB · session build)",
         "… 1 earlier line not kept …",
         "two <3",
         "three",
@@ -83,7 +83,7 @@ def test_plain() -> None:
 
 def test_html() -> None:
     page = Reader(html_snapshot(HEADING, excerpt_of(b"one\n\x1b[1;31mtwo\x1b[0m <b>&\n")))
-    assert page.text == "● make <all> … exited 0 · 1:23 · 1,234 lines · 57 kB · build\none\ntwo <b>&"
+    assert page.text == "● make <all> … exited 0 · 1:23 · 1,234 lines · 57 kB · session build\none\ntwo <b>&"
     assert set(page.tags) == {"details", "summary", "span", "code", "div", "pre"}
     assert page.style_of("two") == "color:#d44343;font-weight:bold"
 

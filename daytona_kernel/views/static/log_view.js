@@ -12,6 +12,7 @@ const OVERSCAN_PX = 200;
 const LARGEST_AUTO_HEIGHT = 340;
 const ENDED_GRACE_MS = 1_500;
 const SILENCE_MS = 10_000; // after which a view asks whether it missed something
+const NO_ANSWER_MS = 10_000;
 const QUIET_MS = 400;
 const SNAPSHOT_MS = 4_000;
 
@@ -682,9 +683,15 @@ class View {
     this.exitCode = code;
     if (state !== "running" && !this.ended) {
       this.ended = true;
-      this.endTimer = setTimeout(() => this.send({ type: "bundle" }), ENDED_GRACE_MS);
+      this.endTimer = setTimeout(() => this.askForEnd(), ENDED_GRACE_MS);
     }
     this.showState();
+  }
+
+  // A kernel that shuts down says that the log has ended, and may be gone before it is asked for it.
+  askForEnd() {
+    this.send({ type: "bundle" });
+    this.endTimer = setTimeout(() => this.replacement && this.replaceOutput(this.replacement), NO_ANSWER_MS);
   }
 
   // The kernel that fed this view is gone: after a reload nothing would be left here of its log.
@@ -740,8 +747,8 @@ class View {
     const { count, bytes } = this.known;
     const facts = [formatDuration(Math.max(0, seconds)), `${NUMBERS.format(count)} line${count === 1 ? "" : "s"}`, formatBytes(bytes)];
     const rate = this.rate();
-    if (!this.ended && rate >= 1) facts.push(`${formatBytes(rate)}/s`);
-    facts.push(this.model.get("session"));
+    if (!this.ended && rate >= 100) facts.push(`${formatBytes(rate)}/s`);
+    facts.push(`session ${this.model.get("session")}`);
     const text = facts.join(" · ");
     if (this.facts.textContent !== text) this.facts.textContent = text;
     this.askForSnapshot();

@@ -1,0 +1,63 @@
+"""Where the copies go, by the rules of cp."""
+
+import pytest
+
+from daytona_kernel.errors import MagicUsageError
+from daytona_kernel.magics.copy_plan import Entry, Source, describe_size, plan_copy
+
+FILE = Source("/here/a.txt", [Entry("/here/a.txt", "", False, 10)])
+FOLDER = Source(
+    "/here/data", [Entry("/here/data", "", True), Entry("/here/data/in/b", "in/b", False, 5, True)]
+)
+
+
+@pytest.mark.parametrize(
+    ("sources", "target", "into", "folder", "places", "shown"),
+    [
+        ([FILE], "/there", True, "/there", ["a.txt"], "/there/a.txt"),
+        ([FILE], "/there/b.txt", False, "/there", ["b.txt"], "/there/b.txt"),
+        ([FILE], "/b.txt", False, "/", ["b.txt"], "/b.txt"),
+        ([FILE], "/", True, "/", ["a.txt"], "/a.txt"),
+        ([FOLDER], "/there", True, "/there", ["data", "data/in/b"], "/there/data"),
+        ([FOLDER], "/there", False, "/", ["there", "there/in/b"], "/there"),
+        ([FILE, FOLDER], "/there", False, "/there", ["a.txt", "data", "data/in/b"], "/there"),
+        ([], "/there", True, "/there", [], "/there"),
+    ],
+)
+def test_a_target_is_a_folder_or_a_new_name(
+    sources: list[Source], target: str, into: bool, folder: str, places: list[str], shown: str
+) -> None:
+    plan = plan_copy(sources, target, into=into)
+    assert plan.folder == folder
+    assert [entry.place for entry in plan.entries] == places
+    assert plan.target == shown
+
+
+def test_a_plan_counts_files_and_bytes() -> None:
+    plan = plan_copy([FILE, FOLDER], "/there", into=True)
+    assert plan.size == 15
+    assert [plan.path(entry) for entry in plan.files] == ["/there/a.txt", "/there/data/in/b"]
+    assert [entry.executable for entry in plan.files] == [False, True]
+    assert [entry.place for entry in plan.folders] == ["data"]
+
+
+def test_two_sources_of_one_name_are_refused() -> None:
+    other = Source("/else/a.txt", [Entry("/else/a.txt", "", False)])
+    with pytest.raises(MagicUsageError, match="Two of the sources are called"):
+        plan_copy([FILE, other], "/there", into=True)
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (3_400_000, "3.4 MB"),
+        (123_456, "123 kB"),
+        (999_999, "1.0 MB"),
+        (5_000_000_000_000, "5000 GB"),
+    ],
+)
+def test_sizes_are_for_people(size: int, text: str) -> None:
+    assert describe_size(size) == text

@@ -1,0 +1,43 @@
+"""What of a magic only a real page can tell."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import expect
+
+from tests.browser import Lab
+
+
+def test_a_line_that_ticked_leaves_no_trace_on_the_page(lab: Lab) -> None:
+    sources = ["%sh sleep 0; echo done", "%sh sleep 2.5; echo done"]
+    notebook = lab.open_notebook("ticks.ipynb", sources, kernel="daytona")
+    notebook.run(0)
+    notebook.start(1)
+    expect(notebook.output(1)).to_contain_text("Running for 2 s", timeout=20_000)
+    expect(notebook.output(1)).to_have_text("done", timeout=20_000)
+    heights = [notebook.output(index).bounding_box()["height"] for index in (0, 1)]  # type: ignore[index]
+    assert heights[1] - heights[0] < 3
+    outputs = notebook.save()["cells"][1]["outputs"]
+    assert [each["text"] for each in outputs if each["output_type"] == "stream"] == [["done\n"]]
+    assert "Running" not in str(outputs)
+
+
+def test_the_tab_key_completes_a_magic(lab: Lab) -> None:
+    notebook = lab.open_notebook("tab.ipynb", ["1", ""], kernel="daytona")
+    notebook.run(0)
+    editor = notebook.cell(1).locator(".cm-content")
+    editor.click()
+    lab.page.keyboard.type("%sandbox st")
+    offered = lab.page.locator(".jp-Completer-item")
+    for _ in range(10):
+        # JupyterLab drops what takes over a second, as the first completion on a busy machine may.
+        lab.page.keyboard.press("Tab")
+        try:
+            expect(offered.first).to_be_visible(timeout=3_000)
+            break
+        except AssertionError:
+            continue
+    expect(offered).to_have_text([re.compile("start"), re.compile("stop")])
+    lab.page.keyboard.press("Enter")
+    expect(editor).to_have_text("%sandbox start")
