@@ -339,21 +339,22 @@ class Relay:
     # Everything else
 
     async def _forward(self, request: Request) -> None:
-        message = request.message
+        msg_id = request.message.msg_id
         try:
             await self._await_interpreter(request)
-            message = await self.subshells.address(message)
+            message = await self.subshells.address(request.message)
+            if message.msg_type.endswith("_request"):
+                self._requests[msg_id] = request
+            await self._send_to_interpreter(message)
         except _WaitInterruptedError:
             self._stand_in.fail(request, "KeyboardInterrupt", "The kernel was still waiting for its sandbox.")
-            return
         except DaytonaError as error:
+            self._requests.pop(msg_id, None)
             self._stand_in.fail(request, type(error).__name__, str(error))
-            return
-        if message.msg_type.endswith("_request"):
-            self._requests[message.msg_id] = request
-        await self._send_to_interpreter(message)
 
     async def _send_to_interpreter(self, message: Message) -> None:
+        if not self._has_interpreter:
+            raise InterpreterLostError("The interpreter has just been given up.")
         await self._interpreter.result().send(message)
 
     # The interpreter's life
