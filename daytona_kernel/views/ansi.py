@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from daytona_kernel.wire.logs import Stream
+from ..wire.logs import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

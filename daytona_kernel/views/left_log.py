@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from daytona_kernel.views.log_view import LogView
+    from .log_view import LogView
 
 # In the metadata of an output that shows a view, and with it the command and its session.
 MARK = "daytona-kernel-log"
@@ -32,7 +32,7 @@ class LeftLog:
 
     def open(self) -> LogView:
         """Return the view, which the caller keeps."""
-        from daytona_kernel.views.log_view import LogView
+        from .log_view import LogView
 
         view = LogView(model_id=self.model_id, command=self.command, session=self.session, state="lost")
 

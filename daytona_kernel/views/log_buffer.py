@@ -14,7 +14,8 @@ from collections import deque
 from dataclasses import dataclass
 from itertools import islice
 
-from daytona_kernel.views.ansi import (
+from ..wire.logs import LogChunk, Stream
+from .ansi import (
     PLAIN,
     Line,
     LineEditor,
@@ -23,7 +24,6 @@ from daytona_kernel.views.ansi import (
     skip_line,
     split_begun,
 )
-from daytona_kernel.wire.logs import LogChunk, Stream
 
 _BLOCK = 512 << 10  # in characters; the larger, the longer it keeps other threads waiting
 _PIECE_COST = 64  # of a piece, however short it is

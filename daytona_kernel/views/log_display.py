@@ -19,17 +19,17 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from daytona_kernel.views.left_log import MARK
-from daytona_kernel.views.log_buffer import Excerpt, LogBuffer
-from daytona_kernel.views.log_download import LogDownload
-from daytona_kernel.views.log_snapshot import Heading, html_snapshot, plain_snapshot
-from daytona_kernel.views.pace import PACE
+from .left_log import MARK
+from .log_buffer import Excerpt, LogBuffer
+from .log_download import LogDownload
+from .log_snapshot import Heading, html_snapshot, plain_snapshot
+from .pace import PACE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
-    from daytona_kernel.views.log_view import LogView
-    from daytona_kernel.wire.logs import LogChunk
+    from ..wire.logs import LogChunk
+    from .log_view import LogView
 
 Bundle = dict[str, Any]
 
@@ -107,7 +107,7 @@ class LogDisplay:
     def show(self) -> None:
         """Publish the view, as the output of the cell that is running."""
         # Imported here, since most kernels never show a log and it takes 180 ms.
-        from daytona_kernel.views.log_view import LogView
+        from .log_view import LogView
 
         self._loop = asyncio.get_running_loop()
         self._view = LogView(command=self.command, session=self.session, elapsed=self.elapsed)
@@ -201,7 +201,7 @@ class LogDisplay:
         return whole, sum(len(line.text) + _LINE_BYTES * (1 + len(line.runs)) for line in lines)
 
     def _lines_message(self, excerpt: Excerpt, **more: Any) -> dict[str, Any]:
-        from daytona_kernel.views.log_view import encode_line
+        from .log_view import encode_line
 
         return {
             "type": "lines",

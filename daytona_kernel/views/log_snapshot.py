@@ -12,8 +12,8 @@ from html import escape
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from daytona_kernel.views.ansi import Color, Line, Style
-    from daytona_kernel.views.log_buffer import Excerpt
+    from .ansi import Color, Line, Style
+    from .log_buffer import Excerpt
 
 _OPEN_LINES = 100
 

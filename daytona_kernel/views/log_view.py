@@ -25,7 +25,7 @@ import traitlets
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from daytona_kernel.views.ansi import Line, Style
+    from .ansi import Line, Style
 
 WIDGET_MIME_TYPE = "application/vnd.jupyter.widget-view+json"
 
