@@ -116,6 +116,8 @@ def send_behind_a_failing_cell(driver: Driver, send: Callable[[], list[str]], **
     failing = driver.send("input('fail? ')\n1 / 0", allow_stdin=True, **options)
     driver.client.get_stdin_msg(timeout=DEADLINE)
     ids = send()
+    # The answer goes another way than they, and nothing tells when they lie in the kernel's queue.
+    time.sleep(1)
     driver.client.input("yes")
     return [failing, *ids]
 
