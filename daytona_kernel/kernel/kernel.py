@@ -236,7 +236,7 @@ class DaytonaKernel(Kernel):
             "supported_features": self._features,
         }
 
-    # For the relay; each may be called from its loop. See relay.Owner.
+    # For the relay; each may be called from its loop. See owner.Owner.
 
     def interpreter_wanted(self) -> None:
         """See Owner."""
