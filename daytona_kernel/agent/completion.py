@@ -9,6 +9,7 @@ Jedi has read by the end of its search makes its next answer quick.
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -26,8 +27,10 @@ class TimelyCompletion:
 
     def __init__(self, completer: Any) -> None:
         self._completer = completer
-        self._find = completer._jedi_matches
-        completer._jedi_matches = self._jedi_matches
+        # Not part of IPython's interface: where a version has it no more, completion is as that has it.
+        self._find: Any = getattr(completer, "_jedi_matches", None)
+        if self._find is not None:
+            completer._jedi_matches = self._jedi_matches
         # The completer keeps the state of its search, and the kernel's subshell may ask as well.
         self._lock = threading.Lock()
         self._search: _Search | None = None
@@ -50,7 +53,8 @@ class TimelyCompletion:
         # Jedi is not made for two threads: while it is at an old search, a new one is late already.
         if self._search is None or not self._search.is_alive():
             first = self._search is None
-            self._search = _Search(lambda: self._find(*args, **keywords), reads_modules=first)
+            find = functools.partial(self._find, *args, **keywords)
+            self._search = _Search(find, reads_modules=first)
             self._search.start()
             self._search.join(_PATIENCE_SECONDS)
             if self._search.found is not None:
