@@ -172,10 +172,13 @@ class Relay:
             )
         elif request.is_execution:
             content = message.content
+            if not isinstance(content.get("code"), str):
+                self._stand_in.fail(request, "ValueError", "This execute_request has no code.")
+                return
             request.stop_on_error = bool(content.get("stop_on_error", True)) and not content.get("silent")
             self._requests[message.msg_id] = request
             self._clients[str(message.header.get("session"))] = idents
-            self._spawn(self._execute(request, str(content.get("code", ""))))
+            self._spawn(self._execute(request, content["code"]))
         elif message.msg_type in services.DEADLINES and self._has_interpreter:
             self._spawn(self._services.answer(request, beside=self.running is not None))
         elif self._has_interpreter or not self._stand_in.answer(request):

@@ -61,3 +61,9 @@ def test_what_nobody_knows_is_not_answered_and_harms_nothing(kernel: Driver) -> 
     message = kernel.client.session.msg("no_such_request", {})
     kernel.client.control_channel.send(message)
     assert kernel.run("1 + 1").result == "2"
+
+
+def test_an_execution_without_code_is_refused_and_harms_nothing(kernel: Driver) -> None:
+    reply = kernel.request("execute_request", {"silent": False})
+    assert (reply["status"], reply["ename"]) == ("error", "ValueError")
+    assert kernel.run("1 + 1").result == "2"
