@@ -109,7 +109,7 @@ async def test_a_command_that_waits_for_another_does_not_begin(process: AsyncPro
     await process.send_session_command_input("s", first, "\n")
     assert await exit_code(process, first) == 5
     assert await exit_code(process, second) == 130
-    assert (await process.exec("ls -A /tmp")).result == ""
+    assert (await process.exec("ls -d /tmp/begun /tmp/.daytona-* 2>/dev/null")).result == ""
 
 
 async def test_stopping_twice_at_once_and_again(process: AsyncProcess) -> None:
@@ -120,7 +120,7 @@ async def test_stopping_twice_at_once_and_again(process: AsyncProcess) -> None:
     said = await asyncio.gather(*(background.stop(process, "s", command) for _ in range(2)))
     assert background.STOPPED in said
     assert "had ended already" in await background.stop(process, "s", command)
-    assert (await process.exec("ls -A /tmp")).result == ""
+    assert (await process.exec("ls -d /tmp/begun /tmp/.daytona-* 2>/dev/null")).result == ""
 
 
 async def test_a_command_sent_by_others_says_that_it_cannot_be_stopped(process: AsyncProcess) -> None:
