@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..interpreter.bundle import agent_archive
 from ..interpreter.launcher import LaunchedAgent
 from .api_thread import ApiThread
 from .home import Home
@@ -37,7 +38,8 @@ def begin(connection_file: str) -> Beginning:
     home = Home(RecordFile(connection_file), magics)
     agent = api.start(home.agent())
 
-    # Imported while the sandbox is being made.
+    # What the launch needs is made ready while the sandbox is being made.
+    agent_archive()
     from ..magics.declarations import declared
 
     registry = declared()
