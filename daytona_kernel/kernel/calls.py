@@ -265,19 +265,18 @@ class Calls:
 
     async def _run(self, name: str, call: MagicCall) -> None:
         current_request.set(call.request)
+        end: dict[str, Any] = _INTERRUPTED
         try:
-            result = await self.registry.run(name, call)
+            end = {"result": await self.registry.run(name, call)}
         except DaytonaError as error:
-            await call.answer({"error": _described(error)})
-        except asyncio.CancelledError:
-            await call.answer(_INTERRUPTED)
-            raise
+            end = {"error": _described(error)}
         except Exception as error:
             # A defect of ours must not leave the cell waiting.
-            await call.answer({"error": {"ename": type(error).__name__, "evalue": f"{name}: {error}"}})
+            end = {"error": {"ename": type(error).__name__, "evalue": f"{name}: {error}"}}
             raise
-        else:
-            await call.answer({"result": result})
+        finally:
+            # An interrupt that comes now is late, and must not cost the cell its answer.
+            await asyncio.shield(call.answer(end))
 
     async def _complete(self, name: str, text: str, call: MagicCall, *, of_cell: bool) -> None:
         await call.answer({"result": await self.registry.complete(name, text, call, of_cell=of_cell)})

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import process_tree
-from .process_tree import Ending
+from . import process_tree, session_shell
+from .process_tree import NOT_BEGUN, Ending
 
 if TYPE_CHECKING:
     from ..client.process import AsyncProcess
 
 STOPPED = "Stopped the command."
-NOT_BEGUN = "The command had not begun: it waits for the one before it in its session, and will not run."
 
 _BEGIN, _END = "( ", "\n)"
 
@@ -30,7 +29,7 @@ def unwrap(command: str) -> str:
     """Return the command as its author wrote it."""
     tag = _tag(command)
     if tag is None:
-        return process_tree.of_foreground(command)
+        return session_shell.unwrap(command)
     return command[len(f"{_BEGIN}{process_tree.leave_pid(tag)}\n") : -len(_END)]
 
 

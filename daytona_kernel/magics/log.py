@@ -11,6 +11,7 @@ from ..views.log_display import LogDisplay
 from ..wire.logs import LogChunk
 from . import background
 from .call import Call, Display
+from .process_tree import NOT_BEGUN
 
 if TYPE_CHECKING:
     from ..client.sandbox import AsyncSandbox
@@ -58,7 +59,7 @@ async def follow_log(
             said = await background.stop(process, session, command_id)
         except DaytonaError as error:
             raise await _explained(error, sandbox, session) from None
-        if said == background.NOT_BEGUN:
+        if said == NOT_BEGUN:
             return said
         if said != background.STOPPED:
             raise DaytonaError(said)

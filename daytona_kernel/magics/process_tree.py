@@ -3,11 +3,7 @@
 Daytona has no call that ends a command. So what is sent in a command's place first leaves its
 shell's process id in a file, named by a tag that nobody else has, and a mark in its children's
 environment; a script that ends the tree looks for both. Signals are SIGINT first, as Ctrl-C would,
-then TERM, then KILL.
-
-A session's own shell must live on, with its directory and variables. Of a command in its foreground
-only the children are ended, less the jobs that were there before; SIGINT to the shell itself runs a
-trap that returns from the sourced script, which is how a loop of the shell's own is left.
+then TERM, then KILL. What runs in a session's own shell is another matter: see session_shell.
 """
 
 from __future__ import annotations
@@ -20,10 +16,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..client.process import AsyncProcess
 
+NOT_BEGUN = "The command had not begun: it waits for the one before it in its session, and will not run."
+
 # Children inherit it, wherever they go.
 _MARK = "DAYTONA_KERNEL_COMMAND"
-
-_FOREGROUND = re.compile(r": (daytona-[0-9a-f]{16}); trap .*?<<'\1'\n(.*)\n\1\n[^\n]*\Z", re.DOTALL)
 
 # What `leave_pid` puts first.
 _LEAVE_PID = (
@@ -39,7 +35,7 @@ _TAG = re.compile(r": (daytona-[0-9a-f]{16});")
 _END = r"""
 file=/tmp/.TAG
 (set -C; : > "$file") 2>/dev/null && exit 3
-for _ in 1 2 3 4 5 6 7 8 9 10; do
+for _ in {1..100}; do
     read -r pid < "$file" && break
     sleep 0.05
 done 2>/dev/null
@@ -117,33 +113,6 @@ exit 1
 """
 ).replace("MARK", _MARK)
 
-# Functions of the shell's own are left one a signal, so there are several rounds.
-_END_FOREGROUND = r"""
-file=/tmp/.TAG
-children_of() {
-    for stat in /proc/[0-9]*/stat; do
-        { read -r line < "$stat"; } 2>/dev/null || continue
-        rest=${line##*) }
-        set -- "$1" $rest
-        [ "$3" = "$1" ] && { child=${stat#/proc/}; tree_of "${child%/stat}"; }
-    done
-}
-tree_of() { case " $spared " in *" $1 "*) ;; *) echo "$1"; (children_of "$1");; esac; }
-# The command may have been sent a moment ago.
-for _ in 1 2 3 4 5; do [ -s "$file" ] && break; sleep 0.1; done
-[ -s "$file" ] || exit 3
-{ read -r shell; spared=$(tr '\n' ' '); } < "$file"
-for signal in INT INT INT TERM TERM KILL KILL; do
-    kill -$signal $(children_of "$shell") 2>/dev/null
-    kill -INT "$shell" 2>/dev/null || { rm -f "$file"; exit 4; }
-    for _ in 1 2 3 4 5 6 7 8 9 10; do
-        [ -e "$file" ] || exit 0
-        sleep 0.05
-    done
-done
-exit 1
-"""
-
 
 class Ending(Enum):
     """What became of what was to be ended. NOTHING: it had ended, or had not begun and will not."""
@@ -173,22 +142,6 @@ def tag_of(script: str) -> str | None:
     return match[1] if match is not None and script.startswith(leave_pid(match[1])) else None
 
 
-def in_foreground(tag: str, script: str) -> str:
-    """Return what runs a script in a session's own shell so that `end_foreground` can leave it."""
-    return (
-        f": {tag}; trap 'return 130' INT; {{ echo $$; jobs -p; }} > /tmp/.{tag}; "
-        f"source /dev/stdin <<'{tag}'\n"
-        f"{script}\n{tag}\n"
-        f'eval "trap : INT; command rm -f /tmp/.{tag} 2>/dev/null; (exit $?)"'
-    )
-
-
-def of_foreground(command: str) -> str:
-    """Return a script that `in_foreground` was given, or the command itself."""
-    match = _FOREGROUND.match(command)
-    return command if match is None else match[2]
-
-
 def mark(tag: str) -> dict[str, str]:
     """Return a variable by which `end_marked` knows the processes that have inherited it."""
     return {_MARK: tag}
@@ -203,16 +156,6 @@ async def end(process: AsyncProcess, tag: str) -> Ending:
 async def forget(process: AsyncProcess, tag: str) -> None:
     """Remove what `end` has left for a shell that is to come, and now is known not to."""
     await process.exec(f"rm -f /tmp/.{tag}")
-
-
-async def end_foreground(process: AsyncProcess, tag: str) -> str:
-    """Leave a command of `in_foreground`; return what a person must know of it, "" for nothing."""
-    answer = await process.exec(_END_FOREGROUND.replace("TAG", tag))
-    if answer.exit_code == 1:
-        return "The command did not end: it goes on in its session. %session delete ends both."
-    if answer.exit_code == 4:
-        return "The shell of the session has ended with its command; %session delete it, and create it again."
-    return ""
 
 
 async def end_marked(process: AsyncProcess, tag: str) -> bool:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from ..client.models import Command, Session, SessionExecuteRequest
 from ..errors import DaytonaConflictError, DaytonaNotFoundError, DaytonaSessionEndedError, MagicUsageError
 from ..interpreter.launcher import SESSION_PREFIX
-from . import background, process_tree
+from . import background, session_shell
 from .arguments import Expected, Option, Positional, Signature
 from .call import Call
 from .foreground import run_in_foreground
 from .log import follow_log
+from .process_tree import new_tag
 from .registry import Registry
 from .sh import TIMEOUT, finish
 from .table import table
@@ -210,7 +211,7 @@ async def _run_once(
         followed = await follow_log(call, sandbox, name, answer.cmd_id, sent, started)
         followed.add_done_callback(lambda _: timings.end(name, answer.cmd_id))
         return answer.cmd_id
-    tag = process_tree.new_tag()
+    tag = new_tag()
     kept: list[str] = []
 
     async def print(text: str, stream: str) -> None:
@@ -220,12 +221,12 @@ async def _run_once(
             await call.print(text, stream)
 
     async def end() -> str:
-        return await process_tree.end_foreground(process, tag)
+        return await session_shell.leave(process, name, tag)
 
     status = await run_in_foreground(
         process,
         name,
-        process_tree.in_foreground(tag, script),
+        session_shell.wrap(tag, script),
         print=print,
         end=end,
         timings=timings,

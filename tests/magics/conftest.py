@@ -1,11 +1,13 @@
-"""One kernel for the tests of a module, and what must be true of every magic that fails."""
+"""A kernel for a module's tests, a sandbox without one, and what must be true of every magic that fails."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from daytona_kernel import AsyncDaytona, SessionExecuteRequest
+from daytona_kernel.client.process import AsyncProcess
 from tests.kernel.driver import Driver, running_kernel
 
 
@@ -23,3 +25,15 @@ def failure(kernel: Driver, code: str) -> tuple[str, str]:
     assert len(answer.error["traceback"]) == 1
     assert kernel.run("kept").result == "1"
     return answer.error["ename"], answer.error["evalue"]
+
+
+@pytest.fixture
+async def process(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AsyncProcess]:
+    """A process API with a session `s`, which has a variable."""
+    monkeypatch.delenv("DAYTONA_API_KEY", raising=False)
+    async with AsyncDaytona() as daytona:
+        sandbox = await daytona.create()
+        await sandbox.process.create_session("s")
+        await sandbox.process.execute_session_command("s", SessionExecuteRequest("kept=here; cd /tmp"))
+        yield sandbox.process
+        await sandbox.delete()

@@ -3,47 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
 
 import pytest
 
-from daytona_kernel import AsyncDaytona, SessionExecuteRequest
+from daytona_kernel import SessionExecuteRequest
 from daytona_kernel.client.process import AsyncProcess
 from daytona_kernel.magics import background
+from daytona_kernel.magics.process_tree import NOT_BEGUN
+
+from .commands import begun, exit_code
 
 pytestmark = pytest.mark.anyio
 SECONDS = 20.0
 
 
-@pytest.fixture
-async def process(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AsyncProcess]:
-    """A process API with a session `s`, which has a variable."""
-    monkeypatch.delenv("DAYTONA_API_KEY", raising=False)
-    async with AsyncDaytona() as daytona:
-        sandbox = await daytona.create()
-        await sandbox.process.create_session("s")
-        await sandbox.process.execute_session_command("s", SessionExecuteRequest("kept=here; cd /tmp"))
-        yield sandbox.process
-        await sandbox.delete()
-
-
 async def run(process: AsyncProcess, script: str) -> str:
     request = SessionExecuteRequest(background.wrap(script), run_async=True)
     return (await process.execute_session_command("s", request)).cmd_id
-
-
-async def begun(process: AsyncProcess, command: str) -> None:
-    """Wait until a command has printed something."""
-    async with process.follow_session_command_logs("s", command) as chunks:
-        await anext(aiter(chunks))
-
-
-async def exit_code(process: AsyncProcess, command: str) -> int | None:
-    """Wait for a command's end."""
-    follower = process.follow_session_command_logs("s", command)
-    async for _ in follower:
-        pass
-    return follower.exit_code
 
 
 async def left(process: AsyncProcess, mark: str) -> str:
@@ -105,7 +81,7 @@ async def test_a_command_that_waits_for_another_does_not_begin(process: AsyncPro
     await begun(process, first)
     second = await run(process, "touch /tmp/begun")
     for _ in range(2):
-        assert await background.stop(process, "s", second) == background.NOT_BEGUN
+        assert await background.stop(process, "s", second) == NOT_BEGUN
     await process.send_session_command_input("s", first, "\n")
     assert await exit_code(process, first) == 5
     assert await exit_code(process, second) == 130

@@ -67,6 +67,16 @@ def test_an_interrupt_ends_the_command_and_keeps_the_session(
     assert in_state(kernel, session)
 
 
+def test_a_command_that_waits_for_another_is_given_up(kernel: Driver, session: str) -> None:
+    kernel.run(f"job = %session run {session} --async sleep 44.8")
+    answer, _ = kernel.interrupt_when_printed(
+        f"print('go', flush=True)\n%session run {session} touch /tmp/begun"
+    )
+    assert answer.error["ename"] == "KeyboardInterrupt"
+    kernel.run(f"%session stop {session} {{job}}")
+    assert kernel.run(f"%session run {session} ls /tmp/begun; greet").stdout == "hi me\n"
+
+
 def test_a_timeout_is_an_interrupt(kernel: Driver, session: str) -> None:
     ename, sentence = failure(kernel, f"%%session {session} --timeout 1\necho begun\nsleep 44.8")
     assert ename == "DaytonaProcessExecutionTimeoutError"
