@@ -55,7 +55,7 @@ def running_both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
         drivers = []
         for name in KERNELS:
             home = tmp_path_factory.mktemp(name)
-            environment = {"HOME": str(home), "IPYTHONDIR": str(home / "ipython")}
+            environment = {"HOME": str(home), "IPYTHONDIR": str(home / "ipython"), "SHELL": "/bin/bash"}
             with chdir(tmp_path_factory.mktemp("work")):
                 drivers.append(running.enter_context(running_kernel(name, **environment)))
         yield Both(drivers)

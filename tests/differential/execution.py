@@ -77,9 +77,11 @@ class _RecordingClient(NotebookClient):
 
 
 def plain_environment() -> dict[str, str]:
-    """The environment without what changes how ipykernel works: in a test it leaves descriptors alone."""
+    """The environment without what changes how ipykernel works, and with a sandbox's shell."""
+    # Where pytest is announced, ipykernel leaves the file descriptors 1 and 2 alone.
     unwanted = ("IPYTHONDIR", "PYTHONDONTWRITEBYTECODE", "PYTEST_CURRENT_TEST")
-    return {name: value for name, value in os.environ.items() if name not in unwanted}
+    kept = {name: value for name, value in os.environ.items() if name not in unwanted}
+    return kept | {"SHELL": "/bin/bash"}
 
 
 class RunningKernel:
