@@ -153,71 +153,82 @@ async def finished(result: Any) -> Any:
     return await result if inspect.isawaitable(result) else result
 
 
-async def follow(name: str, process: Any, command: str, take: Callable[[str | bytes], None]) -> None:
-    """Follow a log with either client, to its end."""
-    if name == OFFICIAL_ASYNC:
-        await process.get_session_command_logs_async("follow", command, take, take)
-        return
-    async for chunk in process.follow_session_command_logs("follow", command):
-        take(chunk.data)
+LOGS = (
+    ("log, 100,000 short lines", "seq 100000", 588_895),
+    ("log, 200 lines of 100 kB", "python3 -c \"for i in range(200): print('x' * 99_999)\"", 20_000_000),
+    ("log, 3 lines of 2 MB", "python3 -c \"for i in range(3): print('x' * 1_999_999)\"", 6_000_000),
+    ("50 MB through a follower", "python3 -c \"for i in range(500): print('x' * 99_999)\"", 50_000_000),
+)
 
 
-async def measure_following(clients: dict[str, Any]) -> dict[str, Columns]:
+async def measure_following(clients: dict[str, Any], rounds: int) -> dict[str, Columns]:
+    """Both asynchronous clients in turns, each with a sandbox of its own."""
+    followers = [Follower(name, clients[name]) for name in (OFFICIAL_ASYNC, OURS_ASYNC)]
+    for follower in followers:
+        await follower.begin()
+    for number in range(rounds):
+        for follower in followers if number % 2 else followers[::-1]:
+            await follower.measure()
+    for follower in followers:
+        await follower.sandbox.delete()
     measured: dict[str, Columns] = {}
-    for name in (OFFICIAL_ASYNC, OURS_ASYNC):
-        sandbox = await clients[name].create()
-        for what, value in (await follow_with(name, sandbox)).items():
-            measured.setdefault(what, {})[name] = value
-        await sandbox.delete()
+    for follower in followers:
+        for what, value in follower.medians().items():
+            measured.setdefault(what, {})[follower.name] = value
     return measured
 
 
-async def follow_with(name: str, sandbox: Any) -> dict[str, str]:
-    process = sandbox.process
-    await process.create_session("follow")
-    await sandbox.fs.upload_file(LINE_CLOCK.encode(), "/tmp/clock.py")
-    request = official.SessionExecuteRequest if name == OFFICIAL_ASYNC else ours.SessionExecuteRequest
+class Follower:
+    """What one client measures of the logs that it follows. Delays in seconds, rates in MB/s."""
 
-    async def submit(command: str) -> str:
-        response = await process.execute_session_command("follow", request(command=command, run_async=True))
-        cmd_id: str = response.cmd_id
-        return cmd_id
+    def __init__(self, name: str, client: Any) -> None:
+        self.name = name
+        self._client = client
+        self._delays: list[float] = []
+        self._closes: list[float] = []
+        self._rates: dict[str, list[float]] = {what: [] for what, _, _ in LOGS}
 
-    delays: list[float] = []
+    async def begin(self) -> None:
+        self.sandbox = await self._client.create()
+        await self.sandbox.process.create_session("follow")
+        await self.sandbox.fs.upload_file(LINE_CLOCK.encode(), "/tmp/clock.py")
 
-    def on_line(text: str | bytes) -> None:
+    async def measure(self) -> None:
+        await self._follow("python3 /tmp/clock.py", self._take_line)
+        for _ in range(4):
+            lines: list[str | bytes] = []
+            # The last thing that the command does is to read its clock.
+            await self._follow("sleep 0.05; date +%s.%N", lines.append)
+            self._closes.append(time.time() - float(lines[-1]))
+        for what, command, size in LOGS:
+            began = time.perf_counter()
+            sizes: list[int] = []
+            await self._follow(command, lambda text, sizes=sizes: sizes.append(len(text)))  # type: ignore[misc]
+            self._rates[what].append(size / (time.perf_counter() - began) / 1e6)
+            assert sum(sizes) == size, (what, sum(sizes))
+
+    def medians(self) -> dict[str, str]:
+        return {
+            "printed line to follower": f"{statistics.median(self._delays) * 1000:.2f} ms",
+            "follower close after exit": f"{statistics.median(self._closes) * 1000:.1f} ms",
+            **{what: f"{significant(statistics.median(rates))} MB/s" for what, rates in self._rates.items()},
+        }
+
+    def _take_line(self, text: str | bytes) -> None:
         now = time.time()
-        delays.extend(now - float(line) for line in text.split())
+        self._delays.extend(now - float(line) for line in text.split())
 
-    await follow(name, process, await submit("python3 /tmp/clock.py"), on_line)
-    closed = []
-    for _ in range(10):
-        lines: list[str | bytes] = []
-        # The last thing that the command does is to read its clock.
-        await follow(name, process, await submit("sleep 0.05; date +%s.%N"), lines.append)
-        closed.append(time.time() - float(lines[-1]))
-    result = {
-        "printed line to follower": f"{statistics.median(delays) * 1000:.1f} ms",
-        "follower close after exit": f"{statistics.median(closed) * 1000:.1f} ms",
-    }
-    for what, program, size in (
-        ("log, 100,000 short lines", "seq 100000", 588_895),
-        ("log, 200 lines of 100 kB", "for i in range(200): print('x' * 99_999)", 20_000_000),
-        ("log, 3 lines of 2 MB", "for i in range(3): print('x' * 1_999_999)", 6_000_000),
-        ("50 MB through a follower", "for i in range(500): print('x' * 99_999)", 50_000_000),
-    ):
-        sizes: list[int] = []
-
-        def count(text: str | bytes, sizes: list[int] = sizes) -> None:
-            sizes.append(len(text))
-
-        began = time.perf_counter()
-        command = await submit(program if program.startswith("seq") else f'python3 -c "{program}"')
-        await follow(name, process, command, count)
-        seconds = time.perf_counter() - began
-        assert sum(sizes) == size, (what, sum(sizes))
-        result[what] = f"{significant(size / seconds / 1e6)} MB/s"
-    return result
+    async def _follow(self, command: str, take: Callable[[str | bytes], None]) -> None:
+        """Run a command and follow its log to the end."""
+        module = official if self.name == OFFICIAL_ASYNC else ours
+        request = module.SessionExecuteRequest(command=command, run_async=True)
+        process = self.sandbox.process
+        cmd_id = (await process.execute_session_command("follow", request)).cmd_id
+        if module is official:
+            await process.get_session_command_logs_async("follow", cmd_id, take, take)
+            return
+        async for chunk in process.follow_session_command_logs("follow", cmd_id):
+            take(chunk.data)
 
 
 def significant(value: float) -> str:
@@ -237,7 +248,7 @@ async def measure(said: dict[str, str], repeat: int) -> dict[str, Columns]:
             OFFICIAL_ASYNC: official_async,
             OURS_ASYNC: ours_async,
         }
-        return await measure_calls(clients, repeat) | await measure_following(clients)
+        return await measure_calls(clients, repeat) | await measure_following(clients, max(4, repeat // 4))
 
 
 def main() -> None:
