@@ -37,6 +37,7 @@ _BATCH_INTERVAL = 0.1
 _FLOOD_INTERVAL = 0.4
 _SLOWEST_INTERVAL = 1.0
 _TURN_BYTES = 256 << 10
+_REST = 2.0  # times as long as a turn took
 _BATCH_LINES = 500
 _FLOOD_LINES = 100
 _BATCH_CHARACTERS = 64 << 10
@@ -122,15 +123,15 @@ class LogDisplay:
         sender = asyncio.create_task(self._send_batches())
         snapshots = asyncio.create_task(self._publish_snapshots())
         try:
-            taken = 0
+            taken, worked = 0, time.thread_time()
             async for chunk in self._chunks:
                 self.buffer.feed(chunk, time.time())
                 self._news.set()
                 taken += len(chunk.data)
                 if taken >= _TURN_BYTES:
-                    # Chunks that are there already would keep the loop from all else.
-                    taken = 0
-                    await asyncio.sleep(0)
+                    # A flood that waits in its pipe loses nothing; cells that wait for it do.
+                    await asyncio.sleep(_REST * (time.thread_time() - worked))
+                    taken, worked = 0, time.thread_time()
             self.exit_status = await self._exit_code()
             self.state = "stopped" if self._stopping else "exited"
         except asyncio.CancelledError:
