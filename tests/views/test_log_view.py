@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import daytona_kernel.views
 from tests.browser import new_lab
 from tests.views.pages import PREPARE, WIDGET
 
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator
 
     from tests.browser import JupyterLab, Lab, NotebookPage
+
+SCRIPT = Path(daytona_kernel.views.__file__).parent / "static" / "log_view.js"
 
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
@@ -295,3 +300,55 @@ def test_typing_under_load(shared: NotebookPage, name: str) -> None:
     assert delays[len(delays) // 2] < 200
     assert delays[int(len(delays) * 0.9)] < 500
     stop(view)
+
+
+def test_a_batch_that_overtakes_the_first_answer_costs_no_lines(browser: Browser) -> None:
+    """As the kernel may send them: a batch after `present`, and then the answer to the view's `read`."""
+    module = "data:text/javascript;base64," + base64.b64encode(SCRIPT.read_bytes()).decode()
+    messages = [
+        lines_message(7, ["seven", "eight"]),
+        lines_message(0, [*map(str, range(7)), "seven", "eight", "nine"]),
+        lines_message(10, ["ten"]),
+    ]
+    page = browser.new_page()
+    try:
+        page.evaluate(
+            """async ([module, messages]) => {
+                const { default: widget } = await import(module);
+                const state = { command: "c", session: "s", state: "running", exit_code: null, elapsed: 0 };
+                const handlers = {};
+                let id;
+                const model = {
+                    get: (name) => state[name],
+                    on: (event, handler) => { handlers[event] = handler; },
+                    off: () => {},
+                    send: (message) => { id = message.view ?? id; },
+                };
+                widget.render({ model, el: document.body });
+                messages[1].to = id;
+                for (const message of messages) handlers["msg:custom"](message, []);
+            }""",
+            [module, messages],
+        )
+        expect(page.locator(".dk-rows .dk-row")).to_have_text(
+            [*map(str, range(7)), "seven", "eight", "nine", "ten"]
+        )
+    finally:
+        page.close()
+
+
+def lines_message(first: int, lines: list[str]) -> dict[str, Any]:
+    count = first + len(lines)
+    return {
+        "type": "lines",
+        "first": first,
+        "lines": lines,
+        "last": None,
+        "times": [[first, 0]],
+        "start": 0,
+        "count": count,
+        "bytes": 10 * count,
+        "elapsed": 1,
+        "state": "running",
+        "exit_code": None,
+    }

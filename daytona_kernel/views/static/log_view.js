@@ -111,6 +111,7 @@ class Lines {
     const end = batch.first + batch.lines.length;
     if (batch.before !== undefined && batch.before !== null) return this.prepend(batch);
     if (end < this.next) return true;
+    if (batch.first < this.first) this.prepend(batch); // a batch has overtaken the answer to the first read
     const gap = batch.first > this.next;
     const many = this.finished.length + batch.lines.length > READING_LINES;
     if (reading && this.count > 0 && (gap || many)) return false;
@@ -474,7 +475,7 @@ class View {
     const before = this.lines.first;
     const fitted = this.lines.take(batch, !this.following || this.searching);
     if (!earlier) this.behind = !fitted;
-    const added = earlier ? before - this.lines.first : 0;
+    const added = Math.max(0, before - this.lines.first);
     if (this.search.text) this.searchAgain();
     this.draw(added);
     if (batch.to) {
