@@ -101,7 +101,9 @@ async def leave(process: AsyncProcess, session: str, tag: str) -> str:
     if answer.exit_code == Ending.NOTHING.value:
         begin = _BEGIN.replace("TAG", tag)
         commands = (await process.get_session(session)).commands
-        if any(each.exit_code is None and each.command.startswith(begin) for each in commands):
-            return NOT_BEGUN
-        await forget(process, tag)
+        # One that is not there is on its way, and must find the file.
+        for command in [each for each in commands if each.command.startswith(begin)]:
+            if command.exit_code is None:
+                return NOT_BEGUN
+            await forget(process, tag)
     return ""

@@ -88,6 +88,13 @@ async def test_a_script_that_waits_for_another_does_not_begin(process: AsyncProc
     assert await ask(process, "ls -d /tmp/begun /tmp/.daytona-* 2>/dev/null") == ""
 
 
+async def test_a_script_that_comes_after_it_was_given_up_does_not_begin(process: AsyncProcess) -> None:
+    tag = new_tag()
+    assert await session_shell.leave(process, "s", tag) == ""
+    assert await exit_code(process, await send(process, tag, "touch /tmp/begun")) == 130
+    assert await ask(process, "ls -d /tmp/begun /tmp/.daytona-* 2>/dev/null") == ""
+
+
 @pytest.mark.parametrize("script", ["", "echo 1", "echo 'a\nb' # TAG", "cat <<E\nx\nE\n"])
 def test_a_script_is_found_again(script: str) -> None:
     assert session_shell.unwrap(session_shell.wrap(new_tag(), script)) == script
