@@ -25,8 +25,7 @@ import socket
 import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from typing import IO, Any
 
 from ..wire.values import decode_value, encode_value
 from .expansion import expand
@@ -95,9 +94,12 @@ class KernelMagics:
         }
         sys.stdout.flush()
         sys.stderr.flush()
-        with self._asked(request) as (connection, events, tell):
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(self._socket_path)
+            answers = connection.makefile("r", encoding="utf-8")
             try:
-                for event in events:
+                tell = self._ask(request, connection, answers)
+                for event in _events(answers):
                     if "result" in event:
                         return _value(event["result"])
                     if "get" in event:
@@ -105,19 +107,19 @@ class KernelMagics:
                     else:
                         self._apply(event)
             except KeyboardInterrupt:
+                # Wherever it came: the kernel may have begun, and what it began ends before the cell does.
                 connection.shutdown(socket.SHUT_WR)
-                for event in events:
+                for event in _events(answers):
                     if "result" in event or "error" in event:
                         break
                     self._apply(event)
                 raise
         raise MagicError("the kernel went away before the answer came; the interpreter's state is kept")
 
-    @contextmanager
-    def _asked(
-        self, request: dict[str, Any]
-    ) -> Iterator[tuple[socket.socket, Iterator[dict[str, Any]], Callable[[dict[str, Any]], None]]]:
-        """Send a request; gives its connection, the events that answer it, and a way to tell more."""
+    def _ask(
+        self, request: dict[str, Any], connection: socket.socket, answers: IO[str]
+    ) -> Callable[[dict[str, Any]], None]:
+        """Send a request, whose events then come as answers; return a way to tell more."""
         kernel = self._shell.kernel
         call_id = uuid.uuid4().hex
 
@@ -126,13 +128,10 @@ class KernelMagics:
                 kernel.iopub_socket, "daytona_magic", {"id": call_id, **content}, parent=kernel.get_parent()
             )
 
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.connect(self._socket_path)
-            answers = connection.makefile("r", encoding="utf-8")
-            connection.sendall(call_id.encode() + b"\n")
-            answers.readline()  # the agent knows the call: its answer cannot come too early
-            tell(request)
-            yield connection, map(json.loads, answers), tell
+        connection.sendall(call_id.encode() + b"\n")
+        answers.readline()  # the agent knows the call: its answer cannot come too early
+        tell(request)
+        return tell
 
     def _variable(self, name: str) -> dict[str, Any]:
         """A variable of the user's, encoded, or why it is not."""
@@ -201,13 +200,22 @@ class KernelMagics:
         marker, name, text = called.groups()
         request = {"name": name, "complete": text, "of_cell": marker == "%%"}
         try:
-            with self._asked(request) as (connection, events, _):
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.connect(self._socket_path)
                 connection.settimeout(_COMPLETION_SECONDS)
-                answer: dict[str, Any] = next(events).get("result") or {}
+                answers = connection.makefile("r", encoding="utf-8")
+                self._ask(request, connection, answers)
+                answer: dict[str, Any] = next(_events(answers)).get("result") or {}
         except (OSError, ValueError, StopIteration):
             answer = {"paths": True}
         words: list[str] = answer.get("words", [])
         return words + (_paths(token) if answer.get("paths") else [])
+
+
+def _events(answers: IO[str]) -> Iterator[dict[str, Any]]:
+    for line in answers:
+        if line.strip():  # an empty one says that the call is known
+            yield json.loads(line)
 
 
 def _assignment_of(names: list[str]) -> Any:

@@ -105,7 +105,9 @@ export default {
             "import anywidget, traitlets\nclass Bytes(anywidget.AnyWidget):\n"
             f"    _esm = '''{esm}'''\n"
             "    data = traitlets.Any(b'').tag(sync=True)\nw = Bytes(data=b'\\x01\\x02')\nw",
-            "bytes(w.data)",
+            # Comms are on a subshell, so the click may come after this cell has begun.
+            "import time\nuntil = time.time() + 10\n"
+            "while w.data == b'\\x01\\x02' and time.time() < until:\n    time.sleep(0.01)\nbytes(w.data)",
             "w.data = b'\\x05'",
         ],
     )
