@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
@@ -64,6 +65,22 @@ def test_an_interrupt_ends_the_command_and_keeps_the_session(
     assert answer.error["ename"] == "KeyboardInterrupt"
     assert seconds < 15
     assert kernel.run("%sh pgrep -af 'sleep 44[.][1-8]'; true\n").stdout == ""
+    assert in_state(kernel, session)
+
+
+def test_an_interrupt_at_any_moment_has_ended_the_command_when_the_cell_is_over(
+    kernel: Driver, session: str
+) -> None:
+    for milliseconds in range(15):
+
+        def on_message(message: dict[str, Any], pause: float = milliseconds / 1000) -> None:
+            if message["msg_type"] == "stream":
+                time.sleep(pause)
+                kernel.manager.interrupt_kernel()
+
+        answer = kernel.run(f"print('go', flush=True)\n%session run {session} sleep 44.1", on_message)
+        assert answer.error["ename"] == "KeyboardInterrupt"
+        assert kernel.run("%sh pgrep -af 'sleep 44[.]1'; true\n").stdout == ""
     assert in_state(kernel, session)
 
 
