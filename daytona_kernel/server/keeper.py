@@ -110,6 +110,10 @@ class Keeper:
         self.trees: dict[int, int] = {}  # pid of a direct child that belongs to a tree -> the tree
         self.roots: dict[int, int] = {}  # pid of the root of a tree -> the tree
         self.doomed: set[int] = set()  # trees that are being killed
+        self.leaving = False
+
+    def leave(self, *_: object) -> None:
+        self.leaving = True
 
     def run(self) -> None:
         _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -119,13 +123,14 @@ class Keeper:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         for ignored in (signal.SIGINT, signal.SIGHUP):
             signal.signal(ignored, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+        # No exception: the server's end is told twice, and one must not break off what the other began.
+        signal.signal(signal.SIGTERM, self.leave)
         signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
         poll = select.poll()
         poll.register(self.channel, select.POLLIN)
         poll.register(wake, select.POLLIN)
         self.report(READY, 0, os.getpid())
-        while True:
+        while not self.leaving:
             ready = [fd for fd, _ in poll.poll()]
             if wake in ready:
                 try:
@@ -229,6 +234,7 @@ class Keeper:
                 _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
                 os.chdir(cwd)
                 os.environ.clear()
                 os.environ.update(env)
