@@ -113,6 +113,7 @@ def test_a_port_that_nobody_listens_on(toolbox: Toolbox) -> None:
     answer = toolbox.get(f"/proxy/{free_port()}/")
     assert answer.status_code == 502
     assert "nothing listens on port" in answer.json()["message"]
+    assert answer.headers["Connection"] == "close"
     assert toolbox.get("/proxy/99999/").status_code == 400
 
 

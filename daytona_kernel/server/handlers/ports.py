@@ -26,6 +26,11 @@ _open_tunnels = 0
 class ProxyHandler(ToolboxHandler):
     _writer: asyncio.StreamWriter | None = None
 
+    def set_default_headers(self) -> None:
+        super().set_default_headers()
+        # An answer of our own leaves the request's body unread, and Tornado then closes the connection.
+        self.set_header("Connection", "close")
+
     def is_authorized(self) -> bool:
         token = self.request.headers.get("x-daytona-preview-token", "")
         sandbox = self.sandboxes.get(self.path_kwargs["sandbox_id"])
