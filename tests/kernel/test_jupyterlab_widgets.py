@@ -67,13 +67,13 @@ def test_a_figure_of_ipympl_is_drawn(lab: Lab) -> None:
     notebook.run(0, timeout=60)
     canvas = notebook.cell(0).locator(".jupyter-matplotlib-canvas-div canvas").first
     canvas.wait_for(timeout=30_000)
-    # Pixels that are not of one colour: the line has come from the sandbox.
+    # Pixels that are not of one colour: the line has come. The canvas may be made anew meanwhile.
     lab.page.wait_for_function(
-        """canvas => {
-            const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+        """() => [...document.querySelectorAll(".jupyter-matplotlib-canvas-div canvas")].some((canvas) => {
+            if (!canvas.width || !canvas.height) return false;
+            const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
             return new Set(new Uint32Array(pixels.buffer)).size > 2;
-        }""",
-        arg=canvas.element_handle(),
+        })""",
     )
     notebook.cell(0).locator(".jupyter-matplotlib-canvas-div").click()
     notebook.run(1)
