@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -136,10 +137,10 @@ def leave_pid(tag: str) -> str:
     return _LEAVE_PID.replace("TAG", tag)
 
 
-def tag_of(script: str) -> str | None:
-    """Return the tag of what begins with `leave_pid`; None for anything else."""
+def tag_of(script: str, begin: Callable[[str], str] = leave_pid) -> str | None:
+    """Return the tag of what begins as `begin` says for that tag; None for anything else."""
     match = _TAG.match(script)
-    return match[1] if match is not None and script.startswith(leave_pid(match[1])) else None
+    return match[1] if match is not None and script.startswith(begin(match[1])) else None
 
 
 def mark(tag: str) -> dict[str, str]:

@@ -11,10 +11,9 @@ shell's own level it disarms itself; a trap for DEBUG that the session had is lo
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
-from .process_tree import NOT_BEGUN, Ending, forget
+from .process_tree import NOT_BEGUN, Ending, forget, tag_of
 
 if TYPE_CHECKING:
     from ..client.process import AsyncProcess
@@ -42,7 +41,6 @@ else (exit 130); fi; \
 eval "trap : INT; {_DISARM} command rm -f /tmp/.TAG 2>/dev/null; (exit ${{_daytona_status-$?}})"\
 """
 _BEGIN, _END = _WRAPPED.split("SCRIPT")
-_TAG = re.compile(r": (daytona-[0-9a-f]{16});")
 
 # One interrupt is enough, unless it came to a shell that was just being started, or has a trap of its own.
 _LEAVE_SCRIPT = r"""
@@ -79,16 +77,13 @@ exit 1
 
 def wrap(tag: str, script: str) -> str:
     """Return what is sent to the session in the script's place, so that `leave` can find it."""
-    return f"{_BEGIN.replace('TAG', tag)}{script}{_END.replace('TAG', tag)}"
+    return f"{_begin(tag)}{script}{_END.replace('TAG', tag)}"
 
 
 def unwrap(command: str) -> str:
     """Return the script that `wrap` was given, or the command itself."""
-    match = _TAG.match(command)
-    if match is None:
-        return command
-    begin, end = (each.replace("TAG", match[1]) for each in (_BEGIN, _END))
-    return command.removeprefix(begin).removesuffix(end)
+    tag = tag_of(command, _begin)
+    return command if tag is None else command[len(_begin(tag)) : -len(_END.replace("TAG", tag))]
 
 
 async def leave(process: AsyncProcess, session: str, tag: str) -> str:
@@ -99,11 +94,14 @@ async def leave(process: AsyncProcess, session: str, tag: str) -> str:
     if answer.exit_code == 4:
         return "The shell of the session has ended with its command; %session delete it, and create it again."
     if answer.exit_code == Ending.NOTHING.value:
-        begin = _BEGIN.replace("TAG", tag)
         commands = (await process.get_session(session)).commands
         # One that is not there is on its way, and must find the file.
-        for command in [each for each in commands if each.command.startswith(begin)]:
+        for command in [each for each in commands if tag_of(each.command, _begin) == tag]:
             if command.exit_code is None:
                 return NOT_BEGUN
             await forget(process, tag)
     return ""
+
+
+def _begin(tag: str) -> str:
+    return _BEGIN.replace("TAG", tag)
