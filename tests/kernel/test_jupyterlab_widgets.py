@@ -69,11 +69,13 @@ def test_a_figure_of_ipympl_is_drawn(lab: Lab) -> None:
     canvas.wait_for(timeout=30_000)
     # Pixels that are not of one colour: the line has come. The canvas may be made anew meanwhile.
     lab.page.wait_for_function(
-        """() => [...document.querySelectorAll(".jupyter-matplotlib-canvas-div canvas")].some((canvas) => {
-            if (!canvas.width || !canvas.height) return false;
+        """() => {
+            const canvas = document.querySelector(
+                ".jp-NotebookPanel:not(.lm-mod-hidden) .jupyter-matplotlib-canvas-div canvas");
+            if (!canvas?.width || !canvas.height) return false;
             const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
             return new Set(new Uint32Array(pixels.buffer)).size > 2;
-        })""",
+        }""",
     )
     notebook.cell(0).locator(".jupyter-matplotlib-canvas-div").click()
     notebook.run(1)

@@ -1,4 +1,4 @@
-"""Commands of the session `s`, waited for."""
+"""Commands of the session `s`, waited for, and what they leave."""
 
 from __future__ import annotations
 
@@ -17,3 +17,8 @@ async def exit_code(process: AsyncProcess, command: str) -> int | None:
     async for _ in follower:
         pass
     return follower.exit_code
+
+
+async def left_in_tmp(process: AsyncProcess) -> str:
+    """The names in /tmp: none, or the way to an interpreter that the tests have there."""
+    return (await process.exec("ls -A /tmp")).result

@@ -11,7 +11,7 @@ from daytona_kernel.client.process import AsyncProcess
 from daytona_kernel.magics import background
 from daytona_kernel.magics.process_tree import NOT_BEGUN
 
-from .commands import begun, exit_code
+from .commands import begun, exit_code, left_in_tmp
 
 pytestmark = pytest.mark.anyio
 SECONDS = 20.0
@@ -77,6 +77,7 @@ async def test_another_command_of_the_session_is_left_alone(process: AsyncProces
 
 
 async def test_a_command_that_waits_for_another_does_not_begin(process: AsyncProcess) -> None:
+    before = await left_in_tmp(process)
     first = await run(process, "echo up; read; exit 5")
     await begun(process, first)
     second = await run(process, "touch /tmp/begun")
@@ -85,18 +86,19 @@ async def test_a_command_that_waits_for_another_does_not_begin(process: AsyncPro
     await process.send_session_command_input("s", first, "\n")
     assert await exit_code(process, first) == 5
     assert await exit_code(process, second) == 130
-    assert (await process.exec("ls -d /tmp/begun /tmp/.daytona-* 2>/dev/null")).result == ""
+    assert await left_in_tmp(process) == before
 
 
 async def test_stopping_twice_at_once_and_again(process: AsyncProcess) -> None:
     import asyncio
 
+    before = await left_in_tmp(process)
     command = await run(process, "trap '' INT; echo up; sleep 900 & wait; sleep 900")
     await begun(process, command)
     said = await asyncio.gather(*(background.stop(process, "s", command) for _ in range(2)))
     assert background.STOPPED in said
     assert "had ended already" in await background.stop(process, "s", command)
-    assert (await process.exec("ls -d /tmp/begun /tmp/.daytona-* 2>/dev/null")).result == ""
+    assert await left_in_tmp(process) == before
 
 
 async def test_a_command_sent_by_others_says_that_it_cannot_be_stopped(process: AsyncProcess) -> None:

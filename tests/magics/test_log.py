@@ -16,6 +16,8 @@ from daytona_kernel.client.sandbox import AsyncSandbox
 from daytona_kernel.magics import background
 from daytona_kernel.magics.log import follow_log
 
+from .commands import left_in_tmp
+
 pytestmark = pytest.mark.anyio
 WIDGET = "application/vnd.jupyter.widget-view+json"
 SECONDS = 30.0
@@ -124,6 +126,7 @@ async def test_stopping_a_command_that_has_ended(follow: Any) -> None:
 
 
 async def test_stopping_a_command_that_waits_for_another(follow: Any, sandbox: AsyncSandbox) -> None:
+    before = await left_in_tmp(sandbox.process)
     first = await follow("echo up; read")
     request = SessionExecuteRequest(background.wrap("touch /tmp/begun"), run_async=True)
     waiting = (await sandbox.process.execute_session_command("s", request)).cmd_id
@@ -135,7 +138,7 @@ async def test_stopping_a_command_that_waits_for_another(follow: Any, sandbox: A
     first.send(type="input", text="\n")
     assert "exited 0" in await first.final()
     assert "stopped, exit code 130" in await cell.final()
-    assert (await sandbox.process.exec("ls -d /tmp/begun /tmp/.daytona-* 2>/dev/null")).result == ""
+    assert await left_in_tmp(sandbox.process) == before
 
 
 async def test_input_to_a_command_that_has_ended(follow: Any) -> None:

@@ -9,7 +9,7 @@ from daytona_kernel.client.process import AsyncProcess
 from daytona_kernel.magics import session_shell
 from daytona_kernel.magics.process_tree import NOT_BEGUN, new_tag
 
-from .commands import begun, exit_code
+from .commands import begun, exit_code, left_in_tmp
 
 pytestmark = pytest.mark.anyio
 
@@ -31,9 +31,7 @@ SCRIPTS = [
     "source <(echo 'while :; do sleep 0.05; done; echo on'); echo on",
     "wait; echo on",
 ]
-STATE = (
-    "pwd; trap; shopt; echo $-; set -o; jobs; compgen -v | grep daytona; ls -d /tmp/.daytona-* 2>/dev/null"
-)
+STATE = "pwd; trap; shopt; echo $-; set -o; jobs; compgen -v | grep daytona; ls -A /tmp"
 
 
 async def send(process: AsyncProcess, tag: str, script: str) -> str:
@@ -75,6 +73,7 @@ async def test_what_heeds_no_interrupt_is_killed(process: AsyncProcess) -> None:
 
 
 async def test_a_script_that_waits_for_another_does_not_begin(process: AsyncProcess) -> None:
+    before = await left_in_tmp(process)
     first = (
         await process.execute_session_command("s", SessionExecuteRequest("read; echo done", run_async=True))
     ).cmd_id
@@ -85,14 +84,15 @@ async def test_a_script_that_waits_for_another_does_not_begin(process: AsyncProc
     await process.send_session_command_input("s", first, "\n")
     assert await exit_code(process, second) == 130
     assert await session_shell.leave(process, "s", tag) == ""
-    assert await ask(process, "ls -d /tmp/begun /tmp/.daytona-* 2>/dev/null") == ""
+    assert await left_in_tmp(process) == before
 
 
 async def test_a_script_that_comes_after_it_was_given_up_does_not_begin(process: AsyncProcess) -> None:
+    before = await left_in_tmp(process)
     tag = new_tag()
     assert await session_shell.leave(process, "s", tag) == ""
     assert await exit_code(process, await send(process, tag, "touch /tmp/begun")) == 130
-    assert await ask(process, "ls -d /tmp/begun /tmp/.daytona-* 2>/dev/null") == ""
+    assert await left_in_tmp(process) == before
 
 
 @pytest.mark.parametrize("script", ["", "echo 1", "echo 'a\nb' # TAG", "cat <<E\nx\nE\n"])
