@@ -15,8 +15,9 @@ from .exchange import Call, Patience, Request, Response, Sleep, Step
 from .transport import AsyncTransport, Transport, aread_pieces, build_request, read_pieces, websocket_url
 
 if TYPE_CHECKING:
-    from websockets.asyncio.client import ClientConnection as AsyncWebSocket
     from websockets.sync.client import ClientConnection as WebSocket
+
+    from .log_stream import LogStream
 
 T = TypeVar("T")
 
@@ -168,10 +169,9 @@ class AsyncApi(_Address):
         """Send a request whose answer is read piece by piece, and closed, by the caller."""
         return await self.transport.open(self._build(request, asynchronous=True))
 
-    async def open_websocket(self, request: Request, subprotocols: Sequence[str] = ()) -> AsyncWebSocket:
-        """Open the websocket that a request asks for."""
-        url, headers = self._handshake(request)
-        return await self.transport.open_websocket(url, headers, subprotocols)
+    async def open_log_stream(self, request: Request) -> LogStream:
+        """Open the websocket of the log that a request asks for."""
+        return await self.transport.open_log_stream(*self._handshake(request))
 
 
 ToolboxApi = Api

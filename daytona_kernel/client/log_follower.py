@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +14,9 @@ from .transport import aread_pieces, read_pieces
 
 if TYPE_CHECKING:
     import httpx
-    from websockets.asyncio.client import ClientConnection as AsyncWebSocket
     from websockets.sync.client import ClientConnection as WebSocket
+
+    from .log_stream import LogStream
 
 
 class _Followed:
@@ -134,7 +134,7 @@ class AsyncLogFollower(_Followed):
     def __init__(self, api: AsyncApi, session_id: str, command_id: str, offset: int = 0) -> None:
         super().__init__(session_id, command_id, offset)
         self._api = api
-        self._stream: AsyncWebSocket | None = None
+        self._stream: LogStream | None = None
         self._body: tuple[httpx.Response, AsyncIterator[bytes]] | None = None
         self._chunks = self._iterate()
 
@@ -188,7 +188,7 @@ class AsyncLogFollower(_Followed):
     async def _open(self, step: Open) -> Response:
         await self._close(step.source)
         if step.source is Source.STREAM:
-            self._stream = await self._api.open_websocket(step.request)
+            self._stream = await self._api.open_log_stream(step.request)
             return Response(101, {})
         answer = await self._api.open(step.request)
         self._body = (answer, aread_pieces(answer))
@@ -202,23 +202,15 @@ class AsyncLogFollower(_Followed):
         if step.source is Source.BODY:
             assert self._body is not None
             return await anext(self._body[1], b"")
-        from websockets.exceptions import ConnectionClosed
-
         assert self._stream is not None
-        try:
-            async with asyncio.timeout(step.seconds):
-                while not (piece := await self._stream.recv(decode=False)):
-                    pass
-        except TimeoutError:
-            return None
-        except ConnectionClosed as closed:
-            return Ended(closed.rcvd.reason if closed.rcvd else "")
-        return piece
+        if piece := await self._stream.receive(step.seconds):
+            return piece
+        return None if self._stream.reason is None else Ended(self._stream.reason)
 
     async def _close(self, source: Source) -> None:
         if source is Source.STREAM and self._stream is not None:
             stream, self._stream = self._stream, None
-            await stream.close()
+            await stream.leave()
         elif source is Source.BODY and self._body is not None:
             body, self._body = self._body, None
             await body[0].aclose()

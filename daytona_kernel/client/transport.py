@@ -16,7 +16,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import httpx
 
@@ -32,6 +32,10 @@ from .exchange import Body, Response
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection as AsyncWebSocket
     from websockets.sync.client import ClientConnection as WebSocket
+
+    from .log_stream import LogStream
+
+W = TypeVar("W", bound="AsyncWebSocket")
 
 USER_AGENT = f"daytona-kernel/{__version__}"
 _CONNECT_SECONDS = 20.0
@@ -176,12 +180,26 @@ class AsyncTransport:
         self, url: str, headers: Mapping[str, str] | None = None, subprotocols: Sequence[str] = ()
     ) -> AsyncWebSocket:
         """As `Transport.open_websocket`."""
+        from websockets.asyncio.client import ClientConnection
+
+        return await self._connect(ClientConnection, url, headers or {}, subprotocols)
+
+    async def open_log_stream(self, url: str, headers: Mapping[str, str]) -> LogStream:
+        """Open the websocket of a log; raises as `Transport.open_websocket`."""
+        from .log_stream import LogStream
+
+        return await self._connect(LogStream, url, headers)
+
+    async def _connect(
+        self, kind: type[W], url: str, headers: Mapping[str, str], subprotocols: Sequence[str] = ()
+    ) -> W:
         from websockets.asyncio.client import connect
 
         target = httpx.URL(websocket_url(url))
-        options = self._routes.websocket_options(target, headers or {}, subprotocols)
+        options = self._routes.websocket_options(target, headers, subprotocols)
         with _translated_handshake(target):
-            return await connect(str(target), **options)
+            opened = await connect(str(target), create_connection=kind, **options)
+        return cast("W", opened)
 
     async def aclose(self) -> None:
         """Close the connections that are kept open."""

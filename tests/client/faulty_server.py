@@ -59,8 +59,12 @@ class Exchange:
             b"Sec-WebSocket-Accept: " + accept.encode() + b"\r\n\r\n"
         )
 
-    def frame(self, data: bytes) -> None:
-        self._frame(0x82, data)
+    def frame(self, data: bytes, *, first: bool = True, last: bool = True) -> None:
+        """Send a message, or a fragment of one that is not its first, or not its last."""
+        self._frame((0x80 if last else 0) | (0x02 if first else 0), data)
+
+    def ping(self) -> None:
+        self._frame(0x89, b"")
 
     def close_frame(self, code: int = 1000, reason: str = "") -> None:
         self._frame(0x88, struct.pack("!H", code) + reason.encode())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import select
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -86,6 +89,74 @@ def model(log: bytes) -> bytes:
         stdout, stderr = split_log(line)
         pieces.append((Stream.STDOUT, stdout) if stdout else (Stream.STDERR, stderr))
     return remarked(pieces)
+
+
+def test_close_frame_is_the_end_of_a_connection_that_stays(process: Any, toolbox: Toolbox) -> None:
+    left = threading.Event()
+
+    def staying(exchange: Exchange) -> None:
+        exchange.accept_websocket()
+        toolbox.send(exchange, LOG)
+        exchange.close_frame(1000, encode_end(7, len(LOG)))
+        exchange.wait_for_close()
+        left.set()
+
+    toolbox.behaviours = [staying]
+    assert collect(process.follow_session_command_logs("s", "c")) == model(LOG)
+    assert left.wait(10)
+
+
+def test_messages_in_fragments_and_pings_between_them(process: Any, toolbox: Toolbox) -> None:
+    def fragmented(exchange: Exchange) -> None:
+        exchange.accept_websocket()
+        exchange.frame(LOG[:100], last=False)
+        exchange.ping()
+        exchange.frame(LOG[100:1000], first=False, last=False)
+        exchange.frame(b"", first=False)
+        toolbox.send(exchange, LOG[1000:])
+        exchange.close_frame(1000, encode_end(7, len(LOG)))
+
+    toolbox.behaviours = [fragmented]
+    assert collect(process.follow_session_command_logs("s", "c")) == model(LOG)
+
+
+def test_slow_reader_makes_the_server_wait(process: Any, toolbox: Toolbox, faulty: FaultyServer) -> None:
+    waited = threading.Event()
+
+    def flood(exchange: Exchange) -> None:
+        exchange.accept_websocket()
+        for start in range(0, len(toolbox.log), 60_000):
+            if not select.select([], [exchange.connection], [], 0.3)[1]:
+                waited.set()
+            exchange.frame(toolbox.log[start : start + 60_000])
+        exchange.close_frame(1000, encode_end(7, len(toolbox.log)))
+
+    toolbox.log = OUT + b"x" * 39_999_996 + b"\n"
+    toolbox.visible = len(toolbox.log)
+    toolbox.behaviours = [flood]
+    chunks = iter(process.follow_session_command_logs("s", "c"))
+    size = len(next(chunks).data)
+    assert waited.wait(30), "all of the log is held by the reader"
+    assert size + sum(len(chunk.data) for chunk in chunks) == len(toolbox.log) - len(OUT)
+    assert faulty.count("GET", COMMAND + "/logs") == 1
+
+
+def test_slow_reader_may_leave_a_flood(process: Any, toolbox: Toolbox) -> None:
+    left = threading.Event()
+
+    def flood(exchange: Exchange) -> None:
+        exchange.accept_websocket()
+        with contextlib.suppress(OSError):
+            while True:
+                exchange.frame(b"x" * 60_000)
+        left.set()
+
+    toolbox.ended = False
+    toolbox.behaviours = [flood]
+    follower = process.follow_session_command_logs("s", "c")
+    next(iter(follower))
+    follower.close()
+    assert left.wait(10)
 
 
 @pytest.mark.parametrize("size", [1, 3, 5, 1024, 100_000])
