@@ -48,8 +48,9 @@ async def _look(call: Call, describe: Callable[[], dict[str, str]], every: float
             await asyncio.sleep(every)
             display.update(describe())
     finally:
-        # An output can be emptied, but only be removed together with all others of its cell.
-        display.update({})
+        # An output can be emptied, but only be removed together with all others of its cell. Text that is
+        # empty takes no room in a notebook; a bundle that is empty makes nbconvert warn.
+        display.update({"text/plain": ""})
 
 
 class Timings:

@@ -119,7 +119,7 @@ def test_an_interrupt_ends_the_code_and_what_it_started(kernel: Driver) -> None:
     assert seconds < 15
     wait_until(lambda: not sleeping())
     assert kernel.run("1").result == "1"
-    assert answer.contents("update_display_data")[-1]["data"] == {}
+    assert answer.contents("update_display_data")[-1]["data"] == {"text/plain": ""}
 
 
 def test_languages_are_offered(kernel: Driver) -> None:

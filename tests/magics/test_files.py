@@ -353,7 +353,7 @@ def test_large_files_are_streamed_and_their_progress_goes_away(
         assert "300 MB" in answer.stdout
         for shown in answer.contents("display_data"):
             assert "of 300 MB" in shown["data"]["text/plain"]
-            assert answer.contents("update_display_data")[-1]["data"] == {}
+            assert answer.contents("update_display_data")[-1]["data"] == {"text/plain": ""}
     peak = max(peak, process.memory_info().rss)
     assert peak - before < 60_000_000
     assert (here / "back").stat().st_size == size

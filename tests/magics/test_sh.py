@@ -91,7 +91,7 @@ def test_a_long_command_ticks_and_leaves_nothing(kernel: Driver) -> None:
     (shown,) = answer.contents("display_data")
     updates = answer.contents("update_display_data")
     assert "Running for 1 s" in shown["data"]["text/plain"]
-    assert updates[-1]["data"] == {}
+    assert updates[-1]["data"] == {"text/plain": ""}
     assert answer.stdout == "before\ndone\n"
     assert kernel.run("%sh echo quick").contents("display_data") == []
 
