@@ -82,6 +82,18 @@ class JupyterLab:
         path.write_text(json.dumps(notebook))
         return path
 
+    def ask(self, path: str, method: str = "GET") -> Any:
+        """Return what the server's REST API answers, None for an empty answer."""
+        headers = {"Authorization": f"token {self.token}"}
+        request = urllib.request.Request(f"{self.url}/api/{path}", headers=headers, method=method)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.loads(answer.read() or "null")
+
+    def end_kernels(self) -> None:
+        """End the notebooks' kernels: a notebook of the same name would get one that is there."""
+        for session in self.ask("sessions"):
+            self.ask(f"sessions/{session['id']}", "DELETE")
+
 
 @contextmanager
 def run_jupyterlab(directory: Path, environment: dict[str, str] | None = None) -> Iterator[JupyterLab]:
@@ -145,13 +157,12 @@ def _end_with_parent() -> None:
 
 
 def _wait_for_server(lab: JupyterLab, server: subprocess.Popen[bytes], log: Path) -> None:
-    request = urllib.request.Request(f"{lab.url}/api/status", headers={"Authorization": f"token {lab.token}"})
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         assert server.poll() is None, log.read_text()
         try:
-            with urllib.request.urlopen(request, timeout=5):
-                return
+            lab.ask("status")
+            return
         except OSError:
             time.sleep(0.1)
     raise TimeoutError(log.read_text())
@@ -340,6 +351,7 @@ def new_lab(jupyterlab: JupyterLab, browser: Browser) -> Iterator[Lab]:
 
 @pytest.fixture
 def lab(jupyterlab: JupyterLab, browser: Browser) -> Iterator[Lab]:
-    """A page for one test."""
+    """A page for one test, whose kernels end with it."""
     with new_lab(jupyterlab, browser) as page:
         yield page
+    jupyterlab.end_kernels()

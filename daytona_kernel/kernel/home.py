@@ -14,6 +14,7 @@ import socket
 import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
@@ -58,7 +59,8 @@ class Home:
         self._on_progress: Callable[[str], None] = lambda _text: None
         self._daytona: AsyncDaytona | None = None
         self._sandbox: AsyncSandbox | None = None
-        self._left: list[AsyncSandbox] = []
+        self._left: list[AsyncSandbox] = []  # what this kernel has made and does not live in
+        self._unmaking: set[asyncio.Task[None]] = set()
         self._opening = asyncio.Lock()
 
     @property
@@ -90,6 +92,7 @@ class Home:
                 self._sandbox = await self._find()
                 if self._sandbox is None:
                     self._sandbox = await self.create(CreateSandboxParams())
+                    self._left.remove(self._sandbox)
                     self._record.owned = True
                 self._remember()
             return self._sandbox
@@ -126,6 +129,7 @@ class Home:
         """
         async with self._opening:
             old, was_owned, agent = self._sandbox, self._record.owned, self._record.agent
+            self._left = [each for each in self._left if each is not sandbox]
             self._sandbox, self._record.owned, self._record.agent = sandbox, owned, None
             self._remember()
             if old is None:
@@ -176,6 +180,7 @@ class Home:
             # The server has nothing but this kernel's sandboxes, and takes them along.
             await asyncio.to_thread(embedded.start().close, now=True)
         else:
+            await asyncio.gather(*self._unmaking)
             await self._delete_left()
             if self._sandbox is not None and (restart or not self._record.owned):
                 await self._end_agent(self._sandbox)
@@ -187,13 +192,14 @@ class Home:
             await self._daytona.aclose()
 
     async def _delete_left(self) -> None:
-        """Delete what this kernel has moved out of."""
-        while self._left:
-            try:
-                await self._left[-1].delete()
-            except DaytonaNotFoundError:
-                pass
-            self._left.pop()
+        """Delete what this kernel has made and does not live in. Raises DaytonaError; then some is left."""
+        for sandbox in list(self._left):
+            await self._delete(sandbox)
+
+    async def _delete(self, sandbox: AsyncSandbox) -> None:
+        with suppress(DaytonaNotFoundError):
+            await sandbox.delete()
+        self._left = [each for each in self._left if each is not sandbox]
 
     @property
     def _known(self) -> AsyncSandbox:
@@ -242,22 +248,40 @@ class Home:
         return sandbox
 
     async def create(self, params: CreateSandboxParams) -> AsyncSandbox:
-        """Make a sandbox that can be told to be this kernel's, and that goes when it is forgotten."""
+        """Make a sandbox that can be told to be this kernel's, and that goes when it is forgotten.
+
+        Who does not move there leaves it to be deleted; so does who is cancelled while it is being made.
+        """
         self._tell("Creating a sandbox …")
         labels = {
             LABEL: "python",
             HOST_LABEL: socket.gethostname()[:63],
             NOTEBOOK_LABEL: os.path.basename(os.environ.get("JPY_SESSION_NAME", ""))[:63],
         }
-        return await self.daytona.create(
-            replace(
-                params,
-                language=params.language or "python",
-                labels=labels,
-                auto_stop_interval=AUTO_STOP_MINUTES,
-                auto_delete_interval=AUTO_DELETE_MINUTES,
-            )
+        made = replace(
+            params,
+            language=params.language or "python",
+            labels=labels,
+            auto_stop_interval=AUTO_STOP_MINUTES,
+            auto_delete_interval=AUTO_DELETE_MINUTES,
         )
+        making = asyncio.create_task(self.daytona.create(made))
+        try:
+            sandbox = await asyncio.shield(making)
+        except asyncio.CancelledError:
+            unmaking = asyncio.create_task(self._unmake(making))
+            self._unmaking.add(unmaking)
+            unmaking.add_done_callback(self._unmaking.discard)
+            raise
+        self._left.append(sandbox)
+        return sandbox
+
+    async def _unmake(self, making: asyncio.Task[AsyncSandbox]) -> None:
+        """Delete a sandbox that is being made, and that nobody waits for any more."""
+        with suppress(DaytonaError):  # `leave` tries again
+            sandbox = await making
+            self._left.append(sandbox)
+            await self._delete(sandbox)
 
     @property
     def place(self) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -110,21 +109,11 @@ def test_a_kernel_that_is_shut_down_leaves_the_log(lab: Lab, heard: list[bytes],
         heard.clear()
     expect(view_in(notebook, 1).locator(".dk-rows")).to_contain_text("line 3")
     wait_for_snapshot(notebook, heard, b"line 3")
-    end_session(lab, notebook.name)
+    lab.server.end_kernels()
     log = notebook.output(1).locator("details").first
     expect(log).to_contain_text(re.compile("no longer followed|still running"), timeout=SECONDS)
     expect(log).to_contain_text("line 3")
     expect(notebook.output(1).locator(".dk-log")).to_have_count(0)
-
-
-def end_session(lab: Lab, name: str) -> None:
-    """Shut a notebook's kernel down, as JupyterLab's list of running kernels does."""
-    headers = {"Authorization": f"token {lab.server.token}"}
-    url = f"{lab.server.url}/api/sessions"
-    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=30) as answer:
-        (session,) = [each["id"] for each in json.load(answer) if each["path"] == name]
-    request = urllib.request.Request(f"{url}/{session}", headers=headers, method="DELETE")
-    urllib.request.urlopen(request, timeout=60).close()
 
 
 def test_a_notebook_saved_while_a_command_ran_opens_without_its_kernel(lab: Lab) -> None:

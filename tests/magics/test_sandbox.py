@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -51,6 +53,19 @@ def test_cells_behind_a_move_run_in_the_new_sandbox(kernel: Driver) -> None:
     assert aborted.reply["status"] == "aborted"
     assert sandbox_id(kernel) != before
     assert before not in shown(kernel.run("%sandbox list"))
+
+
+def test_an_interrupted_creation_leaves_no_sandbox(kernel: Driver) -> None:
+    outcomes = []
+    for pause in (0.0, 0.01, 0.02, 0.03, 0.04, 0.06):
+
+        def interrupt(message: dict[str, Any], pause: float = pause) -> None:
+            if message["msg_type"] == "execute_input":
+                threading.Timer(pause, kernel.manager.interrupt_kernel).start()
+
+        outcomes.append(kernel.run("%sandbox new", interrupt).reply["status"])
+        wait_until(lambda: len(shown(kernel.run("%sandbox list")).splitlines()) == 2)
+    assert "error" in outcomes, "none came in time"
 
 
 def test_a_stopped_sandbox_keeps_its_files_and_starts_with_the_next_cell(kernel: Driver) -> None:
