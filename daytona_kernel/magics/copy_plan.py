@@ -101,16 +101,6 @@ def refuse_root(path: str) -> None:
         raise MagicUsageError("/ is everything there is: name the folders in it that are to be copied.")
 
 
-def describe_size(size: int) -> str:
-    """Return a number of bytes for a person: 812 B, 3.4 MB."""
-    amount, unit = float(size), "B"
-    for larger in ("kB", "MB", "GB"):
-        if amount < 999.5:
-            break
-        amount, unit = amount / 1000, larger
-    return f"{amount:.1f} {unit}" if unit != "B" and amount < 99.95 else f"{amount:.0f} {unit}"
-
-
 def count(number: int, noun: str) -> str:
     """Return `1 file`, `2 files`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from ..client.models import FileUpload
 from ..errors import DaytonaError, DaytonaFileNotFoundError, FileTransferError
+from ..views.log_snapshot import format_bytes
 from . import local_files
 from .arguments import Expected, Option, Positional, Signature
 from .call import Call
-from .copy_plan import Entry, Plan, Source, count, describe_size, plan_copy
+from .copy_plan import Entry, Plan, Source, count, plan_copy
 from .local_files import NewFiles
 from .registry import Registry
 from .remote_files import RemoteFiles
@@ -201,7 +202,7 @@ async def _tell(call: Call, done: str, plan: Plan, skipped: Sequence[str]) -> No
         )
         await call.print(f"Skipped links, special files and unsafe names: {told}.\n", "stderr")
     files = count(len(plan.files), "file")
-    await call.print(f"{done} {files} ({describe_size(plan.size)}) to {plan.target}.\n")
+    await call.print(f"{done} {files} ({format_bytes(plan.size)}) to {plan.target}.\n")
 
 
 def _names(paths: Sequence[str]) -> str:
@@ -225,7 +226,7 @@ class _Progress:
     def describe(self) -> dict[str, str]:
         moved = min(sum(self._moved.copy().values()), self._size)
         percent = 100 * moved // max(1, self._size)
-        text = f"{self._doing}: {describe_size(moved)} of {describe_size(self._size)} ({percent} %)"
+        text = f"{self._doing}: {format_bytes(moved)} of {format_bytes(self._size)} ({percent} %)"
         bar = f'<progress value="{percent}" max="100" style="width:20em;vertical-align:middle"></progress>'
         return {"text/plain": text, "text/html": f"{bar} {escape(text)}"}
 

@@ -71,12 +71,12 @@ def format_duration(seconds: float) -> str:
 
 def format_bytes(count: int) -> str:
     """Return a size in decimal units: 512 B, 1.2 kB, 50 MB."""
-    size = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000 or unit == "GB":
+    size, unit = float(count), "B"
+    for larger in ("kB", "MB", "GB"):
+        if size < 999.5:
             break
-        size /= 1000
-    return f"{size:.0f} {unit}" if unit == "B" or size >= 10 else f"{size:.1f} {unit}"
+        size, unit = size / 1000, larger
+    return f"{size:.1f} {unit}" if unit != "B" and size < 9.95 else f"{size:.0f} {unit}"
 
 
 def plain_snapshot(heading: Heading, excerpt: Excerpt) -> str:

@@ -3,7 +3,7 @@
 import pytest
 
 from daytona_kernel.errors import MagicUsageError
-from daytona_kernel.magics.copy_plan import Entry, Source, describe_size, plan_copy
+from daytona_kernel.magics.copy_plan import Entry, Source, plan_copy
 
 FILE = Source("/here/a.txt", [Entry("/here/a.txt", "", False, 10)])
 FOLDER = Source(
@@ -45,19 +45,3 @@ def test_two_sources_of_one_name_are_refused() -> None:
     other = Source("/else/a.txt", [Entry("/else/a.txt", "", False)])
     with pytest.raises(MagicUsageError, match="Two of the sources are called"):
         plan_copy([FILE, other], "/there", into=True)
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [
-        (0, "0 B"),
-        (999, "999 B"),
-        (1000, "1.0 kB"),
-        (3_400_000, "3.4 MB"),
-        (123_456, "123 kB"),
-        (999_999, "1.0 MB"),
-        (5_000_000_000_000, "5000 GB"),
-    ],
-)
-def test_sizes_are_for_people(size: int, text: str) -> None:
-    assert describe_size(size) == text

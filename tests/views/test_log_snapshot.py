@@ -163,7 +163,15 @@ def test_durations(seconds: float, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("count", "text"),
-    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (56_789, "57 kB"), (1.2e9, "1.2 GB"), (5e13, "50000 GB")],
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (56_789, "57 kB"),
+        (999_999, "1.0 MB"),
+        (1.2e9, "1.2 GB"),
+        (5e13, "50000 GB"),
+    ],
 )
 def test_sizes(count: int, text: str) -> None:
     assert format_bytes(int(count)) == text

@@ -64,11 +64,11 @@ function formatDuration(seconds) {
 function formatBytes(count) {
   const units = ["B", "kB", "MB", "GB"];
   let unit = 0;
-  while (count >= 1000 && unit < units.length - 1) {
+  while (count >= 999.5 && unit < units.length - 1) {
     count /= 1000;
     unit += 1;
   }
-  return `${unit === 0 || count >= 10 ? count.toFixed(0) : count.toFixed(1)} ${units[unit]}`;
+  return `${unit === 0 || count >= 9.95 ? count.toFixed(0) : count.toFixed(1)} ${units[unit]}`;
 }
 
 function lineText(line) {
