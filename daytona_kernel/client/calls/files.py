@@ -13,7 +13,7 @@ def upload(body: Body) -> Call[None]:
     yield from send(Request(operations.UPLOAD_FILES, body=body))
 
 
-def download(path: str, sink: Sink, *, request_timeout: float | None = None) -> Call[None]:
+def download(path: str, sink: Sink) -> Call[None]:
     """Read a file into a sink, piece by piece. Raises DaytonaNotFoundError when there is none."""
     request = Request(operations.DOWNLOAD_FILE, query={"path": path}, sink=sink)
     yield from send(request)
