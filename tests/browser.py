@@ -89,10 +89,14 @@ class JupyterLab:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.loads(answer.read() or "null")
 
-    def end_kernels(self) -> None:
-        """End the notebooks' kernels: a notebook of the same name would get one that is there."""
-        for session in self.ask("sessions"):
-            self.ask(f"sessions/{session['id']}", "DELETE")
+    def sessions(self) -> set[str]:
+        """The ids of the sessions: of the notebooks that have a kernel."""
+        return {session["id"] for session in self.ask("sessions")}
+
+    def end_sessions(self, ids: set[str]) -> None:
+        """End notebooks' kernels."""
+        for id in ids:
+            self.ask(f"sessions/{id}", "DELETE")
 
 
 @contextmanager
@@ -351,7 +355,8 @@ def new_lab(jupyterlab: JupyterLab, browser: Browser) -> Iterator[Lab]:
 
 @pytest.fixture
 def lab(jupyterlab: JupyterLab, browser: Browser) -> Iterator[Lab]:
-    """A page for one test, whose kernels end with it."""
+    """A page for one test, whose kernels end with it: another notebook of the same name would get them."""
+    before = jupyterlab.sessions()
     with new_lab(jupyterlab, browser) as page:
         yield page
-    jupyterlab.end_kernels()
+    jupyterlab.end_sessions(jupyterlab.sessions() - before)
