@@ -82,21 +82,20 @@ class JupyterLab:
         path.write_text(json.dumps(notebook))
         return path
 
-    def ask(self, path: str, method: str = "GET") -> Any:
+    def ask(self, path: str, method: str = "GET", seconds: float = 30) -> Any:
         """Return what the server's REST API answers, None for an empty answer."""
         headers = {"Authorization": f"token {self.token}"}
         request = urllib.request.Request(f"{self.url}/api/{path}", headers=headers, method=method)
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=seconds) as answer:
             return json.loads(answer.read() or "null")
 
-    def sessions(self) -> set[str]:
-        """The ids of the sessions: of the notebooks that have a kernel."""
-        return {session["id"] for session in self.ask("sessions")}
+    def sessions(self) -> dict[str, str]:
+        """The notebooks that have a kernel, by the ids of their sessions."""
+        return {session["id"]: session["path"] for session in self.ask("sessions")}
 
-    def end_sessions(self, ids: set[str]) -> None:
-        """End notebooks' kernels."""
-        for id in ids:
-            self.ask(f"sessions/{id}", "DELETE")
+    def end_session(self, id: str) -> None:
+        """Shut a notebook's kernel down, as JupyterLab's list of running kernels does."""
+        self.ask(f"sessions/{id}", "DELETE", seconds=60)
 
 
 @contextmanager
@@ -165,7 +164,7 @@ def _wait_for_server(lab: JupyterLab, server: subprocess.Popen[bytes], log: Path
     while time.monotonic() < deadline:
         assert server.poll() is None, log.read_text()
         try:
-            lab.ask("status")
+            lab.ask("status", seconds=5)
             return
         except OSError:
             time.sleep(0.1)
@@ -356,7 +355,8 @@ def new_lab(jupyterlab: JupyterLab, browser: Browser) -> Iterator[Lab]:
 @pytest.fixture
 def lab(jupyterlab: JupyterLab, browser: Browser) -> Iterator[Lab]:
     """A page for one test, whose kernels end with it: another notebook of the same name would get them."""
-    before = jupyterlab.sessions()
+    before = jupyterlab.sessions().keys()
     with new_lab(jupyterlab, browser) as page:
         yield page
-    jupyterlab.end_sessions(jupyterlab.sessions() - before)
+    for session in jupyterlab.sessions().keys() - before:
+        jupyterlab.end_session(session)

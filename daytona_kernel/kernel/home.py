@@ -59,7 +59,7 @@ class Home:
         self._on_progress: Callable[[str], None] = lambda _text: None
         self._daytona: AsyncDaytona | None = None
         self._sandbox: AsyncSandbox | None = None
-        self._left: list[AsyncSandbox] = []  # what this kernel has made and does not live in
+        self._left: set[AsyncSandbox] = set()  # what this kernel has made and does not live in
         self._unmaking: set[asyncio.Task[None]] = set()
         self._opening = asyncio.Lock()
 
@@ -92,7 +92,7 @@ class Home:
                 self._sandbox = await self._find()
                 if self._sandbox is None:
                     self._sandbox = await self.create(CreateSandboxParams())
-                    self._left.remove(self._sandbox)
+                    self._left.discard(self._sandbox)
                     self._record.owned = True
                 self._remember()
             return self._sandbox
@@ -129,13 +129,13 @@ class Home:
         """
         async with self._opening:
             old, was_owned, agent = self._sandbox, self._record.owned, self._record.agent
-            self._left = [each for each in self._left if each is not sandbox]
+            self._left.discard(sandbox)
             self._sandbox, self._record.owned, self._record.agent = sandbox, owned, None
             self._remember()
             if old is None:
                 return ""
             if was_owned:
-                self._left.append(old)
+                self._left.add(old)
                 await self._delete_left()
                 return f"Sandbox {old.name} was deleted, with its files."
             if agent is not None:
@@ -199,7 +199,7 @@ class Home:
     async def _delete(self, sandbox: AsyncSandbox) -> None:
         with suppress(DaytonaNotFoundError):
             await sandbox.delete()
-        self._left = [each for each in self._left if each is not sandbox]
+        self._left.discard(sandbox)
 
     @property
     def _known(self) -> AsyncSandbox:
@@ -258,14 +258,14 @@ class Home:
             HOST_LABEL: socket.gethostname()[:63],
             NOTEBOOK_LABEL: os.path.basename(os.environ.get("JPY_SESSION_NAME", ""))[:63],
         }
-        made = replace(
+        wanted = replace(
             params,
             language=params.language or "python",
             labels=labels,
             auto_stop_interval=AUTO_STOP_MINUTES,
             auto_delete_interval=AUTO_DELETE_MINUTES,
         )
-        making = asyncio.create_task(self.daytona.create(made))
+        making = asyncio.create_task(self.daytona.create(wanted))
         try:
             sandbox = await asyncio.shield(making)
         except asyncio.CancelledError:
@@ -273,14 +273,14 @@ class Home:
             self._unmaking.add(unmaking)
             unmaking.add_done_callback(self._unmaking.discard)
             raise
-        self._left.append(sandbox)
+        self._left.add(sandbox)
         return sandbox
 
     async def _unmake(self, making: asyncio.Task[AsyncSandbox]) -> None:
         """Delete a sandbox that is being made, and that nobody waits for any more."""
         with suppress(DaytonaError):  # `leave` tries again
             sandbox = await making
-            self._left.append(sandbox)
+            self._left.add(sandbox)
             await self._delete(sandbox)
 
     @property

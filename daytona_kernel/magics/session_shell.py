@@ -83,7 +83,9 @@ def wrap(tag: str, script: str) -> str:
 def unwrap(command: str) -> str:
     """Return the script that `wrap` was given, or the command itself."""
     tag = tag_of(command, _begin)
-    return command if tag is None else command[len(_begin(tag)) : -len(_END.replace("TAG", tag))]
+    if tag is None:
+        return command
+    return command.removeprefix(_begin(tag)).removesuffix(_END.replace("TAG", tag))
 
 
 async def leave(process: AsyncProcess, session: str, tag: str) -> str:
@@ -96,7 +98,7 @@ async def leave(process: AsyncProcess, session: str, tag: str) -> str:
     if answer.exit_code == Ending.NOTHING.value:
         commands = (await process.get_session(session)).commands
         # One that is not there is on its way, and must find the file.
-        for command in [each for each in commands if tag_of(each.command, _begin) == tag]:
+        for command in [each for each in commands if each.command.startswith(_begin(tag))]:
             if command.exit_code is None:
                 return NOT_BEGUN
             await forget(process, tag)

@@ -109,7 +109,8 @@ def test_a_kernel_that_is_shut_down_leaves_the_log(lab: Lab, heard: list[bytes],
         heard.clear()
     expect(view_in(notebook, 1).locator(".dk-rows")).to_contain_text("line 3")
     wait_for_snapshot(notebook, heard, b"line 3")
-    lab.server.end_sessions(lab.server.sessions())
+    (session,) = [id for id, path in lab.server.sessions().items() if path == notebook.name]
+    lab.server.end_session(session)
     log = notebook.output(1).locator("details").first
     expect(log).to_contain_text(re.compile("no longer followed|still running"), timeout=SECONDS)
     expect(log).to_contain_text("line 3")
