@@ -36,7 +36,7 @@ Answer = Callable[[dict[str, Any]], Awaitable[None]]
 class MagicCall:
     """See magics.call.Call. answer: takes the events that agent.magics describes.
 
-    asked: where the interpreter's answer to an event of ours will be.
+    asked: where the interpreter's answer to an event of ours will be. work: what the magic does.
     """
 
     request: Message
@@ -50,6 +50,7 @@ class MagicCall:
     unset: list[str] = field(default_factory=list)
     python: str | None = None
     asked: asyncio.Future[dict[str, Any]] | None = None
+    work: asyncio.Task[Any] | None = None
 
     @property
     def home(self) -> Home:
@@ -105,6 +106,11 @@ class MagicCall:
             raise DaytonaError(f"{name!r} cannot be copied: {content['refused']}.")
         encoded: dict[str, Any] = content["value"]
         return encoded
+
+    def cancel(self) -> None:
+        """End what the call began, and then the call."""
+        if self.work is not None:
+            self.work.cancel()
 
     def take(self, answer: dict[str, Any]) -> None:
         """Take what the interpreter answers to the event `get`."""
@@ -168,8 +174,8 @@ class Calls:
         self.home = home
         self.running = running
         self.leave_interpreter = leave_interpreter
-        self._calls: dict[str, asyncio.Task[None]] = {}
-        self._called: dict[str, MagicCall] = {}
+        self._calls: dict[str, MagicCall] = {}
+        self._reports: set[asyncio.Task[None]] = set()
         self._kept: set[asyncio.Task[Any]] = set()
         self._closed: set[str] = set()
 
@@ -184,25 +190,29 @@ class Calls:
             self._closed.remove(call_id)
             return
         if "answer" in content:
-            if call_id in self._called:
-                self._called[call_id].take(content["answer"])
+            if call_id in self._calls:
+                self._calls[call_id].take(content["answer"])
             return
         name = content["name"]
         request = Message("shell", [message.parts[1], b"{}", b"{}", b"{}"])
         call = MagicCall(request, partial(answer, call_id), self)
+        current_request.set(request)
         if "complete" in content:
-            run = self._complete(name, content["complete"], call, of_cell=content["of_cell"])
+            work = self.registry.complete(name, content["complete"], call, of_cell=content["of_cell"])
         else:
             call.line, call.body, call.assigned = content["line"], content["cell"], content["assigned"]
             call.cwd, call.python = content["cwd"], content["python"]
             call.environ, call.unset = content["environ"], content["unset"]
-            run = self._run(name, call)
-        self._called[call_id] = call
-        self._calls[call_id] = task = asyncio.ensure_future(run)
-        task.add_done_callback(lambda _: self._forget(call_id))
+            work = self.registry.run(name, call)
+        self._calls[call_id] = call
+        call.work = asyncio.create_task(work)
+        report = asyncio.create_task(self._report(name, call.work, call))
+        self._reports.add(report)
+        report.add_done_callback(lambda _: self._forget(call_id, report))
 
-    def _forget(self, call_id: str) -> None:
-        del self._calls[call_id], self._called[call_id]
+    def _forget(self, call_id: str, report: asyncio.Task[None]) -> None:
+        del self._calls[call_id]
+        self._reports.discard(report)
 
     async def run_alone(self, request: Message, magic: MagicCell | None, why: Exception) -> None:
         """Run a cell without an interpreter: a magic, or code in a runtime of its own, which is said.
@@ -232,9 +242,9 @@ class Calls:
 
     async def cancel(self, call_id: str, answer: Callable[[str, dict[str, Any]], Awaitable[None]]) -> None:
         """The cell was interrupted, or is gone: end what the call began, and then the call."""
-        task = self._calls.get(call_id)
-        if task is not None:
-            task.cancel()
+        call = self._calls.get(call_id)
+        if call is not None:
+            call.cancel()
         else:
             # It overtook the call itself, or the kernel that was called has crashed.
             self._closed.add(call_id)
@@ -242,8 +252,8 @@ class Calls:
 
     def cancel_all(self) -> None:
         """The interpreter is gone, and its cells with it."""
-        for task in self._calls.values():
-            task.cancel()
+        for call in self._calls.values():
+            call.cancel()
 
     def keep(self, task: asyncio.Task[Any]) -> None:
         """Hold a task until it ends, or the kernel does."""
@@ -257,17 +267,19 @@ class Calls:
 
     async def close(self) -> None:
         """Cancel everything, and wait until it has said its last word, if that takes not too long."""
-        tasks = [*self._calls.values(), *self._kept]
-        for task in tasks:
+        self.cancel_all()
+        for task in self._kept:
             task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=_LAST_WORD_SECONDS)
+        if ending := self._reports | self._kept:
+            await asyncio.wait(ending, timeout=_LAST_WORD_SECONDS)
 
-    async def _run(self, name: str, call: MagicCall) -> None:
-        current_request.set(call.request)
+    async def _report(self, name: str, work: asyncio.Task[Any], call: MagicCall) -> None:
+        """Tell the cell how its call ended. The work cannot: it may be cancelled before it begins."""
         end: dict[str, Any] = _INTERRUPTED
         try:
-            end = {"result": await self.registry.run(name, call)}
+            end = {"result": await work}
+        except asyncio.CancelledError:
+            pass
         except DaytonaError as error:
             end = {"error": _described(error)}
         except Exception as error:
@@ -275,11 +287,7 @@ class Calls:
             end = {"error": {"ename": type(error).__name__, "evalue": f"{name}: {error}"}}
             raise
         finally:
-            # An interrupt that comes now is late, and must not cost the cell its answer.
-            await asyncio.shield(call.answer(end))
-
-    async def _complete(self, name: str, text: str, call: MagicCall, *, of_cell: bool) -> None:
-        await call.answer({"result": await self.registry.complete(name, text, call, of_cell=of_cell)})
+            await call.answer(end)
 
 
 def _described(error: DaytonaError) -> dict[str, Any]:
