@@ -2,8 +2,8 @@
 
 It dies with the agent also when C code holds the interpreter lock, which ipykernel's own parent
 poller, a Python thread, cannot do. It never drops output for a slow reader. Widgets' messages
-reach the subshell that the front end chose. Completion answers in time, and an interrupt stops a
-cell that awaits.
+reach the subshell that the front end chose. Completion answers in time, and an interrupt stops the
+cell and nothing else.
 """
 
 from __future__ import annotations
@@ -15,9 +15,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
+from contextlib import AbstractContextManager
 from typing import Any
 
 import ipykernel
@@ -27,6 +25,7 @@ from ipykernel.comm.comm import BaseComm
 from ipykernel.ipkernel import IPythonKernel
 
 from .completion import TimelyCompletion
+from .interrupts import Interrupts
 from .magics import KernelMagics
 
 _PR_SET_PDEATHSIG = 1
@@ -73,63 +72,24 @@ class IPKernelApp(kernelapp.IPKernelApp):
 class SandboxKernel(IPythonKernel):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._interrupted: asyncio.Future[Any] | None = None
+        others = [handler for name, handler in self.shell_handlers.items() if name != "execute_request"]
+        self._interrupts = Interrupts(self.shell, others)
         self._completion = TimelyCompletion(self.shell.Completer)
-        self.shell.set_custom_exc((asyncio.CancelledError,), self._show_cancelled)
         if hasattr(self, "debugger"):
             # What is on the stack now is under every cell: it belongs in no call stack of the user's.
             here = traceback.walk_stack(None)
             self.debugger.kernel_modules += {frame.f_code.co_filename for frame, _ in here}
+            self.debugger.kernel_modules.append(self.shell.run_ast_nodes.__code__.co_filename)
 
     def do_complete(self, code: str, cursor_pos: int) -> dict[str, Any]:
         complete = super().do_complete
         return self._completion.complete(lambda: complete(code, cursor_pos))
 
-    @contextmanager
-    def _cancel_on_sigint(self, future: asyncio.Future[Any]) -> Iterator[None]:
-        """Let an interrupt end a cell that has awaited something.
+    def pre_handler_hook(self) -> None:
+        self.saved_sigint_handler = self._interrupts.begin_request()
 
-        While it awaits, its task is cancelled; ipykernel does that too, but its loop finds out only
-        when something else wakes it. While the cell's code runs, KeyboardInterrupt is raised there, as in
-        any other cell; but only below `run_ast_nodes`, which shows it: further up it would end the loop.
-        """
-        loop = asyncio.get_running_loop()
-
-        def interrupt(number: int, frame: FrameType | None) -> None:
-            __tracebackhide__ = True
-            self._interrupted = future
-            if asyncio.current_task(loop) is future and self._runs_cell(frame):
-                signal.default_int_handler(number, frame)
-            loop.call_soon_threadsafe(future.cancel)
-
-        before = signal.signal(signal.SIGINT, interrupt)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)
-            self._interrupted = None
-
-    def _runs_cell(self, frame: FrameType | None) -> bool:
-        while frame is not None and frame.f_code is not self.shell.run_ast_nodes.__code__:
-            frame = frame.f_back
-        return frame is not None
-
-    def _show_cancelled(
-        self,
-        shell: Any,
-        etype: type[BaseException],
-        error: BaseException,
-        tb: Any,
-        tb_offset: Any = None,
-    ) -> None:
-        """Show a cancelled cell: as with asyncio itself, a KeyboardInterrupt if that was the cause."""
-        if self._interrupted is not None and self._interrupted is asyncio.current_task():
-            interrupt = KeyboardInterrupt().with_traceback(tb)
-            result = shell.displayhook.exec_result
-            if result is not None and result.error_in_exec is error:
-                result.error_in_exec = interrupt
-            etype, error = KeyboardInterrupt, interrupt
-        shell.showtraceback((etype, error, tb), tb_offset=tb_offset, running_compiled_code=True)
+    def _cancel_on_sigint(self, future: asyncio.Future[Any]) -> AbstractContextManager[None]:
+        return self._interrupts.cancelling(future)
 
 
 def _repair_comm_routing() -> None:

@@ -77,6 +77,35 @@ def test_a_command_stops_and_keeps_the_state(own_kernel: Driver, code: str) -> N
     assert own_kernel.run("kept").result == "1"
 
 
+@pytest.mark.parametrize("code", ["x = 1", "import time; time.sleep(0.02)", "await asyncio.sleep(0.02)"])
+def test_an_interrupt_at_any_moment_costs_no_cell_its_reply(kernel: Driver, code: str) -> None:
+    kernel.run("import asyncio")
+    for tenths in range(60):
+
+        def on_message(message: dict[str, Any], pause: float = tenths / 10_000) -> None:
+            if message["msg_type"] == "execute_input":
+                time.sleep(pause)
+                kernel.request("interrupt_request", {}, "control")
+
+        answer = kernel.run(code, on_message)
+        errors = [each["ename"] for each in answer.contents("error")]
+        assert (answer.reply["status"], errors) in [("ok", []), ("error", ["KeyboardInterrupt"])], answer
+    # What came after a cell's end does not end the next one.
+    assert kernel.run("print('next')").stdout == "next\n"
+
+
+def test_an_interrupt_before_the_first_line_is_shown_there(kernel: Driver) -> None:
+    kernel.run(
+        "import os, signal\ntransformers = get_ipython().input_transformers_cleanup\n"
+        "def interrupt(lines):\n    transformers.remove(interrupt)\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n    return lines\n"
+        "transformers.append(interrupt)"
+    )
+    answer = kernel.run("# a comment\nfirst = 1")
+    assert (answer.error["ename"], answer.reply["ename"]) == ("KeyboardInterrupt",) * 2
+    assert "----> 2 first = 1" in _plain(answer.error["traceback"])
+
+
 def test_a_task_group_is_cancelled_whole(kernel: Driver) -> None:
     code = (
         "import asyncio\nended = []\n"
