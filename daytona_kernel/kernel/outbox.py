@@ -53,10 +53,13 @@ class Outbox:
         msg_type = request.msg_type.removesuffix("_request") + "_reply"
         self.reply(request.channel, idents, self._made(request, msg_type, content, None, ()))
 
-    def request(self, channel: str, msg_type: str, content: dict[str, Any]) -> Message:
-        """Make a request of the kernel's own, for the interpreter."""
+    def request(
+        self, channel: str, msg_type: str, content: dict[str, Any], subshell_id: str | None = None
+    ) -> Message:
+        """Make a request of the kernel's own, for the interpreter, or for one of its subshells."""
         pack = self._session.pack
-        return Message(channel, [pack(self._session.msg_header(msg_type)), b"{}", b"{}", pack(content)])
+        header = {**self._session.msg_header(msg_type), "subshell_id": subshell_id}
+        return Message(channel, [pack(header), b"{}", b"{}", pack(content)])
 
     def _made(
         self,

@@ -21,12 +21,14 @@ class Questions:
         self._send = send
         self._replies: dict[str, asyncio.Future[dict[str, Any]]] = {}
 
-    async def ask(self, channel: str, msg_type: str, content: dict[str, Any]) -> dict[str, Any]:
-        """Send a request and return the content of its reply.
+    async def ask(
+        self, channel: str, msg_type: str, content: dict[str, Any], subshell_id: str | None = None
+    ) -> dict[str, Any]:
+        """Send a request, maybe to one of the interpreter's subshells, and return the content of its reply.
 
         Raises InterpreterDiedError when the interpreter ends before.
         """
-        return await self.ask_as(self._outbox.request(channel, msg_type, content))
+        return await self.ask_as(self._outbox.request(channel, msg_type, content, subshell_id))
 
     async def ask_as(self, request: Message) -> dict[str, Any]:
         """The same for a request that is made already."""

@@ -15,8 +15,8 @@ from typing import Any
 from ..errors import InterpreterError
 from ..wire.messages import Message, encode_json
 
-# Asks the interpreter something on a channel, and returns the content of the reply.
-Ask = Callable[[str, str, dict[str, Any]], Awaitable[dict[str, Any]]]
+# Asks the interpreter something; see Questions.ask.
+Ask = Callable[..., Awaitable[dict[str, Any]]]
 
 
 class Subshells:
@@ -52,11 +52,13 @@ class Subshells:
 
         subshell_id: where to send it; None for the one that its header names.
 
-        Raises KeyError for an unknown subshell, InterpreterError when the interpreter makes none.
+        Raises InterpreterError for a subshell that is unknown, or that the interpreter does not make.
         """
         subshell_id = subshell_id or message.header.get("subshell_id")
         if subshell_id is None:
             return message
+        if subshell_id not in self._made:
+            raise InterpreterError(f"The subshell {subshell_id} was deleted meanwhile.")
         made = self._made[subshell_id]
         if made is None:
             made = self._made[subshell_id] = asyncio.ensure_future(self._make())
@@ -78,6 +80,8 @@ class Subshells:
 
     async def _delete(self, subshell_id: str) -> None:
         try:
+            # What it has been sent is handled in turn, and is not over when its subshell goes meanwhile.
+            await self._ask("shell", "kernel_info_request", {}, subshell_id)
             await self._ask("control", "delete_subshell_request", {"subshell_id": subshell_id})
         except InterpreterError:
             pass  # it ended, and the subshell with it

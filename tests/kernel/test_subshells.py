@@ -33,6 +33,23 @@ def test_an_unknown_subshell_is_an_error_and_not_a_silence(own_kernel: Driver) -
     assert gone["status"] == "error"
 
 
+def test_what_was_sent_to_a_subshell_is_done_before_it_is_deleted(own_kernel: Driver) -> None:
+    own_kernel.run("from comm import create_comm\nc = create_comm('t', data={})")
+    comm_id = own_kernel.run("c.comm_id").result.strip("'")
+    for _ in range(30):
+        # JupyterLab does so when it looks for the widgets of a kernel.
+        subshell_id = own_kernel.request("create_subshell_request", {}, "control")["subshell_id"]
+        sent = [
+            own_kernel.send_message("comm_msg", {"comm_id": comm_id, "data": n}, subshell_id)
+            for n in range(2)
+        ]
+        assert own_kernel.request("kernel_info_request", {})["status"] == "ok"
+        own_kernel.request("delete_subshell_request", {"subshell_id": subshell_id}, "control")
+        for each in sent:
+            states = [s["execution_state"] for s in own_kernel.collect_output(each).contents("status")]
+            assert states == ["busy", "idle"]
+
+
 def test_a_subshell_outlives_its_interpreter(own_kernel: Driver) -> None:
     subshell_id = own_kernel.request("create_subshell_request", {}, "control")["subshell_id"]
     own_kernel.run("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
