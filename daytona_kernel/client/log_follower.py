@@ -203,6 +203,7 @@ class AsyncLogFollower(_Followed):
             assert self._body is not None
             return await anext(self._body[1], b"")
         assert self._stream is not None
+        assert step.seconds is not None
         if piece := await self._stream.receive(step.seconds):
             return piece
         return None if self._stream.reason is None else Ended(self._stream.reason)

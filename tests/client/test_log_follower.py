@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import select
+import socket
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -117,6 +119,24 @@ def test_messages_in_fragments_and_pings_between_them(process: Any, toolbox: Too
         exchange.close_frame(1000, encode_end(7, len(LOG)))
 
     toolbox.behaviours = [fragmented]
+    assert collect(process.follow_session_command_logs("s", "c")) == model(LOG)
+
+
+@pytest.mark.parametrize("size", [1, 2, 130, 1 << 20])
+def test_bytes_are_cut_anywhere_also_in_the_handshake(process: Any, toolbox: Toolbox, size: int) -> None:
+    def cut(exchange: Exchange) -> None:
+        connection, sent = exchange.connection, bytearray()
+        exchange.connection = cast(socket.socket, SimpleNamespace(sendall=sent.extend))
+        exchange.accept_websocket()
+        exchange.frame(LOG[:300])
+        exchange.ping()
+        exchange.frame(LOG[300:])
+        exchange.close_frame(1000, encode_end(7, len(LOG)))
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for start in range(0, len(sent), size):
+            connection.sendall(sent[start : start + size])
+
+    toolbox.behaviours = [cut]
     assert collect(process.follow_session_command_logs("s", "c")) == model(LOG)
 
 
