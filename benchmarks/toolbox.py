@@ -162,15 +162,11 @@ LOGS = (
 
 
 async def measure_following(clients: dict[str, Any], rounds: int) -> dict[str, Columns]:
-    """Both asynchronous clients in turns, each with a sandbox of its own."""
+    """Both asynchronous clients in turns, each time with a new sandbox: one may be slower than another."""
     followers = [Follower(name, clients[name]) for name in (OFFICIAL_ASYNC, OURS_ASYNC)]
-    for follower in followers:
-        await follower.begin()
     for number in range(rounds):
         for follower in followers if number % 2 else followers[::-1]:
             await follower.measure()
-    for follower in followers:
-        await follower.sandbox.delete()
     measured: dict[str, Columns] = {}
     for follower in followers:
         for what, value in follower.medians().items():
@@ -188,12 +184,10 @@ class Follower:
         self._closes: list[float] = []
         self._rates: dict[str, list[float]] = {what: [] for what, _, _ in LOGS}
 
-    async def begin(self) -> None:
+    async def measure(self) -> None:
         self.sandbox = await self._client.create()
         await self.sandbox.process.create_session("follow")
         await self.sandbox.fs.upload_file(LINE_CLOCK.encode(), "/tmp/clock.py")
-
-    async def measure(self) -> None:
         await self._follow("python3 /tmp/clock.py", self._take_line)
         for _ in range(4):
             lines: list[str | bytes] = []
@@ -206,6 +200,7 @@ class Follower:
             await self._follow(command, lambda text, sizes=sizes: sizes.append(len(text)))  # type: ignore[misc]
             self._rates[what].append(size / (time.perf_counter() - began) / 1e6)
             assert sum(sizes) == size, (what, sum(sizes))
+        await self.sandbox.delete()
 
     def medians(self) -> dict[str, str]:
         return {

@@ -16,6 +16,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import httpx
@@ -241,9 +242,14 @@ def build_request(
     trace = _keep_alive_async if asynchronous else _keep_alive
     extensions = {"timeout": waits, "trace": trace}
     with translated(url):
-        return httpx.Request(
-            method, url, params=query or None, headers=everything, content=pieces, extensions=extensions
-        )
+        target = _parse_url(url)
+        if query:
+            target = target.copy_merge_params(query)
+        return httpx.Request(method, target, headers=everything, content=pieces, extensions=extensions)
+
+
+# A tenth of what the client does for a call, and a notebook calls few of them again and again.
+_parse_url = lru_cache(maxsize=64)(httpx.URL)
 
 
 def websocket_url(url: str) -> str:
