@@ -64,8 +64,9 @@ class Services:
         self._stand_in.announce(request)
         message = request.message
         try:
-            asked = self._ask(message, beside=beside and request.subshell_id is None)
-            content = await asyncio.wait_for(asked, DEADLINES[message.msg_type])
+            # Not wait_for: its task costs two turns of the loop.
+            async with asyncio.timeout(DEADLINES[message.msg_type]):
+                content = await self._ask(message, beside=beside and request.subshell_id is None)
         except (TimeoutError, InterpreterError):
             content = nothing_known(message)
         self._stand_in.reply(request, content)
