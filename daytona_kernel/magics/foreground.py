@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from ..client.models import SessionExecuteRequest
-from ..errors import DaytonaProcessExecutionTimeoutError
+from ..errors import DaytonaError, DaytonaNotFoundError, DaytonaProcessExecutionTimeoutError
 from ..wire.logs import Stream
 from .timing import Timings, describe_duration
 
@@ -63,8 +63,16 @@ async def run_in_foreground(
 
 
 async def _end(running: asyncio.Future[int | None], print: Print, end: Callable[[], Awaitable[str]]) -> None:
-    said = await end()
-    await asyncio.wait({running}, timeout=_LAST_WORDS_SECONDS)
+    try:
+        said = await end()
+    except DaytonaNotFoundError:
+        said = ""  # there is no session, or no longer, and so no command
+    except DaytonaError as error:
+        # It must not take the place of the interrupt.
+        said = f"It is not known whether the command has ended: {error}"
+    done, _ = await asyncio.wait({running}, timeout=_LAST_WORDS_SECONDS)
+    if done and not running.cancelled():
+        running.exception()  # what a given up command failed of is no news
     if said:
         await print(said + "\n", "stderr")
 

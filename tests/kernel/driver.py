@@ -135,19 +135,24 @@ class Driver:
             if message["msg_type"] == msg_type:
                 return message
 
-    def interrupt_when_printed(self, code: str) -> tuple[Answer, float]:
-        """Run code that prints, interrupt it then; return its answer and the seconds that it took to stop."""
-        return self.interrupt_when("stream", code)
+    def interrupt_when_printed(self, code: str, pause: float = 0.0) -> tuple[Answer, float]:
+        """Run code that prints, interrupt it then; return its answer and the seconds that it took to stop.
 
-    def interrupt_when(self, msg_type: str, code: str) -> tuple[Answer, float]:
+        pause: seconds to wait before the interrupt.
+        """
+        return self.interrupt_when("stream", code, pause)
+
+    def interrupt_when(self, msg_type: str, code: str, pause: float = 0.0) -> tuple[Answer, float]:
         """The same at its first message of a type."""
         interrupted = 0.0
 
         def on_message(message: dict[str, Any]) -> None:
             nonlocal interrupted
             if message["msg_type"] == msg_type and not interrupted:
+                time.sleep(pause)
                 interrupted = time.monotonic()
-                self.manager.interrupt_kernel()
+                # It is waited for, so that it cannot come in the next cell.
+                assert self.request("interrupt_request", {}, "control")["status"] == "ok"
 
         answer = self.run(code, on_message)
         return answer, time.monotonic() - interrupted

@@ -81,13 +81,7 @@ def test_a_command_stops_and_keeps_the_state(own_kernel: Driver, code: str) -> N
 def test_an_interrupt_at_any_moment_costs_no_cell_its_reply(kernel: Driver, code: str) -> None:
     kernel.run("import asyncio")
     for tenths in range(60):
-
-        def on_message(message: dict[str, Any], pause: float = tenths / 10_000) -> None:
-            if message["msg_type"] == "execute_input":
-                time.sleep(pause)
-                kernel.request("interrupt_request", {}, "control")
-
-        answer = kernel.run(code, on_message)
+        answer, _ = kernel.interrupt_when("execute_input", code, tenths / 10_000)
         errors = [each["ename"] for each in answer.contents("error")]
         assert (answer.reply["status"], errors) in [("ok", []), ("error", ["KeyboardInterrupt"])], answer
     # What came after a cell's end does not end the next one.

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -64,13 +62,7 @@ def test_an_interrupted_move_is_made_whole_or_not_at_all(kernel: Driver) -> None
     for milliseconds in range(0, 40, 4):
         kernel.run("x = 1")
         before = sandbox_id(kernel)
-
-        def on_message(message: dict[str, Any], pause: float = milliseconds / 1000) -> None:
-            if message["msg_type"] == "execute_input":
-                time.sleep(pause)
-                kernel.manager.interrupt_kernel()
-
-        answer = kernel.run("%sandbox new", on_message)
+        answer, _ = kernel.interrupt_when("execute_input", "%sandbox new", milliseconds / 1000)
         if answer.reply["status"] == "ok":
             assert "The cells now run in" in answer.stdout
             assert kernel.run("'x' in dir()").result == "False"

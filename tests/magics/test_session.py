@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import pytest
 
@@ -72,16 +71,20 @@ def test_an_interrupt_at_any_moment_has_ended_the_command_when_the_cell_is_over(
     kernel: Driver, session: str
 ) -> None:
     for milliseconds in range(15):
-
-        def on_message(message: dict[str, Any], pause: float = milliseconds / 1000) -> None:
-            if message["msg_type"] == "stream":
-                time.sleep(pause)
-                kernel.manager.interrupt_kernel()
-
-        answer = kernel.run(f"print('go', flush=True)\n%session run {session} sleep 44.1", on_message)
+        code = f"print('go', flush=True)\n%session run {session} sleep 44.1"
+        answer, _ = kernel.interrupt_when_printed(code, milliseconds / 1000)
         assert answer.error["ename"] == "KeyboardInterrupt"
         assert kernel.run("%sh pgrep -af 'sleep 44[.]1'; true\n").stdout == ""
     assert in_state(kernel, session)
+
+
+def test_an_interrupt_while_the_default_session_is_made_ends_the_cell(kernel: Driver) -> None:
+    for milliseconds in range(20):
+        kernel.run("%session delete --all")
+        code = "print('go', flush=True)\n%session run default sleep 44.1"
+        answer, _ = kernel.interrupt_when_printed(code, milliseconds / 1000)
+        assert answer.error["ename"] == "KeyboardInterrupt"
+        assert kernel.run("%sh pgrep -af 'sleep 44[.]1'; true\n").stdout == ""
 
 
 def test_a_command_that_waits_for_another_is_given_up(kernel: Driver, session: str) -> None:
