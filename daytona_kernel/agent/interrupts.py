@@ -30,7 +30,6 @@ class Interrupts:
     """
 
     def __init__(self, shell: Any, handlers: Iterable[Callable[..., Any]]) -> None:
-        self._shell = shell
         self._cell_code = {shell.run_ast_nodes.__code__}
         catching = (shell.events.trigger, shell.user_expressions, *handlers)
         self._catching_code = {each.__code__ for each in catching}

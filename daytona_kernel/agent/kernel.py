@@ -76,10 +76,10 @@ class SandboxKernel(IPythonKernel):
         self._interrupts = Interrupts(self.shell, others)
         self._completion = TimelyCompletion(self.shell.Completer)
         if hasattr(self, "debugger"):
-            # What is on the stack now is under every cell: it belongs in no call stack of the user's.
-            here = traceback.walk_stack(None)
-            self.debugger.kernel_modules += {frame.f_code.co_filename for frame, _ in here}
-            self.debugger.kernel_modules.append(self.shell.run_ast_nodes.__code__.co_filename)
+            # What is under every cell belongs in no call stack of the user's.
+            codes = [frame.f_code for frame, _ in traceback.walk_stack(None)]
+            codes.append(self.shell.run_ast_nodes.__code__)
+            self.debugger.kernel_modules += {code.co_filename for code in codes}
 
     def do_complete(self, code: str, cursor_pos: int) -> dict[str, Any]:
         complete = super().do_complete
