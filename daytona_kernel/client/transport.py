@@ -239,12 +239,14 @@ def build_request(
         everything |= {"Content-Type": body.content_type, "Content-Length": str(body.length)}
         pieces = _read_in_thread(body) if asynchronous else body.pieces()
     waits = {"connect": _CONNECT_SECONDS, "read": patience, "write": patience, "pool": patience}
-    trace = _keep_alive_async if asynchronous else _keep_alive
-    extensions = {"timeout": waits, "trace": trace}
+    extensions: dict[str, Any] = {"timeout": waits}
     with translated(url):
         target = _parse_url(url)
         if query:
             target = target.copy_merge_params(query)
+        if not _is_loopback(target.host):
+            # On loopback nothing lies between, and httpx asks a dozen times a call.
+            extensions["trace"] = _keep_alive_async if asynchronous else _keep_alive
         return httpx.Request(method, target, headers=everything, content=pieces, extensions=extensions)
 
 

@@ -243,7 +243,9 @@ def test_a_dead_peer_is_noticed_by_keepalive(faulty: FaultyServer) -> None:
 
     faulty.on("GET", "/", reply(200))
     transport = Transport()
-    answer = transport.open(build_request("GET", faulty.url + "/", {}))
+    # A name of loopback that does not look like one: there nothing lies between.
+    url = faulty.url.replace("127.0.0.1", "127.1")
+    answer = transport.open(build_request("GET", url + "/", {}))
     connection = answer.extensions["network_stream"].get_extra_info("socket")
     assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
     assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 45
