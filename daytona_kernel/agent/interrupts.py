@@ -46,9 +46,9 @@ class Interrupts:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         __tracebackhide__ = True
+        self._early = True  # also where a hook before the cell is interrupted
         if _is_below(self._catching_code, frame):
             signal.default_int_handler(number, frame)
-        self._early = True
 
     def _interruptible(self, run_nodes: RunNodes) -> RunNodes:
         async def run_ast_nodes(nodes: list[ast.stmt], *arguments: Any, **options: Any) -> Any:
