@@ -82,10 +82,7 @@ def test_an_interrupt_at_any_moment_costs_no_cell_its_reply(kernel: Driver, code
     kernel.run("import asyncio")
     for tenths in range(60):
         answer, _ = kernel.interrupt_when("execute_input", code, tenths / 10_000)
-        errors = {each["ename"] for each in answer.contents("error")}
-        # One of IPython's hooks after the cell may be what was interrupted: that is shown, and fails nothing.
-        expected = {"KeyboardInterrupt"} if answer.reply["status"] == "error" else set()
-        assert errors == expected or "Error in callback" in answer.stdout, answer
+        assert answer.reply["status"] == "ok" or answer.reply["ename"] == "KeyboardInterrupt", answer
     # What came after a cell's end does not end the next one.
     assert kernel.run("print('next')").stdout == "next\n"
 
