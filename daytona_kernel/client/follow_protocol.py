@@ -154,9 +154,8 @@ class FollowProtocol:
     def _take_stream(self) -> Generator[Step, Any, Ended]:
         position = 0
         quiet = FIRST_QUIET
-        receive = first = Receive(Source.STREAM, quiet)
         while True:
-            piece = yield receive
+            piece = yield Receive(Source.STREAM, quiet)
             if piece is None:
                 behind = position < self._fed
                 yield from self._persist(self._ask)
@@ -164,11 +163,10 @@ class FollowProtocol:
                     return Ended()
                 yield from self._persist(self._read_log)
                 quiet = max(min(quiet * 2, LONGEST_QUIET), self._fed / _BYTES_A_SECOND)
-                receive = Receive(Source.STREAM, quiet)
                 continue
             if isinstance(piece, Ended):
                 return piece
-            quiet, receive = FIRST_QUIET, first
+            quiet = FIRST_QUIET
             if position and self._looks_replayed(piece, position):
                 check = _Comparison(position, piece)
                 yield from self._persist(lambda check=check: self._read_log(check))

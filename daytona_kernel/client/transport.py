@@ -349,6 +349,7 @@ def _place(url: httpx.URL | str) -> str:
     return f"{parsed.scheme}://{parsed.netloc.decode('ascii')}"
 
 
+@lru_cache(maxsize=64)
 def _is_loopback(host: str) -> bool:
     if host == "localhost":
         return True

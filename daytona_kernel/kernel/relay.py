@@ -101,12 +101,11 @@ class Relay:
         Returns whether there was an interpreter; otherwise nobody awaits `finish`. Raises DaytonaError when
         the cell is over: it was interrupted twice, and did not wait.
         """
+        self._starting = False
         if not self._has_interpreter:
-            self._starting = False
             return False
         if msg_id not in self._requests:
             raise DaytonaError("The cell that was to move the kernel was interrupted; the kernel stays.")
-        self._starting = False
         self._moves[msg_id] = finish
         interpreter = self._interpreter.result()
         self._interpreter = asyncio.get_running_loop().create_future()
