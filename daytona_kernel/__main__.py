@@ -11,7 +11,7 @@ import sys
 from .client import embedded
 from .config import resolve
 from .errors import DaytonaError
-from .kernel.record import RecordFile
+from .kernel.host.handover import HandoverFile
 
 
 def begin_server(connection_file: str) -> None:
@@ -21,7 +21,7 @@ def begin_server(connection_file: str) -> None:
             return
     except DaytonaError:
         return  # said in the first cell
-    server = RecordFile(connection_file).read().server
+    server = HandoverFile(connection_file).read().server
     if server is None or embedded.attach(**server) is None:
         embedded.start()
 
@@ -33,13 +33,13 @@ def main() -> None:
     connection_file = sys.argv[sys.argv.index("-f") + 1]
     begin_server(connection_file)
 
-    from .kernel.beginning import begin
+    from .kernel.startup import begin
 
-    beginning = begin(connection_file)
+    startup = begin(connection_file)
 
     from .kernel.app import main as run_kernel
 
-    run_kernel(beginning)
+    run_kernel(startup)
 
 
 main()

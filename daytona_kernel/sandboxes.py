@@ -10,7 +10,7 @@ from .client.models import ListSandboxesQuery
 from .client.sandbox import Sandbox
 from .config import resolve
 from .errors import DaytonaError
-from .kernel.home import HOST_LABEL, LABEL, NOTEBOOK_LABEL
+from .kernel.host.kernel_sandbox import HOST_LABEL, LABEL, NOTEBOOK_LABEL
 
 _NONE_HERE = (
     "No DAYTONA_API_KEY is set: sandboxes of the embedded server end with their kernels, "

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import httpx
 
 from ..errors import DaytonaError
-from .exchange import Call, Patience, Request, Response, Sleep, Step
+from .exchange import Exchange, Patience, Request, Response, Sleep, Step
 from .transport import AsyncTransport, Transport, aread_pieces, build_request, read_pieces, websocket_url
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Api(_Address):
         """Return a driver for another URL, with the same key and transport."""
         return Api(url, self._headers, self.transport, self.patience)
 
-    def run(self, call: Call[T]) -> T:
+    def run(self, call: Exchange[T]) -> T:
         """Carry out a call and return its result."""
         answer: Response | None = None
         try:
@@ -131,7 +131,7 @@ class AsyncApi(_Address):
         """Return a driver for another URL, with the same key and transport."""
         return AsyncApi(url, self._headers, self.transport, self.patience)
 
-    async def run(self, call: Call[T]) -> T:
+    async def run(self, call: Exchange[T]) -> T:
         """Carry out a call and return its result."""
         answer: Response | None = None
         try:

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from ..config import DaytonaConfig, Settings, resolve
 from . import embedded
 from .api import Api, AsyncApi
-from .calls import sandboxes
 from .models import CreateSandboxFromSnapshotParams, ListSandboxesQuery
+from .operations import sandboxes
 from .sandbox import AsyncSandbox, Sandbox
 from .transport import AsyncTransport, Transport
 

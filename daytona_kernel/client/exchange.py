@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Any, Protocol, TypeVar
 
 from ..errors import DaytonaError, error_of, request_id_of
-from .operations import Operation
+from .operations.table import Operation
 
 
 class Patience(Enum):
@@ -114,4 +114,4 @@ class Sleep:
 
 T = TypeVar("T")
 Step = Request | Sleep
-Call = Generator[Step, Any, T]
+Exchange = Generator[Step, Any, T]

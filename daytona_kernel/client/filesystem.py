@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import IO
 
 from .api import AsyncToolboxApi, ToolboxApi
-from .calls import files
 from .exchange import Sink
 from .models import FileUpload
 from .multipart import MultipartFiles
+from .operations import files
 from .twins import async_method, method
 
 

@@ -25,9 +25,9 @@ from ..errors import (
     DaytonaServiceUnavailableError,
 )
 from ..wire.logs import LogChunk, LogDemultiplexer, decode_end
-from .calls.sessions import get_session_command, is_json, logs_request
 from .exchange import Request, Response, Sleep
 from .exchange import Step as CallStep
+from .operations.sessions import get_session_command, is_json, logs_request
 
 FIRST_QUIET, LONGEST_QUIET = 2.0, 30.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0

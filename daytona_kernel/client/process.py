@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 from . import run_commands
 from .api import AsyncToolboxApi, ToolboxApi
-from .calls import processes, sessions
 from .log_follower import AsyncLogFollower, LogFollower
 from .models import CodeRunParams, ExecuteResponse, SandboxInstance
+from .operations import processes, sessions
 from .run_commands import CodeToolbox
 from .twins import async_method, method
 

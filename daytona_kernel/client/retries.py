@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import DaytonaConnectionError, DaytonaConnectionTimeoutError, DaytonaError
 from .exchange import Request, Response, Sleep, Step
-from .operations import Operation, Repeat
+from .operations.table import Operation, Repeat
 
 ATTEMPTS = 5
 _FIRST_PAUSE = 0.2

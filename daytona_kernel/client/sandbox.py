@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from .api import Api, AsyncApi
-from .calls import files, sandboxes
 from .filesystem import AsyncFileSystem, FileSystem
 from .models import SandboxInstance
+from .operations import files, sandboxes
 from .process import AsyncProcess, Process
 from .run_commands import code_toolbox
 from .twins import async_subject_method, subject_method

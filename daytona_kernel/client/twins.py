@@ -10,14 +10,14 @@ import inspect
 from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from .exchange import Call
+from .exchange import Exchange
 
 P = ParamSpec("P")
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def method(call: Callable[P, Call[T]], name: str | None = None) -> Callable[Concatenate[Any, P], T]:
+def method(call: Callable[P, Exchange[T]], name: str | None = None) -> Callable[Concatenate[Any, P], T]:
     """Return the method that carries out a free call and returns its result.
 
     name: the method's, where it is not the call's.
@@ -31,7 +31,7 @@ def method(call: Callable[P, Call[T]], name: str | None = None) -> Callable[Conc
 
 
 def async_method(
-    call: Callable[P, Call[T]], name: str | None = None
+    call: Callable[P, Exchange[T]], name: str | None = None
 ) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
     """Return the coroutine method that carries out a free call and returns its result."""
 
@@ -42,7 +42,7 @@ def async_method(
     return _dress(run, call, name, free=True)
 
 
-def subject_method(call: Callable[Concatenate[Any, P], Call[T]]) -> Callable[Concatenate[Any, P], T]:
+def subject_method(call: Callable[Concatenate[Any, P], Exchange[T]]) -> Callable[Concatenate[Any, P], T]:
     """Return the method that carries out a call on its object and returns its result."""
 
     def run(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -53,7 +53,7 @@ def subject_method(call: Callable[Concatenate[Any, P], Call[T]]) -> Callable[Con
 
 
 def async_subject_method(
-    call: Callable[Concatenate[Any, P], Call[T]],
+    call: Callable[Concatenate[Any, P], Exchange[T]],
 ) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
     """Return the coroutine method that carries out a call on its object and returns its result."""
 
@@ -64,12 +64,12 @@ def async_subject_method(
     return _dress(run, call, None, free=False)
 
 
-def _dress(run: F, call: Callable[..., Call[Any]], name: str | None, *, free: bool) -> F:
+def _dress(run: F, call: Callable[..., Exchange[Any]], name: str | None, *, free: bool) -> F:
     """Give a method the name, the docstring and the signature of its call."""
     signature = inspect.signature(call)
     parameters = list(signature.parameters.values())
     self = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    result = str(signature.return_annotation).removeprefix("Call[").removesuffix("]")
+    result = str(signature.return_annotation).removeprefix("Exchange[").removesuffix("]")
     run.__name__ = run.__qualname__ = name or call.__name__
     run.__module__ = call.__module__
     run.__doc__ = call.__doc__

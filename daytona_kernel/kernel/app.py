@@ -9,9 +9,9 @@ from typing import Any
 import zmq
 from ipykernel.kernelapp import IPKernelApp
 
-from .beginning import Beginning
-from .iopub import IOPub
 from .kernel import DaytonaKernel
+from .out.iopub import IOPub
+from .startup import Startup
 
 
 class DaytonaKernelApp(IPKernelApp):
@@ -36,10 +36,10 @@ class DaytonaKernelApp(IPKernelApp):
         """No code of the user's is debugged here."""
 
 
-def main(beginning: Beginning) -> None:
+def main(startup: Startup) -> None:
     """Run the kernel, as `python -m daytona_kernel -f CONNECTION_FILE`."""
-    DaytonaKernel.api = beginning.api
-    DaytonaKernel.registry = beginning.registry
-    DaytonaKernel.home = beginning.home
-    DaytonaKernel.first_agent = beginning.agent
+    DaytonaKernel.api = startup.api
+    DaytonaKernel.registry = startup.registry
+    DaytonaKernel.kernel_sandbox = startup.kernel_sandbox
+    DaytonaKernel.first_agent = startup.agent
     DaytonaKernelApp.launch_instance(sys.argv[1:], kernel_class=DaytonaKernel)

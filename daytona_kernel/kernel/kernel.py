@@ -25,14 +25,14 @@ from ..interpreter.launcher import AgentGateway, LaunchedAgent
 from ..magics.registry import Registry
 from ..views.left_log import read_left_logs
 from ..wire.messages import Message, Part
-from .api_thread import ApiThread
-from .calls import Calls
-from .cell import MagicCell
-from .comms import Comms, current_request
-from .home import Home
-from .iopub import running_loop
-from .outbox import Outbox
-from .relay import Relay
+from .host.api_thread import ApiThread
+from .host.comms import Comms, current_request
+from .host.kernel_sandbox import KernelSandbox
+from .host.magic_calls import MagicCalls
+from .magic_cell import MagicCell
+from .out.iopub import running_loop
+from .out.outbox import Outbox
+from .relay.relay import Relay
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ class DaytonaKernel(Kernel):
 
     api: ApiThread
     registry: Registry
-    home: Home
+    kernel_sandbox: KernelSandbox
     first_agent: Future[LaunchedAgent] | None
     _leaving = False
 
@@ -75,7 +75,7 @@ class DaytonaKernel(Kernel):
 
     def start(self) -> None:
         """Register the handlers, and connect to the interpreter that is being started already."""
-        self.session.session = self.home.message_session
+        self.session.session = self.kernel_sandbox.message_session
         self._relay_loop: asyncio.AbstractEventLoop = self.shell_channel_thread.io_loop.asyncio_loop
         control_loop: asyncio.AbstractEventLoop = self.control_thread.io_loop.asyncio_loop
         self.outbox = Outbox(
@@ -88,14 +88,18 @@ class DaytonaKernel(Kernel):
             },
         )
         self.comms = Comms(self.outbox)
-        self.calls = Calls(
-            self.registry, self.outbox, self.home, lambda: self.relay.running, self._leave_interpreter
+        self.calls = MagicCalls(
+            self.registry,
+            self.outbox,
+            self.kernel_sandbox,
+            lambda: self.relay.running,
+            self._leave_interpreter,
         )
         self._connecting: asyncio.Task[None] | None = None
         made = asyncio.run_coroutine_threadsafe(self._make_relay(), self._relay_loop)
         made.result()
         super().start()
-        self.api.call(self.home.watch_progress, self._tell_progress)
+        self.api.call(self.kernel_sandbox.watch_progress, self._tell_progress)
         self.api.call(self._start_interpreter)
         self.api.start(self._keep_awake())
         self.api.start(self._open_left_logs())
@@ -214,7 +218,7 @@ class DaytonaKernel(Kernel):
             # The interpreter that ends now is not to be replaced.
             self._leaving = True
             await self.calls.close()
-            await self.home.leave(restart=restart)
+            await self.kernel_sandbox.leave(restart=restart)
 
         try:
             await self._on_relay(self.relay.close())
@@ -231,7 +235,7 @@ class DaytonaKernel(Kernel):
             "implementation": self.implementation,
             "implementation_version": self.implementation_version,
             "language_info": self.language_info,
-            "banner": "\n".join(filter(None, (self.banner, self.home.note))),
+            "banner": "\n".join(filter(None, (self.banner, self.kernel_sandbox.note))),
             "help_links": self.help_links,
             "supported_features": self._features,
         }
@@ -287,8 +291,8 @@ class DaytonaKernel(Kernel):
         try:
             # What was begun before the kernel was there is awaited once; after that, begun anew.
             first, self.first_agent = self.first_agent, None
-            agent = await (self.home.agent() if first is None else asyncio.wrap_future(first))
-            sandbox = await self.home.sandbox()
+            agent = await (self.kernel_sandbox.agent() if first is None else asyncio.wrap_future(first))
+            sandbox = await self.kernel_sandbox.sandbox()
         except DaytonaError as error:
             self._relay_loop.call_soon_threadsafe(self.relay.fail_start, error)
             return
@@ -307,7 +311,7 @@ class DaytonaKernel(Kernel):
     async def _leave_interpreter(
         self, request: Message, finish: Callable[[], Coroutine[Any, Any, bool]]
     ) -> None:
-        """See Calls. A cell that the interpreter runs waits on the relay's loop, for what happens here."""
+        """See MagicCalls. A cell that the interpreter runs waits for this on the relay's loop."""
         if self._connecting is not None:
             self._connecting.cancel()
 
@@ -326,7 +330,7 @@ class DaytonaKernel(Kernel):
         while not self._leaving:
             await asyncio.sleep(_ACTIVITY_SECONDS)
             if self.relay.running is not None or self.calls.following:
-                await self.home.refresh_activity()
+                await self.kernel_sandbox.refresh_activity()
 
     async def _open_left_logs(self) -> None:
         """Open the views again that the notebook was saved with; see views.left_log."""

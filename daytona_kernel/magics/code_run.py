@@ -8,11 +8,11 @@ import shlex
 from ..client import run_commands
 from ..client.models import Chart, CodeRunParams
 from ..errors import CommandFailedError, DaytonaTimeoutError, MagicUsageError
-from . import process_tree
 from .arguments import Expected, Option, Signature
-from .call import Call
+from .magic_call import MagicCall
 from .registry import Registry
 from .sh import ENV, NO_RAISE, TIMEOUT, finish
+from .shell import process_tree
 from .timing import ticking
 
 _PROGRAMS = {"python": "python3", "javascript": "node", "typescript": "npx"}
@@ -48,7 +48,7 @@ def declare(registry: Registry) -> None:
         cell_only=True,
     )
     async def code_run(
-        call: Call,
+        call: MagicCall,
         language: str | None,
         argv: list[str] | None,
         env: list[tuple[str, str]],
@@ -94,5 +94,5 @@ def _bundle(chart: Chart) -> dict[str, str]:
     return {"text/plain": text} | ({"image/png": chart.png} if chart.png else {})
 
 
-async def _languages(_call: Call, _expected: Expected) -> list[str]:
+async def _languages(_call: MagicCall, _expected: Expected) -> list[str]:
     return list(run_commands.LANGUAGES)

@@ -7,7 +7,7 @@ from dataclasses import fields
 from .._version import __version__
 from ..config import Setting
 from .arguments import Signature
-from .call import Call
+from .magic_call import MagicCall
 from .registry import Registry
 from .sandbox import rows_of
 from .table import table
@@ -28,15 +28,15 @@ def declare(registry: Registry) -> None:
     """Add `daytona` to a registry."""
 
     @registry.magic("daytona", Signature())
-    async def daytona(call: Call) -> None:
+    async def daytona(call: MagicCall) -> None:
         """Show where the cells run, which Python they use, and the settings in force."""
         sandbox = await call.sandbox()
         await sandbox.refresh_data()
         answer = await sandbox.process.exec(_PROGRAMS, cwd=call.cwd, env=call.environ or None)
         python, pip = [*answer.result.splitlines(), "", ""][:2]
-        settings = call.home.daytona.settings
+        settings = call.kernel_sandbox.daytona.settings
         rows = [
-            ("Cells run", call.home.place),
+            ("Cells run", call.kernel_sandbox.place),
             ("Version", f"daytona-kernel {__version__}"),
             *rows_of(call, sandbox),
             ("Cells use", call.python or "no interpreter at the moment"),

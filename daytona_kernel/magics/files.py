@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from ..client.models import FileUpload
 from ..errors import DaytonaError, DaytonaFileNotFoundError, FileTransferError
 from ..views.log_snapshot import format_bytes
-from . import local_files
 from .arguments import Expected, Option, Positional, Signature
-from .call import Call
-from .copy_plan import Entry, Plan, Source, count, plan_copy
-from .local_files import NewFiles
+from .copying import local_files
+from .copying.local_files import NewFiles
+from .copying.plan import Entry, Plan, Source, count, plan_copy
+from .copying.remote_files import RemoteFiles
+from .magic_call import MagicCall
 from .registry import Registry
-from .remote_files import RemoteFiles
 from .timing import showing
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def declare(registry: Registry) -> None:
             (_FORCE,),
         ),
     )
-    async def upload(call: Call, local: list[str], remote: str | None, force: bool) -> None:
+    async def upload(call: MagicCall, local: list[str], remote: str | None, force: bool) -> None:
         """Copy files and folders from the notebook's machine into the sandbox.
 
         As with cp -r, the last of several words is the target: a folder when it is one, ends in `/`, or
@@ -80,7 +80,7 @@ def declare(registry: Registry) -> None:
             (_FORCE,),
         ),
     )
-    async def download(call: Call, remote: list[str], local: str | None, force: bool) -> None:
+    async def download(call: MagicCall, remote: list[str], local: str | None, force: bool) -> None:
         """Copy files and folders from the sandbox to the notebook's machine.
 
         The words are as for %upload, the other way round. Nothing is written outside the target or
@@ -103,7 +103,9 @@ def declare(registry: Registry) -> None:
         await _tell(call, "Downloaded", plan, skipped)
 
 
-async def _upload(call: Call, fs: AsyncFileSystem, there: RemoteFiles, plan: Plan, *, made: bool) -> None:
+async def _upload(
+    call: MagicCall, fs: AsyncFileSystem, there: RemoteFiles, plan: Plan, *, made: bool
+) -> None:
     staging = there.staging(plan.folder)
     progress = _Progress("Uploading", plan)
     try:
@@ -127,7 +129,7 @@ async def _upload(call: Call, fs: AsyncFileSystem, there: RemoteFiles, plan: Pla
         raise
 
 
-async def _download(call: Call, fs: AsyncFileSystem, plan: Plan, force: bool) -> None:
+async def _download(call: MagicCall, fs: AsyncFileSystem, plan: Plan, force: bool) -> None:
     here = NewFiles(plan.folder)
     progress = _Progress("Downloading", plan)
     waiting = iter(plan.files)
@@ -195,7 +197,7 @@ def _check(plan: Plan, kind: str, kinds: str, force: bool) -> None:
         raise FileTransferError(f"{_names(taken)} {verb} already; nothing was copied. --force overwrites.")
 
 
-async def _tell(call: Call, done: str, plan: Plan, skipped: Sequence[str]) -> None:
+async def _tell(call: MagicCall, done: str, plan: Plan, skipped: Sequence[str]) -> None:
     if skipped:
         told = _names(
             [ascii(path) if not local_files.is_safe(path.lstrip("/")) else path for path in skipped]
@@ -231,5 +233,5 @@ class _Progress:
         return {"text/plain": text, "text/html": f"{bar} {escape(text)}"}
 
 
-async def _complete_local(_call: Call, expected: Expected) -> list[str]:
+async def _complete_local(_call: MagicCall, expected: Expected) -> list[str]:
     return await asyncio.to_thread(local_files.complete, expected.begun)

@@ -13,8 +13,8 @@ from typing import Any
 from ..errors import DaytonaError, LocalCodeError, MagicUsageError
 from ..wire.values import decode_value, encode_value
 from .arguments import Expected, Positional, Signature
-from .call import Call
 from .local_code import LocalCode
+from .magic_call import MagicCall
 from .registry import Registry
 
 SWITCH = "DAYTONA_KERNEL_LOCAL"
@@ -24,13 +24,13 @@ def declare(registry: Registry) -> None:
     """Add `local`, `put` and `get` to a registry."""
     code = LocalCode()
 
-    async def names(_call: Call, _expected: Expected) -> list[str]:
+    async def names(_call: MagicCall, _expected: Expected) -> list[str]:
         return [name for name in code.namespace if not name.startswith("_")]
 
     registry.words("local_name", names)
 
     @registry.magic("local", Signature(), cell_only=True)
-    async def local(call: Call) -> None:
+    async def local(call: MagicCall) -> None:
         """Run the cell on the notebook's own machine, in the kernel's process.
 
         Its variables are apart from the sandbox's: %put and %get copy them. It works only where the
@@ -45,7 +45,7 @@ def declare(registry: Registry) -> None:
         "put",
         Signature((Positional("name", "the variables of %%local", repeated=True, kind="local_name"),)),
     )
-    async def put(call: Call, name: list[str]) -> None:
+    async def put(call: MagicCall, name: list[str]) -> None:
         """Copy variables of %%local into the sandbox: JSON values, bytes, and pandas and Arrow tables."""
         _require_enabled()
         for each in name:
@@ -58,7 +58,7 @@ def declare(registry: Registry) -> None:
             await call.put(each, encoded)
 
     @registry.magic("get", Signature((Positional("name", "the variables of the sandbox", repeated=True),)))
-    async def get(call: Call, name: list[str]) -> None:
+    async def get(call: MagicCall, name: list[str]) -> None:
         """Copy variables of the sandbox to %%local: JSON values, bytes, and pandas and Arrow tables.
 
         Nothing that a sandbox sends is run here, and nothing is unpickled.

@@ -19,7 +19,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 
 from ..errors import LocalCodeError
-from .call import Call
+from .magic_call import MagicCall
 
 _STOP_SECONDS = 1.0
 _BUFFER = 8192
@@ -33,7 +33,7 @@ class LocalCode:
         self._thread: threading.Thread | None = None
         self._count = 0
 
-    async def run(self, call: Call, source: str) -> None:
+    async def run(self, call: MagicCall, source: str) -> None:
         """Run code, show what it prints and the value of its last expression. Raises LocalCodeError."""
         if self._thread is not None and self._thread.is_alive():
             raise LocalCodeError(
@@ -97,7 +97,7 @@ class LocalCode:
 class _Output(io.TextIOBase):
     """What is printed, on its way to the cell: line by line, and no faster than the cell takes it."""
 
-    def __init__(self, call: Call, loop: asyncio.AbstractEventLoop, stream: str) -> None:
+    def __init__(self, call: MagicCall, loop: asyncio.AbstractEventLoop, stream: str) -> None:
         self._call = call
         self._loop = loop
         self._stream = stream

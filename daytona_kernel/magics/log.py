@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 from ..errors import DaytonaError, DaytonaNotFoundError
 from ..views.log_display import LogDisplay
 from ..wire.logs import LogChunk
-from . import background
-from .call import Call, Display
-from .process_tree import NOT_BEGUN
+from .magic_call import Display, MagicCall
+from .shell import background
+from .shell.process_tree import NOT_BEGUN
 
 if TYPE_CHECKING:
     from ..client.sandbox import AsyncSandbox
 
 
 async def follow_log(
-    call: Call,
+    call: MagicCall,
     sandbox: AsyncSandbox,
     session: str,
     command_id: str,

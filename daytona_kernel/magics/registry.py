@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import DaytonaError, MagicUsageError
 from .arguments import Expected, HelpWanted, Signature, expected_after, parse_arguments, take_word
-from .call import Call
+from .magic_call import MagicCall
 
 # Completion must be there while the person who types still wants it.
 _WORDS_SECONDS = 0.2
@@ -21,7 +21,7 @@ _WORDS_SECONDS = 0.2
 
 Handler = Callable[..., Awaitable[Any]]
 # Lists what there is of one kind, given the call and what was typed.
-Words = Callable[[Call, Expected], Awaitable[list[str]]]
+Words = Callable[[MagicCall, Expected], Awaitable[list[str]]]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Magic:
     default: str | None = None
     cell_only: bool = False
 
-    async def run(self, call: Call) -> Any:
+    async def run(self, call: MagicCall) -> Any:
         """Run it, and return what its caller assigns. Raises DaytonaError."""
         if take_word(call.line)[0] in ("--help", "-h"):
             await call.print(self.usage + "\n")
@@ -100,7 +100,7 @@ class Magic:
     def _name_of(self, command: Command) -> tuple[str, str]:
         return next((begin, name) for begin, name, each in self.named if each is command)
 
-    def _command(self, call: Call) -> tuple[Command, str]:
+    def _command(self, call: MagicCall) -> tuple[Command, str]:
         if call.body is not None and self.cell:
             return self.cell[0], call.line
         if "" in self.commands:
@@ -184,7 +184,7 @@ class Registry:
         """Say what lists the words of a kind, for completion."""
         self._words[kind] = list_words
 
-    async def complete(self, name: str, text: str, call: Call, *, of_cell: bool) -> dict[str, Any]:
+    async def complete(self, name: str, text: str, call: MagicCall, *, of_cell: bool) -> dict[str, Any]:
         """Return the `words` that may follow, and whether `paths` of the sandbox may.
 
         A list that does not come in time is the one that came last.
@@ -203,7 +203,7 @@ class Registry:
                 words = self._known.get(key, []) + words
         return {"words": words, "paths": "path" in kinds}
 
-    async def run(self, name: str, call: Call) -> Any:
+    async def run(self, name: str, call: MagicCall) -> Any:
         """Run a magic by name. Raises DaytonaError."""
         if name not in self._magics:
             raise DaytonaError(f"The kernel has no magic {name!r}.")

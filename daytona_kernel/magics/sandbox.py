@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..client.models import CreateSandboxParams, Resources
 from ..errors import DaytonaNotFoundError, MagicUsageError
 from .arguments import Expected, Option, Positional, Signature
-from .call import Call
+from .magic_call import MagicCall
 from .registry import Registry
 from .table import table
 from .timing import describe_duration, ticking
@@ -28,18 +28,18 @@ def declare(registry: Registry) -> None:
     registry.words("sandbox", _sandbox_ids)
 
     @subcommand("info", Signature())
-    async def info(call: Call) -> None:
+    async def info(call: MagicCall) -> None:
         """Show the sandbox: its state, size, and what becomes of it."""
         sandbox = await call.sandbox()
         await sandbox.refresh_data()
         await call.display(table(("", ""), rows_of(call, sandbox), code=(1,)))
 
     @subcommand("list", Signature())
-    async def list_(call: Call) -> None:
+    async def list_(call: MagicCall) -> None:
         """List all sandboxes of the account; a star marks this kernel's."""
         current = await call.sandbox()
         rows = []
-        async for each in call.home.daytona.list():
+        async for each in call.kernel_sandbox.daytona.list():
             star = "*" if each.id == current.id else ""
             age = age_of(each)
             rows.append((star, each.name, each.id, each.state, each.language, f"{age} ago" if age else ""))
@@ -59,7 +59,7 @@ def declare(registry: Registry) -> None:
         ),
     )
     async def new(
-        call: Call,
+        call: MagicCall,
         name: str | None,
         snapshot: str | None,
         language: str | None,
@@ -72,15 +72,15 @@ def declare(registry: Registry) -> None:
         resources = Resources(cpu=cpu, memory=memory, disk=disk) if cpu or memory or disk else None
         params = CreateSandboxParams(name=name, snapshot=snapshot, language=language, resources=resources)
         async with ticking(call, "Creating a sandbox for"):
-            sandbox = await call.home.create(params)
+            sandbox = await call.kernel_sandbox.create(params)
         await _move(call, sandbox, owned=True)
 
     @subcommand("attach", Signature((Positional("id", "the sandbox's id or name", kind="sandbox"),)))
-    async def attach(call: Call, id: str) -> None:
+    async def attach(call: MagicCall, id: str) -> None:
         """Move to a sandbox that is there already, which the kernel then never deletes."""
         call.require_own_cell()
         try:
-            sandbox = await call.home.daytona.get(id)
+            sandbox = await call.kernel_sandbox.daytona.get(id)
         except DaytonaNotFoundError:
             raise DaytonaNotFoundError(f"There is no sandbox {id!r}; %sandbox list shows them.") from None
         if sandbox.id == (await call.sandbox()).id:
@@ -91,7 +91,7 @@ def declare(registry: Registry) -> None:
         await _move(call, sandbox, owned=False)
 
     @subcommand("start", Signature())
-    async def start(call: Call) -> None:
+    async def start(call: MagicCall) -> None:
         """Start the sandbox after it has stopped; the next cell does so too."""
         sandbox = await call.sandbox()
         await sandbox.refresh_data()
@@ -103,31 +103,31 @@ def declare(registry: Registry) -> None:
         await call.print(f"Started sandbox {sandbox.name}.\n")
 
     @subcommand("stop", Signature())
-    async def stop(call: Call) -> None:
+    async def stop(call: MagicCall) -> None:
         """Stop the sandbox: its files stay, variables and commands end. The next cell starts it again."""
-        await call.move(call.home.stop, start=False)
+        await call.move(call.kernel_sandbox.stop, start=False)
 
     @subcommand("delete", Signature())
-    async def delete(call: Call) -> None:
+    async def delete(call: MagicCall) -> None:
         """Delete the sandbox with its files. The next cell makes a new one."""
-        if not call.home.owned:
+        if not call.kernel_sandbox.owned:
             raise MagicUsageError(
                 "This sandbox is not the kernel's own, which therefore does not delete it; "
                 "%sandbox new moves to another one."
             )
-        await call.move(call.home.delete, start=False)
+        await call.move(call.kernel_sandbox.delete, start=False)
 
     @subcommand("keep", Signature())
-    async def keep(call: Call) -> None:
+    async def keep(call: MagicCall) -> None:
         """Keep the sandbox when the kernel ends."""
-        sandbox = await call.home.keep()
+        sandbox = await call.kernel_sandbox.keep()
         await call.print(
             f"Sandbox {sandbox.name} stays when this kernel ends; "
             f"%sandbox attach {sandbox.id} returns to it.\n"
         )
 
     @subcommand("preview", Signature((Positional("port", "where a server in the sandbox listens"),)))
-    async def preview(call: Call, port: str) -> str | None:
+    async def preview(call: MagicCall, port: str) -> str | None:
         """Show the address of a server in the sandbox; `url = %sandbox preview 8000` returns it."""
         if not (port.isdigit() and 0 < int(port) < 65536):
             raise MagicUsageError(f"PORT is a number up to 65535, not {port!r}.")
@@ -140,19 +140,19 @@ def declare(registry: Registry) -> None:
         return None
 
 
-async def _move(call: Call, sandbox: AsyncSandbox, *, owned: bool) -> None:
+async def _move(call: MagicCall, sandbox: AsyncSandbox, *, owned: bool) -> None:
     async def work() -> str:
-        old = await call.home.move(sandbox, owned=owned)
+        old = await call.kernel_sandbox.move(sandbox, owned=owned)
         return " ".join(filter(None, (f"The cells now run in sandbox {sandbox.name}.", _FRESH, old)))
 
     await call.move(work, start=True)
 
 
-async def _sandbox_ids(call: Call, _expected: Expected) -> list[str]:
-    return [each.id async for each in call.home.daytona.list()]
+async def _sandbox_ids(call: MagicCall, _expected: Expected) -> list[str]:
+    return [each.id async for each in call.kernel_sandbox.daytona.list()]
 
 
-def rows_of(call: Call, sandbox: AsyncSandbox) -> list[tuple[str, str]]:
+def rows_of(call: MagicCall, sandbox: AsyncSandbox) -> list[tuple[str, str]]:
     """What is to be known of the kernel's sandbox, as rows of a table."""
     instance = sandbox.instance
     age = age_of(sandbox)
@@ -165,7 +165,10 @@ def rows_of(call: Call, sandbox: AsyncSandbox) -> list[tuple[str, str]]:
         ("Size", ", ".join(_sizes(sandbox))),
         ("Snapshot", instance.snapshot or ""),
         ("Region", sandbox.target),
-        ("At the end", "deleted with the kernel" if call.home.owned else "stays: it is not the kernel's own"),
+        (
+            "At the end",
+            "deleted with the kernel" if call.kernel_sandbox.owned else "stays: it is not the kernel's own",
+        ),
     ]
     return [(name, value) for name, value in rows if value]
 

@@ -6,16 +6,21 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 from ..client.models import Command, Session, SessionExecuteRequest
-from ..errors import DaytonaConflictError, DaytonaNotFoundError, DaytonaSessionEndedError, MagicUsageError
+from ..errors import (
+    DaytonaConflictError,
+    DaytonaNotFoundError,
+    DaytonaSessionEndedError,
+    MagicUsageError,
+)
 from ..interpreter.launcher import SESSION_PREFIX
-from . import background, session_shell
 from .arguments import Expected, Option, Positional, Signature
-from .call import Call
-from .foreground import run_in_foreground
 from .log import follow_log
-from .process_tree import new_tag
+from .magic_call import MagicCall
 from .registry import Registry
 from .sh import TIMEOUT, finish
+from .shell import background, session_shell
+from .shell.foreground import run_in_foreground
+from .shell.process_tree import new_tag
 from .table import table
 from .timing import Timings
 
@@ -41,7 +46,7 @@ def declare(registry: Registry) -> None:
     registry.words("command", _command_ids)
 
     @subcommand("create", Signature((Positional("name", "the new session's name", optional=True),)))
-    async def create(call: Call, name: str | None) -> str | None:
+    async def create(call: MagicCall, name: str | None) -> str | None:
         """Create a session; without a name it is given one, which is returned."""
         chosen, name = name, name or f"session-{secrets.token_hex(3)}"
         _refuse_own(name)
@@ -56,14 +61,14 @@ def declare(registry: Registry) -> None:
         return None if chosen else name
 
     @subcommand("list", Signature())
-    async def list_(call: Call) -> None:
+    async def list_(call: MagicCall) -> None:
         """List the sessions and their commands."""
         process = (await call.sandbox()).process
         sessions = [s for s in await process.list_sessions() if not s.session_id.startswith(SESSION_PREFIX)]
         await call.display(_table(sessions, timings))
 
     @subcommand("info", Signature((_NAME,)))
-    async def info(call: Call, name: str) -> None:
+    async def info(call: MagicCall, name: str) -> None:
         """Show one session and its commands."""
         process = (await call.sandbox()).process
         try:
@@ -72,7 +77,7 @@ def declare(registry: Registry) -> None:
             raise _unknown_session(name) from None
 
     @subcommand("run", Signature((_NAME,), (_ASYNC, TIMEOUT), rest="command", rest_optional=False))
-    async def run(call: Call, name: str, command: str, timeout: int | None, **options: Any) -> Any:
+    async def run(call: MagicCall, name: str, command: str, timeout: int | None, **options: Any) -> Any:
         """Run a command in a session and show its output as it comes; with --async, return its id.
 
         An interrupt ends the command and keeps the session as it is, as far as a shell can: a loop of
@@ -82,7 +87,7 @@ def declare(registry: Registry) -> None:
         return await _run(call, timings, name, command, timeout, in_background=options["async"])
 
     @subcommand("%%", Signature((Positional("name", _NAME.help, True, "session"),), (_ASYNC, TIMEOUT)))
-    async def run_cell(call: Call, name: str | None, timeout: int | None, **options: Any) -> Any:
+    async def run_cell(call: MagicCall, name: str | None, timeout: int | None, **options: Any) -> Any:
         """Run the cell as a script in a session; without a name in one that is there by itself."""
         script = (call.body or "").rstrip("\n")
         if not script.strip():
@@ -91,7 +96,7 @@ def declare(registry: Registry) -> None:
         return await _run(call, timings, name, script, timeout, in_background=options["async"])
 
     @subcommand("command", Signature((_NAME, _COMMAND_ID)))
-    async def command(call: Call, name: str, command_id: str) -> None:
+    async def command(call: MagicCall, name: str, command_id: str) -> None:
         """Show one command, whole, and its state."""
         process = (await call.sandbox()).process
         try:
@@ -108,7 +113,7 @@ def declare(registry: Registry) -> None:
             (_NAME, _COMMAND_ID), (Option("follow", "show the log as it grows, until the command ends"),)
         ),
     )
-    async def logs(call: Call, name: str, command_id: str, follow: bool) -> None:
+    async def logs(call: MagicCall, name: str, command_id: str, follow: bool) -> None:
         """Show what a command of a session has printed so far."""
         sandbox = await call.sandbox()
         try:
@@ -125,7 +130,7 @@ def declare(registry: Registry) -> None:
             await call.print(log.stderr, "stderr")
 
     @subcommand("input", Signature((_NAME, _COMMAND_ID), rest="text"))
-    async def input_(call: Call, name: str, command_id: str, text: str | None) -> None:
+    async def input_(call: MagicCall, name: str, command_id: str, text: str | None) -> None:
         """Send a line to the standard input of a running command."""
         process = (await call.sandbox()).process
         try:
@@ -134,7 +139,7 @@ def declare(registry: Registry) -> None:
             raise _unknown(error, name, command_id) from None
 
     @subcommand("stop", Signature((_NAME, _COMMAND_ID)))
-    async def stop(call: Call, name: str, command_id: str) -> None:
+    async def stop(call: MagicCall, name: str, command_id: str) -> None:
         """End a command of --async, and what it has started; the session stays as it is."""
         process = (await call.sandbox()).process
         try:
@@ -149,7 +154,7 @@ def declare(registry: Registry) -> None:
             (Option("all", "delete every session"),),
         ),
     )
-    async def delete(call: Call, name: str | None, all: bool) -> None:
+    async def delete(call: MagicCall, name: str | None, all: bool) -> None:
         """Delete a session, and end what runs in it."""
         process = (await call.sandbox()).process
         if all == (name is not None):
@@ -171,7 +176,7 @@ def declare(registry: Registry) -> None:
 
 
 async def _run(
-    call: Call, timings: Timings, name: str, script: str, timeout: int | None, *, in_background: bool
+    call: MagicCall, timings: Timings, name: str, script: str, timeout: int | None, *, in_background: bool
 ) -> Any:
     _refuse_own(name)
     if in_background and timeout:
@@ -192,7 +197,7 @@ async def _run(
 
 
 async def _run_once(
-    call: Call,
+    call: MagicCall,
     sandbox: AsyncSandbox,
     timings: Timings,
     name: str,
@@ -238,12 +243,12 @@ async def _run_once(
     return "".join(kept).splitlines() if call.assigned else None
 
 
-async def _session_names(call: Call, _expected: Expected) -> list[str]:
+async def _session_names(call: MagicCall, _expected: Expected) -> list[str]:
     sessions = await (await call.sandbox()).process.list_sessions()
     return [s.session_id for s in sessions if not s.session_id.startswith(SESSION_PREFIX)]
 
 
-async def _command_ids(call: Call, expected: Expected) -> list[str]:
+async def _command_ids(call: MagicCall, expected: Expected) -> list[str]:
     session = await (await call.sandbox()).process.get_session(expected.given["name"])
     return [command.id for command in reversed(session.commands)]
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from ..errors import CommandFailedError, DaytonaNotFoundError, DaytonaTimeoutError, MagicUsageError
 from ..interpreter.launcher import SESSION_PREFIX
-from . import process_tree
 from .arguments import Option, Signature
-from .call import Call
-from .foreground import run_in_foreground
-from .process_tree import Ending
+from .magic_call import MagicCall
 from .registry import Registry
+from .shell import process_tree
+from .shell.foreground import run_in_foreground
+from .shell.process_tree import Ending
 from .timing import Timings, ticking
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ NO_RAISE = Option("no-raise", "let the cell succeed whatever the exit status")
 ENV = Option("env", "NAME=VALUE for its environment", "K=V", assignment, repeated=True)
 
 
-async def finish(call: Call, exit_code: int | None, *, may_fail: bool, what: str = "command") -> None:
+async def finish(call: MagicCall, exit_code: int | None, *, may_fail: bool, what: str = "command") -> None:
     """Set `_exit_code`, and fail the cell when the status is not 0 and it may not be.
 
     what: what has ended, for the sentence.
@@ -82,7 +82,7 @@ def declare(registry: Registry) -> None:
         ),
     )
     async def sh(
-        call: Call,
+        call: MagicCall,
         command: str | None,
         cwd: str | None,
         timeout: int | None,
@@ -121,7 +121,7 @@ def declare(registry: Registry) -> None:
 class _Lines:
     """Where output goes: to the cell, or, when the result is wanted, into `text`."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: MagicCall) -> None:
         self._call = call
         self.text = ""
 
@@ -133,7 +133,7 @@ class _Lines:
 
 
 async def _run(
-    call: Call,
+    call: MagicCall,
     process: AsyncProcess,
     script: str,
     directory: str | None,
@@ -189,7 +189,7 @@ async def _run_live(
             pass  # together with its sandbox
 
 
-def _script_of(call: Call, rest: str | None) -> str:
+def _script_of(call: MagicCall, rest: str | None) -> str:
     """Return what is to be run: the rest of a line magic, or the body of a cell magic."""
     if call.body is None:
         if not rest:

@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from html import escape
 
-from .call import Call
+from .magic_call import MagicCall
 
 _PATIENCE_SECONDS = 1.0
 
 
-def ticking(call: Call, what: str) -> AbstractAsyncContextManager[None]:
+def ticking(call: MagicCall, what: str) -> AbstractAsyncContextManager[None]:
     """Show what is being waited for, and how long already, after a second; nothing of it stays."""
     begun = time.monotonic()
 
@@ -26,7 +26,7 @@ def ticking(call: Call, what: str) -> AbstractAsyncContextManager[None]:
 
 @asynccontextmanager
 async def showing(
-    call: Call, describe: Callable[[], dict[str, str]], every: float = 1.0
+    call: MagicCall, describe: Callable[[], dict[str, str]], every: float = 1.0
 ) -> AsyncIterator[None]:
     """Show how something goes that takes longer than a second; nothing of it stays.
 
@@ -40,7 +40,7 @@ async def showing(
         await asyncio.gather(looks, return_exceptions=True)
 
 
-async def _look(call: Call, describe: Callable[[], dict[str, str]], every: float) -> None:
+async def _look(call: MagicCall, describe: Callable[[], dict[str, str]], every: float) -> None:
     await asyncio.sleep(_PATIENCE_SECONDS)
     display = call.show(describe())
     try:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-from .bubblewrap import Trial
-from .isolation import ISOLATION_VARIABLE
+from .box.bubblewrap import Trial
+from .box.isolation import ISOLATION_VARIABLE
 
 
 def main() -> int:
@@ -18,7 +18,7 @@ def main() -> int:
     # It runs while the rest is being imported.
     trial = None if os.environ.get(ISOLATION_VARIABLE) == "none" else Trial()
 
-    from .run import run_embedded
+    from .embedded import run_embedded
 
     return run_embedded(trial)
 

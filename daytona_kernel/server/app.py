@@ -14,17 +14,9 @@ import tornado.web
 
 from ..wire import routes
 from . import limits
-from .handlers import (
-    control,
-    files,
-    interpreters,
-    ports,
-    process,
-    sessions,
-    terminals,
-)
+from .handlers import control, files, interpreters, ports, process, sessions, terminals
 from .handlers.request import NotFoundHandler
-from .sandboxes import Sandboxes
+from .toolbox.sandboxes import Sandboxes
 
 if TYPE_CHECKING:
     from pathlib import Path

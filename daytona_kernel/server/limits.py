@@ -34,7 +34,7 @@ TERMINATE_GRACE = 5.0  # between SIGTERM and SIGKILL when a session is deleted
 LEASE_GRACE = 5.0  # without a lease before the embedded server ends
 FIRST_LEASE_GRACE = 10.0
 SPARE_DELAY = 3.0  # after a sandbox was created, before the next one is prepared: not in its way
-KEEPER_START = 20.0  # for the first process of a sandbox to report
+SUPERVISOR_START = 20.0  # for the first process of a sandbox to report
 
 # What one isolated sandbox may use; names are those of the `resource` module.
 RESOURCE_LIMITS = {

@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .isolation import ISOLATIONS
-from .roots import Root, RootInUseError, sweep
+from .box.isolation import ISOLATIONS
+from .state_directory import Root, RootInUseError, sweep
 
 if TYPE_CHECKING:
     import argparse
@@ -82,8 +82,8 @@ def _choose_key(given: str | None) -> str:
 async def _serve(args: argparse.Namespace, root: Root, key: str) -> int:
     # Here, so that `daytona-kernel --help` does not wait for it.
     from .app import Server
-    from .orphans import become_subreaper
-    from .run import choose_isolation, on_signals, raise_descriptor_limit
+    from .box.orphans import become_subreaper
+    from .embedded import choose_isolation, on_signals, raise_descriptor_limit
 
     try:
         isolation, note = choose_isolation(args.isolation)

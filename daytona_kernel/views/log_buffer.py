@@ -15,15 +15,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from ..wire.logs import LogChunk, Stream
-from .ansi import (
-    PLAIN,
-    Line,
-    LineEditor,
-    has_control,
-    read_line,
-    skip_line,
-    split_begun,
-)
+from .ansi import PLAIN, Line, LineEditor, has_control, read_line, skip_line, split_begun
 
 _BLOCK = 512 << 10  # in characters; the larger, the longer it keeps other threads waiting
 _PIECE_COST = 64  # of a piece, however short it is

@@ -16,13 +16,13 @@ from daytona_kernel import (
     DaytonaServiceUnavailableError,
     SessionExecuteRequest,
 )
-from daytona_kernel.client import operations
-from daytona_kernel.client.operations import Operation, Repeat
+from daytona_kernel.client.operations import table
+from daytona_kernel.client.operations.table import Operation, Repeat
 from daytona_kernel.client.retries import ATTEMPTS, pause_before
 
 from .faulty_server import Exchange, FaultyServer, hang_up, reply
 
-OPERATIONS = {name: value for name, value in vars(operations).items() if isinstance(value, Operation)}
+OPERATIONS = {name: value for name, value in vars(table).items() if isinstance(value, Operation)}
 OK = reply(200, {"exitCode": 0, "result": "ok", "sessionId": "s", "commands": []})
 
 

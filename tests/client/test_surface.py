@@ -13,8 +13,8 @@ import pytest
 
 import daytona_kernel
 from daytona_kernel import errors
-from daytona_kernel.client import operations
-from daytona_kernel.client.operations import Operation
+from daytona_kernel.client.operations import table
+from daytona_kernel.client.operations.table import Operation
 from daytona_kernel.errors import DaytonaError, error_of
 
 ROOT = Path(daytona_kernel.__file__).parent
@@ -121,7 +121,7 @@ def test_twins_hold_no_path_and_no_field_of_the_wire() -> None:
         source = (ROOT / "client" / f"{module}.py").read_text()
         strings = [node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)]
         assert not [text for text in strings if isinstance(text, str) and text.startswith("/")]
-    known = [value for value in vars(operations).values() if isinstance(value, Operation)]
+    known = [value for value in vars(table).values() if isinstance(value, Operation)]
     assert len({(operation.method, operation.route) for operation in known}) == len(known)
 
 

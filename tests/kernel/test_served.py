@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from daytona_kernel import CreateSandboxParams, Daytona, DaytonaConfig, Sandbox
-from daytona_kernel.kernel.home import Home
-from daytona_kernel.kernel.record import RecordFile
-from daytona_kernel.server.python_environment import base_python
+from daytona_kernel.kernel.host.handover import HandoverFile
+from daytona_kernel.kernel.host.kernel_sandbox import KernelSandbox
+from daytona_kernel.server.box.python_environment import base_python
 from tests.served import config, served
 
 from .driver import running_kernel, wait_until
@@ -139,12 +139,12 @@ def test_activity_is_told_to_the_api(
         monkeypatch.setenv(name, value)
 
     async def refresh() -> tuple[str | None, str | None]:
-        home = Home(RecordFile(tmp_path / "kernel.json"), Future())
-        sandbox = await home.sandbox()
+        kernel_sandbox = KernelSandbox(HandoverFile(tmp_path / "kernel.json"), Future())
+        sandbox = await kernel_sandbox.sandbox()
         before = sandbox.instance.last_activity_at
-        await home.refresh_activity()
+        await kernel_sandbox.refresh_activity()
         await sandbox.refresh_data()
-        await home.leave(restart=False)
+        await kernel_sandbox.leave(restart=False)
         return before, sandbox.instance.last_activity_at
 
     before, after = asyncio.run(refresh())

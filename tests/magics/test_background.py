@@ -8,8 +8,8 @@ import pytest
 
 from daytona_kernel import SessionExecuteRequest
 from daytona_kernel.client.process import AsyncProcess
-from daytona_kernel.magics import background
-from daytona_kernel.magics.process_tree import NOT_BEGUN
+from daytona_kernel.magics.shell import background
+from daytona_kernel.magics.shell.process_tree import NOT_BEGUN
 
 from .commands import begun, exit_code, left_in_tmp
 

@@ -3,7 +3,7 @@
 import pytest
 
 from daytona_kernel.errors import MagicUsageError
-from daytona_kernel.magics.copy_plan import Entry, Source, plan_copy
+from daytona_kernel.magics.copying.plan import Entry, Source, plan_copy
 
 FILE = Source("/here/a.txt", [Entry("/here/a.txt", "", False, 10)])
 FOLDER = Source(

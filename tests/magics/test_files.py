@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from daytona_kernel.magics.local_files import complete, is_safe
+from daytona_kernel.magics.copying.local_files import complete, is_safe
 from tests.kernel.driver import Driver, running_kernel, wait_until
 
 from .conftest import failure

@@ -13,8 +13,8 @@ from comm.base_comm import BaseComm
 
 from daytona_kernel import AsyncDaytona, SessionExecuteRequest
 from daytona_kernel.client.sandbox import AsyncSandbox
-from daytona_kernel.magics import background
 from daytona_kernel.magics.log import follow_log
+from daytona_kernel.magics.shell import background
 
 from .commands import left_in_tmp
 

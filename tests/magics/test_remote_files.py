@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from daytona_kernel.magics.local_files import is_safe
-from daytona_kernel.magics.remote_files import _TREES, _pattern, _read_trees
+from daytona_kernel.magics.copying.local_files import is_safe
+from daytona_kernel.magics.copying.remote_files import _TREES, _pattern, _read_trees
 
 SIMPLE_FIND = '#!/bin/sh\ncase "$*" in *-printf*) exit 1;; esac\nexec /usr/bin/find "$@"\n'
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from daytona_kernel import CreateSandboxParams, Daytona, DaytonaConfig
-from daytona_kernel.kernel.home import Home
-from daytona_kernel.kernel.record import RecordFile
+from daytona_kernel.kernel.host.handover import HandoverFile
+from daytona_kernel.kernel.host.kernel_sandbox import KernelSandbox
 from tests.kernel.driver import Answer, Driver, running_kernel, wait_until
 from tests.served import served
 
@@ -157,12 +157,12 @@ def test_a_sandbox_that_nobody_moves_to_is_deleted(
         monkeypatch.setenv(name, value)
 
     async def make_and_leave() -> None:
-        home = Home(RecordFile(str(tmp_path / "kernel.json")), Future())
-        making = asyncio.create_task(home.create(CreateSandboxParams()))
+        kernel_sandbox = KernelSandbox(HandoverFile(str(tmp_path / "kernel.json")), Future())
+        making = asyncio.create_task(kernel_sandbox.create(CreateSandboxParams()))
         await asyncio.wait([making], timeout=pause)
         making.cancel()
         await asyncio.gather(making, return_exceptions=True)
-        await home.leave(restart=False)
+        await kernel_sandbox.leave(restart=False)
 
     asyncio.run(make_and_leave())
     assert list(daytona.list()) == []

@@ -6,8 +6,8 @@ import pytest
 
 from daytona_kernel import SessionExecuteRequest
 from daytona_kernel.client.process import AsyncProcess
-from daytona_kernel.magics import session_shell
-from daytona_kernel.magics.process_tree import NOT_BEGUN, new_tag
+from daytona_kernel.magics.shell import session_shell
+from daytona_kernel.magics.shell.process_tree import NOT_BEGUN, new_tag
 
 from .commands import begun, exit_code, left_in_tmp
 

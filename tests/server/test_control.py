@@ -17,8 +17,8 @@ from daytona_toolbox_api_client.models.session import Session
 from daytona_toolbox_api_client.models.work_dir_response import WorkDirResponse
 
 from daytona_kernel.server import limits
-from daytona_kernel.server.sandbox import Description, Intervals
-from daytona_kernel.server.sandboxes import Sandboxes
+from daytona_kernel.server.toolbox.sandbox import Description, Intervals
+from daytona_kernel.server.toolbox.sandboxes import Sandboxes
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from daytona_kernel.server.bubblewrap import outermost
-from daytona_kernel.server.isolation import ISOLATED, children_environment
+from daytona_kernel.server.box.bubblewrap import outermost
+from daytona_kernel.server.box.isolation import ISOLATED, children_environment
 from tests.server.conftest import make_toolbox, start_embedded
 
 if TYPE_CHECKING:
@@ -30,7 +30,13 @@ def test_its_own_directories_are_writable(toolbox: Toolbox) -> None:
 
 
 def test_the_system_is_read_only(toolbox: Toolbox) -> None:
-    for path in ("/usr/bin/x", "/etc/passwd", f"{sys.prefix}/x", f"{sys.base_prefix}/x", "/run/keeper.py"):
+    for path in (
+        "/usr/bin/x",
+        "/etc/passwd",
+        f"{sys.prefix}/x",
+        f"{sys.base_prefix}/x",
+        "/run/supervisor.py",
+    ):
         assert toolbox.execute(f"echo > {path}")["exitCode"] != 0, path
 
 

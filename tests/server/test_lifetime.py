@@ -117,7 +117,7 @@ def test_a_killed_server_leaves_no_process_and_the_next_one_sweeps(own_server: E
     following.end()
 
 
-def test_a_killed_keeper_takes_its_sandbox_with_it(own_server: EmbeddedServer) -> None:
+def test_a_killed_supervisor_takes_its_sandbox_with_it(own_server: EmbeddedServer) -> None:
     mark = busy(own_server)
     for child in psutil.Process(own_server.process.pid).children():
         child.kill()

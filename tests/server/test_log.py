@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daytona_kernel.server import limits
-from daytona_kernel.server.log import CommandLog, MarkedLog
+from daytona_kernel.server.toolbox.log import CommandLog, MarkedLog
 from daytona_kernel.wire.logs import Stream, split_log
 
 if TYPE_CHECKING:

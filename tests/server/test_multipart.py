@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daytona_kernel.server.multipart import (
+from daytona_kernel.server.handlers.multipart import (
     Event,
     MultipartParser,
     PartBegun,

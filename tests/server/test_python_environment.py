@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from daytona_kernel.server.python_environment import make_python_environment
+from daytona_kernel.server.box.python_environment import make_python_environment
 
 if TYPE_CHECKING:
     from pathlib import Path

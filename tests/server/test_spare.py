@@ -23,7 +23,7 @@ def prepared(request: pytest.FixtureRequest) -> Iterator[EmbeddedServer]:
     """A server that has a spare."""
     server = start_embedded({"DAYTONA_KERNEL_ISOLATION": request.param})
     server.lease = server.take_lease()
-    eventually(lambda: spares(server) and keepers(server), "there is a spare")
+    eventually(lambda: spares(server) and supervisors(server), "there is a spare")
     yield server
     server.end()
 
@@ -35,12 +35,12 @@ def spares(server: EmbeddedServer) -> list[str]:
     return [path.name for path in (server.root / "sandboxes").iterdir() if path.name not in known]
 
 
-def keepers(server: EmbeddedServer) -> list[psutil.Process]:
-    """Return the server's processes that run a keeper, or what isolates one."""
+def supervisors(server: EmbeddedServer) -> list[psutil.Process]:
+    """Return the server's processes that run a supervisor, or what isolates one."""
     return [
         one
         for one in psutil.Process(server.process.pid).children()
-        if runs(one) and "keeper.py" in " ".join(one.cmdline())
+        if runs(one) and "supervisor.py" in " ".join(one.cmdline())
     ]
 
 
@@ -53,14 +53,14 @@ def runs(process: psutil.Process) -> bool:
 
 def test_a_sandbox_takes_the_spare_and_another_follows_the_second(prepared: EmbeddedServer) -> None:
     [spare] = spares(prepared)
-    [keeper] = keepers(prepared)
+    [supervisor] = supervisors(prepared)
     with prepared.client() as client:
         made = client.post("/sandbox", json={"name": "first", "env": {"A": "b"}}).json()
         assert (made["id"], made["state"], made["name"]) == (spare, "started", "first")
         toolbox = f"{made['toolboxProxyUrl']}/{spare}"
         ran = client.post(f"{toolbox}/process/execute", json={"command": "echo $A; pwd"}).json()
         assert ran["result"].startswith("b\n")
-        assert keepers(prepared) == [keeper]
+        assert supervisors(prepared) == [supervisor]
         assert spares(prepared) == []
         client.post("/sandbox", json={})
         [following] = eventually(lambda: spares(prepared), "another spare is being made")

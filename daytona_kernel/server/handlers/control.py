@@ -8,17 +8,11 @@ from typing import TYPE_CHECKING
 
 from ..._version import __version__
 from .. import failures
-from ..sandbox import Description, Intervals
-from .request import (
-    SKIP_ACTIVITY,
-    ApiHandler,
-    ToolboxHandler,
-    field,
-    string_map,
-)
+from ..toolbox.sandbox import Description, Intervals
+from .request import SKIP_ACTIVITY, ApiHandler, ToolboxHandler, field, string_map
 
 if TYPE_CHECKING:
-    from ..sandbox import Sandbox
+    from ..toolbox.sandbox import Sandbox
 
 _NOT_LISTED = {"env", "kvm", "volumes"}
 _PAGE = 100

@@ -14,8 +14,8 @@ import tornado.web
 
 from .. import failures, limits
 from ..failures import ApiError
-from ..files import write_all
-from ..multipart import MultipartParser, PartBegun, PartData, PartEnded, boundary_of
+from ..toolbox.files import write_all
+from .multipart import MultipartParser, PartBegun, PartData, PartEnded, boundary_of
 from .request import ToolboxHandler, field
 
 

@@ -14,7 +14,7 @@ from .process import environment, timeout
 from .request import SocketHandler, ToolboxHandler, field
 
 if TYPE_CHECKING:
-    from ..interpreters import Interpreter
+    from ..toolbox.interpreters import Interpreter
 
 _TIMED_OUT = 4008
 _DEFAULT_SECONDS = 600

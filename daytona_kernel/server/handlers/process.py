@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from .. import failures
-from ..execution import execute, run_code
+from ..toolbox.execution import execute, run_code
 from .request import ToolboxHandler, field, string_map
 
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

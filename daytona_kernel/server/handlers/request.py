@@ -21,8 +21,8 @@ from ..timestamps import timestamp
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..sandbox import Sandbox
-    from ..sandboxes import Sandboxes
+    from ..toolbox.sandbox import Sandbox
+    from ..toolbox.sandboxes import Sandboxes
 
 T = TypeVar("T")
 NO_TIME = "0001-01-01T00:00:00Z"

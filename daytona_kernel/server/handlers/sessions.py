@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from tornado.httputil import HTTPHeaders
 
-    from ..log import CommandLog
-    from ..sessions import Command, Session
+    from ..toolbox.log import CommandLog
+    from ..toolbox.sessions import Command, Session
 
 _VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?")
 _RANGE = re.compile(r"bytes=(\d+)-")

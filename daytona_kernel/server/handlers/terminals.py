@@ -8,7 +8,7 @@ import uuid
 from typing import Any
 
 from .. import failures
-from ..terminals import MAX_SIZE, Terminal
+from ..toolbox.terminals import MAX_SIZE, Terminal
 from .process import environment
 from .request import SocketHandler, ToolboxHandler, field
 

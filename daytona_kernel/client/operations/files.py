@@ -1,0 +1,65 @@
+"""Files in the sandbox. Relative paths start at its working directory."""
+
+from __future__ import annotations
+
+from ..exchange import Body, Exchange, Request, Sink
+from ..models import FileInfo
+from ..retries import send
+from . import table
+
+
+def upload(body: Body) -> Exchange[None]:
+    """Write files; `multipart` makes the body."""
+    yield from send(Request(table.UPLOAD_FILES, body=body))
+
+
+def download(path: str, sink: Sink) -> Exchange[None]:
+    """Read a file into a sink, piece by piece. Raises DaytonaNotFoundError when there is none."""
+    request = Request(table.DOWNLOAD_FILE, query={"path": path}, sink=sink)
+    yield from send(request)
+
+
+def list_files(path: str = ".") -> Exchange[list[FileInfo]]:
+    """Return what is in a folder. Raises DaytonaNotFoundError when there is none."""
+    response = yield from send(Request(table.LIST_FILES, query={"path": path}))
+    return [FileInfo.from_json(entry) for entry in response.json() or []]
+
+
+def get_file_info(path: str) -> Exchange[FileInfo]:
+    """Return what is known of a file or folder. Raises DaytonaNotFoundError when there is none."""
+    response = yield from send(Request(table.FILE_INFO, query={"path": path}))
+    return FileInfo.from_json(response.json())
+
+
+def delete_file(path: str, recursive: bool = False) -> Exchange[None]:
+    """Delete a file; a folder only with `recursive`. Raises DaytonaNotFoundError when there is none."""
+    query = {"path": path} | ({"recursive": "true"} if recursive else {})
+    yield from send(Request(table.DELETE_FILE, query=query))
+
+
+def create_folder(path: str, mode: str = "0755") -> Exchange[None]:
+    """Create a folder and those above it. mode: its permissions, octal."""
+    yield from send(Request(table.CREATE_FOLDER, query={"path": path, "mode": mode}))
+
+
+def move_files(source: str, destination: str) -> Exchange[None]:
+    """Move or rename a file or folder. Raises DaytonaNotFoundError when there is none."""
+    yield from send(Request(table.MOVE_FILE, query={"source": source, "destination": destination}))
+
+
+def get_work_dir() -> Exchange[str]:
+    """Return the directory in which commands start."""
+    response = yield from send(Request(table.WORK_DIR))
+    return str(response.json()["dir"])
+
+
+def get_user_home_dir() -> Exchange[str]:
+    """Return the home directory of the sandbox's user."""
+    response = yield from send(Request(table.HOME_DIR))
+    return str(response.json()["dir"])
+
+
+def get_version() -> Exchange[str]:
+    """Return the version of the toolbox in the sandbox."""
+    response = yield from send(Request(table.VERSION))
+    return str(response.json()["version"])

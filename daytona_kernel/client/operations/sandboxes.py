@@ -1,0 +1,212 @@
+"""Sandboxes: made, found, started, stopped, deleted."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from ...errors import DaytonaError, DaytonaNotFoundError, DaytonaTimeoutError
+from ..exchange import Exchange, Request, Sleep
+from ..models import CreateSandboxFromSnapshotParams, ListSandboxesQuery, PreviewUrl, SandboxInstance
+from ..retries import send
+from . import table
+from .table import Operation
+
+LANGUAGE_LABEL = "code-toolbox-language"
+
+_FAILED = ("error", "build_failed")
+_GONE = ("destroyed", "destroying")
+_FIRST_POLL, _LONGEST_POLL = 0.05, 1.0
+
+
+class Subject(Protocol):
+    """The sandbox that a call is about."""
+
+    instance: SandboxInstance
+
+
+def create_sandbox(
+    params: CreateSandboxFromSnapshotParams, target: str | None, timeout: float
+) -> Exchange[SandboxInstance]:
+    """Create a sandbox and return when it has started; see `Daytona.create`."""
+    resources = params.resources
+    body: dict[str, Any] = {
+        "name": params.name,
+        "snapshot": params.snapshot,
+        "target": params.target or target,
+        "user": params.os_user,
+        "env": params.env_vars or {},
+        "labels": {**(params.labels or {}), LANGUAGE_LABEL: params.language or "python"},
+        "public": params.public,
+        "autoStopInterval": params.auto_stop_interval,
+        "autoArchiveInterval": params.auto_archive_interval,
+        "autoDeleteInterval": 0 if params.ephemeral else params.auto_delete_interval,
+        "networkBlockAll": params.network_block_all,
+        "networkAllowList": params.network_allow_list,
+        "cpu": resources and resources.cpu,
+        "memory": resources and resources.memory,
+        "disk": resources and resources.disk,
+        "gpu": resources and resources.gpu,
+        "volumes": [],
+    }
+    deadline = _deadline(timeout)
+    created = yield from _instance(
+        Request(table.CREATE_SANDBOX, json={k: v for k, v in body.items() if v is not None})
+    )
+    try:
+        return (yield from _wait(created, "started", deadline))
+    except DaytonaTimeoutError as error:
+        error.sandbox_id = created.id
+        raise
+
+
+def get_sandbox(sandbox_id_or_name: str) -> Exchange[SandboxInstance]:
+    """Return a sandbox. Raises DaytonaNotFoundError when there is none of this id or name."""
+    if not sandbox_id_or_name:
+        raise DaytonaNotFoundError("A sandbox is got by its id or name; this one is empty.")
+    return (yield from _instance(Request(table.GET_SANDBOX, {"sandbox_id": sandbox_id_or_name})))
+
+
+def list_page(
+    query: ListSandboxesQuery, cursor: str | None
+) -> Exchange[tuple[list[SandboxInstance], str | None]]:
+    """Return one page of sandboxes, and the cursor of the next page, or None after the last."""
+    given: dict[str, Any] = {
+        "cursor": cursor,
+        "limit": query.limit,
+        "id": query.id,
+        "name": query.name,
+        "labels": json.dumps(query.labels) if query.labels else None,
+        "states": ",".join(query.states) if query.states else None,
+    }
+    response = yield from send(
+        Request(
+            table.LIST_SANDBOXES,
+            query={name: str(value) for name, value in given.items() if value is not None},
+        )
+    )
+    page = response.json()
+    if isinstance(page, list):  # before there were pages
+        return [SandboxInstance.from_json(item) for item in page], None
+    return [SandboxInstance.from_json(item) for item in page["items"]], page.get("nextCursor") or None
+
+
+def refresh_data(sandbox: Subject) -> Exchange[None]:
+    """Ask Daytona what the sandbox is like now."""
+    sandbox.instance = yield from get_sandbox(sandbox.instance.id)
+
+
+def start(sandbox: Subject, timeout: float = 60) -> Exchange[None]:
+    """Start the sandbox, and return when it has started.
+
+    timeout: seconds to wait for that; 0 for as long as it takes. Raises DaytonaTimeoutError after it.
+    """
+    started = yield from _instance(_request(table.START_SANDBOX, sandbox))
+    sandbox.instance = yield from _wait(started, "started", _deadline(timeout))
+
+
+def stop(sandbox: Subject, timeout: float = 60, force: bool = False) -> Exchange[None]:
+    """Stop the sandbox, and return when it has stopped. Its files stay, what runs in it ends.
+
+    timeout: seconds to wait for that; 0 for as long as it takes. Raises DaytonaTimeoutError after it.
+    force: end what runs without asking it to end first.
+    """
+    request = _request(table.STOP_SANDBOX, sandbox, query={"force": "true" if force else "false"})
+    stopping = yield from _instance(request)
+    sandbox.instance = yield from _wait(stopping, "stopped", _deadline(timeout))
+
+
+def delete(sandbox: Subject) -> Exchange[None]:
+    """Delete the sandbox with all that is in it. Daytona destroys it in its own time."""
+    yield from send(_request(table.DELETE_SANDBOX, sandbox))
+
+
+def set_labels(sandbox: Subject, labels: dict[str, str]) -> Exchange[dict[str, str]]:
+    """Replace all labels of the sandbox, its language's too, and return the new ones.
+
+    As in Daytona's SDK: to keep what is there, pass `{**sandbox.labels, …}`. `process.code_run` goes
+    on in the language that it had.
+    """
+    response = yield from send(_request(table.SET_LABELS, sandbox, json={"labels": labels}))
+    answered: dict[str, str] = response.json().get("labels", labels)
+    sandbox.instance = replace(sandbox.instance, labels=answered)
+    return answered
+
+
+def set_autostop_interval(sandbox: Subject, interval: int) -> Exchange[None]:
+    """Stop the sandbox after so many minutes without activity; 0 for never."""
+    yield from send(_request(table.SET_AUTO_STOP, sandbox, minutes=str(interval)))
+    sandbox.instance = replace(sandbox.instance, auto_stop_interval=interval)
+
+
+def set_auto_archive_interval(sandbox: Subject, interval: int) -> Exchange[None]:
+    """Archive the sandbox after so many minutes stopped; 0 for the longest that there is."""
+    yield from send(_request(table.SET_AUTO_ARCHIVE, sandbox, minutes=str(interval)))
+    sandbox.instance = replace(sandbox.instance, auto_archive_interval=interval)
+
+
+def set_auto_delete_interval(sandbox: Subject, interval: int) -> Exchange[None]:
+    """Delete the sandbox after so many minutes stopped; 0 as soon as it stops, negative for never."""
+    yield from send(_request(table.SET_AUTO_DELETE, sandbox, minutes=str(interval)))
+    sandbox.instance = replace(sandbox.instance, auto_delete_interval=interval)
+
+
+def refresh_activity(sandbox: Subject) -> Exchange[None]:
+    """Tell Daytona that the sandbox is in use, so that it does not stop for being idle."""
+    yield from send(_request(table.REFRESH_ACTIVITY, sandbox))
+
+
+def preview_url(sandbox: Subject, port: int) -> Exchange[PreviewUrl]:
+    """Return where a port of the sandbox is reached from outside: the URL, and the token to send with it."""
+    response = yield from send(_request(table.GET_PREVIEW_URL, sandbox, port=str(port)))
+    answer = response.json()
+    return PreviewUrl(answer["url"], answer.get("token") or "")
+
+
+def _request(
+    operation: Operation,
+    sandbox: Subject,
+    *,
+    query: Mapping[str, str] = MappingProxyType({}),
+    json: Any = None,
+    **fields: str,
+) -> Request:
+    return Request(operation, {"sandbox_id": sandbox.instance.id, **fields}, query=query, json=json)
+
+
+def _instance(request: Request) -> Exchange[SandboxInstance]:
+    response = yield from send(request)
+    data = response.json()
+    if not data.get("toolboxProxyUrl"):
+        # Older control planes do not say it with the sandbox.
+        response = yield from send(Request(table.GET_TOOLBOX_URL, {"sandbox_id": data["id"]}))
+        data["toolboxProxyUrl"] = response.json()["url"]
+    return SandboxInstance.from_json(data)
+
+
+def _wait(instance: SandboxInstance, state: str, deadline: Callable[[], bool]) -> Exchange[SandboxInstance]:
+    pause = _FIRST_POLL
+    while instance.state != state:
+        if instance.state in _FAILED:
+            reason = instance.error_reason or "Daytona does not say why"
+            raise DaytonaError(f"Sandbox {instance.id} failed instead of being {state}: {reason}.")
+        if instance.state in _GONE:
+            raise DaytonaNotFoundError(f"Sandbox {instance.id} was deleted before it was {state}.")
+        if deadline():
+            raise DaytonaTimeoutError(
+                f"Sandbox {instance.id} is still {instance.state} and not {state}; "
+                "it goes on, and get() tells its state."
+            )
+        yield Sleep(pause)
+        pause = min(pause * 1.5, _LONGEST_POLL)
+        instance = yield from get_sandbox(instance.id)
+    return instance
+
+
+def _deadline(timeout: float) -> Callable[[], bool]:
+    end = time.monotonic() + timeout
+    return lambda: bool(timeout) and time.monotonic() > end

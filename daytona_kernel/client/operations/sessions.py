@@ -1,0 +1,160 @@
+"""Sessions: shells that stay, the commands in them, and their logs."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+from ...errors import DaytonaError, DaytonaInternalServerError
+from ..exchange import Exchange, Request, Response, Sleep, Step
+from ..models import (
+    Command,
+    Session,
+    SessionCommandLogs,
+    SessionExecuteRequest,
+    SessionExecuteResponse,
+)
+from ..retries import send
+from . import table
+from .processes import patience
+
+# Asks for logs as they are: text/plain, a marker before each piece, every byte as it was written.
+RAW_LOGS = {"X-Daytona-Split-Output": "true"}
+
+# A command's exit code is a file that exists before it is written: an answer in between is a 500.
+_RACE = "failed to convert exit code to int"
+_RACE_PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+
+
+def create_session(session_id: str) -> Exchange[None]:
+    """Create a session: a shell that keeps its directory and variables from command to command.
+
+    session_id: a name of your choice. Raises DaytonaConflictError when it is taken.
+    """
+    yield from send(Request(table.CREATE_SESSION, json={"sessionId": session_id}))
+
+
+def get_session(session_id: str) -> Exchange[Session]:
+    """Return a session and its commands. Raises DaytonaNotFoundError when there is none."""
+    response = yield from _read_exit_codes(Request(table.GET_SESSION, {"session_id": session_id}))
+    return Session.from_json(response.json())
+
+
+def list_sessions() -> Exchange[list[Session]]:
+    """Return all sessions of the sandbox."""
+    response = yield from _read_exit_codes(Request(table.LIST_SESSIONS))
+    return [Session.from_json(session) for session in response.json() or []]
+
+
+def delete_session(session_id: str) -> Exchange[None]:
+    """Delete a session and end what runs in it. Raises DaytonaNotFoundError when there is none."""
+    yield from send(Request(table.DELETE_SESSION, {"session_id": session_id}))
+
+
+def get_session_command(session_id: str, command_id: str) -> Exchange[Command]:
+    """Return a command of a session; its `exit_code` is None while it runs.
+
+    Raises DaytonaNotFoundError when there is no such session or command.
+    """
+    response = yield from _read_exit_codes(
+        Request(table.GET_COMMAND, {"session_id": session_id, "command_id": command_id})
+    )
+    return Command.from_json(response.json())
+
+
+def execute_session_command(
+    session_id: str,
+    req: SessionExecuteRequest,
+    *,
+    request_timeout: float | None = None,
+) -> Exchange[SessionExecuteResponse]:
+    """Execute a command in a session. Commands of one session run one after the other.
+
+    req: the command; `run_async` (or `var_async`) returns at once, while it runs.
+    request_timeout: seconds to wait for the answer; None waits as long as the command takes. The
+        command goes on when the client stops waiting.
+
+    Raises DaytonaNotFoundError when there is no such session, and DaytonaSessionEndedError when its
+    shell has exited.
+    """
+    body: dict[str, Any] = {"command": req.command, "runAsync": req.is_async}
+    if req.suppress_input_echo is not None:
+        body["suppressInputEcho"] = req.suppress_input_echo
+    request = Request(
+        table.SESSION_EXECUTE,
+        {"session_id": session_id},
+        headers=RAW_LOGS,
+        json=body,
+        patience=patience(request_timeout),
+    )
+    try:
+        response = yield from send(request)
+    except DaytonaInternalServerError as error:
+        if _RACE not in error.message:
+            raise
+        return (yield from _find_answer(session_id, req.command, error))
+    return SessionExecuteResponse.from_json(response.json())
+
+
+def get_session_command_logs(session_id: str, command_id: str) -> Exchange[SessionCommandLogs]:
+    """Return what a command has printed so far, as a text with stdout and stderr in one.
+
+    Its attributes `stdout` and `stderr` have each apart. Raises DaytonaNotFoundError when there is
+    no such session or command.
+    """
+    response = yield from send(logs_request(session_id, command_id))
+    if is_json(response):
+        logs = response.json()
+        if isinstance(logs, dict):
+            return SessionCommandLogs.from_text(
+                logs.get("output") or "", logs.get("stdout"), logs.get("stderr")
+            )
+    return SessionCommandLogs.from_log(response.body)
+
+
+def send_session_command_input(session_id: str, command_id: str, data: str) -> Exchange[None]:
+    """Send input to a running asynchronous command; a newline is added where it lacks one.
+
+    Raises DaytonaCommandAlreadyCompletedError when the command has ended, and DaytonaNotFoundError
+    when there is no such session or command.
+    """
+    fields = {"session_id": session_id, "command_id": command_id}
+    yield from send(Request(table.SEND_INPUT, fields, json={"data": data}))
+
+
+def logs_request(session_id: str, command_id: str) -> Request:
+    """Return the request for a command's whole raw log."""
+    return Request(table.GET_LOGS, {"session_id": session_id, "command_id": command_id}, headers=RAW_LOGS)
+
+
+def is_json(response: Response) -> bool:
+    """Whether a log was answered in the split JSON form, though it was asked for raw."""
+    return "json" in response.headers.get("content-type", "")
+
+
+def _read_exit_codes(request: Request) -> Generator[Step, Any, Response]:
+    """Send a request whose answer holds exit codes, again while one of them is just being written."""
+    for pause in _RACE_PAUSES:
+        try:
+            return (yield from send(request))
+        except DaytonaInternalServerError as error:
+            if _RACE not in error.message:
+                raise
+        yield Sleep(pause)
+    return (yield from send(request))
+
+
+def _find_answer(session_id: str, command: str, race: DaytonaError) -> Exchange[SessionExecuteResponse]:
+    """Return the answer of a command that did run, its exit code lost on the way. It is not run again."""
+    session = yield from get_session(session_id)
+    same = [candidate for candidate in session.commands if candidate.command == command]
+    if len(same) != 1:
+        raise DaytonaInternalServerError(
+            "The command ran, but Daytona lost track of its exit code (a known race); it was not run again. "
+            f"get_session({session_id!r}) lists its commands.",
+            status_code=race.status_code,
+            request_id=race.request_id,
+        ) from race
+    found = yield from get_session_command(session_id, same[0].id)
+    logs = yield from get_session_command_logs(session_id, found.id)
+    return SessionExecuteResponse(found.id, logs.output, logs.stdout, logs.stderr, found.exit_code)

@@ -1,0 +1,57 @@
+"""What a front end is told when it asks for every widget at once, as JupyterLab does after a reload.
+
+It asks on one comm of the target `jupyter.widget.control`, which ipywidgets in the sandbox answers
+with the user's widgets. The kernel's own, the log views, are put into that answer on its way.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from ...wire.messages import Message, encode_json
+
+CONTROL_TARGET = "jupyter.widget.control"
+
+
+class WidgetStates:
+    """Follows the conversations about all widgets. It belongs to the relay's loop."""
+
+    def __init__(self) -> None:
+        self._comms: set[str] = set()
+        self._requests: set[str] = set()
+
+    def take(self, message: Message) -> None:
+        """Look at a comm message of a front end on its way to the interpreter."""
+        content = message.content
+        comm_id = str(content.get("comm_id"))
+        if message.msg_type == "comm_open" and content.get("target_name") == CONTROL_TARGET:
+            self._comms.add(comm_id)
+        elif message.msg_type == "comm_close":
+            self._comms.discard(comm_id)
+        elif comm_id in self._comms:
+            self._requests.add(message.msg_id)
+
+    def join(self, message: Message) -> Message:
+        """Return the interpreter's message, with the kernel's own widgets where it tells all states."""
+        if message.parent_id not in self._requests:
+            return message
+        if message.msg_type == "status":
+            if message.content.get("execution_state") == "idle":
+                self._requests.discard(message.parent_id)
+            return message
+        content = message.content
+        data = content.get("data", {})
+        if message.msg_type != "comm_msg" or data.get("method") != "update_states":
+            return message
+        # The kernel's widgets hold no binary state, so the buffers and their paths stay as they are.
+        data["states"] = {**data.get("states", {}), **_own_states()}
+        return Message(message.channel, [*message.parts[:3], encode_json(content), *message.parts[4:]])
+
+
+def _own_states() -> dict[str, object]:
+    if "ipywidgets" not in sys.modules:
+        return {}
+    from ipywidgets import Widget
+
+    states: dict[str, object] = Widget.get_manager_state(drop_defaults=False)["state"]
+    return states

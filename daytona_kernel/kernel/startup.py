@@ -1,0 +1,47 @@
+"""What a kernel begins before it is there: its sandbox and its interpreter.
+
+Making them is mostly waiting, and importing ipykernel is mostly computing; together they take as
+long as the longer of the two. So this module imports the client and nothing of ipykernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..interpreter.bundle import agent_archive
+from ..interpreter.launcher import LaunchedAgent
+from .host.api_thread import ApiThread
+from .host.handover import HandoverFile
+from .host.kernel_sandbox import KernelSandbox
+
+if TYPE_CHECKING:
+    from ..magics.registry import Registry
+
+
+@dataclass
+class Startup:
+    """The parts that a kernel is given. agent: the interpreter's agent, when it is there."""
+
+    api: ApiThread
+    registry: Registry
+    kernel_sandbox: KernelSandbox
+    agent: Future[LaunchedAgent]
+
+
+def begin(connection_file: str) -> Startup:
+    """Begin a sandbox and an interpreter for the kernel of a connection file."""
+    api = ApiThread()
+    magics: Future[Mapping[str, str]] = Future()
+    kernel_sandbox = KernelSandbox(HandoverFile(connection_file), magics)
+    agent = api.start(kernel_sandbox.agent())
+
+    # What the launch needs is made ready while the sandbox is being made.
+    agent_archive()
+    from ..magics.declarations import declared
+
+    registry = declared()
+    magics.set_result(registry.helps)
+    return Startup(api, registry, kernel_sandbox, agent)

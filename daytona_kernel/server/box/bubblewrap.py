@@ -1,0 +1,172 @@
+"""Isolation by bubblewrap: a root put together directory by directory.
+
+What a sandbox sees: the system's programs and libraries, the few files of /etc that they need,
+and the prefixes of the Python that the server runs on, all read-only; a home, /workspace and
+/tmp of its own; its own processes. Nothing else of this machine, but its network.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .isolation import ISOLATED, inherited_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SUPERVISOR_SEEN_AS = "/run/supervisor.py"
+
+_SYSTEM = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"]
+_SYSTEM_FILES = [
+    "/sys/devices/system/cpu",
+    "/sys/devices/system/node",
+    "/var/cache/fontconfig",
+    "/nix/store",
+]
+# Not all of /etc: it holds keys and passwords, which root could read.
+_ETC = """
+alternatives ca-certificates ca-certificates.conf crypto-policies debian_version fonts gai.conf host.conf
+hosts inputrc ld.so.cache ld.so.conf ld.so.conf.d locale.alias localtime login.defs lsb-release magic
+mime.types nsswitch.conf os-release pki/ca-trust pki/tls/certs profile profile.d protocols python3
+python3.11 python3.12 python3.13 python3.14 resolv.conf services ssl/certs ssl/openssl.cnf terminfo timezone
+"""
+_NAMESPACES = [
+    *("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"),
+    *("--die-with-parent", "--as-pid-1", "--hostname", "sandbox"),
+]
+_TRIAL_TIMEOUT = 5.0
+
+
+class Trial:
+    """Whether bubblewrap works here, found out by using it while the caller does other things."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        program = shutil.which("bwrap")
+        if program is not None:
+            with contextlib.suppress(OSError):
+                self._process = subprocess.Popen(
+                    [program, *_NAMESPACES, *_system_mounts(), "--proc", "/proc", "--dev", "/dev", "true"],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                )
+
+    def failure(self) -> str | None:
+        """Return why it does not work, as part of a sentence, or `None` if it does."""
+        if self._process is None:
+            return "bubblewrap (bwrap) is not installed"
+        try:
+            _, errors = self._process.communicate(timeout=_TRIAL_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
+            return "bubblewrap hangs on this machine"
+        if self._process.returncode == 0:
+            return None
+        reason = errors.decode(errors="replace").strip().splitlines()
+        return f"bubblewrap does not work on this machine ({reason[-1] if reason else 'no reason given'})"
+
+
+def isolating_command(root: Path, supervisor_program: str) -> list[str]:
+    """Return the command that isolates the supervisor of the sandbox in `root`, as `ISOLATED` says."""
+    _write_accounts(root / "etc")
+    own = [
+        *("--bind", str(root / "home"), ISOLATED.home),
+        *("--bind", str(root / "workspace"), ISOLATED.workspace),
+        *("--bind", str(root / "tmp"), ISOLATED.tmp),
+        *("--bind", str(root / "tmp"), "/var/tmp"),
+    ]
+    prefixes = [argument for path in python_prefixes() for argument in ("--ro-bind", path, path)]
+    return [
+        shutil.which("bwrap") or "bwrap",
+        *_NAMESPACES,
+        *_system_mounts(),
+        *("--ro-bind", str(root / "etc" / "passwd"), "/etc/passwd"),
+        *("--ro-bind", str(root / "etc" / "group"), "/etc/group"),
+        *("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/dev/shm", "--tmpfs", "/run"),
+        *own,
+        *prefixes,
+        *_named_by_environment(),
+        *("--bind", str(root / "python"), ISOLATED.python),
+        *("--bind", str(root / "run"), ISOLATED.run),
+        *("--ro-bind", supervisor_program, SUPERVISOR_SEEN_AS),
+        *("--chdir", "/"),
+    ]
+
+
+def _system_mounts() -> list[str]:
+    mounts = []
+    for path in _SYSTEM:
+        if os.path.islink(path):  # /bin on a machine with a merged /usr
+            mounts += ["--symlink", os.readlink(path), path]
+        elif os.path.isdir(path):
+            mounts += ["--ro-bind", path, path]
+    for path in [*_SYSTEM_FILES, *(f"/etc/{name}" for name in _ETC.split())]:
+        mounts += ["--ro-bind-try", path, path]
+    return mounts
+
+
+def _named_by_environment() -> list[str]:
+    """Show the certificates and the wheels that the inherited settings name."""
+    paths = {
+        path
+        for name, value in inherited_settings(os.environ).items()
+        if re.search(r"CERT|CA_BUNDLE|FIND_LINKS", name)
+        for path in value.split()
+        if os.path.isabs(path)
+        and not any(path.startswith(f"{shown}/") for shown in ["/etc/ssl/certs", *_SYSTEM])
+    }
+    return [argument for path in sorted(paths) for argument in ("--ro-bind-try", path, path)]
+
+
+def _write_accounts(directory: Path) -> None:
+    """Give the one user of the sandbox a name; the machine's users are nobody's business."""
+    directory.mkdir(exist_ok=True)
+    uid, gid = os.getuid(), os.getgid()
+    user = f"daytona:x:{uid}:{gid}:daytona:{ISOLATED.home}:/bin/bash\n"
+    nobody = "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
+    (directory / "passwd").write_text(user + (nobody if uid != 65534 else ""))
+    (directory / "group").write_text(f"daytona:x:{gid}:\n" + ("nogroup:x:65534:\n" if gid != 65534 else ""))
+
+
+def python_prefixes() -> list[str]:
+    """Return the directories that the server's Python needs and no system mount shows."""
+    needed = [sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix]
+    executable = Path(getattr(sys, "_base_executable", None) or sys.executable)
+    needed += [str(executable.parent), str(executable.resolve().parent)]
+    needed += _installed_directories()
+    return outermost(needed)
+
+
+def outermost(paths: Iterable[str]) -> list[str]:
+    """Return existing directories of `paths` without those inside another, the system's, or all of a home."""
+    home = os.path.realpath(os.path.expanduser("~"))
+    shown = [path for path in _SYSTEM if os.path.isdir(path)]
+    found: list[str] = []
+    for path in sorted({os.path.abspath(path) for path in paths}, key=len):
+        covers_home = f"{home}/".startswith(f"{os.path.realpath(path).rstrip('/')}/")
+        inside = any(f"{path}/".startswith(f"{outer}/") for outer in [*shown, *found])
+        if os.path.isdir(path) and not covers_home and not inside:
+            found.append(path)
+    return found
+
+
+def _installed_directories() -> list[str]:
+    """Return where packages are imported from: the path, and what editable installs point to."""
+    by_hand = {os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path}
+    # The first entry is the directory of the script, or the current one: not an installed package's.
+    path = sys.path if sys.flags.safe_path else sys.path[1:]
+    found = [entry for entry in path if os.path.isdir(entry) and os.path.abspath(entry) not in by_hand]
+    for finder in sys.meta_path:
+        mapping = getattr(sys.modules.get(getattr(finder, "__module__", "")), "MAPPING", None)
+        if isinstance(mapping, dict):  # an editable install of setuptools
+            found += [os.path.dirname(str(target)) for target in mapping.values()]
+    return found

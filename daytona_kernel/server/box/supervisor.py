@@ -1,0 +1,257 @@
+"""Children of a sandbox, as the server sees them: asked of the sandbox's supervisor, awaited by futures."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import marshal
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import failures, limits
+from ..inside import supervisor as program
+from .orphans import end_orphans
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+SUPERVISOR_PROGRAM = Path(program.__file__)
+supervisors: set[int] = set()  # the pids of all supervisors of this process
+_PACKET_ROOM = program.PACKET - 64
+_REPORTS_AT_ONCE = 64
+
+
+def _future() -> asyncio.Future[int]:
+    return asyncio.get_running_loop().create_future()
+
+
+@dataclass(eq=False)
+class Child:
+    """The root of a process tree in a sandbox.
+
+    `exit` resolves to the exit code, or to minus the signal that killed it; `gone` when all of
+    its tree has ended, orphans included. `terminal` is the master of its terminal, owned by
+    whoever asked for one.
+    """
+
+    number: int
+    supervisor: SupervisorClient
+    pid: int = 0  # as the sandbox counts
+    terminal: int | None = None
+    started: asyncio.Future[int] = field(default_factory=_future)
+    exit: asyncio.Future[int] = field(default_factory=_future)
+    gone: asyncio.Future[int] = field(default_factory=_future)
+
+    def signal(self, signum: int) -> None:
+        """Send `signum` to every process of the tree."""
+        self.supervisor.send((program.SIGNAL, self.number, int(signum)))
+
+    async def terminate(self, grace: float) -> None:
+        """End the tree: SIGTERM, and after `grace` seconds SIGKILL. Returns when all of it has ended."""
+        if self.gone.done():
+            return
+        self.signal(signal.SIGTERM)
+        done, _ = await asyncio.wait([self.gone], timeout=grace)
+        if not done:
+            await self.kill()
+
+    async def kill(self) -> None:
+        """Kill the tree, and return when all of it has ended."""
+        if not self.gone.done():
+            self.signal(signal.SIGKILL)
+            await asyncio.wait([self.gone])
+
+
+def _stopped() -> failures.ApiError:
+    return failures.bad_request("the sandbox has stopped")
+
+
+def _start_process(command: list[str], channel: int, log: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command,
+        pass_fds=[channel],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        env={},
+        cwd="/",
+        start_new_session=True,
+    )
+
+
+class SupervisorClient:
+    """The server's end of a sandbox's supervisor.
+
+    `lost` resolves when the supervisor has ended, whether it was closed or killed.
+    """
+
+    def __init__(self, channel: socket.socket, process: subprocess.Popen[bytes]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._channel = channel
+        self._process = process
+        supervisors.add(process.pid)
+        self._children: dict[int, Child] = {}
+        self._numbers = itertools.count(1)
+        self._outbox: deque[tuple[bytes, tuple[int, ...]]] = deque()
+        self._ready = _future()
+        self.lost = _future()
+        channel.setblocking(False)
+        self._loop.add_reader(channel.fileno(), self._receive)
+
+    @classmethod
+    async def start(cls, prefix: Sequence[str], program: str, limited: str, log: int) -> SupervisorClient:
+        """Start a supervisor behind the command `prefix`, which may be empty; errors go to the file `log`.
+
+        Raises `RuntimeError` when it does not report in time.
+        """
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            python = getattr(sys, "_base_executable", None) or sys.executable
+            command = [*prefix, python, "-I", "-S", program, str(theirs.fileno()), limited]
+            process = _start_process(command, theirs.fileno(), log)
+        supervisor = cls(ours, process)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limits.SUPERVISOR_START):
+                await asyncio.wait([supervisor._ready, supervisor.lost], return_when=asyncio.FIRST_COMPLETED)
+        if not supervisor._ready.done():
+            await supervisor.close()
+            raise RuntimeError("the first process of the sandbox did not start")
+        return supervisor
+
+    @property
+    def pid(self) -> int:
+        """The process that the server started: the supervisor, or what isolates it."""
+        return self._process.pid
+
+    async def spawn(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cwd: str,
+        stdio: Sequence[int] = (),
+        terminal: tuple[int, int] | None = None,
+    ) -> Child:
+        """Start `argv` with the descriptors `stdio`, or on a new terminal of (rows, columns).
+
+        Raises `OSError` with the sandbox's errno when the program or the directory is not there, and
+        `ApiError` 400 when the sandbox has stopped.
+        """
+        return await self._start((program.SPAWN, list(argv), dict(env), cwd, terminal), stdio)
+
+    async def spawn_worker(self, source: str, channel: int, *, env: Mapping[str, str], cwd: str) -> Child:
+        """Run the Python program `source` in a copy of the supervisor, with `channel` as its descriptor 0."""
+        return await self._start((program.WORKER, source, cwd, dict(env)), [channel])
+
+    async def _start(self, request: tuple[Any, ...], fds: Sequence[int]) -> Child:
+        if self.lost.done():
+            raise _stopped()
+        child = Child(next(self._numbers), self)
+        self._children[child.number] = child
+        kind, *arguments = request
+        self.send((kind, child.number, *arguments), fds)
+        await child.started
+        return child
+
+    def send(self, request: tuple[Any, ...], fds: Sequence[int] = ()) -> None:
+        """Queue a request; the descriptors are duplicated, so the caller may close its own at once."""
+        if self.lost.done():
+            return
+        packet = marshal.dumps(request)
+        sent = [os.dup(fd) for fd in fds]
+        if len(packet) > _PACKET_ROOM:
+            file = os.memfd_create("request", os.MFD_CLOEXEC)
+            with open(file, "wb", closefd=False) as writer:
+                writer.write(packet)
+            sent.insert(0, file)
+            packet = program.IN_FILE
+        self._outbox.append((packet, tuple(sent)))
+        self._flush()
+
+    def _flush(self) -> None:
+        while self._outbox:
+            packet, fds = self._outbox[0]
+            try:
+                socket.send_fds(self._channel, [packet], fds)
+            except BlockingIOError:
+                self._loop.add_writer(self._channel.fileno(), self._flush)
+                return
+            except OSError:
+                pass  # the supervisor has ended; the reader will say so
+            self._outbox.popleft()
+            for fd in fds:
+                os.close(fd)
+        self._loop.remove_writer(self._channel.fileno())
+
+    def _receive(self) -> None:
+        for _ in range(_REPORTS_AT_ONCE):
+            try:
+                packet, fds = program.receive(self._channel, program.REPORT.size, 1)
+            except BlockingIOError:
+                return
+            except OSError:
+                packet, fds = b"", []
+            if len(packet) != program.REPORT.size:
+                self._lose()
+                return
+            kind, number, value = program.REPORT.unpack(packet)
+            self._handle(kind, self._children.get(number), value, fds)
+
+    def _handle(self, kind: int, child: Child | None, value: int, fds: list[int]) -> None:
+        if kind == program.READY and not self._ready.done():
+            self._ready.set_result(value)
+        elif child is not None and kind == program.STARTED and not child.started.done():
+            child.pid = value
+            child.terminal = fds.pop() if fds else None
+            child.started.set_result(value)
+        elif child is not None and kind == program.FAILED and not child.started.done():
+            self._children.pop(child.number, None)
+            child.started.set_exception(OSError(value, os.strerror(value)))
+        elif child is not None and kind == program.EXITED and not child.exit.done():
+            child.exit.set_result(os.waitstatus_to_exitcode(value & 0xFFFF))
+        elif child is not None and kind == program.GONE:
+            self._children.pop(child.number, None)
+            self._end(child)
+        for fd in fds:
+            os.close(fd)
+
+    def _end(self, child: Child) -> None:
+        if not child.started.done():
+            child.started.set_exception(_stopped())
+        for future in (child.exit, child.gone):
+            if not future.done():
+                future.set_result(-signal.SIGKILL)
+
+    def _lose(self) -> None:
+        if self.lost.done():
+            return
+        self._loop.remove_reader(self._channel.fileno())
+        self._loop.remove_writer(self._channel.fileno())
+        self._channel.close()
+        for _, fds in self._outbox:
+            for fd in fds:
+                os.close(fd)
+        self._outbox.clear()
+        self.lost.set_result(0)
+        children, self._children = self._children, {}
+        for child in children.values():
+            self._end(child)
+
+    async def close(self) -> None:
+        """End the sandbox's processes, all of them, and return when they have ended."""
+        with contextlib.suppress(OSError):
+            self._channel.shutdown(socket.SHUT_WR)
+        # The supervisor's end closes only when it exits, and it exits last.
+        await asyncio.wait([self.lost])
+        await asyncio.to_thread(self._process.wait)
+        supervisors.discard(self._process.pid)
+        # If the supervisor was killed, what it had below it has come to us.
+        end_orphans(supervisors)

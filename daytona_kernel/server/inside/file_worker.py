@@ -1,0 +1,249 @@
+"""The program that touches a sandbox's files, in the sandbox: a copy of its supervisor runs it.
+
+So a path means what it means to the sandbox's children, a symbolic link leads nowhere that they
+could not go, and a slow disk does not hold up the server. It reads one request after the other
+from the channel that is its descriptor 0: four bytes of length, then JSON. It answers in the same
+form; what it opened is attached to the answer's length. Only the standard library is used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fnmatch
+import grp
+import json
+import os
+import pwd
+import shutil
+import socket
+import stat
+import struct
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+LENGTH = struct.Struct("<I")
+MATCHES = 10_000  # of a search, at most
+_TEXT_BYTES = 16 << 20  # a larger file is not searched
+
+
+def describe(path: str, name: str | None = None) -> dict[str, Any]:
+    about = os.stat(path)
+    try:
+        owner = pwd.getpwuid(about.st_uid).pw_name
+    except KeyError:
+        owner = str(about.st_uid)
+    try:
+        group = grp.getgrgid(about.st_gid).gr_name
+    except KeyError:
+        group = str(about.st_gid)
+    modified = time.gmtime(about.st_mtime)
+    return {
+        "name": name or os.path.basename(path) or "/",
+        "path": path,
+        "size": about.st_size,
+        "mode": stat.filemode(about.st_mode),
+        "permissions": f"{stat.S_IMODE(about.st_mode):04o}",
+        "modTime": time.strftime("%Y-%m-%d %H:%M:%S +0000 UTC", modified),
+        "modifiedAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", modified),
+        "isDir": stat.S_ISDIR(about.st_mode),
+        "owner": owner,
+        "group": group,
+    }
+
+
+def info(path: str) -> dict[str, Any]:
+    return describe(path)
+
+
+def listing(path: str, depth: int) -> list[dict[str, Any]]:
+    """Everything below `path` down to `depth`, named relative to it."""
+    found = []
+    levels = [(path, "", 1)]
+    while levels:
+        directory, prefix, level = levels.pop(0)
+        for entry in sorted(os.listdir(directory)):
+            below = os.path.join(directory, entry)
+            try:
+                about = describe(below, prefix + entry)
+            except OSError:
+                continue  # gone meanwhile, or a link to nowhere
+            found.append(about)
+            if about["isDir"] and level < depth and not os.path.islink(below):
+                levels.append((below, prefix + entry + "/", level + 1))
+    return found
+
+
+def folder(path: str, mode: int) -> None:
+    os.makedirs(path, exist_ok=True)
+    os.chmod(path, mode)
+
+
+def move(source: str, destination: str) -> None:
+    os.lstat(source)
+    if os.path.isdir(destination):
+        destination = os.path.join(destination, os.path.basename(source.rstrip("/")))
+    if os.path.lexists(destination):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), destination)
+    shutil.move(source, destination)
+
+
+def delete(path: str, recursive: bool) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        if not recursive:
+            raise IsADirectoryError(errno.EISDIR, "is a directory, and recursive was not asked for", path)
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)
+
+
+def permissions(path: str, mode: int | None, owner: str, group: str) -> None:
+    if mode is not None:
+        os.chmod(path, mode)
+    if owner or group:
+        try:
+            if owner:
+                shutil.chown(path, user=owner)
+            if group:
+                shutil.chown(path, group=group)
+        except LookupError as error:
+            raise OSError(errno.EINVAL, str(error), path) from None
+
+
+def files_below(path: str) -> Iterator[str]:
+    if os.path.isfile(path):
+        yield path
+        return
+    if not os.path.isdir(path):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+    for directory, directories, names in os.walk(path):
+        directories.sort()
+        for name in sorted(names):
+            yield os.path.join(directory, name)
+
+
+def read_text(path: str) -> str | None:
+    """The text of a regular file, or None for one that is binary, too large, or no file."""
+    about = os.stat(path)
+    if not stat.S_ISREG(about.st_mode) or about.st_size > _TEXT_BYTES:
+        return None
+    with open(path, "rb") as file:
+        data = file.read()
+    return None if b"\0" in data[:8192] else data.decode("utf-8", "surrogateescape")
+
+
+def find(path: str, pattern: str) -> list[dict[str, Any]]:
+    """The lines that contain `pattern`, in the text files below `path`."""
+    found: list[dict[str, Any]] = []
+    for name in files_below(path):
+        try:
+            text = read_text(name)
+        except OSError:
+            continue
+        for number, line in enumerate(text.splitlines() if text else (), 1):
+            if pattern in line:
+                found.append({"file": name, "line": number, "content": line})
+                if len(found) == MATCHES:
+                    return found
+    return found
+
+
+def search(path: str, pattern: str) -> dict[str, list[str]]:
+    """The files and directories below `path` whose name matches the glob `pattern`."""
+    found: list[str] = []
+    if not os.path.isdir(path):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+    for directory, directories, names in os.walk(path):
+        directories.sort()
+        matching = fnmatch.filter(sorted(directories + names), pattern)
+        found += [os.path.join(directory, name) for name in matching]
+        if len(found) >= MATCHES:
+            break
+    return {"files": found[:MATCHES]}
+
+
+def replace(files: list[str], pattern: str, value: str) -> list[dict[str, Any]]:
+    results: list[dict[str, Any]] = []
+    for path in files:
+        try:
+            text = read_text(path)
+            if text is None:
+                raise OSError(errno.EINVAL, "is no text file", path)
+            with open(path, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+                file.write(text.replace(pattern, value))
+            results.append({"file": path, "success": True})
+        except OSError as error:
+            results.append({"file": path, "success": False, "error": error.strerror})
+    return results
+
+
+def open_file(path: str, write: bool, mode: int = 0o644) -> int:
+    """Open a regular file; for writing it is emptied, and its directory made."""
+    if write:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT
+    else:
+        flags = os.O_RDONLY
+    fd = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, mode)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise IsADirectoryError(errno.EISDIR, "is no regular file", path)
+    if write:
+        os.ftruncate(fd, 0)
+    return fd
+
+
+OPERATIONS: dict[str, Callable[..., Any]] = {
+    "info": info,
+    "listing": listing,
+    "folder": folder,
+    "move": move,
+    "delete": delete,
+    "permissions": permissions,
+    "find": find,
+    "search": search,
+    "replace": replace,
+}
+
+
+def receive(channel: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        piece = channel.recv(size - len(data))
+        if not piece:
+            raise EOFError
+        data += piece
+    return data
+
+
+def serve(channel: socket.socket) -> None:
+    os.umask(0o022)
+    while True:
+        request = json.loads(receive(channel, LENGTH.unpack(receive(channel, LENGTH.size))[0]))
+        name, arguments = request
+        fds: list[int] = []
+        try:
+            if name == "open":
+                fds = [open_file(**arguments)]
+                answer: dict[str, Any] = {"result": os.fstat(fds[0]).st_size}
+            else:
+                answer = {"result": OPERATIONS[name](**arguments)}
+        except OSError as error:
+            path = error.filename if isinstance(error.filename, str) else ""
+            answer = {"errno": error.errno or errno.EIO, "reason": error.strerror or str(error), "path": path}
+        except ValueError as error:  # a path with a NUL
+            answer = {"errno": errno.EINVAL, "reason": str(error), "path": ""}
+        body = json.dumps(answer).encode("utf-8", "backslashreplace")
+        socket.send_fds(channel, [LENGTH.pack(len(body))], fds)
+        channel.sendall(body)
+        for fd in fds:
+            os.close(fd)
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(EOFError, OSError):
+        serve(socket.socket(fileno=0))

@@ -1,0 +1,343 @@
+"""The first process of a sandbox: it starts the children, reports their ends, and takes them all with it.
+
+Run as `python -I -S supervisor.py FD [RLIMITS]`, where FD is one end of a `SOCK_SEQPACKET` pair. The
+server holds the other end. When that closes, because the server closed it or died in whatever
+way, the supervisor kills every process below it and exits. Only the standard library is used, and of
+that only small modules, because a sandbox is ready when its supervisor is.
+
+Trees. Every process that the server asks for is the root of a tree: a leader of its own session,
+and a child subreaper, so that what its descendants orphan stays below it. When a root itself ends,
+its orphans come to the supervisor, which is a subreaper too (or pid 1), and which notes whose they
+were: so a signal to a tree reaches all of it, also those that called `setsid` or forked twice.
+
+The wire. Requests are marshalled tuples, with descriptors attached; one too long for a packet
+travels in a memory file. Reports are fixed structs: the server parses nothing richer, since a
+process in the sandbox might forge them.
+"""
+
+from __future__ import annotations
+
+import array
+import ctypes
+import errno
+import fcntl
+import marshal
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import termios
+
+TYPE_CHECKING = False  # the module `typing` would cost a third of the start
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+REPORT = struct.Struct("<Bqq")  # kind, tree, value
+READY, STARTED, FAILED, EXITED, GONE = range(5)
+SPAWN, SIGNAL, WORKER = range(3)
+IN_FILE = b"file"  # the request is in the first descriptor
+PACKET = 1 << 16
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_RESET = (signal.SIGPIPE, signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGXFSZ)
+_SIG_DFL = 0
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the pids of the children of all threads of `pid`; none if it has gone."""
+    found: list[int] = []
+    try:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/children", "rb") as file:
+                found += map(int, file.read().split())
+    except OSError:
+        pass
+    return found
+
+
+def stat_of(pid: int) -> tuple[bytes, int] | None:
+    """Return the state letter and the session id of `pid`, or None if it has gone."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    return fields[0], int(fields[3])
+
+
+def alive_below(roots: Iterable[int]) -> list[int]:
+    """Return `roots` and all that descend from them, parents first, zombies left out."""
+    found = []
+    todo = list(roots)
+    while todo:
+        pid = todo.pop(0)
+        stat = stat_of(pid)
+        if stat is None:
+            continue
+        if stat[0] not in b"ZX":
+            found.append(pid)
+        todo += children_of(pid)
+    return found
+
+
+def receive(channel: socket.socket, size: int, count: int) -> tuple[bytes, list[int]]:
+    """Return a packet and up to `count` descriptors that came with it.
+
+    Unlike those of `socket.recv_fds`, no child inherits them.
+    """
+    packet, attached, _, _ = channel.recvmsg(size, socket.CMSG_SPACE(count * 4), socket.MSG_CMSG_CLOEXEC)
+    fds = array.array("i")
+    for _, _, data in attached:
+        fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
+    return packet, list(fds)
+
+
+def send_signal(pids: Iterable[int], signum: int) -> None:
+    for pid in pids:
+        try:
+            os.kill(pid, signum)
+        except OSError:
+            pass
+
+
+class Supervisor:
+    def __init__(self, channel: socket.socket) -> None:
+        self.channel = channel
+        self.trees: dict[int, int] = {}  # pid of a direct child that belongs to a tree -> the tree
+        self.roots: dict[int, int] = {}  # pid of the root of a tree -> the tree
+        self.doomed: set[int] = set()  # trees that are being killed
+        self.leaving = False
+
+    def leave(self, *_: object) -> None:
+        self.leaving = True
+
+    def run(self) -> None:
+        _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        wake, woken = os.pipe()
+        os.set_blocking(wake, False)
+        os.set_blocking(woken, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        for ignored in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(ignored, signal.SIG_IGN)
+        # No exception: the server's end is told twice, and one must not break off what the other began.
+        signal.signal(signal.SIGTERM, self.leave)
+        signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
+        poll = select.poll()
+        poll.register(self.channel, select.POLLIN)
+        poll.register(wake, select.POLLIN)
+        self.report(READY, 0, os.getpid())
+        while not self.leaving:
+            ready = [fd for fd, _ in poll.poll()]
+            if wake in ready:
+                try:
+                    os.read(wake, 1 << 12)
+                except BlockingIOError:
+                    pass
+                self.reap()
+            if self.channel.fileno() in ready and not self.handle():
+                return
+
+    def handle(self) -> bool:
+        """Serve one request; return False when the server has gone."""
+        try:
+            packet, fds = receive(self.channel, PACKET, 8)
+        except OSError:
+            return False
+        if not packet:
+            return False
+        try:
+            if packet == IN_FILE:
+                file = fds.pop(0)
+                packet = os.pread(file, os.fstat(file).st_size, 0)
+                os.close(file)
+            kind, tree, *arguments = marshal.loads(packet)
+            if kind == SPAWN:
+                self.spawn(tree, fds, *arguments)
+            elif kind == WORKER:
+                self.start_worker(tree, fds, *arguments)
+            else:
+                self.signal(tree, *arguments)
+        finally:
+            for fd in fds:
+                os.close(fd)
+        return True
+
+    def spawn(
+        self,
+        tree: int,
+        fds: list[int],
+        argv: list[str],
+        env: dict[str, str],
+        cwd: str,
+        size: tuple[int, int] | None,
+    ) -> None:
+        """Start `argv` as the root of `tree`; with `size` (rows, columns) on a terminal of its own."""
+        passed: list[int] = []
+        try:
+            if size is not None:
+                master, slave = os.openpty()
+                passed = [master]
+                fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
+                fds += [slave]
+                stdio = [slave] * 3
+            else:
+                stdio = fds[:3]
+            said, say = os.pipe()
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    self.become_child(stdio, cwd, size is not None)
+                    # `execvpe` would import and search; a path needs neither.
+                    (os.execve if "/" in argv[0] else os.execvpe)(argv[0], argv, env)
+                except OSError as error:
+                    os.write(say, struct.pack("<i", error.errno or errno.EINVAL))
+                finally:
+                    os._exit(127)
+            os.close(say)
+            failure = os.read(said, 4)
+            os.close(said)
+            if failure:
+                os.waitpid(pid, 0)
+                raise OSError(struct.unpack("<i", failure)[0], "exec")
+            self.roots[pid] = self.trees[pid] = tree
+            self.report(STARTED, tree, pid, passed)
+        except OSError as error:
+            self.report(FAILED, tree, error.errno or errno.EINVAL)
+        finally:
+            for fd in passed:
+                os.close(fd)
+
+    def become_child(self, stdio: list[int], cwd: str, terminal: bool) -> None:
+        os.setsid()
+        for signum in _RESET:
+            _libc.signal(int(signum), _SIG_DFL)  # the module's own `signal` is slower than all the rest here
+        signal.set_wakeup_fd(-1)
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        for target, fd in enumerate(stdio):
+            os.dup2(fd, target)  # received descriptors are above 2, so nothing is overwritten
+        if terminal:
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        os.chdir(cwd)
+
+    def start_worker(self, tree: int, fds: list[int], source: str, cwd: str, env: dict[str, str]) -> None:
+        """Fork a copy that runs the Python program `source` on the channel `fds[0]`; quicker than exec."""
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os.dup2(fds[0], 0, inheritable=False)
+                self.channel.close()
+                _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+                signal.set_wakeup_fd(-1)
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+                os.chdir(cwd)
+                os.environ.clear()
+                os.environ.update(env)
+                exec(compile(source, "<worker>", "exec"), {"__name__": "__main__"})
+            except BaseException as error:
+                os.write(2, f"worker: {error!r}\n".encode())
+            finally:
+                os._exit(0)
+        self.roots[pid] = self.trees[pid] = tree
+        self.report(STARTED, tree, pid)
+
+    def reap(self) -> None:
+        """Collect what has ended, and see whose orphans have come."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            tree = self.trees.pop(pid, None)
+            root = self.roots.pop(pid, None)
+            if root is not None:
+                self.report(EXITED, root, status)  # first: somebody waits for it
+            self.adopt(tree)
+            if tree is not None and tree not in self.trees.values():
+                self.doomed.discard(tree)
+                self.report(GONE, tree, 0)
+
+    def adopt(self, tree: int | None) -> None:
+        """Count the children that are not known yet to the session's leader, or else to `tree`."""
+        for pid in children_of(os.getpid()):
+            if pid not in self.trees:
+                stat = stat_of(pid)
+                owner = self.roots.get(stat[1], tree) if stat else tree
+                if owner is not None:
+                    self.trees[pid] = owner
+                if owner in self.doomed:
+                    self.kill([pid])  # it was being forked when its parent was killed
+
+    def signal(self, tree: int, signum: int) -> None:
+        members = [pid for pid, owner in self.trees.items() if owner == tree]
+        if signum == signal.SIGKILL:
+            if members:
+                self.doomed.add(tree)
+            self.kill(members)
+        else:
+            send_signal(alive_below(members), signum)
+            send_signal(alive_below(members), signal.SIGCONT)
+
+    def kill(self, members: list[int]) -> None:
+        """Stop the trees first, so that nothing forks away while they are being killed."""
+        stopped: set[int] = set()
+        for _ in range(100):
+            found = set(alive_below(members)) - stopped
+            if not found:
+                break
+            send_signal(found, signal.SIGSTOP)
+            stopped |= found
+        send_signal(stopped, signal.SIGKILL)
+
+    def end(self) -> None:
+        """Kill everything below; return when nothing is left."""
+        own = os.getpid()
+        while True:
+            self.kill(children_of(own))
+            try:
+                os.waitpid(-1, 0)
+            except ChildProcessError:
+                return
+
+    def report(self, kind: int, tree: int, value: int, fds: Iterable[int] = ()) -> None:
+        try:
+            socket.send_fds(self.channel, [REPORT.pack(kind, tree, value)], fds)
+        except OSError:
+            pass  # the server has gone; the next read says so
+
+
+def set_limits(limits: str) -> None:
+    """Apply `name=value,…`, names as in the `resource` module; a hard limit below wins."""
+    import resource
+
+    for item in filter(None, limits.split(",")):
+        name, _, value = item.partition("=")
+        which = getattr(resource, "RLIMIT_" + name)
+        hard = resource.getrlimit(which)[1]
+        limit = int(value) if hard == resource.RLIM_INFINITY else min(int(value), hard)
+        resource.setrlimit(which, (limit, limit))
+
+
+def main() -> None:
+    fd = int(sys.argv[1])
+    os.set_inheritable(fd, False)
+    # Not SIGKILL: the supervisor must live long enough to kill what is below it.
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if len(sys.argv) > 2:
+        set_limits(sys.argv[2])
+    supervisor = Supervisor(socket.socket(fileno=fd))
+    try:
+        supervisor.run()
+    finally:
+        supervisor.end()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""One-off runs: a shell command, or code in a fresh runtime. One answer at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .. import failures, limits
+from ..box.pipes import PipeReader, widen
+from ..box.python_environment import CHARTS_BACKEND
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .sandbox import Sandbox
+
+ARTIFACT = b"dtn_artifact_k39fd2:"
+_RUNTIMES: dict[str, list[str]] = {
+    "python": ["python3", "-u", "-"],
+    "javascript": ["node", "-"],
+    "typescript": ["npx", "ts-node"],
+}
+_NAMES = {"/bin/bash": "/usr/bin/bash"}  # as Daytona's errors name it
+
+
+@dataclass(slots=True)
+class Result:
+    """What a run gave: -1 for a shell killed by a signal."""
+
+    exit_code: int
+    output: bytes
+    charts: list[dict[str, Any]] = field(default_factory=list)
+
+
+async def execute(
+    sandbox: Sandbox, command: str, *, cwd: str | None, env: Mapping[str, str], seconds: int | None
+) -> Result:
+    """Run `command` in a fresh bash that reads it from its stdin; `seconds` it may take, 0 or None for any.
+
+    Raises `ApiError` 408 at the timeout, when the whole tree has been killed.
+    """
+    return await _run(sandbox, ["/bin/bash"], command.encode(), cwd=cwd, env=env, seconds=seconds)
+
+
+async def run_code(
+    sandbox: Sandbox,
+    code: str,
+    *,
+    language: str,
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    seconds: int | None,
+) -> Result:
+    """Run `code` in the runtime of `language`. Raises as `execute` does, and 400 for another language."""
+    runtime = _RUNTIMES.get(language)
+    if runtime is None:
+        raise failures.bad_request(f"unsupported language: {language}")
+    if language == "python":
+        env = {"MPLBACKEND": f"module://{CHARTS_BACKEND}", **env}
+    result = await _run(sandbox, [*runtime, *argv], code.encode(), cwd=None, env=env, seconds=seconds)
+    if ARTIFACT in result.output:
+        result.output, result.charts = cut_artifacts(result.output)
+    return result
+
+
+def cut_artifacts(output: bytes) -> tuple[bytes, list[dict[str, Any]]]:
+    """Return `output` without its artifact lines, and the charts that those describe."""
+    kept = []
+    charts = []
+    for line in output.splitlines(keepends=True):
+        if line.startswith(ARTIFACT):
+            try:
+                artifact = json.loads(line[len(ARTIFACT) :])
+                if artifact["type"] == "chart":
+                    charts.append(artifact["value"])
+                    continue
+            except (ValueError, KeyError, TypeError):
+                pass  # no artifact after all
+        kept.append(line)
+    return b"".join(kept), charts
+
+
+def _memory_file(content: bytes) -> int:
+    """Return a descriptor that reads `content`."""
+    fd = os.memfd_create("stdin", os.MFD_CLOEXEC)
+    with open(fd, "wb", closefd=False) as file:
+        file.write(content)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
+async def _run(
+    sandbox: Sandbox,
+    argv: list[str],
+    stdin: bytes,
+    *,
+    cwd: str | None,
+    env: Mapping[str, str],
+    seconds: int | None,
+) -> Result:
+    output = bytearray()
+    dropped = 0
+
+    def keep(data: bytes) -> None:
+        nonlocal dropped
+        room = limits.RESULT_BYTES - len(output)
+        output.extend(data[:room])
+        dropped += max(0, len(data) - room)
+
+    script = _memory_file(stdin)
+    read_end, write_end = os.pipe()
+    widen(read_end)
+    try:
+        child = await sandbox.spawn(argv, cwd=cwd, env=env, stdio=(script, write_end, write_end))
+    except failures.ApiError:
+        os.close(read_end)
+        raise
+    except OSError as error:
+        os.close(read_end)
+        missing = (error.strerror or str(error)).lower()
+        return Result(-1, f"fork/exec {_NAMES.get(argv[0], argv[0])}: {missing}".encode())
+    finally:
+        os.close(script)
+        os.close(write_end)
+    reader = PipeReader(read_end, keep)
+    # A background child that holds the output delays the answer, as it does on Daytona.
+    finished = asyncio.gather(reader.ended, child.exit)
+    try:
+        async with asyncio.timeout(seconds or None):
+            await asyncio.shield(finished)
+    except TimeoutError:
+        await child.kill()
+        raise failures.timed_out("command execution timeout") from None
+    finally:
+        reader.close()
+    code = child.exit.result()
+    if dropped:
+        output += f"\n[output full: {limits.RESULT_BYTES >> 20} MiB kept, {dropped} bytes dropped]\n".encode()
+    return Result(-1 if code < 0 else code, bytes(output))

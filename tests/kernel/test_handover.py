@@ -1,0 +1,46 @@
+"""What a kernel leaves for the next one."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from daytona_kernel.kernel.host.handover import Handover, HandoverFile
+
+
+def test_a_record_is_for_its_owner_and_comes_back(tmp_path: Path) -> None:
+    file = HandoverFile(tmp_path / "kernel-1.json")
+    assert file.read() == Handover()
+    handover = Handover(
+        server={"api_url": "http://x", "api_key": "k-secret"}, sandbox_id="s", agent={"port": 3000}
+    )
+    file.write(handover)
+    assert file.read() == handover
+    assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
+    assert "k-secret" not in repr(handover)
+    file.remove()
+    file.remove()
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_broken_record_is_no_record(tmp_path: Path) -> None:
+    file = HandoverFile(tmp_path / "kernel-1.json")
+    for text in ("", "[]", '{"nonsense": 1}', "{"):
+        file.path.write_text(text)
+        assert file.read() == Handover()
+
+
+def test_only_old_records_of_kernels_that_are_gone_are_swept(tmp_path: Path) -> None:
+    for name, age, alive in (("gone", 100, False), ("alive", 100, True), ("young", 1, False)):
+        file = HandoverFile(tmp_path / f"{name}.json")
+        file.write(Handover())
+        then = file.path.stat().st_mtime - age
+        os.utime(file.path, (then, then))
+        if alive:
+            (tmp_path / f"{name}.json").touch()
+    HandoverFile(tmp_path / "new.json").sweep()
+    assert sorted(p.name for p in tmp_path.glob("*.handover")) == [
+        "daytona-alive.handover",
+        "daytona-young.handover",
+    ]
