@@ -12,10 +12,14 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jupyter_client.blocking.client import BlockingKernelClient
 
 NAMES = ("python3", "daytona")
 DEADLINE = 60

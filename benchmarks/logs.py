@@ -18,12 +18,15 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import psutil
 
 from tests.views.pages import Page, SandboxKernel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 LINE_CLOCK = "for i in $(seq 60); do date +%s.%N; sleep 0.03; done"
 ENOUGH_SECONDS = 30.0

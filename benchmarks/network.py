@@ -20,12 +20,15 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-
-from jupyter_client.blocking.client import BlockingKernelClient
+from typing import TYPE_CHECKING
 
 from benchmarks.kernel import execute, start
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from jupyter_client.blocking.client import BlockingKernelClient
 
 _ADDRESS = re.compile(rb"127\.0\.0\.1:(\d{4})\b")
 _PIECE = 1 << 16

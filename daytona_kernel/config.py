@@ -7,7 +7,6 @@ Secrets are shown by their last four characters at most.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from .errors import DaytonaAuthenticationError
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Mapping
 
 DEFAULT_API_URL = "https://app.daytona.io/api"
 DEFAULT_REQUEST_TIMEOUT = 60.0

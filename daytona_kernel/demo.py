@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import sys
 import textwrap
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 import platform
 import shutil
 import time
-from collections.abc import Iterator
 from dataclasses import fields
 from importlib import metadata
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ._version import __version__
 from .client import embedded
@@ -20,6 +19,9 @@ from .client.daytona import Daytona
 from .client.models import CreateSandboxParams
 from .config import resolve
 from .errors import DaytonaError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 OK, NOTE, WRONG = "ok", "note", "WRONG"
 

@@ -37,7 +37,10 @@ where they arise, in `client.transport`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class DaytonaError(Exception):

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from .client.daytona import Daytona
 from .client.models import ListSandboxesQuery
-from .client.sandbox import Sandbox
 from .config import resolve
 from .errors import DaytonaError
 from .kernel.host.kernel_sandbox import HOST_LABEL, LABEL, NOTEBOOK_LABEL
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .client.sandbox import Sandbox
 
 _NONE_HERE = (
     "No DAYTONA_API_KEY is set: sandboxes of the embedded server end with their kernels, "

@@ -12,12 +12,13 @@ import json
 import signal
 import sys
 import tempfile
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .interpreter import InterpreterProcess
 
 

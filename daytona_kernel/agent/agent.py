@@ -20,14 +20,16 @@ import asyncio
 import json
 import time
 from collections import deque
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..wire.link import Link
 from ..wire.messages import Message, encode_json
 from .interpreter import InterpreterChannels, InterpreterProcess
 from .journal import SpillingJournal
 from .usage import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # An interpreter that ends sooner than this after its start, so many times in a row, is given up.
 _SHORT_LIFE_SECONDS = 5.0

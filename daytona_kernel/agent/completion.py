@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.completerlib import get_root_modules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
 
 # So long a completion waits for Jedi; all the rest of it takes less than 50 ms.
 _PATIENCE_SECONDS = 0.2

@@ -12,9 +12,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Subshells, which the kernel advertises, came with 7.0; 7.0.0 was withdrawn.
 _MINIMUM = (7, 0, 1)

@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping
 from string import Formatter
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _PIECE = re.compile(
     r"""

@@ -14,11 +14,14 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..wire.messages import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # `stdin` is first: an answer to `input()` must never wait behind a request.
 REQUEST_CHANNELS = ("stdin", "shell", "control")

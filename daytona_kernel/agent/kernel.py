@@ -8,15 +8,13 @@ cell and nothing else.
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import json
 import os
 import signal
 import sys
 import traceback
-from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ipykernel
 import zmq
@@ -27,6 +25,10 @@ from ipykernel.ipkernel import IPythonKernel
 from .completion import TimelyCompletion
 from .interrupts import Interrupts
 from .magics import KernelMagics
+
+if TYPE_CHECKING:
+    import asyncio
+    from contextlib import AbstractContextManager
 
 _PR_SET_PDEATHSIG = 1
 

@@ -24,11 +24,13 @@ import re
 import socket
 import sys
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from ..wire.values import decode_value, encode_value
 from .expansion import expand
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
 
 # A completion that comes later is of no use to the person who types.
 _COMPLETION_SECONDS = 0.3

@@ -12,10 +12,12 @@ import os
 import resource
 import socket
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _PROC = Path("/proc")
 _GROUP = Path("/sys/fs/cgroup")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import httpx
@@ -15,6 +14,8 @@ from .exchange import Exchange, Patience, Request, Response, Sleep, Step
 from .transport import AsyncTransport, Transport, aread_pieces, build_request, read_pieces, websocket_url
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from websockets.sync.client import ClientConnection as WebSocket
 
     from .log_stream import LogStream

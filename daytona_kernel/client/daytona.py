@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from ..config import DaytonaConfig, Settings, resolve
 from . import embedded
@@ -13,6 +13,9 @@ from .models import CreateSandboxFromSnapshotParams, ListSandboxesQuery
 from .operations import sandboxes
 from .sandbox import AsyncSandbox, Sandbox
 from .transport import AsyncTransport, Transport
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
 _announced = False
 

@@ -11,10 +11,12 @@ import json
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..errors import DaytonaError, error_of, request_id_of
-from .operations.table import Operation
+
+if TYPE_CHECKING:
+    from .operations.table import Operation
 
 
 class Patience(Enum):

@@ -6,17 +6,20 @@ import asyncio
 import io
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
-from .api import AsyncToolboxApi, ToolboxApi
-from .exchange import Sink
 from .models import FileUpload
 from .multipart import MultipartFiles
 from .operations import files
 from .twins import async_method, method
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from .api import AsyncToolboxApi, ToolboxApi
+    from .exchange import Sink
 
 
 class FileSystem:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DaytonaError
-from ..wire.logs import LogChunk
-from .api import Api, AsyncApi
 from .exchange import Response
 from .follow_protocol import Close, Deliver, Ended, FollowProtocol, Open, Receive, Source
 from .transport import aread_pieces, read_pieces
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+
     import httpx
     from websockets.sync.client import ClientConnection as WebSocket
 
+    from ..wire.logs import LogChunk
+    from .api import Api, AsyncApi
     from .log_stream import LogStream
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import uuid
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from .models import FileUpload
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from .models import FileUpload
 
 _PIECE = 1 << 20
 

@@ -5,16 +5,19 @@ Where a method is only a call, it is defined in `calls`; here it is bound to its
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from . import run_commands
-from .api import AsyncToolboxApi, ToolboxApi
 from .log_follower import AsyncLogFollower, LogFollower
-from .models import CodeRunParams, ExecuteResponse, SandboxInstance
 from .operations import processes, sessions
-from .run_commands import CodeToolbox
 from .twins import async_method, method
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .api import AsyncToolboxApi, ToolboxApi
+    from .models import CodeRunParams, ExecuteResponse, SandboxInstance
+    from .run_commands import CodeToolbox
 
 
 class Interpreter(Protocol):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Generator
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import DaytonaConnectionError, DaytonaConnectionTimeoutError, DaytonaError
 from .exchange import Request, Response, Sleep, Step
 from .operations.table import Operation, Repeat
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 ATTEMPTS = 5
 _FIRST_PAUSE = 0.2

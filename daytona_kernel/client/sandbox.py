@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from .api import Api, AsyncApi
 from .filesystem import AsyncFileSystem, FileSystem
-from .models import SandboxInstance
 from .operations import files, sandboxes
 from .process import AsyncProcess, Process
 from .run_commands import code_toolbox
 from .twins import async_subject_method, subject_method
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from websockets.asyncio.client import ClientConnection as AsyncWebSocket
     from websockets.sync.client import ClientConnection as WebSocket
+
+    from .api import Api, AsyncApi
+    from .models import SandboxInstance
 
 
 class _Described:

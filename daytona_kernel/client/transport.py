@@ -14,7 +14,6 @@ import logging
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -31,6 +30,8 @@ from ..errors import (
 from .exchange import Body, Response
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping, Sequence
+
     from websockets.asyncio.client import ClientConnection as AsyncWebSocket
     from websockets.sync.client import ClientConnection as WebSocket
 

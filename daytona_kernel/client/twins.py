@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from .exchange import Exchange
+if TYPE_CHECKING:
+    from .exchange import Exchange
 
 P = ParamSpec("P")
 T = TypeVar("T")

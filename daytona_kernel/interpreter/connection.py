@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from ..errors import DaytonaConnectionError, DaytonaNotFoundError, InterpreterLostError
 from ..wire.link import ACKNOWLEDGE_SECONDS, Link, LinkError
 from ..wire.messages import FrameError, Message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from websockets.asyncio.client import ClientConnection
 
 # The agent's close codes after which a new connection would end the same way.
 _FINAL_CODES = (4001, 4002, 4003)

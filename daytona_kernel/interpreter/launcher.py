@@ -11,12 +11,9 @@ import asyncio
 import base64
 import json
 import secrets
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
-
-from websockets.asyncio.client import ClientConnection
 
 from ..client.models import SessionExecuteRequest
 from ..errors import DaytonaError, DaytonaNotFoundError, InterpreterStartError
@@ -27,6 +24,10 @@ from .connection import Credentials
 from .interpreter import describe_end
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+
+    from websockets.asyncio.client import ClientConnection
+
     from ..client.process import AsyncProcess
     from ..client.sandbox import AsyncSandbox
 

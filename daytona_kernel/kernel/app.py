@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import zmq
 from ipykernel.kernelapp import IPKernelApp
 
 from .kernel import DaytonaKernel
 from .out.iopub import IOPub
-from .startup import Startup
+
+if TYPE_CHECKING:
+    from .startup import Startup
 
 
 class DaytonaKernelApp(IPKernelApp):

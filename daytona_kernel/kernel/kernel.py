@@ -10,11 +10,8 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
-from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import zmq
 from ipykernel.kernelbase import Kernel
 from zmq.eventloop.zmqstream import ZMQStream
 
@@ -22,17 +19,24 @@ from .._version import __version__
 from ..errors import DaytonaError
 from ..interpreter.interpreter import Interpreter
 from ..interpreter.launcher import AgentGateway, LaunchedAgent
-from ..magics.registry import Registry
 from ..views.left_log import read_left_logs
 from ..wire.messages import Message, Part
-from .host.api_thread import ApiThread
 from .host.comms import Comms, current_request
-from .host.kernel_sandbox import KernelSandbox
 from .host.magic_calls import MagicCalls
-from .magic_cell import MagicCell
 from .out.iopub import running_loop
 from .out.outbox import Outbox
 from .relay.relay import Relay
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Sequence
+    from concurrent.futures import Future
+
+    import zmq
+
+    from ..magics.registry import Registry
+    from .host.api_thread import ApiThread
+    from .host.kernel_sandbox import KernelSandbox
+    from .magic_cell import MagicCell
 
 T = TypeVar("T")
 

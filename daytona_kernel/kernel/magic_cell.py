@@ -8,8 +8,11 @@ still being installed, the kernel runs a cell itself, if the whole of it is one 
 from __future__ import annotations
 
 import re
-from collections.abc import Container
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 _MAGIC = re.compile(r"\s*(%%?)([A-Za-z_]\w*)(?:[ \t]+([^\n]*))?(?:\n(.*))?\Z", re.DOTALL)
 

@@ -6,18 +6,19 @@ long as the longer of the two. So this module imports the client and nothing of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..interpreter.bundle import agent_archive
-from ..interpreter.launcher import LaunchedAgent
 from .host.api_thread import ApiThread
 from .host.handover import HandoverFile
 from .host.kernel_sandbox import KernelSandbox
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..interpreter.launcher import LaunchedAgent
     from ..magics.registry import Registry
 
 

@@ -8,11 +8,13 @@ magic that takes one, begins with the first word that is neither, or after `--`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import MagicUsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 
 class HelpWanted(Exception):  # noqa: N818

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+from typing import TYPE_CHECKING
 
 from ..client import run_commands
 from ..client.models import Chart, CodeRunParams
 from ..errors import CommandFailedError, DaytonaTimeoutError, MagicUsageError
 from .arguments import Expected, Option, Signature
-from .magic_call import MagicCall
-from .registry import Registry
 from .sh import ENV, NO_RAISE, TIMEOUT, finish
 from .shell import process_tree
 from .timing import ticking
+
+if TYPE_CHECKING:
+    from .magic_call import MagicCall
+    from .registry import Registry
 
 _PROGRAMS = {"python": "python3", "javascript": "node", "typescript": "npx"}
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import TYPE_CHECKING
 
 from .._version import __version__
-from ..config import Setting
 from .arguments import Signature
-from .magic_call import MagicCall
-from .registry import Registry
 from .sandbox import rows_of
 from .table import table
+
+if TYPE_CHECKING:
+    from ..config import Setting
+    from .magic_call import MagicCall
+    from .registry import Registry
 
 # What a name in the shell stands for, a line each.
 _PROGRAMS = r"""

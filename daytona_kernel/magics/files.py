@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from html import escape
 from typing import TYPE_CHECKING
@@ -16,12 +15,14 @@ from .copying import local_files
 from .copying.local_files import NewFiles
 from .copying.plan import Entry, Plan, Source, count, plan_copy
 from .copying.remote_files import RemoteFiles
-from .magic_call import MagicCall
-from .registry import Registry
 from .timing import showing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
     from ..client.filesystem import AsyncFileSystem
+    from .magic_call import MagicCall
+    from .registry import Registry
 
 _FORCE = Option("force", "overwrite files that are there")
 _LOOK_SECONDS = 0.25

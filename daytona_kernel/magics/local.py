@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import DaytonaError, LocalCodeError, MagicUsageError
 from ..wire.values import decode_value, encode_value
 from .arguments import Expected, Positional, Signature
 from .local_code import LocalCode
-from .magic_call import MagicCall
-from .registry import Registry
+
+if TYPE_CHECKING:
+    from .magic_call import MagicCall
+    from .registry import Registry
 
 SWITCH = "DAYTONA_KERNEL_LOCAL"
 

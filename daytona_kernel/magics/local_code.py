@@ -14,12 +14,15 @@ import io
 import linecache
 import threading
 import traceback
-from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import LocalCodeError
-from .magic_call import MagicCall
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .magic_call import MagicCall
 
 _STOP_SECONDS = 1.0
 _BUFFER = 8192

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DaytonaError, DaytonaNotFoundError
 from ..views.log_display import LogDisplay
-from ..wire.logs import LogChunk
-from .magic_call import Display, MagicCall
 from .shell import background
 from .shell.process_tree import NOT_BEGUN
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from ..client.sandbox import AsyncSandbox
+    from ..wire.logs import LogChunk
+    from .magic_call import Display, MagicCall
 
 
 async def follow_log(

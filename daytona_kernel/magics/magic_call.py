@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..wire.messages import Message
-
 if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable, Callable
+
     from ..client.daytona import AsyncDaytona
     from ..client.models import CreateSandboxParams
     from ..client.sandbox import AsyncSandbox
+    from ..wire.messages import Message
 
 
 class Display(Protocol):

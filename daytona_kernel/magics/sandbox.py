@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from ..client.models import CreateSandboxParams, Resources
 from ..errors import DaytonaNotFoundError, MagicUsageError
 from .arguments import Expected, Option, Positional, Signature
-from .magic_call import MagicCall
-from .registry import Registry
 from .table import table
 from .timing import describe_duration, ticking
 
 if TYPE_CHECKING:
     from ..client.sandbox import AsyncSandbox
+    from .magic_call import MagicCall
+    from .registry import Registry
 
 _FRESH = "The interpreter starts afresh there, without your variables."
 

@@ -15,8 +15,6 @@ from ..errors import (
 from ..interpreter.launcher import SESSION_PREFIX
 from .arguments import Expected, Option, Positional, Signature
 from .log import follow_log
-from .magic_call import MagicCall
-from .registry import Registry
 from .sh import TIMEOUT, finish
 from .shell import background, session_shell
 from .shell.foreground import run_in_foreground
@@ -31,6 +29,8 @@ _COMMAND_ID = Positional(
 
 if TYPE_CHECKING:
     from ..client.sandbox import AsyncSandbox
+    from .magic_call import MagicCall
+    from .registry import Registry
 
 _ASYNC = Option("async", "return at once, and show the log as it grows")
 DEFAULT_SESSION = "default"

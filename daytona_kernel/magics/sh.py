@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 from ..errors import CommandFailedError, DaytonaNotFoundError, DaytonaTimeoutError, MagicUsageError
 from ..interpreter.launcher import SESSION_PREFIX
 from .arguments import Option, Signature
-from .magic_call import MagicCall
-from .registry import Registry
 from .shell import process_tree
 from .shell.foreground import run_in_foreground
 from .shell.process_tree import Ending
@@ -19,6 +17,8 @@ from .timing import Timings, ticking
 
 if TYPE_CHECKING:
     from ..client.process import AsyncProcess
+    from .magic_call import MagicCall
+    from .registry import Registry
 
 _LIVES_ON = "The command did not end: it goes on in the sandbox."
 

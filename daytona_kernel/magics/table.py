@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
 from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Sequence
 
 _LEFT = ' style="text-align:left"'
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from html import escape
+from typing import TYPE_CHECKING
 
-from .magic_call import MagicCall
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from .magic_call import MagicCall
 
 _PATIENCE_SECONDS = 1.0
 

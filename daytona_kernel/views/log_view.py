@@ -66,7 +66,8 @@ def encode_line(line: Line) -> str | list[Any]:
 
 def encode_style(style: Style) -> str:
     """Return a style as words: e stderr, b bold, d faint, i italic, u underline, s strike, v inverse;
-    f and k with a palette number or `#rrggbb` for fore- and background."""
+    f and k with a palette number or `#rrggbb` for fore- and background.
+    """
     words = [
         word
         for word, claimed in (

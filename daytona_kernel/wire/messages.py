@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Sequence
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 SUBPROTOCOL = "v1.kernel.websocket.jupyter.org"
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from anyio.from_thread import BlockingPortal
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from anyio.from_thread import BlockingPortal
 
 _WRAPPED = ("AsyncDaytona", "AsyncSandbox", "AsyncProcess", "AsyncFileSystem", "AsyncLogFollower")
 

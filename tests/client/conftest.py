@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from anyio.from_thread import start_blocking_portal
@@ -18,6 +17,9 @@ from daytona_kernel.client.transport import AsyncTransport, Transport
 
 from .blocking import Blocking
 from .faulty_server import FaultyServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 KEY = "dtn_a-key-that-must-never-be-seen"
 

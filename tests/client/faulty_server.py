@@ -7,13 +7,15 @@ import hashlib
 import json
 import re
 import socket
-import ssl
 import struct
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
+
+if TYPE_CHECKING:
+    import ssl
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 

@@ -8,14 +8,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 
 from daytona_kernel import Daytona, EmbeddedServerError
 from daytona_kernel.client import embedded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 15) -> None:

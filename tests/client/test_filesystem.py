@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,6 +12,9 @@ from daytona_kernel import DaytonaConnectionError, DaytonaError, DaytonaNotFound
 from daytona_kernel.client.multipart import MultipartFiles
 
 from .faulty_server import Exchange, FaultyServer, reply
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_bytes_go_there_and_back(sandbox: Any) -> None:

@@ -7,9 +7,8 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -18,6 +17,9 @@ from daytona_kernel.client import follow_protocol
 from daytona_kernel.wire.logs import MARKERS, encode_end, split_log
 
 from .faulty_server import Exchange, FaultyServer, hang_up, reply
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 COMMAND = "/process/session/s/command/c"
 OUT, ERR = MARKERS[Stream.STDOUT], MARKERS[Stream.STDERR]
@@ -126,7 +128,7 @@ def test_messages_in_fragments_and_pings_between_them(process: Any, toolbox: Too
 def test_bytes_are_cut_anywhere_also_in_the_handshake(process: Any, toolbox: Toolbox, size: int) -> None:
     def cut(exchange: Exchange) -> None:
         connection, sent = exchange.connection, bytearray()
-        exchange.connection = cast(socket.socket, SimpleNamespace(sendall=sent.extend))
+        exchange.connection = cast("socket.socket", SimpleNamespace(sendall=sent.extend))
         exchange.accept_websocket()
         exchange.frame(LOG[:300])
         exchange.ping()

@@ -6,12 +6,14 @@ import ast
 import contextlib
 import inspect
 import io
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from daytona_kernel import AsyncDaytona, Daytona, DaytonaTimeoutError, SessionExecuteRequest
-from daytona_kernel.client import embedded
+
+if TYPE_CHECKING:
+    from daytona_kernel.client import embedded
 
 pytestmark = pytest.mark.anyio
 

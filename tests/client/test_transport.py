@@ -6,9 +6,7 @@ import logging
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
@@ -25,6 +23,10 @@ from daytona_kernel.client.transport import Transport
 
 from .conftest import KEY
 from .faulty_server import Exchange, FaultyServer, hang_up, reply
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 SANDBOX = {"id": "i", "name": "n", "state": "started", "labels": {}, "env": {}}
 

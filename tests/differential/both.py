@@ -6,15 +6,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, chdir, contextmanager
 from dataclasses import asdict
-from typing import Any
-
-import pytest
+from typing import TYPE_CHECKING, Any
 
 from tests.kernel.driver import DEADLINE, Answer, Driver, running_kernel
 
 from .execution import KERNELS
 from .normalisation import Normaliser, merged_messages
 from .report import difference
+
+if TYPE_CHECKING:
+    import pytest
 
 Scenario = Callable[[Driver], Any]
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 import pytest
 
 from .both import Both, Shared, running_both
 from .execution import Pair, running_pair
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Pairs:

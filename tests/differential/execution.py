@@ -6,21 +6,25 @@ import ast
 import asyncio
 import copy
 import os
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import zmq
-from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import ensure_async
 from nbclient import NotebookClient
-from nbformat import NotebookNode
 
 from .normalisation import Normaliser, merged_messages, merged_outputs
-from .notebook import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from jupyter_client.asynchronous.client import AsyncKernelClient
+    from nbformat import NotebookNode
+
+    from .notebook import Source
 
 KERNELS = ("python3", "daytona")
 _CELL_SECONDS = 60

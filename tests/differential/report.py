@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from difflib import unified_diff
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .execution import CellRecord, Record
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .execution import CellRecord, Record
 
 _PARTS = ("messages", "reply", "outputs", "execution_count")
 _LINES = 40

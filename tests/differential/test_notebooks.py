@@ -7,13 +7,17 @@ and saved widgets must be equal but for what no two executions share (see `norma
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from .conftest import Pairs
 from .differences import DIFFERENCES, listed
-from .execution import Record
 from .notebook import Source, sources
 from .report import difference, differing_cells
+
+if TYPE_CHECKING:
+    from .conftest import Pairs
+    from .execution import Record
 
 
 @pytest.mark.parametrize("source", sources(), ids=lambda source: source.name)

@@ -98,9 +98,11 @@ def test_two_front_ends_see_all_output_and_their_own_prompts(both: Both) -> None
 
 def test_a_thread_prints_after_its_cell_has_ended(both: Both) -> None:
     cells = [
-        "import threading; go = threading.Event()\n"
-        "def late():\n    go.wait(); print('from the first cell')\n"
-        "thread = threading.Thread(target=late); thread.start()",
+        (
+            "import threading; go = threading.Event()\n"
+            "def late():\n    go.wait(); print('from the first cell')\n"
+            "thread = threading.Thread(target=late); thread.start()"
+        ),
         "print('second'); go.set(); thread.join()",
         "print('third')",
     ]
@@ -116,8 +118,10 @@ def test_a_timer_prints_when_no_cell_runs(both: Both) -> None:
 
 def test_a_task_prints_when_its_cell_has_ended(both: Both) -> None:
     cells = [
-        "import asyncio\nasync def later():\n    await asyncio.sleep(0.3); print('by the task')\n"
-        "task = asyncio.ensure_future(later())",
+        (
+            "import asyncio\nasync def later():\n    await asyncio.sleep(0.3); print('by the task')\n"
+            "task = asyncio.ensure_future(later())"
+        ),
         "print('second')",
     ]
     both.same(lambda driver: placed(driver, cells, "by the task"))
@@ -125,8 +129,10 @@ def test_a_task_prints_when_its_cell_has_ended(both: Both) -> None:
 
 def test_a_child_prints_while_a_later_cell_is_the_last(both: Both) -> None:
     cells = [
-        "import subprocess\nfrom pathlib import Path\nPath('go').unlink(missing_ok=True)\n"
-        "child = subprocess.Popen('until [ -e go ]; do sleep 0.02; done; echo by the child', shell=True)",
+        (
+            "import subprocess\nfrom pathlib import Path\nPath('go').unlink(missing_ok=True)\n"
+            "child = subprocess.Popen('until [ -e go ]; do sleep 0.02; done; echo by the child', shell=True)"
+        ),
         "print('second'); Path('go').touch(); child.wait();",
     ]
     texts = both.same(lambda driver: placed(driver, cells, "by the child"))

@@ -6,12 +6,15 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nbformat
 import pytest
 from nbformat import NotebookNode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 KERNELSPEC = Path(__file__).parent.parent.parent / "kernelspec"
 _COMMAND_SECONDS = 100

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-from nbformat import NotebookNode
 
 from .conftest import make_notebook, texts
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 _SECONDS = 60
 

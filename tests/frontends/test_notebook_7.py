@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from playwright.sync_api import expect
 
-from tests.browser import Lab
+if TYPE_CHECKING:
+    from tests.browser import Lab
 
 
 def test_a_notebook_opens_runs_and_is_saved(lab: Lab) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nbformat
 import papermill
@@ -14,6 +13,9 @@ import pytest
 from papermill.exceptions import PapermillExecutionError
 
 from .conftest import make_notebook, texts
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -6,19 +6,23 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 
-from daytona_kernel.client.models import ExecuteResponse
 from daytona_kernel.errors import InterpreterDiedError, InterpreterLostError
 from daytona_kernel.interpreter.connection import Credentials
 from daytona_kernel.interpreter.interpreter import Interpreter
-from daytona_kernel.wire.messages import Message
 
 from .local import LocalAgent, Wire
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from daytona_kernel.client.models import ExecuteResponse
+    from daytona_kernel.wire.messages import Message
 
 pytestmark = pytest.mark.anyio
 

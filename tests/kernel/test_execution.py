@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from .driver import Driver
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .driver import Driver
 
 
 def test_state_persists_and_counts_go_on(kernel: Driver) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from daytona_kernel.kernel.host.handover import Handover, HandoverFile
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_a_record_is_for_its_owner_and_comes_back(tmp_path: Path) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import socket
-from typing import Any
-
-import psutil
+from typing import TYPE_CHECKING, Any
 
 from .driver import DEADLINE, Driver, processes_of, running_kernel, wait_until
+
+if TYPE_CHECKING:
+    import psutil
 
 
 def sleepers(kernel: Driver) -> list[psutil.Process]:

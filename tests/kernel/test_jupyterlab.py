@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from playwright.sync_api import expect
 
-from tests.browser import Lab
+if TYPE_CHECKING:
+    from tests.browser import Lab
 
 
 def open_notebook(lab: Lab, name: str, sources: list[str]):
@@ -115,8 +117,10 @@ def test_a_button_of_the_users_works_while_a_cell_runs(lab: Lab) -> None:
         lab,
         "button.ipynb",
         [
-            "import ipywidgets, time\nb = ipywidgets.Button(description='press me')\n"
-            "seen = []\nb.on_click(seen.append)\nb",
+            (
+                "import ipywidgets, time\nb = ipywidgets.Button(description='press me')\n"
+                "seen = []\nb.on_click(seen.append)\nb"
+            ),
             "while not seen: time.sleep(0.01)\nprint('pressed')",
         ],
     )

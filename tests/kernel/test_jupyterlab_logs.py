@@ -25,7 +25,7 @@ SECONDS = 30_000
 def heard(lab: Lab) -> list[bytes]:
     """What the page hears from its kernels."""
     frames: list[bytes] = []
-    lab.page.on("websocket", lambda socket: socket.on("framereceived", lambda data: frames.append(data)))
+    lab.page.on("websocket", lambda socket: socket.on("framereceived", frames.append))
     return frames
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from playwright.sync_api import expect
 
-from tests.browser import Lab, NotebookPage
+if TYPE_CHECKING:
+    from tests.browser import Lab, NotebookPage
 
 
 def open_notebook(lab: Lab, name: str, sources: list[str]) -> NotebookPage:
@@ -16,12 +19,16 @@ def test_interact_and_an_output_that_captures(lab: Lab) -> None:
         lab,
         "interact.ipynb",
         [
-            "from ipywidgets import Button, Output, interact\nfrom IPython.display import display\n"
-            "interact(lambda n: print('twice', n * 2), n=(0, 10, 1));",
-            "out, button = Output(), Button(description='add')\n"
-            "bold = {'text/html': '<b>bold</b>'}\n"
-            "def add(_):\n    with out:\n        print('line'); display(bold, raw=True)\n"
-            "button.on_click(add)\ndisplay(button, out)",
+            (
+                "from ipywidgets import Button, Output, interact\nfrom IPython.display import display\n"
+                "interact(lambda n: print('twice', n * 2), n=(0, 10, 1));"
+            ),
+            (
+                "out, button = Output(), Button(description='add')\n"
+                "bold = {'text/html': '<b>bold</b>'}\n"
+                "def add(_):\n    with out:\n        print('line'); display(bold, raw=True)\n"
+                "button.on_click(add)\ndisplay(button, out)"
+            ),
         ],
     )
     notebook.run(0)
@@ -42,9 +49,11 @@ def test_a_progress_bar_of_tqdm(lab: Lab) -> None:
         lab,
         "tqdm.ipynb",
         [
-            "import os, time\nfrom tqdm.auto import tqdm\n"
-            "for i in tqdm(range(4), desc='work', mininterval=0):\n"
-            "    while i == 2 and not os.path.exists('/tmp/go'): time.sleep(0.01)",
+            (
+                "import os, time\nfrom tqdm.auto import tqdm\n"
+                "for i in tqdm(range(4), desc='work', mininterval=0):\n"
+                "    while i == 2 and not os.path.exists('/tmp/go'): time.sleep(0.01)"
+            ),
             "%sh touch /tmp/go",
         ],
     )
@@ -59,8 +68,10 @@ def test_a_figure_of_ipympl_is_drawn(lab: Lab) -> None:
         lab,
         "ipympl.ipynb",
         [
-            "%matplotlib widget\nimport matplotlib.pyplot as plt\nfig, ax = plt.subplots()\nax.plot([1, 2])\n"
-            "clicks = []\nfig.canvas.mpl_connect('button_press_event', clicks.append)\nplt.show()",
+            (
+                "%matplotlib widget\nimport matplotlib.pyplot as plt\nfig, ax = plt.subplots()\nax.plot([1, 2])\n"
+                "clicks = []\nfig.canvas.mpl_connect('button_press_event', clicks.append)\nplt.show()"
+            ),
             "len(clicks)",
         ],
     )
@@ -104,12 +115,16 @@ export default {
         lab,
         "anywidget.ipynb",
         [
-            "import anywidget, traitlets\nclass Bytes(anywidget.AnyWidget):\n"
-            f"    _esm = '''{esm}'''\n"
-            "    data = traitlets.Any(b'').tag(sync=True)\nw = Bytes(data=b'\\x01\\x02')\nw",
+            (
+                "import anywidget, traitlets\nclass Bytes(anywidget.AnyWidget):\n"
+                f"    _esm = '''{esm}'''\n"
+                "    data = traitlets.Any(b'').tag(sync=True)\nw = Bytes(data=b'\\x01\\x02')\nw"
+            ),
             # Comms are on a subshell, so the click may come after this cell has begun.
-            "import time\nuntil = time.time() + 10\n"
-            "while w.data == b'\\x01\\x02' and time.time() < until:\n    time.sleep(0.01)\nbytes(w.data)",
+            (
+                "import time\nuntil = time.time() + 10\n"
+                "while w.data == b'\\x01\\x02' and time.time() < until:\n    time.sleep(0.01)\nbytes(w.data)"
+            ),
             "w.data = b'\\x05'",
         ],
     )

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import statistics
 import time
-from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import nbformat
 import psutil
@@ -14,6 +14,9 @@ import pytest
 from nbclient import NotebookClient
 
 from tests.views.pages import Page, SandboxKernel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 # What a log may cost the kernel: its window, the batch on its way, and pieces of a download.
 MEGABYTES_A_LOG = 24

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from daytona_kernel.kernel.host.kernel_sandbox import KernelSandbox
 from daytona_kernel.kernel.host.magic_calls import MagicCalls
-from daytona_kernel.kernel.out.outbox import Outbox
 from daytona_kernel.magics.arguments import Signature
-from daytona_kernel.magics.magic_call import MagicCall
 from daytona_kernel.magics.registry import Registry
 from daytona_kernel.wire.messages import Message
+
+if TYPE_CHECKING:
+    from daytona_kernel.kernel.host.kernel_sandbox import KernelSandbox
+    from daytona_kernel.kernel.out.outbox import Outbox
+    from daytona_kernel.magics.magic_call import MagicCall
 
 pytestmark = pytest.mark.anyio
 
@@ -25,8 +27,8 @@ async def leave_interpreter(*_: Any) -> None:
 
 
 def calls_of(registry: Registry) -> MagicCalls:
-    unused = cast(KernelSandbox, None), lambda: None
-    return MagicCalls(registry, cast(Outbox, None), *unused, leave_interpreter)
+    unused = cast("KernelSandbox", None), lambda: None
+    return MagicCalls(registry, cast("Outbox", None), *unused, leave_interpreter)
 
 
 def call_message() -> Message:

@@ -28,10 +28,14 @@ input()"""
 CELLS = [
     TRAIN,
     "%session create work",
-    "import matplotlib.pyplot as plt, pandas as pd, platform, os\n"
-    'print("Python", platform.python_version(), "in", os.getcwd())',
-    'data = pd.DataFrame({"step": range(1, 9), "loss": [0.92, 0.61, 0.44, 0.35, 0.29, 0.26, 0.24, 0.23]})\n'
-    'data.plot(x="step", y="loss", figsize=(6, 1.9), legend=False, ylabel="loss");',
+    (
+        "import matplotlib.pyplot as plt, pandas as pd, platform, os\n"
+        'print("Python", platform.python_version(), "in", os.getcwd())'
+    ),
+    (
+        'data = pd.DataFrame({"step": range(1, 9), "loss": [0.92, 0.61, 0.44, 0.35, 0.29, 0.26, 0.24, 0.23]})\n'
+        'data.plot(x="step", y="loss", figsize=(6, 1.9), legend=False, ylabel="loss");'
+    ),
     "job = %session run work --async python train.py",
     "%sh uname -sr && python --version",
     "data.loss.min()",

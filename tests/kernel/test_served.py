@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from concurrent.futures import Future
-from pathlib import Path
-
-import pytest
+from typing import TYPE_CHECKING
 
 from daytona_kernel import CreateSandboxParams, Daytona, DaytonaConfig, Sandbox
 from daytona_kernel.kernel.host.handover import HandoverFile
@@ -16,6 +14,11 @@ from daytona_kernel.server.box.python_environment import base_python
 from tests.served import config, served
 
 from .driver import running_kernel, wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
 
 __all__ = ["served"]
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
-from .driver import Driver
+if TYPE_CHECKING:
+    from .driver import Driver
 
 
 def test_a_subshell_runs_code_while_the_main_shell_is_busy(own_kernel: Driver) -> None:

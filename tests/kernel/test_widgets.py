@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .driver import Driver
+if TYPE_CHECKING:
+    from .driver import Driver
 
 WIDGETS = "jupyter.widget"
 VIEW = "application/vnd.jupyter.widget-view+json"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from daytona_kernel.client.process import AsyncProcess
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from daytona_kernel.client.process import AsyncProcess
 
 
 async def begun(process: AsyncProcess, command: str) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from daytona_kernel import AsyncDaytona, SessionExecuteRequest
-from daytona_kernel.client.process import AsyncProcess
 from tests.kernel.driver import Driver, running_kernel
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from daytona_kernel.client.process import AsyncProcess
 
 
 @pytest.fixture(scope="module")

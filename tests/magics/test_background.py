@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 
 from daytona_kernel import SessionExecuteRequest
-from daytona_kernel.client.process import AsyncProcess
 from daytona_kernel.magics.shell import background
 from daytona_kernel.magics.shell.process_tree import NOT_BEGUN
 
 from .commands import begun, exit_code, left_in_tmp
+
+if TYPE_CHECKING:
+    from daytona_kernel.client.process import AsyncProcess
 
 pytestmark = pytest.mark.anyio
 SECONDS = 20.0

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from daytona_kernel.magics.arguments import Expected, Option, Positional, Signature, expected_after
-from tests.kernel.driver import Driver
+
+if TYPE_CHECKING:
+    from tests.kernel.driver import Driver
 
 SIGNATURE = Signature(
     (Positional("name", "a name", kind="session"),),

@@ -5,11 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from daytona_kernel.magics.declarations import declared
-from daytona_kernel.magics.registry import Command
+
+if TYPE_CHECKING:
+    from daytona_kernel.magics.registry import Command
 
 ROOT = Path(__file__).parent.parent.parent
 COMMANDS = [(begin, command) for magic in declared() for begin, _, command in magic.named]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
@@ -14,6 +14,9 @@ from daytona_kernel.magics.copying.local_files import complete, is_safe
 from tests.kernel.driver import Driver, running_kernel, wait_until
 
 from .conftest import failure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _numbers = itertools.count()
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from playwright.sync_api import expect
 
-from tests.browser import Lab
+if TYPE_CHECKING:
+    from tests.browser import Lab
 
 
 def test_a_line_that_ticked_leaves_no_trace_on_the_page(lab: Lab) -> None:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import comm
 import pytest
 from comm.base_comm import BaseComm
 
 from daytona_kernel import AsyncDaytona, SessionExecuteRequest
-from daytona_kernel.client.sandbox import AsyncSandbox
 from daytona_kernel.magics.log import follow_log
 from daytona_kernel.magics.shell import background
 
 from .commands import left_in_tmp
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from daytona_kernel.client.sandbox import AsyncSandbox
 
 pytestmark = pytest.mark.anyio
 WIDGET = "application/vnd.jupyter.widget-view+json"

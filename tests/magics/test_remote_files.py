@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import subprocess
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from daytona_kernel.magics.copying.local_files import is_safe
 from daytona_kernel.magics.copying.remote_files import _TREES, _pattern, _read_trees
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SIMPLE_FIND = '#!/bin/sh\ncase "$*" in *-printf*) exit 1;; esac\nexec /usr/bin/find "$@"\n'
 

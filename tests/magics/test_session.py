@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 
 from daytona_kernel.magics.timing import describe_duration
-from tests.kernel.driver import Driver
 
 from .conftest import failure
+
+if TYPE_CHECKING:
+    from tests.kernel.driver import Driver
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The official SDK, unchanged, against the server: every method of its Process, CodeInterpreter and PTY
-handle, and what its FileSystem and Sandbox offer for the routes that exist."""
+handle, and what its FileSystem and Sandbox offer for the routes that exist.
+"""
 
 from __future__ import annotations
 

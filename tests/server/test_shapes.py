@@ -13,13 +13,13 @@ from daytona_toolbox_api_client import models as toolbox_models
 from pydantic import BaseModel
 
 from daytona_kernel.server.app import CONTROL_ROUTES, TOOLBOX_ROUTES
-from daytona_kernel.server.handlers.request import ApiHandler
 from daytona_kernel.wire import routes
 from tests.server.conftest import make_toolbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from daytona_kernel.server.handlers.request import ApiHandler
     from tests.server.conftest import EmbeddedServer, Toolbox
 
 TEXT = dict[str, str]

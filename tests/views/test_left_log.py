@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from daytona_kernel.views.left_log import MARK, LeftLog, read_left_logs
 from tests.views.pages import WIDGET
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def output(**more: Any) -> dict[str, Any]:

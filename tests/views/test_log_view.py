@@ -253,7 +253,7 @@ def test_a_reloaded_page_and_a_second_one_go_on_and_keep_the_final_log(lab: Lab)
 
 def test_a_restarted_kernel_leaves_the_last_snapshot(lab: Lab) -> None:
     heard: list[bytes] = []
-    lab.page.on("websocket", lambda socket: socket.on("framereceived", lambda data: heard.append(data)))
+    lab.page.on("websocket", lambda socket: socket.on("framereceived", heard.append))
     notebook, view = follow(lab, "restart", "echo up; read")
     expect(rows(view)).to_have_text(["up"])
     while not any(b'"bundle"' in frame and b"\\nup" in frame for frame in heard if isinstance(frame, bytes)):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import textwrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...errors import DaytonaBadRequestError, DaytonaNotFoundError
 from ..exchange import Exchange, Patience, Request
 from ..models import CodeRunParams, ExecuteResponse
 from ..retries import send
-from ..run_commands import CodeToolbox
 from . import table
+
+if TYPE_CHECKING:
+    from ..run_commands import CodeToolbox
 
 
 def execute(

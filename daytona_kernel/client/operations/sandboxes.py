@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ...errors import DaytonaError, DaytonaNotFoundError, DaytonaTimeoutError
 from ..exchange import Exchange, Request, Sleep
 from ..models import CreateSandboxFromSnapshotParams, ListSandboxesQuery, PreviewUrl, SandboxInstance
 from ..retries import send
 from . import table
-from .table import Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from .table import Operation
 
 LANGUAGE_LABEL = "code-toolbox-language"
 

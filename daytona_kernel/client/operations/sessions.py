@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...errors import DaytonaError, DaytonaInternalServerError
 from ..exchange import Exchange, Request, Response, Sleep, Step
@@ -17,6 +16,9 @@ from ..models import (
 from ..retries import send
 from . import table
 from .processes import patience
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 # Asks for logs as they are: text/plain, a marker before each piece, every byte as it was written.
 RAW_LOGS = {"X-Daytona-Split-Output": "true"}

@@ -8,12 +8,15 @@ did not happen once: nothing could connect, or the answer is 429.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ...wire import routes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Repeat(Enum):

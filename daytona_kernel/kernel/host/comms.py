@@ -8,14 +8,15 @@ whose magic showed a view, or the message of a front end that is being handled.
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import comm
 from comm.base_comm import BaseComm, CommManager
 from ipykernel.jsonutil import json_clean
 
-from ...wire.messages import Message
-from ..out.outbox import Outbox
+if TYPE_CHECKING:
+    from ...wire.messages import Message
+    from ..out.outbox import Outbox
 
 current_request: ContextVar[Message] = ContextVar("current_request")
 

@@ -12,8 +12,6 @@ import asyncio
 import os
 import socket
 import uuid
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
@@ -25,10 +23,13 @@ from ...errors import DaytonaError, DaytonaNotFoundError
 from ...interpreter import launcher
 from ...interpreter.connection import Credentials
 from ...interpreter.launcher import LaunchedAgent
-from .handover import Handover, HandoverFile
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from concurrent.futures import Future
+
     from ...client.sandbox import AsyncSandbox
+    from .handover import Handover, HandoverFile
 
 # Minutes without activity until a sandbox that a kernel has forgotten stops, and then is deleted.
 AUTO_STOP_MINUTES = 30

@@ -11,9 +11,8 @@ import uuid
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ...client.sandbox import AsyncSandbox
 from ...errors import (
     CommandFailedError,
     DaytonaError,
@@ -21,12 +20,15 @@ from ...errors import (
     LocalCodeError,
     MagicUsageError,
 )
-from ...magics.registry import Registry
 from ...wire.messages import Message
 from ..magic_cell import MagicCell, parse_magic_cell
-from ..out.outbox import Outbox
 from .comms import current_request
-from .kernel_sandbox import KernelSandbox
+
+if TYPE_CHECKING:
+    from ...client.sandbox import AsyncSandbox
+    from ...magics.registry import Registry
+    from ..out.outbox import Outbox
+    from .kernel_sandbox import KernelSandbox
 
 _FRESH_RUNTIME = "So this cell ran in a runtime of its own, which has ended: nothing that it set is kept."
 

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import zmq
 from ipykernel.iostream import IOPubThread
-from ipykernel.shellchannel import ShellChannelThread
-from jupyter_client.session import Session
 from zmq.eventloop.zmqstream import ZMQStream
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ipykernel.shellchannel import ShellChannelThread
+    from jupyter_client.session import Session
 
 _CLOSING_SECONDS = 2.0
 

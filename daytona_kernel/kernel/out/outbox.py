@@ -8,12 +8,14 @@ from any thread: a message is handed to the loop that its socket belongs to.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_client.session import DELIM, Session
 
 from ...wire.messages import Message, Part
-from .iopub import IOPub
+
+if TYPE_CHECKING:
+    from .iopub import IOPub
 
 SendFrames = Callable[[list[Part]], None]
 

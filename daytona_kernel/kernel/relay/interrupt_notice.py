@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from ..out.outbox import Outbox
-from .requests import Request
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..out.outbox import Outbox
+    from .requests import Request
 
 # An interrupted subprocess is given a quarter of a second to end; what takes ten times as long goes on.
 _PATIENCE_SECONDS = 3.0

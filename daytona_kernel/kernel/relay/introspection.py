@@ -10,15 +10,18 @@ person is: a program that executes notebooks has no use for it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...errors import InterpreterError
-from ...wire.messages import Message
-from ..out.outbox import Outbox
-from .own_requests import OwnRequests
 from .requests import Request, StandIn, nothing_known
 from .subshells import Subshells
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from ...wire.messages import Message
+    from ..out.outbox import Outbox
+    from .own_requests import OwnRequests
 
 # Seconds until a question is answered without the interpreter; None waits for it. JupyterLab drops a
 # completion after one second, a console asks no more whether lines are complete after it has waited for

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...errors import InterpreterDiedError
 from ...wire.messages import Message
-from ..out.outbox import Outbox
+
+if TYPE_CHECKING:
+    from ..out.outbox import Outbox
 
 Send = Callable[[Message], Awaitable[None]]
 

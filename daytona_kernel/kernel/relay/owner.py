@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from ...wire.messages import Message
-from ..magic_cell import MagicCell
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from ...wire.messages import Message
+    from ..magic_cell import MagicCell
 
 
 class Owner(Protocol):

@@ -12,7 +12,6 @@ handed to it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...errors import (
@@ -23,22 +22,24 @@ from ...errors import (
     InterpreterLostError,
     InterpreterReplacedError,
 )
-from ...interpreter.interpreter import Interpreter
-from ...wire.messages import Message
 from ..magic_cell import parse_magic_cell
-from ..out.outbox import Outbox
 from . import introspection
 from .interrupt_notice import Patience
 from .introspection import Introspection
 from .own_requests import OwnRequests
-from .owner import Owner
 from .requests import Request, StandIn
 from .subshells import Subshells
 from .waiting_notice import Progress
 from .widget_states import WidgetStates
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from ...client.process import AsyncProcess
+    from ...interpreter.interpreter import Interpreter
+    from ...wire.messages import Message
+    from ..out.outbox import Outbox
+    from .owner import Owner
 
 
 T = TypeVar("T")

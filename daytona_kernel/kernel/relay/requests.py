@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ...wire.messages import Message
-from ..out.outbox import Outbox
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ...wire.messages import Message
+    from ..out.outbox import Outbox
 
 
 @dataclass

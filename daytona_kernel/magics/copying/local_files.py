@@ -13,12 +13,14 @@ import os
 import secrets
 import stat
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from ...errors import DaytonaFileNotFoundError, FileTransferError
 from .plan import Entry, Source, refuse_root
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
 
 _TURNS = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC

@@ -13,13 +13,14 @@ import posixpath
 import re
 import secrets
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ...errors import DaytonaFileNotFoundError, FileTransferError
 from .plan import Entry, Plan, Source, refuse_root
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
     from ...client.sandbox import AsyncSandbox
 
 # In brackets only what means nothing else to a shell.

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ...client.process import AsyncProcess
 
 NOT_BEGUN = "The command had not begun: it waits for the one before it in its session, and will not run."

@@ -11,13 +11,15 @@ import base64
 import io
 import json
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from matplotlib._pylab_helpers import Gcf
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle, Wedge
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 FigureCanvas = FigureCanvasAgg
 ARTIFACT = "dtn_artifact_k39fd2:"
