@@ -19,7 +19,7 @@ from .._version import __version__
 from ..errors import DaytonaError
 from ..interpreter.interpreter import Interpreter
 from ..interpreter.launcher import AgentGateway, LaunchedAgent
-from ..views.left_log import read_left_logs
+from ..views.leftover_log import read_leftover_logs
 from ..wire.messages import Message, Part
 from .host.comms import Comms, current_request
 from .host.magic_calls import MagicCalls
@@ -106,7 +106,7 @@ class DaytonaKernel(Kernel):
         self.api.call(self.kernel_sandbox.watch_progress, self._tell_progress)
         self.api.call(self._start_interpreter)
         self.api.start(self._keep_awake())
-        self.api.start(self._open_left_logs())
+        self.api.start(self._open_leftover_logs())
 
     async def _make_relay(self) -> None:
         self.relay = Relay(self.outbox, self)
@@ -336,11 +336,11 @@ class DaytonaKernel(Kernel):
             if self.relay.running is not None or self.calls.following:
                 await self.kernel_sandbox.refresh_activity()
 
-    async def _open_left_logs(self) -> None:
-        """Open the views again that the notebook was saved with; see views.left_log."""
-        left = await asyncio.to_thread(read_left_logs, os.environ.get("JPY_SESSION_NAME", ""))
+    async def _open_leftover_logs(self) -> None:
+        """Open the views of the leftover logs in the notebook, so that pages can replace them."""
+        leftover = await asyncio.to_thread(read_leftover_logs, os.environ.get("JPY_SESSION_NAME", ""))
         current_request.set(Message("shell", [b"{}"] * 4))  # nobody asked
-        self._left_logs = [each.open() for each in left]
+        self._leftover_logs = [log.open() for log in leftover]
 
     # Between the loops
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..client.models import FileUpload
 from ..errors import DaytonaError, DaytonaFileNotFoundError, FileTransferError
-from ..views.log_snapshot import format_bytes
+from ..views.saved_log import format_bytes
 from .arguments import Expected, Option, Positional, Signature
 from .copying import local_files
 from .copying.local_files import NewFiles

@@ -19,11 +19,11 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from .left_log import MARK
+from .leftover_log import MARK
 from .log_buffer import Excerpt, LogBuffer
 from .log_download import LogDownload
-from .log_snapshot import Heading, html_snapshot, plain_snapshot
 from .pace import PACE
+from .saved_log import Heading, html_snapshot, plain_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daytona_kernel.views.log_buffer import LogBuffer
-from daytona_kernel.views.log_snapshot import (
+from daytona_kernel.views.saved_log import (
     Heading,
     format_bytes,
     format_duration,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from daytona_kernel.views.left_log import MARK, LeftLog, read_left_logs
+from daytona_kernel.views.leftover_log import MARK, LeftoverLog, read_leftover_logs
 from tests.views.pages import WIDGET
 
 if TYPE_CHECKING:
@@ -35,16 +35,16 @@ def test_views_are_found_by_their_mark(tmp_path: Path) -> None:
     stream = {"output_type": "stream", "name": "stdout", "text": MARK}
     path = write(tmp_path / "n.ipynb", users, output(), final, stream)
     bundle = {"text/html": "<p>log", "text/plain": "log"}
-    assert read_left_logs(path) == [LeftLog("m1", "make", "s", bundle)]
+    assert read_leftover_logs(path) == [LeftoverLog("m1", "make", "s", bundle)]
 
 
 @pytest.mark.parametrize("text", ["", "no notebook", f'"{MARK}"', f'["{MARK}"]', f'{{"cells": ["{MARK}"]}}'])
 def test_what_is_no_notebook_has_none(tmp_path: Path, text: str) -> None:
     path = tmp_path / "n.ipynb"
     path.write_text(text)
-    assert read_left_logs(path) == []
+    assert read_leftover_logs(path) == []
 
 
 def test_no_file_has_none(tmp_path: Path) -> None:
     for path in (tmp_path / "none.ipynb", tmp_path, ""):
-        assert read_left_logs(path) == []
+        assert read_leftover_logs(path) == []

@@ -22,7 +22,7 @@ _WIDGET_MIME_TYPE = "application/vnd.jupyter.widget-view+json"
 
 
 @dataclass(frozen=True, slots=True)
-class LeftLog:
+class LeftoverLog:
     """A view that was saved, and what was saved with it. model_id: of the view's model."""
 
     model_id: str
@@ -45,7 +45,7 @@ class LeftLog:
         return view
 
 
-def read_left_logs(notebook: str | Path) -> list[LeftLog]:
+def read_leftover_logs(notebook: str | Path) -> list[LeftoverLog]:
     """Return the views that a notebook was saved with; none where it cannot be read."""
     try:
         content = Path(notebook).read_bytes()
@@ -54,17 +54,17 @@ def read_left_logs(notebook: str | Path) -> list[LeftLog]:
             left
             for cell in cells
             for output in cell.get("outputs", ())
-            if (left := _left_log(output)) is not None
+            if (left := _leftover_log(output)) is not None
         ]
     except (OSError, ValueError, AttributeError, TypeError):
         return []
 
 
-def _left_log(output: dict[str, Any]) -> LeftLog | None:
+def _leftover_log(output: dict[str, Any]) -> LeftoverLog | None:
     mark = output.get("metadata", {}).get(MARK)
     data = dict(output.get("data", {}))
     model = data.pop(_WIDGET_MIME_TYPE, None)
     if mark is None or model is None:
         return None
     bundle = {mime: "".join(text) for mime, text in data.items()}
-    return LeftLog(str(model["model_id"]), str(mark["command"]), str(mark["session"]), bundle)
+    return LeftoverLog(str(model["model_id"]), str(mark["command"]), str(mark["session"]), bundle)
