@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from ..client.models import FileUpload
 from ..errors import DaytonaError, DaytonaFileNotFoundError, FileTransferError
-from ..views.saved_log import format_bytes
+from ..formatting import format_bytes, format_count
 from .arguments import Expected, Option, Positional, Signature
 from .copying import local_files
 from .copying.local_files import NewFiles
-from .copying.plan import Entry, Plan, Source, count, plan_copy
+from .copying.plan import Entry, Plan, Source, plan_copy
 from .copying.remote_files import RemoteFiles
 from .timing import showing
 
@@ -155,7 +155,7 @@ async def _download(call: MagicCall, fs: AsyncFileSystem, plan: Plan, force: boo
         for task in fetching:
             task.cancel()
         await asyncio.gather(*fetching, return_exceptions=True)
-        done = f"{progress.files:,} of {count(len(plan.files), 'file')}"
+        done = f"{progress.files:,} of {format_count(len(plan.files), 'file')}"
         await call.print(f"{done} arrived whole in {plan.target}; nothing is left of the others.\n", "stderr")
         raise
     finally:
@@ -204,7 +204,7 @@ async def _tell(call: MagicCall, done: str, plan: Plan, skipped: Sequence[str]) 
             [ascii(path) if not local_files.is_safe(path.lstrip("/")) else path for path in skipped]
         )
         await call.print(f"Skipped links, special files and unsafe names: {told}.\n", "stderr")
-    files = count(len(plan.files), "file")
+    files = format_count(len(plan.files), "file")
     await call.print(f"{done} {files} ({format_bytes(plan.size)}) to {plan.target}.\n")
 
 
@@ -217,7 +217,7 @@ class _Progress:
     """How far a copy is. files: how many are there whole."""
 
     def __init__(self, doing: str, plan: Plan) -> None:
-        self._doing = f"{doing} {count(len(plan.files), 'file')}"
+        self._doing = f"{doing} {format_count(len(plan.files), 'file')}"
         self._size = plan.size
         self._moved: dict[str, int] = {}
         self.files = 0

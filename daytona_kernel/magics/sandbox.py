@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from ..client.models import CreateSandboxParams, Resources
 from ..errors import DaytonaNotFoundError, MagicUsageError
+from ..formatting import format_duration
 from .arguments import Expected, Option, Positional, Signature
 from .table import table
-from .timing import describe_duration, ticking
+from .timing import ticking
 
 if TYPE_CHECKING:
     from ..client.sandbox import AsyncSandbox
@@ -161,7 +162,7 @@ def rows_of(call: MagicCall, sandbox: AsyncSandbox) -> list[tuple[str, str]]:
         ("Sandbox", sandbox.name if sandbox.name == sandbox.id else f"{sandbox.name} ({sandbox.id})"),
         ("State", sandbox.state),
         ("Created", f"{age} ago" if age else ""),
-        ("Stops", f"after {describe_duration(idle * 60)} without activity" if idle else "never by itself"),
+        ("Stops", f"after {format_duration(idle * 60)} without activity" if idle else "never by itself"),
         ("Size", ", ".join(_sizes(sandbox))),
         ("Snapshot", instance.snapshot or ""),
         ("Region", sandbox.target),
@@ -185,4 +186,4 @@ def age_of(sandbox: AsyncSandbox) -> str:
         created = datetime.fromisoformat(sandbox.instance.created_at or "")
     except ValueError:
         return ""
-    return describe_duration(round((datetime.now(UTC) - created).total_seconds()))
+    return format_duration(round((datetime.now(UTC) - created).total_seconds()))

@@ -8,6 +8,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from html import escape
 from typing import TYPE_CHECKING
 
+from ..formatting import format_duration
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
@@ -21,7 +23,7 @@ def ticking(call: MagicCall, what: str) -> AbstractAsyncContextManager[None]:
     begun = time.monotonic()
 
     def describe() -> dict[str, str]:
-        text = f"{what} {describe_duration(round(time.monotonic() - begun))} …"
+        text = f"{what} {format_duration(round(time.monotonic() - begun))} …"
         return {"text/plain": text, "text/html": f'<span style="opacity:.6">{escape(text)}</span>'}
 
     return showing(call, describe)
@@ -81,16 +83,4 @@ class Timings:
         begun, took = self._begun.get((session, command_id)), self._took.get((session, command_id))
         if running and begun is not None:
             took = time.monotonic() - begun
-        return "" if took is None else describe_duration(took)
-
-
-def describe_duration(seconds: float) -> str:
-    """Return a duration for a person: 0.3 s, 12 s, 3 min 5 s, 2 h 1 min, 2 h."""
-    if seconds < 10 and seconds != int(seconds):
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s".removesuffix(" 0 s")
-    return f"{whole // 3600} h {whole % 3600 // 60} min".removesuffix(" 0 min")
+        return "" if took is None else format_duration(took)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
+from ..formatting import format_bytes, format_clock, format_count
+
 if TYPE_CHECKING:
     from .ansi import Color, Line, Style
     from .log_buffer import Excerpt
@@ -55,28 +57,8 @@ class Heading:
     @property
     def facts(self) -> str:
         """Everything but the command, in one line."""
-        size = [_lines(self.line_count), format_bytes(self.byte_count)]
-        return " · ".join([self.outcome, format_duration(self.elapsed), *size, f"session {self.session}"])
-
-
-def format_duration(seconds: float) -> str:
-    """Return a duration as people write it: 0.4 s, 12 s, 3:05, 1:02:03."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes}:{rest:02}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
-
-
-def format_bytes(count: int) -> str:
-    """Return a size in decimal units: 512 B, 1.2 kB, 50 MB."""
-    size, unit = float(count), "B"
-    for larger in ("kB", "MB", "GB"):
-        if size < 999.5:
-            break
-        size, unit = size / 1000, larger
-    return f"{size:.1f} {unit}" if unit != "B" and size < 9.95 else f"{size:.0f} {unit}"
+        size = [format_count(self.line_count, "line"), format_bytes(self.byte_count)]
+        return " · ".join([self.outcome, format_clock(self.elapsed), *size, f"session {self.session}"])
 
 
 def plain_snapshot(heading: Heading, excerpt: Excerpt) -> str:
@@ -94,7 +76,9 @@ def html_snapshot(heading: Heading, excerpt: Excerpt) -> str:
     earlier, latest = rows[:-_OPEN_LINES], rows[-_OPEN_LINES:]
     parts = [f'<div style="{_QUIET}"><em>{_dropped(excerpt.first)}</em></div>'] if excerpt.first else []
     if earlier:
-        summary = f'<summary style="{_QUIET};cursor:pointer">{_lines(len(earlier))} above</summary>'
+        summary = (
+            f'<summary style="{_QUIET};cursor:pointer">{format_count(len(earlier), "line")} above</summary>'
+        )
         parts.append(f"<details>{summary}{_pre(earlier)}</details>")
     parts.append(_pre(latest) if latest else f'<div style="{_QUIET}"><em>no output</em></div>')
     return (
@@ -146,10 +130,6 @@ def _all_lines(excerpt: Excerpt) -> list[Line]:
 
 def _dropped(count: int) -> str:
     return f"… {count:,} earlier line{'' if count == 1 else 's'} not kept …"
-
-
-def _lines(count: int) -> str:
-    return f"{count:,} line{'' if count == 1 else 's'}"
 
 
 def _cut(line: Line) -> str:

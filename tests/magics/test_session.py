@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from daytona_kernel.magics.timing import describe_duration
-
 from .conftest import failure
 
 if TYPE_CHECKING:
@@ -152,11 +150,3 @@ def test_a_session_whose_shell_ended_says_what_to_do(kernel: Driver, session: st
     ename, sentence = failure(kernel, f"%session run {session} pwd")
     assert ename == "DaytonaSessionEndedError"
     assert f"%session delete {session}" in sentence
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.34, "0.3 s"), (12.6, "13 s"), (3, "3 s"), (185, "3 min 5 s"), (1800, "30 min"), (7300, "2 h 1 min")],
-)
-def test_durations_are_for_a_person(seconds: float, text: str) -> None:
-    assert describe_duration(seconds) == text

@@ -12,8 +12,6 @@ from hypothesis import strategies as st
 from daytona_kernel.views.log_buffer import LogBuffer
 from daytona_kernel.views.saved_log import (
     Heading,
-    format_bytes,
-    format_duration,
     html_snapshot,
     plain_snapshot,
 )
@@ -152,32 +150,6 @@ def test_huge_lines_say_what_is_missing() -> None:
 def test_any_text_survives(text: str) -> None:
     page = Reader(html_snapshot(replace(HEADING, command="c"), excerpt_of(f"first\n{text}\nlast".encode())))
     assert page.text.endswith(f"\nfirst\n{text}\nlast")
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0.0 s"), (9.94, "9.9 s"), (42.4, "42 s"), (61, "1:01"), (3723, "1:02:03")]
-)
-def test_durations(seconds: float, text: str) -> None:
-    assert format_duration(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [
-        (0, "0 B"),
-        (999, "999 B"),
-        (1000, "1.0 kB"),
-        (56_789, "57 kB"),
-        (123_456, "123 kB"),
-        (999_999, "1.0 MB"),
-        (3_400_000, "3.4 MB"),
-        (1.2e9, "1.2 GB"),
-        (5_000_000_000_000, "5000 GB"),
-        (5e13, "50000 GB"),
-    ],
-)
-def test_sizes(count: int, text: str) -> None:
-    assert format_bytes(int(count)) == text
 
 
 def test_widgets_are_imported_with_the_first_view_only() -> None:

@@ -102,8 +102,3 @@ def refuse_root(path: str) -> None:
     """Raise MagicUsageError for `/`, which is no folder among others."""
     if path == "/":
         raise MagicUsageError("/ is everything there is: name the folders in it that are to be copied.")
-
-
-def count(number: int, noun: str) -> str:
-    """Return `1 file`, `2 files`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

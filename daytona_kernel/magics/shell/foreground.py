@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from ...client.models import SessionExecuteRequest
 from ...errors import DaytonaError, DaytonaNotFoundError, DaytonaProcessExecutionTimeoutError
+from ...formatting import format_duration
 from ...wire.logs import Stream
-from ..timing import Timings, describe_duration
+from ..timing import Timings
 
 if TYPE_CHECKING:
     from ...client.process import AsyncProcess
@@ -52,7 +53,7 @@ async def run_in_foreground(
             return running.result()
         await _end(running, print, end)
         raise DaytonaProcessExecutionTimeoutError(
-            f"The command took longer than {describe_duration(timeout or 0)} and was ended; "
+            f"The command took longer than {format_duration(timeout or 0)} and was ended; "
             "its session keeps its state."
         )
     except asyncio.CancelledError:

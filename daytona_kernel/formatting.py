@@ -1,0 +1,45 @@
+"""Numbers, sizes and durations as people write them."""
+
+# ruff: noqa: PLR2004  (60 seconds and 1000 bytes need no names)
+
+from __future__ import annotations
+
+
+def format_count(number: int, noun: str) -> str:
+    """Return a number with its noun: 1 file, 2,000 files."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def format_bytes(count: int) -> str:
+    """Return a size in decimal units: 512 B, 1.2 kB, 50 MB."""
+    size, unit = float(count), "B"
+    for larger in ("kB", "MB", "GB"):
+        if size < 999.5:
+            break
+        size, unit = size / 1000, larger
+    return f"{size:.1f} {unit}" if unit != "B" and size < 9.95 else f"{size:.0f} {unit}"
+
+
+def format_duration(seconds: float) -> str:
+    """Return a duration for a sentence: 0.3 s, 12 s, 3 min 5 s, 2 h 1 min, 2 h."""
+    if seconds < 10 and seconds != int(seconds):
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s".removesuffix(" 0 s")
+    return f"{whole // 3600} h {whole % 3600 // 60} min".removesuffix(" 0 min")
+
+
+def format_clock(seconds: float) -> str:
+    """Return a duration for a clock that runs: 0.4 s, 12 s, 3:05, 1:02:03.
+
+    The log view shows this form while a command runs; log_view.js has the same rules.
+    """
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
