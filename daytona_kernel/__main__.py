@@ -42,4 +42,5 @@ def main() -> None:
     run_kernel(startup)
 
 
-main()
+if __name__ == "__main__":
+    main()

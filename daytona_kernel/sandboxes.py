@@ -6,10 +6,10 @@ import sys
 from typing import TYPE_CHECKING
 
 from .client.daytona import Daytona
+from .client.labels import HOST_LABEL, LABEL, NOTEBOOK_LABEL
 from .client.models import ListSandboxesQuery
 from .config import resolve
 from .errors import DaytonaError
-from .kernel.host.kernel_sandbox import HOST_LABEL, LABEL, NOTEBOOK_LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

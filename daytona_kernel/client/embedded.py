@@ -154,6 +154,11 @@ def start() -> EmbeddedServer:
         return _shared
 
 
+def current() -> EmbeddedServer | None:
+    """Return the embedded server that this process started or attached last, alive or not; None before."""
+    return _shared
+
+
 def attach(api_url: str, api_key: str) -> EmbeddedServer | None:
     """Take a lease on a server that another process started, and make it this process's own.
 

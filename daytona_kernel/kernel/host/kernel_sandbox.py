@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from ...client import embedded
 from ...client.daytona import AsyncDaytona
+from ...client.labels import HOST_LABEL, LABEL, NOTEBOOK_LABEL
 from ...client.models import CreateSandboxParams
 from ...errors import DaytonaError, DaytonaNotFoundError
 from ...interpreter import launcher
@@ -34,11 +35,6 @@ if TYPE_CHECKING:
 # Minutes without activity until a sandbox that a kernel has forgotten stops, and then is deleted.
 AUTO_STOP_MINUTES = 30
 AUTO_DELETE_MINUTES = 24 * 60
-
-# The labels by which `daytona-kernel sandboxes` finds what kernels have made, and says for what.
-LABEL = "daytona-kernel"
-HOST_LABEL = "daytona-kernel/host"
-NOTEBOOK_LABEL = "daytona-kernel/notebook"
 
 _USABLE_STATES = ("started", "starting", "stopped", "stopping", "archived", "restoring")
 
@@ -179,7 +175,8 @@ class KernelSandbox:
         """Give the sandbox up for the next kernel (restart), or for good."""
         if self._embedded and not restart:
             # The server has nothing but this kernel's sandboxes, and takes them along.
-            await asyncio.to_thread(embedded.start().close, now=True)
+            if (server := embedded.current()) is not None:
+                await asyncio.to_thread(server.close, now=True)
         else:
             await asyncio.gather(*self._unmaking)
             await self._delete_left()
@@ -289,12 +286,15 @@ class KernelSandbox:
         """Where sandboxes are, for a person."""
         if not self._embedded:
             return f"at {self.daytona.settings.api_url.value}"
-        return f"on this machine, in the embedded server (isolation: {embedded.start().isolation})"
+        server = embedded.current()
+        isolation = server.isolation if server is not None else ""
+        return f"on this machine, in the embedded server (isolation: {isolation})"
 
     @property
     def note(self) -> str:
         """What a person must know of the isolation here; empty when all is well, or not known yet."""
-        return embedded.start().note if self._embedded else ""
+        server = embedded.current() if self._embedded else None
+        return server.note if server is not None else ""
 
     @property
     def _embedded(self) -> bool:
@@ -302,8 +302,8 @@ class KernelSandbox:
 
     def _remember(self, agent: LaunchedAgent | None = None) -> None:
         assert self._sandbox is not None
-        if self._embedded:
-            self._handover.server = dict(zip(("api_url", "api_key"), embedded.start().ready(), strict=True))
+        if self._embedded and (server := embedded.current()) is not None:
+            self._handover.server = dict(zip(("api_url", "api_key"), server.ready(), strict=True))
         self._handover.sandbox_id = self._sandbox.id
         if agent is not None:
             self._handover.agent = asdict(agent)
