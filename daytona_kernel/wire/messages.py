@@ -14,6 +14,8 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from .schema import ProtocolError, parse_object
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -27,7 +29,7 @@ _VIEW_BYTES = 1 << 16
 Part = bytes | memoryview
 
 
-class FrameError(ValueError):
+class FrameError(ProtocolError):
     """The bytes are not a frame."""
 
 
@@ -131,7 +133,4 @@ def decode_frame(frame: bytes, start: int = 0) -> Message:
 
 
 def _parse_object(data: Part) -> dict[str, Any]:
-    value = json.loads(data if isinstance(data, bytes) else bytes(data))
-    if not isinstance(value, dict):
-        raise FrameError("a part that must be a JSON object is not one")
-    return value
+    return parse_object(data if isinstance(data, bytes) else bytes(data))

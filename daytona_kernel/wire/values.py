@@ -14,12 +14,44 @@ import importlib
 import io
 import json
 import sys
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 # Of the text. A variable travels as one message; what is larger goes as a file.
 MAX_BYTES = 64 << 20
 # Before this one, reading a table could run what its writer had pickled into it.
 _SAFE_PYARROW = (14, 0, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class JsonValue:
+    """A value of JSON. text: the JSON."""
+
+    TYPE: ClassVar[str] = "json"
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class BytesValue:
+    """Bytes. base64: their text."""
+
+    TYPE: ClassVar[str] = "bytes"
+
+    base64: str
+
+
+@dataclass(frozen=True, slots=True)
+class TableValue:
+    """A table. arrow: its Arrow IPC stream in base64. pandas: whether it is a DataFrame of pandas."""
+
+    TYPE: ClassVar[str] = "table"
+
+    arrow: str
+    pandas: bool
+
+
+EncodedValue = JsonValue | BytesValue | TableValue
 
 
 def encode_value(value: Any) -> dict[str, Any]:
