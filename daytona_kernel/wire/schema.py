@@ -50,7 +50,7 @@ def encode_tagged(message: TypedMessage) -> dict[str, Any]:
 def decode_fields(kind: type[T], content: Mapping[str, Any]) -> T:
     """Return the message of this class that has these fields. Raises ProtocolError."""
     name = kind.TYPE  # type: ignore[attr-defined]  # every class here has it; see TypedMessage
-    readers = _readers(kind)
+    readers: dict[str, _Reader] = _readers(kind)  # type: ignore[arg-type]  # a class is hashable
     if content.keys() != readers.keys():
         raise ProtocolError(f"{name}: {_difference(content.keys(), readers.keys())}")
     values = {}
@@ -114,7 +114,7 @@ def _scalar_reader(kind: type) -> _Reader:
     def read(value: Any) -> Any:
         if type(value) is not kind:
             raise ProtocolError(f"this must be {_JSON_NAMES[kind]}")
-        if kind is int and abs(value) > _MAX_INTEGER:
+        if isinstance(value, int) and abs(value) > _MAX_INTEGER:
             raise ProtocolError("this integer is too large")
         return value
 
