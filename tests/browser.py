@@ -60,7 +60,7 @@ class JupyterLab:
 
     def write_notebook(self, name: str, sources: list[str], kernel: str = "python3") -> Path:
         """Write a notebook with one code cell a source."""
-        cells = [
+        cells: list[dict[str, Any]] = [
             {
                 "id": f"cell-{index}",
                 "cell_type": "code",

@@ -1,4 +1,4 @@
-"""The commands, run as their users run them."""
+"""The `daytona-kernel` commands, run the way users run them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,15 @@ from tests.served import COMMAND, config, serving
 ROOT = Path(__file__).parent.parent
 
 
-def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(arguments, capture_output=True, text=True, timeout=150, check=False, **options)
+def run(
+    *arguments: str, env: dict[str, str] | None = None, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        arguments, capture_output=True, text=True, timeout=150, check=False, env=env, cwd=cwd
+    )
 
 
-def test_installing_the_package_makes_the_kernel_known() -> None:
+def test_installing_the_package_registers_the_kernelspec() -> None:
     listed = run(sys.executable, "-m", "jupyter", "kernelspec", "list", "--json")
     spec = json.loads(listed.stdout)["kernelspecs"]["daytona"]
     assert spec["spec"]["display_name"] == "Daytona (Python)"
@@ -39,7 +43,7 @@ def test_install_writes_a_kernelspec_that_names_this_python(tmp_path: Path) -> N
     assert (tmp_path / "share/jupyter/kernels/mine/logo-svg.svg").exists()
 
 
-def test_doctor_finds_all_well_where_all_is_well() -> None:
+def test_doctor_succeeds_on_a_working_machine() -> None:
     done = run(COMMAND, "doctor")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Jupyter knows the kernel as 'Daytona (Python)'" in done.stdout
@@ -47,17 +51,17 @@ def test_doctor_finds_all_well_where_all_is_well() -> None:
     assert "ran Python 3." in done.stdout
 
 
-def test_doctor_says_what_is_wrong_and_no_key(tmp_path: Path) -> None:
+def test_doctor_names_the_fault_and_hides_the_key(tmp_path: Path) -> None:
     key = "dtn_0123456789abcdef"
-    away = {"DAYTONA_API_KEY": key, "DAYTONA_API_URL": "http://127.0.0.1:9"}
-    done = run(COMMAND, "doctor", env={**os.environ, **away})
+    unreachable = {"DAYTONA_API_KEY": key, "DAYTONA_API_URL": "http://127.0.0.1:9"}
+    done = run(COMMAND, "doctor", env={**os.environ, **unreachable})
     assert done.returncode == 1
     assert "WRONG  No server answers at http://127.0.0.1:9" in done.stdout
     assert "…cdef (DAYTONA_API_KEY)" in done.stdout
     assert key not in done.stdout + done.stderr
 
 
-def test_sandboxes_lists_what_kernels_have_made_and_deletes_it(tmp_path: Path) -> None:
+def test_sandboxes_lists_and_deletes_the_sandboxes_of_kernels(tmp_path: Path) -> None:
     assert "none to look after" in run(COMMAND, "sandboxes").stdout
     with serving(tmp_path) as variables, Daytona(config(variables)) as daytona:
         environment = {**os.environ, **variables}
@@ -77,20 +81,20 @@ def test_sandboxes_lists_what_kernels_have_made_and_deletes_it(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("arguments", [["install", "--user", "--sys-prefix"], ["jump"], []])
-def test_wrong_arguments_are_told_in_words(arguments: list[str]) -> None:
+def test_wrong_arguments_print_the_usage(arguments: list[str]) -> None:
     done = run(COMMAND, *arguments)
     assert done.returncode == 2
     assert "usage:" in done.stderr
 
 
-def test_a_name_that_jupyter_refuses_is_one_sentence(tmp_path: Path) -> None:
+def test_a_name_that_jupyter_refuses_gives_one_line(tmp_path: Path) -> None:
     done = run(COMMAND, "install", "--prefix", str(tmp_path), "--name", "not a name")
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("notebook", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
-def test_a_demo_runs_to_its_end(notebook: Path, tmp_path: Path) -> None:
+def test_each_demo_runs(notebook: Path, tmp_path: Path) -> None:
     done = run(COMMAND, "demo", str(notebook), "--output", str(tmp_path), cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert str(tmp_path / notebook.name) in done.stdout
@@ -98,7 +102,7 @@ def test_a_demo_runs_to_its_end(notebook: Path, tmp_path: Path) -> None:
     nbformat.validate(nbformat.read(tmp_path / notebook.name, as_version=4))
 
 
-def test_the_quickstart_shows_what_it_promises(tmp_path: Path) -> None:
+def test_the_quickstart_shows_its_figure_table_error_and_log(tmp_path: Path) -> None:
     done = run(COMMAND, "demo", "--output", str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
     executed = nbformat.read(tmp_path / "quickstart.ipynb", as_version=4)
@@ -112,5 +116,5 @@ def test_the_quickstart_shows_what_it_promises(tmp_path: Path) -> None:
     assert "step 1 of 8" in done.stdout
 
 
-def test_the_package_names_its_version() -> None:
+def test_version_is_printed() -> None:
     assert run(COMMAND, "--version").stdout.strip()
