@@ -41,8 +41,8 @@ def begin(connection_file: str) -> Startup:
 
     # What the launch needs is made ready while the sandbox is being made.
     agent_archive()
-    from ..magics.declarations import declared
+    from ..magics.declarations import declare_all
 
-    registry = declared()
+    registry = declare_all()
     magics.set_result(registry.helps)
     return Startup(api, registry, kernel_sandbox, agent)

@@ -1,8 +1,8 @@
-"""The arguments of a magic: declared once, parsed without touching what is meant for a shell.
+"""The parser of a magic's line, for running and for completion.
 
-A shell command keeps its quotes, pipes and dollars, so only what stands before it is split into
-words: the declared positionals in their order, and options anywhere among them. The rest, for a
-magic that takes one, begins with the first word that is neither, or after `--`.
+A shell command keeps its quotes, pipes and dollars. The parser therefore splits only the beginning of
+a line into words: the declared positionals in their order, and options anywhere among them. The raw
+rest, for a magic that takes one, starts at the first word that is neither, or after `--`.
 """
 
 from __future__ import annotations
@@ -16,194 +16,96 @@ from ..errors import MagicUsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-
-class HelpWanted(Exception):  # noqa: N818
-    """`--help` stands among the arguments."""
-
+    from .signature import Option, Positional, Signature
 
 _WORD = re.compile(r"""\s*((?:"(?:\\.|[^"\\])*"|'[^']*'|\\.|[^\s"'\\])+)""")
+_QUOTED = re.compile(r""""((?:\\.|[^"\\])*)"|'([^']*)'|\\(.)""")
 
 
-@dataclass(frozen=True)
-class Option:
-    """An option, as `--timeout S`.
-
-    name: without the dashes. value: what stands for its value in help, None for a flag.
-    convert: turns the text into the value; its ValueError becomes a sentence.
-    repeated: whether it may be given several times; the value is then a list.
-    kind: of what the value is one, for completion; see Registry.words.
-    """
-
-    name: str
-    help: str
-    value: str | None = None
-    convert: Any = str
-    repeated: bool = False
-    kind: str = ""
-
-
-@dataclass(frozen=True)
-class Positional:
-    """A word that must stand there, or may (`optional`). kind: as of an Option.
-
-    repeated: whether it takes all words there are, less those for what stands after it, as the
-    sources of `cp` do; the value is then a list.
-    """
-
-    name: str
-    help: str
-    optional: bool = False
-    kind: str = ""
-    repeated: bool = False
-
-    @property
-    def usage(self) -> str:
-        """As help shows it."""
-        name = self.name.upper() + "…" * self.repeated
-        return f"[{name}]" if self.optional else name
-
-
-@dataclass(frozen=True)
-class Signature:
-    """What a magic, or a subcommand of one, takes.
-
-    rest: the name of the raw text at the end, if any. rest_kind: as the kind of an Option.
-    """
-
-    positionals: Sequence[Positional] = ()
-    options: Sequence[Option] = ()
-    rest: str | None = None
-    rest_optional: bool = True
-    rest_kind: str = "path"
-
-    @property
-    def usage(self) -> str:
-        """The arguments as help shows them."""
-        words = [positional.usage for positional in self.positionals]
-        words += [f"[--{o.name}{f' {o.value}' if o.value else ''}]" for o in self.options]
-        if self.rest:
-            words.append(f"[{self.rest.upper()}]" if self.rest_optional else self.rest.upper())
-        return " ".join(words)
+class HelpRequested(Exception):  # noqa: N818  (it is not an error)
+    """The arguments contain `--help`."""
 
 
 def parse_arguments(text: str, signature: Signature) -> dict[str, Any]:
-    """Return the values by name; what was not given is None, False for a flag, [] for a list.
+    """Return the values by the handler's parameters.
 
-    Raises MagicUsageError, in one sentence, and HelpWanted.
+    A missing option or word is None, False for a flag, and [] for a list.
+
+    Raises MagicUsageError and HelpRequested.
     """
-    values: dict[str, Any] = {p.name: [] if p.repeated else None for p in signature.positionals}
-    options = {option.name: option for option in signature.options}
-    for option in signature.options:
-        values[option.name.replace("-", "_")] = (
-            [] if option.repeated else False if option.value is None else None
-        )
-    expected = list(signature.positionals)
-    while True:
-        word, after = take_word(text)
-        if word is None:
-            if text.strip() and signature.rest is None:
-                raise MagicUsageError(f"A quote is not closed: {text.strip()}")
-            break
-        if word == "--":
-            text = after
-            if expected and expected[0].repeated:
-                values[expected[0].name] += _words_of(text)
-            break
-        if word.startswith("--") and (len(word) > 2):
-            text = _take_option(word, after, options, values)
-        elif expected and expected[0].repeated:
-            values[expected[0].name].append(word)
-            text = after
-        elif expected:
-            values[expected.pop(0).name] = word
-            text = after
-        elif signature.rest is not None and not _is_misspelt(word):
-            break
-        else:
-            raise MagicUsageError(f"Too many arguments: {word!r}.")
-    if expected and expected[0].repeated:
-        _share_out(expected, values)
-    missing = next((p for p in expected if not p.optional), None)
-    if missing is not None:
-        raise MagicUsageError(f"{missing.name.upper()} is missing: {missing.help}.")
+    values = {option.parameter: option.default for option in signature.options}
+    words: dict[str, list[str]] = {positional.name: [] for positional in signature.positionals}
+    rest = ""
+    for step in _walk(text, signature):
+        match step:
+            case _OptionStep():
+                _take_option(step, signature, values)
+            case _WordStep():
+                if step.positional is None:
+                    raise MagicUsageError(f"Too many arguments: {step.word!r}.")
+                words[step.positional.name].append(step.word)
+            case _End():
+                rest = step.text.strip()
+    if signature.rest is None and rest:
+        raise MagicUsageError(f"A quote is not closed: {rest}")
+    values |= _assign_words(signature.positionals, words)
     if signature.rest is not None:
-        values[signature.rest] = text.strip()
-        if not signature.rest_optional and not text.strip():
+        if not signature.rest_optional and not rest:
             raise MagicUsageError(f"{signature.rest.upper()} is missing.")
+        values[signature.rest] = rest
     return values
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What may stand where a person types.
+    """The completions at the end of a line.
 
-    kind: "" for nothing that has a list; several kinds are separated by spaces.
-
-    given: the positionals before it, by name. begun: the word that is being typed.
+    words: options and subcommands. kind: the kinds of other words, separated by spaces; "" for none.
+    given: the positionals before the cursor, by name. typed: the part of the word before the cursor.
     """
 
     words: Sequence[str]
     kind: str
     given: dict[str, str]
-    begun: str = ""
+    typed: str = ""
 
 
 def expected_after(text: str, signature: Signature) -> Expected:
-    """Return what may follow `text`, whose last word is being typed unless a space ends it."""
-    options = {f"--{option.name}": option for option in signature.options}
-    positionals = list(signature.positionals)
+    """Return the completions after `text`. Its last word is still being typed, unless a space ends it."""
     given: dict[str, str] = {}
     used: set[str] = set()
-    wanted: Option | None = None
-    while True:
-        word, after = take_word(text)
-        if word is None or not after:
-            break
-        text = after
-        if wanted is not None:
-            wanted = None
-        elif word.startswith("--"):
-            name, equals, _ = word.partition("=")
-            used.add(name)
-            option = options.get(name)
-            wanted = option if option is not None and option.value and not equals else None
-        elif positionals and positionals[0].repeated:
-            given[positionals[0].name] = word
-        elif positionals:
-            given[positionals.pop(0).name] = word
-        else:
-            return Expected((), signature.rest_kind if signature.rest else "", given, text.split(" ")[-1])
-    begun = word or ""
-    if wanted is not None:
-        return Expected((), wanted.kind, given, begun)
-    name, equals, value = begun.partition("=")
-    if equals and name in options:
-        return Expected((), options[name].kind, given, value)
-    left = [each for each, option in options.items() if each not in used or option.repeated]
-    if begun.startswith("-"):
-        return Expected([*left, "--help"], "", given, begun)
-    if positionals:
-        first, *others = positionals
-        enough = first.optional or first.name in given
-        kinds = [first.kind, *(p.kind for p in others if first.name in given)]
-        return Expected(left if enough else (), " ".join(kinds), given, begun)
-    return Expected(left, signature.rest_kind if signature.rest else "", given, begun)
+    for step in _walk(text, signature, typing=True):
+        match step:
+            case _OptionStep():
+                used.add(step.name)
+            case _WordStep(positional=positional) if positional is not None:
+                given[positional.name] = step.word
+            case _End():
+                return _expected_at(step, signature, given, used)
+    raise AssertionError("_walk yields an _End")
 
 
-def _share_out(expected: list[Positional], values: dict[str, Any]) -> None:
-    """Give the last words of a repeated positional to those after it, and keep one at least."""
-    first, *others = expected
-    for positional in reversed(others):
-        if len(values[first.name]) > 1:
-            values[positional.name] = values[first.name].pop()
-    expected[:] = [positional for positional in expected if not values[positional.name]]
-
-
-def _words_of(text: str) -> Iterator[str]:
-    word, text = take_word(text)
-    while word is not None:
-        yield word
-        word, text = take_word(text)
+def _expected_at(end: _End, signature: Signature, given: dict[str, str], used: set[str]) -> Expected:
+    typed = take_word(end.text)[0] or ""
+    if end.option is not None:
+        return Expected((), end.option.kind, given, typed)
+    rest_kind = signature.rest_kind if signature.rest else ""
+    if end.is_rest:
+        return Expected((), rest_kind, given, end.text.rpartition(" ")[2])
+    name, equals, value = typed.removeprefix("--").partition("=")
+    option = _find_option(name, signature)
+    if typed.startswith("--") and equals and option is not None:
+        return Expected((), option.kind, given, value)
+    unused = [f"--{o.name}" for o in signature.options if o.name not in used or o.repeated]
+    if typed.startswith("-"):
+        return Expected([*unused, "--help"], "", given, typed)
+    remaining = [p for p in signature.positionals if p.repeated or p.name not in given]
+    if not remaining:
+        return Expected(unused, rest_kind, given, typed)
+    first, *others = remaining
+    satisfied = first.optional or first.name in given
+    kinds = [first.kind, *(p.kind for p in others if first.name in given)]
+    return Expected(unused if satisfied else (), " ".join(kinds), given, typed)
 
 
 def take_word(text: str) -> tuple[str | None, str]:
@@ -211,49 +113,132 @@ def take_word(text: str) -> tuple[str | None, str]:
     match = _WORD.match(text)
     if match is None:
         return None, text
-    return _unquote(match[1]), text[match.end() :]
+    return _QUOTED.sub(_unquote, match[1]), text[match.end() :]
 
 
-def _take_option(word: str, after: str, options: dict[str, Option], values: dict[str, Any]) -> str:
-    name, equals, given = word[2:].partition("=")
-    option = options.get(name)
+@dataclass(frozen=True)
+class _OptionStep:
+    """An option in a line, declared or not. value: its text; None for a flag and for a missing value."""
+
+    name: str
+    value: str | None
+
+
+@dataclass(frozen=True)
+class _WordStep:
+    """A word in a line. positional: None for a word too many."""
+
+    word: str
+    positional: Positional | None
+
+
+@dataclass(frozen=True)
+class _End:
+    """The last step: the text that is left.
+
+    is_rest: whether the text is the raw rest or has words too many. option: the option whose value is
+        being typed; None for no such option.
+    """
+
+    text: str
+    is_rest: bool = False
+    option: Option | None = None
+
+
+def _walk(
+    text: str, signature: Signature, *, typing: bool = False
+) -> Iterator[_OptionStep | _WordStep | _End]:
+    """Read a line word by word, and assign each word to the signature. Always yields an _End.
+
+    typing: whether a word that ends the text is still being typed. It stays in the text of the _End.
+    """
+    positionals = list(signature.positionals)
+    options_ended = False
+    while True:
+        word, after = take_word(text)
+        if word is None or (typing and not after):
+            yield _End(text)
+            return
+        if word == "--" and not options_ended:
+            options_ended = True
+            if signature.rest is not None:
+                yield _End(after, is_rest=True)
+                return
+        elif word.startswith("--") and not options_ended:
+            name, equals, value = word.removeprefix("--").partition("=")
+            option = _find_option(name, signature)
+            if option is None or option.value is None or equals:
+                yield _OptionStep(name, value if equals else None)
+            else:
+                following, after_value = take_word(after)
+                if typing and (following is None or not after_value):
+                    yield _End(after, option=option)
+                    return
+                yield _OptionStep(name, following)
+                after = after_value
+        elif positionals:
+            yield _WordStep(word, positionals[0] if positionals[0].repeated else positionals.pop(0))
+        elif typing or (signature.rest is not None and not _is_misspelled_option(word)):
+            yield _End(text, is_rest=True)
+            return
+        else:
+            yield _WordStep(word, None)
+        text = after
+
+
+def _find_option(name: str, signature: Signature) -> Option | None:
+    return next((option for option in signature.options if option.name == name), None)
+
+
+def _take_option(step: _OptionStep, signature: Signature, values: dict[str, Any]) -> None:
+    option = _find_option(step.name, signature)
     if option is None:
-        if name == "help":
-            raise HelpWanted
-        known = ", ".join(f"--{each}" for each in options) or "none"
-        raise MagicUsageError(f"Unknown option --{name}; the options are: {known}.")
-    key = option.name.replace("-", "_")
+        if step.name == "help":
+            raise HelpRequested
+        known = ", ".join(f"--{each.name}" for each in signature.options) or "none"
+        raise MagicUsageError(f"Unknown option --{step.name}; the options are: {known}.")
     if option.value is None:
-        if equals:
-            raise MagicUsageError(f"--{name} takes no value.")
-        values[key] = True
-        return after
-    if not equals:
-        value, after = take_word(after)
-        if value is None:
-            raise MagicUsageError(f"--{name} needs a value: {option.value}.")
-        given = value
+        if step.value is not None:
+            raise MagicUsageError(f"--{option.name} takes no value.")
+        values[option.parameter] = True
+        return
+    if step.value is None:
+        raise MagicUsageError(f"--{option.name} needs a value: {option.value}.")
     try:
-        converted = option.convert(given)
+        converted = option.convert(step.value)
     except ValueError:
-        raise MagicUsageError(f"--{name} takes {option.help}, not {given!r}.") from None
+        raise MagicUsageError(f"--{option.name} takes {option.help}, not {step.value!r}.") from None
     if option.repeated:
-        values[key].append(converted)
+        values[option.parameter].append(converted)
     else:
-        values[key] = converted
-    return after
+        values[option.parameter] = converted
 
 
-def _is_misspelt(word: str) -> bool:
-    # A single dash begins no shell command: it is an option that the reader expects us to know.
+def _assign_words(positionals: Sequence[Positional], words: dict[str, list[str]]) -> dict[str, Any]:
+    """Return the values of the positionals. A repeated one leaves its last words to those after it."""
+    for index, positional in enumerate(positionals):
+        if positional.repeated:
+            for later in reversed(positionals[index + 1 :]):
+                if len(words[positional.name]) > 1:
+                    words[later.name] = [words[positional.name].pop()]
+    for positional in positionals:
+        if not words[positional.name] and not positional.optional:
+            raise MagicUsageError(f"{positional.name.upper()} is missing: {positional.help}.")
+    return {
+        positional.parameter: words[positional.name]
+        if positional.repeated
+        else next(iter(words[positional.name]), None)
+        for positional in positionals
+    }
+
+
+def _is_misspelled_option(word: str) -> bool:
+    # No shell command starts with a dash, so the reader meant an option.
     return word.startswith("-") and word != "-"
 
 
-def _unquote(word: str) -> str:
-    return re.sub(
-        r""""((?:\\.|[^"\\])*)"|'([^']*)'|\\(.)""",
-        lambda m: (
-            re.sub(r"\\([\"\\$`])", r"\1", m[1]) if m[1] is not None else m[2] if m[2] is not None else m[3]
-        ),
-        word,
-    )
+def _unquote(match: re.Match[str]) -> str:
+    double, single, escaped = match.groups()
+    if double is not None:
+        return re.sub(r"\\([\"\\$`])", r"\1", double)
+    return str(single if single is not None else escaped)

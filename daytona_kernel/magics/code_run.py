@@ -1,4 +1,4 @@
-"""`%%code_run`: code in a fresh runtime of its own, through `process.code_run`."""
+"""`%%code_run`: code in a fresh process, through `process.code_run`."""
 
 from __future__ import annotations
 
@@ -9,29 +9,31 @@ from typing import TYPE_CHECKING
 from ..client import run_commands
 from ..client.models import Chart, CodeRunParams
 from ..errors import CommandFailedError, DaytonaTimeoutError, MagicUsageError
-from .arguments import Expected, Option, Signature
-from .sh import ENV, NO_RAISE, TIMEOUT, finish
+from .magic import cell_magic, completes
+from .options import ENV, NO_RAISE, TIMEOUT
+from .outcome import COMMAND_NOT_FOUND, finish
 from .shell import process_tree
+from .signature import Option, Signature
 from .timing import ticking
 
 if TYPE_CHECKING:
+    from ..client.models import ExecuteResponse
+    from .arguments import Expected
     from .magic_call import MagicCall
-    from .registry import Registry
 
 _PROGRAMS = {"python": "python3", "javascript": "node", "typescript": "npx"}
 
 
-def _language(text: str) -> str:
+def _parse_language(text: str) -> str:
     if text not in run_commands.LANGUAGES:
         raise ValueError(text)
     return text
 
 
-def declare(registry: Registry) -> None:
-    """Add `code_run` to a registry."""
-    registry.words("language", _languages)
+class CodeRunMagic:
+    """`%%code_run`."""
 
-    @registry.magic(
+    @cell_magic(
         "code_run",
         Signature(
             options=(
@@ -39,7 +41,7 @@ def declare(registry: Registry) -> None:
                     "language",
                     ", ".join(run_commands.LANGUAGES[:-1]) + f" or {run_commands.LANGUAGES[-1]}",
                     "L",
-                    _language,
+                    _parse_language,
                     kind="language",
                 ),
                 Option("argv", "the program's arguments, quoted as one word", "'A B'", shlex.split),
@@ -48,9 +50,9 @@ def declare(registry: Registry) -> None:
                 NO_RAISE,
             )
         ),
-        cell_only=True,
     )
     async def code_run(
+        self,
         call: MagicCall,
         language: str | None,
         argv: list[str] | None,
@@ -58,12 +60,12 @@ def declare(registry: Registry) -> None:
         timeout: int | None,
         no_raise: bool,
     ) -> None:
-        """Run the cell in a fresh runtime of its language, and show what it prints when it has ended.
+        """Run the cell in a fresh process of its language, and show the output when it ends.
 
-        It knows none of the notebook's variables, starts where commands of the sandbox start, and leaves
-        nothing but files. Without --language it is of the sandbox's own. Figures that matplotlib shows
-        appear below the text. A status other than 0 fails the cell, and is in _exit_code; interrupting
-        the cell ends the code.
+        The code has no access to the notebook's variables. It starts in the sandbox's default directory,
+        and only the files that it writes remain. Without --language, it runs in the sandbox's language.
+        Figures that matplotlib shows appear below the text. A status other than 0 fails the cell and is
+        in _exit_code. Interrupting the cell ends the code.
         """
         if not (call.body or "").strip():
             raise MagicUsageError("There is no code to run: put it below the line %%code_run.")
@@ -74,28 +76,34 @@ def declare(registry: Registry) -> None:
             try:
                 answer = await process.code_run(call.body or "", params, timeout, language=language)
             except (asyncio.CancelledError, DaytonaTimeoutError):
-                # Daytona ends only what has timed out, and of that not what has left its group.
+                # Daytona ends code only at its timeout, and then only the code's process group.
                 if not await process_tree.end_marked(process, tag):
-                    await call.print("The code did not end: it goes on in the sandbox.\n", "stderr")
+                    await call.print("The code did not end; it still runs in the sandbox.\n", "stderr")
                 raise
-        runs = language or process.code_toolbox.language
-        missing = answer.exit_code == 127 and answer.result.rstrip().endswith("not found")
-        if missing or not answer.started:
-            raise CommandFailedError(
-                f"The sandbox has no {_PROGRAMS[runs]}, which runs {runs}; nothing was run."
-            )
+        _require_program(answer, language or process.code_toolbox.language)
         if answer.result:
             await call.print(answer.result)
         for chart in answer.artifacts.charts:
             await call.display(_bundle(chart))
-        await finish(call, answer.exit_code, may_fail=no_raise, what="code")
+        await finish(call, answer.exit_code, may_fail=no_raise, subject="code")
+
+    @completes("language")
+    async def languages(self, _call: MagicCall, _expected: Expected) -> list[str]:
+        """Return the languages that Daytona runs."""
+        return list(run_commands.LANGUAGES)
+
+
+def _require_program(answer: ExecuteResponse, language: str) -> None:
+    """Raise CommandFailedError if the sandbox lacks the program that runs a language."""
+    not_found = answer.exit_code == COMMAND_NOT_FOUND and answer.result.rstrip().endswith("not found")
+    if not_found or not answer.started:
+        raise CommandFailedError(
+            f"The sandbox has no {_PROGRAMS[language]}, which runs {language}; the code was not run."
+        )
 
 
 def _bundle(chart: Chart) -> dict[str, str]:
+    """Return the MIME bundle of a chart: its picture, and a description as text."""
     kind = chart.type.replace("_", " ").removesuffix(" chart")
     text = f"<{kind} chart{f': {chart.title}' if chart.title else ''}>"
     return {"text/plain": text} | ({"image/png": chart.png} if chart.png else {})
-
-
-async def _languages(_call: MagicCall, _expected: Expected) -> list[str]:
-    return list(run_commands.LANGUAGES)

@@ -1,4 +1,4 @@
-"""`%daytona`: where the cells run, and with what settings."""
+"""`%daytona`: where the cells run, and the settings in force."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from .._version import __version__
-from .arguments import Signature
-from .sandbox import rows_of
+from .magic import magic
+from .sandbox import sandbox_rows
+from .signature import Signature
 from .table import table
 
 if TYPE_CHECKING:
     from ..config import Setting
     from .magic_call import MagicCall
-    from .registry import Registry
 
-# What a name in the shell stands for, a line each.
+# Prints one line for each program: its path and version.
 _PROGRAMS = r"""
 for name in python pip; do
-    path=$(command -v $name) || { echo "not there"; continue; }
+    path=$(command -v $name) || { echo "not found"; continue; }
     case $name in
         python) echo "$path ($("$path" -c 'import platform; print(platform.python_version())' 2>&1))" ;;
         pip) echo "$path ($("$path" --version 2>/dev/null | cut -d' ' -f2,4-))" ;;
@@ -27,11 +27,11 @@ done
 """
 
 
-def declare(registry: Registry) -> None:
-    """Add `daytona` to a registry."""
+class DaytonaMagic:
+    """`%daytona`."""
 
-    @registry.magic("daytona", Signature())
-    async def daytona(call: MagicCall) -> None:
+    @magic("daytona", Signature())
+    async def daytona(self, call: MagicCall) -> None:
         """Show where the cells run, which Python they use, and the settings in force."""
         sandbox = await call.sandbox()
         await sandbox.refresh_data()
@@ -41,7 +41,7 @@ def declare(registry: Registry) -> None:
         rows = [
             ("Cells run", call.kernel_sandbox.place),
             ("Version", f"daytona-kernel {__version__}"),
-            *rows_of(call, sandbox),
+            *sandbox_rows(call, sandbox),
             ("Cells use", call.python or "no interpreter at the moment"),
             ("`python` is", python),
             ("`pip` is", pip),

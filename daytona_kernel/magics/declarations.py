@@ -1,14 +1,28 @@
-"""All magics of the kernel, in the order in which a person should meet them."""
+"""The list of all magics, in the order in which a reader should meet them."""
 
 from __future__ import annotations
 
-from . import code_run, daytona, files, local, sandbox, session, sh
+from .code_run import CodeRunMagic
+from .daytona import DaytonaMagic
+from .files import FileMagics
+from .local import LocalMagics
 from .registry import Registry
+from .sandbox import SandboxMagic
+from .session import SessionMagic
+from .sh import ShellMagic
 
 
-def declared() -> Registry:
+def declare_all() -> Registry:
     """Return a registry of all magics."""
     registry = Registry()
-    for module in (sh, session, code_run, files, sandbox, daytona, local):
-        module.declare(registry)
+    for magics in (
+        ShellMagic,
+        SessionMagic,
+        CodeRunMagic,
+        FileMagics,
+        SandboxMagic,
+        DaytonaMagic,
+        LocalMagics,
+    ):
+        registry.add(magics())
     return registry

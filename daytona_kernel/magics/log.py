@@ -1,4 +1,4 @@
-"""The log of a command in the background, followed in the cell that asked for it."""
+"""The log of a background command, shown in the cell that asked for it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import DaytonaError, DaytonaNotFoundError
 from ..views.log_display import LogDisplay
 from .shell import background
-from .shell.process_tree import NOT_BEGUN
+from .shell.process_tree import CANCELED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,98 +23,111 @@ async def follow_log(
     sandbox: AsyncSandbox,
     session: str,
     command_id: str,
-    command: str,
+    sent: str,
     started: float | None = None,
 ) -> asyncio.Task[None]:
-    """Show a command's log, and follow it after the magic has returned, in the task that this returns.
+    """Show a command's log, and return the task that follows it after the magic call.
 
-    started: when the command began, in seconds since the epoch; None where nobody knows.
+    sent: the command's text as the session has it. started: when the command started, in seconds since
+        the epoch; None if that is unknown.
     """
-    process = sandbox.process
-    follower = process.follow_session_command_logs(session, command_id)
-    shown: Display | None = None
-
-    def publish(bundle: dict[str, Any], metadata: dict[str, Any], update: bool) -> None:
-        nonlocal shown
-        if shown is None or not update:
-            shown = call.show(bundle, metadata)
-        else:
-            shown.update(bundle, metadata)
-
-    async def chunks() -> AsyncIterator[LogChunk]:
-        async with follower:
-            try:
-                async for chunk in follower:
-                    yield chunk
-            except DaytonaError as error:
-                raise await _explained(error, sandbox, session) from None
-
-    async def exit_code() -> int | None:
-        try:
-            return (await process.get_session_command(session, command_id)).exit_code
-        except DaytonaError as error:
-            raise await _explained(error, sandbox, session) from None
-
-    async def stop() -> str | None:
-        try:
-            said = await background.stop(process, session, command_id)
-        except DaytonaError as error:
-            raise await _explained(error, sandbox, session) from None
-        if said == NOT_BEGUN:
-            return said
-        if said != background.STOPPED:
-            raise DaytonaError(said)
-        return None
-
-    async def send_input(text: str) -> None:
-        try:
-            await process.send_session_command_input(session, command_id, text)
-        except DaytonaError:
-            # Toolboxes say in several ways that nobody reads any more.
-            if await exit_code() is None:
-                raise
-            raise DaytonaError("The command has ended: it takes no more input.") from None
-
-    async def download() -> AsyncIterator[bytes]:
-        # Of a command that runs, what there is by now: the rest may never come.
-        left = display.buffer.byte_count if display.state == "running" else None
-        async with process.follow_session_command_logs(session, command_id) as log:
-            async for chunk in log:
-                yield chunk.data if left is None else chunk.data[:left]
-                if left is not None:
-                    left -= len(chunk.data)
-                    if left <= 0:
-                        return
-
-    display = LogDisplay(
-        chunks(),
-        command=background.unwrap(command),
+    log = _CommandLog(call, sandbox, session, command_id)
+    log.display = LogDisplay(
+        log.chunks(),
+        command=background.unwrap(sent),
         session=session,
-        publish=publish,
-        stop=stop,
-        send_input=send_input,
-        download=download,
-        exit_code=exit_code,
+        publish=log.publish,
+        stop=log.stop,
+        send_input=log.send_input,
+        download=log.download,
+        exit_code=log.exit_code,
         started=started,
     )
-    display.show()
-    following = asyncio.ensure_future(display.run())
+    log.display.show()
+    following = asyncio.ensure_future(log.display.run())
     call.keep(following)
     return following
 
 
-async def _explained(error: DaytonaError, sandbox: AsyncSandbox, session: str) -> DaytonaError:
-    """Return what became of a command that is out of reach, in words for its view; else the same error."""
-    try:
-        await sandbox.refresh_data()
-    except DaytonaNotFoundError:
-        return DaytonaError("the sandbox was deleted, and the command ended with it")
-    except DaytonaError:
+class _CommandLog:
+    """The operations that a log view needs, on one command of a session."""
+
+    display: LogDisplay
+
+    def __init__(self, call: MagicCall, sandbox: AsyncSandbox, session: str, command_id: str) -> None:
+        self._call = call
+        self._sandbox = sandbox
+        self._process = sandbox.process
+        self._session = session
+        self._command_id = command_id
+        self._output: Display | None = None
+        self._follower = self._process.follow_session_command_logs(session, command_id)
+
+    def publish(self, bundle: dict[str, Any], metadata: dict[str, Any], update: bool) -> None:
+        if self._output is None or not update:
+            self._output = self._call.show(bundle, metadata)
+        else:
+            self._output.update(bundle, metadata)
+
+    async def chunks(self) -> AsyncIterator[LogChunk]:
+        async with self._follower as follower:
+            try:
+                async for chunk in follower:
+                    yield chunk
+            except DaytonaError as error:
+                raise await self._explain(error) from None
+
+    async def exit_code(self) -> int | None:
+        try:
+            return (await self._process.get_session_command(self._session, self._command_id)).exit_code
+        except DaytonaError as error:
+            raise await self._explain(error) from None
+
+    async def stop(self) -> str | None:
+        """End the command; return a sentence for its view if the command had not started."""
+        try:
+            result = await background.stop(self._process, self._session, self._command_id)
+        except DaytonaError as error:
+            raise await self._explain(error) from None
+        if result == CANCELED:
+            return result
+        if result != background.STOPPED:
+            raise DaytonaError(result)
+        return None
+
+    async def send_input(self, text: str) -> None:
+        try:
+            await self._process.send_session_command_input(self._session, self._command_id, text)
+        except DaytonaError:
+            # Toolboxes have several errors for a command that no longer reads.
+            if await self.exit_code() is None:
+                raise
+            raise DaytonaError("The command has ended and takes no more input.") from None
+
+    async def download(self) -> AsyncIterator[bytes]:
+        """Yield the whole log; of a running command, the log so far, since its end may never come."""
+        remaining = self.display.buffer.byte_count if self.display.state == "running" else None
+        async with self._process.follow_session_command_logs(self._session, self._command_id) as log:
+            async for chunk in log:
+                yield chunk.data if remaining is None else chunk.data[:remaining]
+                if remaining is not None:
+                    remaining -= len(chunk.data)
+                    if remaining <= 0:
+                        return
+
+    async def _explain(self, error: DaytonaError) -> DaytonaError:
+        """Return an error that says what happened to an unreachable command, or the same error."""
+        try:
+            await self._sandbox.refresh_data()
+        except DaytonaNotFoundError:
+            return DaytonaError("the sandbox was deleted, and the command ended with it")
+        except DaytonaError:
+            return error
+        state = self._sandbox.state
+        if state in ("destroying", "destroyed"):
+            return DaytonaError("the sandbox was deleted, and the command ended with it")
+        if state != "started":
+            return DaytonaError(f"the sandbox is {state}, and the command ended with it")
+        if isinstance(error, DaytonaNotFoundError):
+            return DaytonaError(f"session {self._session!r} was deleted, and the command ended with it")
         return error
-    if sandbox.state in ("destroying", "destroyed"):
-        return DaytonaError("the sandbox was deleted, and the command ended with it")
-    if sandbox.state != "started":
-        return DaytonaError(f"the sandbox is {sandbox.state}, and the command ended with it")
-    if isinstance(error, DaytonaNotFoundError):
-        return DaytonaError(f"session {session!r} was deleted, and the command ended with it")
-    return error

@@ -1,4 +1,4 @@
-"""What a magic is called with: the cell that asked, where what it prints, shows and sets appears."""
+"""The interface between a magic and the cell that called it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class Display(Protocol):
-    """A place in the notebook for what changes: made by `MagicCall.show`."""
+    """An output in the notebook that can change. `MagicCall.show` returns it."""
 
     def update(self, data: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
-        """Put a new MIME bundle in its place."""
+        """Replace the output by a new MIME bundle."""
 
 
 class KernelSandbox(Protocol):
-    """Whose sandbox the kernel lives in; see kernel.kernel_sandbox."""
+    """The kernel's sandbox, and the operations that change it; see kernel.host.kernel_sandbox."""
 
     @property
     def daytona(self) -> AsyncDaytona:
@@ -36,23 +36,23 @@ class KernelSandbox(Protocol):
 
     @property
     def place(self) -> str:
-        """Where sandboxes are, for a person."""
+        """The server that has the sandbox, for a person."""
         ...
 
     async def create(self, params: CreateSandboxParams) -> AsyncSandbox:
-        """Make a sandbox that is labelled as this kernel's."""
+        """Create a sandbox that is labeled as this kernel's."""
         ...
 
     async def move(self, sandbox: AsyncSandbox, *, owned: bool) -> str:
-        """Live in this sandbox from now on; return what became of the old one."""
+        """Use this sandbox from now on; return a sentence about the old one."""
         ...
 
     async def stop(self) -> str:
-        """Stop the sandbox; return what becomes of its contents."""
+        """Stop the sandbox; return a sentence about its contents."""
         ...
 
     async def delete(self) -> str:
-        """Delete the sandbox; return what comes next."""
+        """Delete the sandbox; return a sentence about the next one."""
         ...
 
     async def keep(self) -> AsyncSandbox:
@@ -61,14 +61,14 @@ class KernelSandbox(Protocol):
 
 
 class MagicCall(Protocol):
-    """One call of a magic.
+    """One magic call.
 
-    request: the cell's request, under which everything is shown.
-    line: what follows the magic's name. body: the rest of a cell magic's cell; None in a line magic.
-    assigned: whether the result is wanted, as in `x = %sh ls`.
-    cwd: the current directory of the interpreter; None when the kernel runs the magic without one.
+    request: the cell's request. All outputs of the magic call belong to it.
+    line: the text after the magic's name. body: the rest of a cell magic's cell; None in a line magic.
+    assigned: whether the cell assigns the result, as in `x = %sh ls`.
+    cwd: the current directory of the interpreter; None if there is no interpreter.
     environ, unset: the variables that cells have set and removed in the interpreter's environment.
-    python: the interpreter's own program; None as `cwd`.
+    python: the path of the interpreter's program; None if there is no interpreter.
     """
 
     request: Message
@@ -82,43 +82,43 @@ class MagicCall(Protocol):
 
     @property
     def kernel_sandbox(self) -> KernelSandbox:
-        """Where the kernel lives."""
+        """The kernel's sandbox, started or not."""
         ...
 
     def require_own_cell(self) -> None:
-        """Raise MagicUsageError where the cell has more to run than this magic."""
+        """Raise MagicUsageError if the cell contains more than this magic."""
 
     async def move(self, work: Callable[[], Awaitable[str]], *, start: bool) -> None:
-        """End the interpreter, and the cell when `work` is done, whose sentence it shows.
+        """End the interpreter, do the work, and end the cell with the sentence that the work returns.
 
-        start: whether the next interpreter is started at once, and not by the next cell.
+        start: whether the next interpreter starts at once. Otherwise the next cell starts it.
 
-        Raises MagicUsageError where the cell has more to run.
+        Raises MagicUsageError if the cell contains more than this magic.
         """
 
     async def sandbox(self) -> AsyncSandbox:
-        """The sandbox, started."""
+        """Return the kernel's sandbox, and start it first if necessary."""
         ...
 
     async def print(self, text: str, stream: str = "stdout") -> None:
         """Print in the cell."""
 
     async def display(self, data: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
-        """Display a MIME bundle in the cell, as code there would."""
+        """Display a MIME bundle in the cell, as the cell's own code would."""
 
     async def set(self, name: str, value: Any) -> None:
-        """Set a variable in the user's namespace, to something that JSON can hold."""
+        """Set a variable in the user's namespace to a JSON value."""
 
     async def put(self, name: str, encoded: dict[str, Any]) -> None:
-        """Set a variable in the user's namespace, to what `wire.values` has encoded."""
+        """Set a variable in the user's namespace to a value that `wire.values` has encoded."""
 
     async def get(self, name: str) -> dict[str, Any]:
-        """Return a variable of the user's, as `wire.values` encodes it. Raises DaytonaError."""
+        """Return a variable of the user, encoded by `wire.values`. Raises DaytonaError."""
         ...
 
     def show(self, data: dict[str, Any], metadata: dict[str, Any] | None = None) -> Display:
-        """Show a MIME bundle of the kernel's own, whose place can be updated."""
+        """Show a MIME bundle that can be updated. It bypasses the interpreter and its `%%capture`."""
         ...
 
     def keep(self, task: asyncio.Task[Any]) -> None:
-        """Let a task go on after the call; it is cancelled when the kernel ends."""
+        """Let a task run on after the magic call. It is canceled when the kernel ends."""

@@ -5,68 +5,31 @@ from __future__ import annotations
 import asyncio
 import posixpath
 import shlex
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import CommandFailedError, DaytonaNotFoundError, DaytonaTimeoutError, MagicUsageError
 from ..interpreter.launcher import SESSION_PREFIX
-from .arguments import Option, Signature
+from .magic import magic
+from .options import ENV, NO_RAISE, TIMEOUT
+from .outcome import finish
 from .shell import process_tree
 from .shell.foreground import run_in_foreground
 from .shell.process_tree import Ending
+from .signature import Option, Signature
 from .timing import Timings, ticking
 
 if TYPE_CHECKING:
     from ..client.process import AsyncProcess
     from .magic_call import MagicCall
-    from .registry import Registry
 
-_LIVES_ON = "The command did not end: it goes on in the sandbox."
-
-
-def seconds(text: str) -> int:
-    """Convert an option's text to whole seconds. Raises ValueError."""
-    value = int(text)
-    if value < 0:
-        raise ValueError(text)
-    return value
+_STILL_RUNS = "The command did not end; it still runs in the sandbox."
 
 
-def assignment(text: str) -> tuple[str, str]:
-    """Convert `K=V`. Raises ValueError."""
-    name, equals, value = text.partition("=")
-    if not (name and equals):
-        raise ValueError(text)
-    return name, value
+class ShellMagic:
+    """`%sh` and `%%sh`."""
 
-
-TIMEOUT = Option("timeout", "whole seconds after which the command is ended", "S", seconds)
-NO_RAISE = Option("no-raise", "let the cell succeed whatever the exit status")
-ENV = Option("env", "NAME=VALUE for its environment", "K=V", assignment, repeated=True)
-
-
-async def finish(call: MagicCall, exit_code: int | None, *, may_fail: bool, what: str = "command") -> None:
-    """Set `_exit_code`, and fail the cell when the status is not 0 and it may not be.
-
-    what: what has ended, for the sentence.
-    """
-    await call.set("_exit_code", exit_code)
-    if exit_code not in (0, None) and not may_fail:
-        raise CommandFailedError(describe_status(exit_code, what))
-
-
-def describe_status(exit_code: int, what: str) -> str:
-    """Say in words how something ended that did not end well."""
-    if exit_code == 127 and what == "command":
-        return "The command ended with exit status 127: the shell did not find it."
-    if exit_code < 0:
-        return f"The {what} was ended by a signal, or its shell could not be started."
-    return f"The {what} ended with exit status {exit_code}."
-
-
-def declare(registry: Registry) -> None:
-    """Add `sh` to a registry."""
-
-    @registry.magic(
+    @magic(
         "sh",
         Signature(
             options=(
@@ -82,119 +45,120 @@ def declare(registry: Registry) -> None:
         ),
     )
     async def sh(
+        self,
         call: MagicCall,
-        command: str | None,
+        command: str,
         cwd: str | None,
         timeout: int | None,
         env: list[tuple[str, str]],
         no_raise: bool,
         live: bool,
     ) -> list[str] | None:
-        """Run a shell command, or the script below %%sh, and show what it prints when it has ended.
+        """Run a shell command, or the script below %%sh, and show its output when it ends.
 
-        It starts in the notebook's current directory and with what cells have set in os.environ. A
-        status other than 0 fails the cell, and is in _exit_code; interrupting the cell ends the
-        command. `files = %sh ls` gives the lines of the output in the place of showing them.
+        The command starts in the notebook's current directory and sees the changes that cells have made
+        to os.environ. A status other than 0 fails the cell and is in _exit_code. Interrupting the cell
+        ends the command. `files = %sh ls` assigns the lines of the output and does not show them.
 
-        In the line, {expression} and $name are your Python variables. The shell keeps ${name}, what
-        stands in single quotes, and a $name that the command sets itself, as in
+        In the line, {expression} and $name are your Python variables. The shell keeps ${name}, text in
+        single quotes, and a $name that the command itself sets, as in
         `%sh for i in 1 2; do echo $i; done`. The body of %%sh is never changed.
         """
         script = _script_of(call, command)
-        directory = posixpath.join(call.cwd or "", cwd) if cwd else call.cwd
-        process = (await call.sandbox()).process
         environ = {**call.environ, **dict(env)}
         unset = [name for name in call.unset if name not in environ]
         if unset:
             script = f"unset {' '.join(unset)}; {script}"
-        lines = _Lines(call)
+        directory = posixpath.join(call.cwd or "", cwd) if cwd else call.cwd
+        process = (await call.sandbox()).process
+        shell_command = _ShellCommand(script, directory, environ, timeout)
+        output = _Output(call)
         if live:
-            status = await _run_live(process, script, directory, environ, timeout, lines)
+            status = await _run_live(process, shell_command, output)
         else:
-            status = await _run(call, process, script, directory, environ, timeout, lines)
+            status = await _run(call, process, shell_command, output)
         if call.assigned and status != 0 and not no_raise:
-            await call.print(lines.text)
+            await call.print(output.text)
         await finish(call, status, may_fail=no_raise)
-        return lines.text.splitlines() if call.assigned else None
+        return output.text.splitlines() if call.assigned else None
 
 
-class _Lines:
-    """Where output goes: to the cell, or, when the result is wanted, into `text`."""
+@dataclass(frozen=True)
+class _ShellCommand:
+    """A script with its surroundings. directory: None for the sandbox's own default."""
+
+    script: str
+    directory: str | None
+    environ: dict[str, str]
+    timeout: int | None
+
+
+class _Output:
+    """The output of a command: shown in the cell, or kept in `text` if the cell assigns it."""
 
     def __init__(self, call: MagicCall) -> None:
         self._call = call
         self.text = ""
 
-    async def print(self, text: str, stream: str = "stdout") -> None:
+    async def write(self, text: str, stream: str = "stdout") -> None:
         if self._call.assigned and stream == "stdout":
             self.text += text
         else:
             await self._call.print(text, stream)
 
 
-async def _run(
-    call: MagicCall,
-    process: AsyncProcess,
-    script: str,
-    directory: str | None,
-    environ: dict[str, str],
-    timeout: int | None,
-    lines: _Lines,
-) -> int:
+async def _run(call: MagicCall, process: AsyncProcess, command: _ShellCommand, output: _Output) -> int:
     tag = process_tree.new_tag()
-    sent = f"{process_tree.leave_pid(tag)}; {script}"
+    sent = f"{process_tree.leave_pid(tag)}; {command.script}"
     async with ticking(call, "Running for"):
         try:
-            answer = await process.exec(sent, cwd=directory, timeout=timeout, env=environ or None)
+            answer = await process.exec(
+                sent, cwd=command.directory, timeout=command.timeout, env=command.environ or None
+            )
         except (asyncio.CancelledError, DaytonaTimeoutError):
-            # Daytona ends only a timed-out command, and of that not what has left its group.
+            # Daytona ends a command only at its timeout, and then only the command's process group.
             if await process_tree.end(process, tag) is Ending.LIVES:
-                await call.print(_LIVES_ON + "\n", "stderr")
+                await call.print(_STILL_RUNS + "\n", "stderr")
             raise
     if not answer.started:
-        raise CommandFailedError(f"There is no directory {directory!r} in the sandbox; nothing was run.")
+        raise CommandFailedError(
+            f"There is no directory {command.directory!r} in the sandbox; the command was not run."
+        )
     if answer.result:
-        await lines.print(answer.result)
+        await output.write(answer.result)
     return answer.exit_code
 
 
-async def _run_live(
-    process: AsyncProcess,
-    script: str,
-    directory: str | None,
-    environ: dict[str, str],
-    timeout: int | None,
-    lines: _Lines,
-) -> int | None:
-    """Run it in a session of its own, since only a session's log can be followed."""
+async def _run_live(process: AsyncProcess, command: _ShellCommand, output: _Output) -> int | None:
+    """Run a command in a new session, since only a session's log can be followed."""
     tag = process_tree.new_tag()
     session = f"{SESSION_PREFIX}live-{tag}"
-    exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in environ.items())
-    enter = f"cd {shlex.quote(directory)} || exit\n" if directory else ""
-    # A subshell, so that `exit` ends only the command; nobody could give it input.
-    sent = f"( {process_tree.leave_pid(tag)}\n{enter}{exports}{script}\n) < /dev/null"
+    exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in command.environ.items())
+    enter = f"cd {shlex.quote(command.directory)} || exit\n" if command.directory else ""
+    # In a subshell, `exit` ends only the command. The command gets no input: there is no way to type any.
+    sent = f"( {process_tree.leave_pid(tag)}\n{enter}{exports}{command.script}\n) < /dev/null"
 
     async def end() -> str:
-        return _LIVES_ON if await process_tree.end(process, tag) is Ending.LIVES else ""
+        return _STILL_RUNS if await process_tree.end(process, tag) is Ending.LIVES else ""
 
     try:
         await process.create_session(session)
         return await run_in_foreground(
-            process, session, sent, print=lines.print, end=end, timings=Timings(), timeout=timeout
+            process, session, sent, write=output.write, end=end, timings=Timings(), timeout=command.timeout
         )
     finally:
         try:
             await process.delete_session(session)
         except DaytonaNotFoundError:
-            pass  # together with its sandbox
+            pass  # the session went away with its sandbox
 
 
-def _script_of(call: MagicCall, rest: str | None) -> str:
-    """Return what is to be run: the rest of a line magic, or the body of a cell magic."""
+def _script_of(call: MagicCall, rest: str) -> str:
+    """Return the script: the rest of a line magic, or the body of a cell magic."""
     if call.body is None:
         if not rest:
-            raise MagicUsageError("There is no command to run: %sh COMMAND, or a script below %%sh.")
+            raise MagicUsageError("There is no command to run: use %sh COMMAND, or put a script below %%sh.")
         return rest
     if rest:
-        raise MagicUsageError(f"Put the command below the first line of the cell, not beside it: {rest!r}.")
+        raise MagicUsageError(f"The command must be below the first line of the cell, not in it: {rest!r}.")
     return call.body

@@ -1,4 +1,4 @@
-"""A table as a notebook shows it: HTML, and text for everything else."""
+"""A table in a notebook: HTML, and text for front ends without HTML."""
 
 from __future__ import annotations
 
@@ -16,27 +16,33 @@ def table(
 ) -> dict[str, str]:
     """Return the MIME bundle of a table.
 
-    head: the columns' names; "" for all of them gives a table without a head. none: what is said
-    where there are no rows. code: the columns that are names and commands.
+    head: the names of the columns. If all are "", the table has no head.
+    none: the text for a table without rows. code: the columns that hold names and commands.
     """
     if not rows:
         return {"text/plain": none, "text/html": f"<p>{escape(none)}</p>"}
-    whole = [head, *rows] if any(head) else list(rows)
-    widths = [max(len(row[column]) for row in whole) for column in range(len(head))]
-    text = "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in whole
+    head_rows = [head] if any(head) else []
+    return {"text/plain": _text([*head_rows, *rows]), "text/html": _html(head, rows, code)}
+
+
+def _text(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )
-    # `code` also keeps JupyterLab from reading the dollars of a command as a formula.
+
+
+def _html(head: Sequence[str], rows: Sequence[Sequence[str]], code: Container[int]) -> str:
+    titles = "".join(f"<th{_LEFT}>{escape(each)}</th>" for each in head)
+    thead = f"<thead><tr>{titles}</tr></thead>" if any(head) else ""
     body = "".join(
-        "<tr>"
-        + "".join(
-            f"<td{_LEFT}>{f'<code>{escape(cell)}</code>' if column in code and cell else escape(cell)}</td>"
-            for column, cell in enumerate(row)
-        )
-        + "</tr>"
+        "<tr>" + "".join(_html_cell(cell, column in code) for column, cell in enumerate(row)) + "</tr>"
         for row in rows
     )
-    titles = "".join(f"<th{_LEFT}>{escape(each)}</th>" for each in head) if any(head) else ""
-    html = f"<table>{f'<thead><tr>{titles}</tr></thead>' if titles else ''}<tbody>{body}</tbody></table>"
-    return {"text/plain": text, "text/html": html}
+    return f"<table>{thead}<tbody>{body}</tbody></table>"
+
+
+def _html_cell(text: str, is_code: bool) -> str:
+    # In `code`, JupyterLab does not take the dollars of a command for a formula.
+    content = f"<code>{escape(text)}</code>" if is_code and text else escape(text)
+    return f"<td{_LEFT}>{content}</td>"

@@ -1,4 +1,4 @@
-"""How long something takes: what is shown while a cell waits, and the durations of commands."""
+"""Elapsed time: the display in a cell that waits, and the durations of commands."""
 
 from __future__ import annotations
 
@@ -15,15 +15,18 @@ if TYPE_CHECKING:
 
     from .magic_call import MagicCall
 
-_PATIENCE_SECONDS = 1.0
+_FIRST_DISPLAY_SECONDS = 1.0
 
 
-def ticking(call: MagicCall, what: str) -> AbstractAsyncContextManager[None]:
-    """Show what is being waited for, and how long already, after a second; nothing of it stays."""
-    begun = time.monotonic()
+def ticking(call: MagicCall, activity: str) -> AbstractAsyncContextManager[None]:
+    """Show an activity and its elapsed time, as in "Running for 3 s …", while the block runs.
+
+    The display appears after a second and disappears at the end.
+    """
+    start = time.monotonic()
 
     def describe() -> dict[str, str]:
-        text = f"{what} {format_duration(round(time.monotonic() - begun))} …"
+        text = f"{activity} {format_duration(round(time.monotonic() - start))} …"
         return {"text/plain": text, "text/html": f'<span style="opacity:.6">{escape(text)}</span>'}
 
     return showing(call, describe)
@@ -31,56 +34,56 @@ def ticking(call: MagicCall, what: str) -> AbstractAsyncContextManager[None]:
 
 @asynccontextmanager
 async def showing(
-    call: MagicCall, describe: Callable[[], dict[str, str]], every: float = 1.0
+    call: MagicCall, describe: Callable[[], dict[str, str]], interval: float = 1.0
 ) -> AsyncIterator[None]:
-    """Show how something goes that takes longer than a second; nothing of it stays.
+    """Show a MIME bundle while the block runs. It appears after a second and disappears at the end.
 
-    describe: returns a MIME bundle of how it is now. every: seconds between two looks.
+    describe: returns the bundle of the moment. interval: seconds between two updates.
     """
-    looks = asyncio.ensure_future(_look(call, describe, every))
+    updates = asyncio.ensure_future(_update(call, describe, interval))
     try:
         yield
     finally:
-        looks.cancel()
-        await asyncio.gather(looks, return_exceptions=True)
+        updates.cancel()
+        await asyncio.gather(updates, return_exceptions=True)
 
 
-async def _look(call: MagicCall, describe: Callable[[], dict[str, str]], every: float) -> None:
-    await asyncio.sleep(_PATIENCE_SECONDS)
+async def _update(call: MagicCall, describe: Callable[[], dict[str, str]], interval: float) -> None:
+    await asyncio.sleep(_FIRST_DISPLAY_SECONDS)
     display = call.show(describe())
     try:
         while True:
-            await asyncio.sleep(every)
+            await asyncio.sleep(interval)
             display.update(describe())
     finally:
-        # An output can be emptied, but only be removed together with all others of its cell. Text that is
-        # empty takes no room in a notebook; a bundle that is empty makes nbconvert warn.
+        # Jupyter cannot remove one output of a cell. Empty text takes no room in a notebook;
+        # an empty bundle makes nbconvert warn.
         display.update({"text/plain": ""})
 
 
 class Timings:
-    """When the commands that this kernel started began and ended; Daytona does not tell."""
+    """The start and duration of the commands that this kernel started. Daytona does not report them."""
 
     def __init__(self) -> None:
-        self._begun: dict[tuple[str, str], float] = {}
-        self._took: dict[tuple[str, str], float] = {}
+        self._starts: dict[tuple[str, str], float] = {}
+        self._durations: dict[tuple[str, str], float] = {}
 
-    def begin(self, session: str, command_id: str) -> None:
-        """A command has begun, or waits for those before it."""
-        self._begun[session, command_id] = time.monotonic()
+    def start(self, session: str, command_id: str) -> None:
+        """Note that a command was sent. It may still wait for the commands before it."""
+        self._starts[session, command_id] = time.monotonic()
 
     def end(self, session: str, command_id: str) -> None:
-        """It has ended."""
-        self._took[session, command_id] = time.monotonic() - self._begun[session, command_id]
+        """Note that a command has ended."""
+        self._durations[session, command_id] = time.monotonic() - self._starts[session, command_id]
 
     def started(self, session: str, command_id: str) -> float | None:
-        """Return when a command began, in seconds since the epoch; None when that is not known."""
-        begun = self._begun.get((session, command_id))
-        return None if begun is None else time.time() - (time.monotonic() - begun)
+        """Return when a command started, in seconds since the epoch; None if that is unknown."""
+        start = self._starts.get((session, command_id))
+        return None if start is None else time.time() - (time.monotonic() - start)
 
     def describe(self, session: str, command_id: str, *, running: bool) -> str:
-        """Return how long a command took, or takes by now; "" when that is not known."""
-        begun, took = self._begun.get((session, command_id)), self._took.get((session, command_id))
-        if running and begun is not None:
-            took = time.monotonic() - begun
-        return "" if took is None else format_duration(took)
+        """Return a command's duration, or its elapsed time if it is running; "" if that is unknown."""
+        start, seconds = self._starts.get((session, command_id)), self._durations.get((session, command_id))
+        if running and start is not None:
+            seconds = time.monotonic() - start
+        return "" if seconds is None else format_duration(seconds)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from daytona_kernel.kernel.host.magic_calls import MagicCalls
-from daytona_kernel.magics.arguments import Signature
+from daytona_kernel.magics.magic import magic
 from daytona_kernel.magics.registry import Registry
+from daytona_kernel.magics.signature import Signature
 from daytona_kernel.wire.messages import Message
 
 if TYPE_CHECKING:
@@ -39,12 +40,14 @@ def call_message() -> Message:
 
 @pytest.mark.parametrize("turns", range(-1, 4))
 async def test_an_interrupted_call_is_answered_once(turns: int) -> None:
-    registry = Registry()
+    class WaitMagic:
+        @magic("wait", Signature())
+        async def wait(self, call: MagicCall) -> None:
+            """Wait forever."""
+            await asyncio.get_running_loop().create_future()
 
-    @registry.magic("wait", Signature())
-    async def wait(call: MagicCall) -> None:
-        """Wait for ever."""
-        await asyncio.get_running_loop().create_future()
+    registry = Registry()
+    registry.add(WaitMagic())
 
     calls = calls_of(registry)
     answers: list[tuple[str, dict[str, Any]]] = []

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daytona_kernel.errors import MagicUsageError
-from daytona_kernel.magics.arguments import Option, Positional, Signature, parse_arguments, take_word
+from daytona_kernel.magics.arguments import parse_arguments, take_word
+from daytona_kernel.magics.signature import Option, Positional, Signature
 
 SH = Signature(
     options=(
@@ -42,7 +43,7 @@ def test_options_come_first_and_the_rest_is_raw(text: str, values: dict[str, obj
 
 def test_options_stand_before_or_after_positionals() -> None:
     for text in ("--async s1 sleep 1", "s1 --async sleep 1"):
-        assert parse_arguments(text, RUN) == {"name": "s1", "async": True, "command": "sleep 1"}
+        assert parse_arguments(text, RUN) == {"name": "s1", "async_": True, "command": "sleep 1"}
 
 
 COPY = Signature(

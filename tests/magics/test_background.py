@@ -9,7 +9,7 @@ import pytest
 
 from daytona_kernel import SessionExecuteRequest
 from daytona_kernel.magics.shell import background
-from daytona_kernel.magics.shell.process_tree import NOT_BEGUN
+from daytona_kernel.magics.shell.process_tree import CANCELED
 
 from .commands import begun, exit_code, left_in_tmp
 
@@ -66,7 +66,7 @@ async def test_a_daemon_that_an_ended_command_left_lives_on(process: AsyncProces
     command = await run(process, "setsid bash -c 'sleep 900; :' mark=daemon > /dev/null 2>&1 &\n")
     assert await exit_code(process, command) == 0
     assert await background.stop(process, "s", command) == (
-        "The command had ended already, with exit status 0."
+        "The command had already ended, with exit status 0."
     )
     assert await left(process, "daemon")
 
@@ -85,7 +85,7 @@ async def test_a_command_that_waits_for_another_does_not_begin(process: AsyncPro
     await begun(process, first)
     second = await run(process, "touch /tmp/begun")
     for _ in range(2):
-        assert await background.stop(process, "s", second) == NOT_BEGUN
+        assert await background.stop(process, "s", second) == CANCELED
     await process.send_session_command_input("s", first, "\n")
     assert await exit_code(process, first) == 5
     assert await exit_code(process, second) == 130
@@ -100,7 +100,7 @@ async def test_stopping_twice_at_once_and_again(process: AsyncProcess) -> None:
     await begun(process, command)
     said = await asyncio.gather(*(background.stop(process, "s", command) for _ in range(2)))
     assert background.STOPPED in said
-    assert "had ended already" in await background.stop(process, "s", command)
+    assert "had already ended" in await background.stop(process, "s", command)
     assert await left_in_tmp(process) == before
 
 

@@ -48,7 +48,10 @@ def test_a_language_that_the_sandbox_lacks_is_told() -> None:
         for language, program in (("javascript", "node"), ("typescript", "npx")):
             error = kernel.run(f"%%code_run --language {language}\n1").error
             assert error["ename"] == "CommandFailedError"
-            assert error["evalue"] == f"The sandbox has no {program}, which runs {language}; nothing was run."
+            assert (
+                error["evalue"]
+                == f"The sandbox has no {program}, which runs {language}; the code was not run."
+            )
 
 
 def test_figures_are_shown(kernel: Driver) -> None:
@@ -80,7 +83,7 @@ def test_a_failure_fails_the_cell_and_shows_what_was_printed(kernel: Driver) -> 
     ("code", "ename", "words"),
     [
         ("%%code_run\n  \n", "MagicUsageError", "There is no code to run"),
-        ("%code_run", "MagicUsageError", "takes what stands below it"),
+        ("%code_run", "MagicUsageError", "is a cell magic"),
         ("%%code_run print(1)\n1", "MagicUsageError", "Too many arguments"),
         ("%%code_run --language ruby\n1", "MagicUsageError", "python, javascript or typescript, not 'ruby'"),
         ('%%code_run --argv "\'"\n1', "MagicUsageError", "--argv takes"),

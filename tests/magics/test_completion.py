@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from daytona_kernel.magics.arguments import Expected, Option, Positional, Signature, expected_after
+from daytona_kernel.magics.arguments import Expected, expected_after
+from daytona_kernel.magics.signature import Option, Positional, Signature
 
 if TYPE_CHECKING:
     from tests.kernel.driver import Driver

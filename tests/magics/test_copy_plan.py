@@ -43,5 +43,5 @@ def test_a_plan_counts_files_and_bytes() -> None:
 
 def test_two_sources_of_one_name_are_refused() -> None:
     other = Source("/else/a.txt", [Entry("/else/a.txt", "", False)])
-    with pytest.raises(MagicUsageError, match="Two of the sources are called"):
+    with pytest.raises(MagicUsageError, match="Two of the sources have the name"):
         plan_copy([FILE, other], "/there", into=True)

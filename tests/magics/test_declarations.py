@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from daytona_kernel.magics.declarations import declared
+from daytona_kernel.magics.declarations import declare_all
 
 if TYPE_CHECKING:
-    from daytona_kernel.magics.registry import Command
+    from daytona_kernel.magics.magic import Command
+    from daytona_kernel.magics.signature import Option, Positional
 
 ROOT = Path(__file__).parent.parent.parent
-COMMANDS = [(begin, command) for magic in declared() for begin, _, command in magic.named]
+COMMANDS = [command for magic in declare_all() for command in magic.commands]
 
 
 def test_the_readme_lists_what_is_declared() -> None:
@@ -28,13 +29,14 @@ def test_the_readme_lists_what_is_declared() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(("begin", "command"), COMMANDS, ids=[begin for begin, _ in COMMANDS])
-def test_every_command_says_what_it_does_and_takes(begin: str, command: Command) -> None:
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.begin)
+def test_every_command_says_what_it_does_and_takes(command: Command) -> None:
     assert command.summary.endswith(".")
-    assert all(each.help for each in (*command.signature.positionals, *command.signature.options))
+    arguments: list[Option | Positional] = [*command.signature.positionals, *command.signature.options]
+    assert all(argument.help for argument in arguments)
 
 
 def test_help_names_every_option() -> None:
-    for magic in declared():
-        for _, _, command in magic.named:
+    for magic in declare_all():
+        for command in magic.commands:
             assert all(f"--{option.name}" in magic.usage for option in command.signature.options)

@@ -206,13 +206,13 @@ def test_nothing_is_overwritten_without_force(kernel: Driver, here: Path, there:
     ename, sentence = failure(kernel, f"%upload {here}/data")
     assert (ename, sentence) == (
         "FileTransferError",
-        f"{there}/data/a exists already; nothing was copied. --force overwrites.",
+        f"{there}/data/a already exists; nothing was copied. --force overwrites.",
     )
     assert remote_tree(kernel, "data") == {"a": b"old", "kept": b"kept"}
     kernel.run(f"%upload {here}/data --force")
     assert remote_tree(kernel) == {"data": None, "data/a": b"new", "data/b": b"new", "data/kept": b"kept"}
     ename, sentence = failure(kernel, f"%download data {here}")
-    assert sentence == f"{here}/data/a, {here}/data/b exist already; nothing was copied. --force overwrites."
+    assert sentence == f"{here}/data/a, {here}/data/b already exist; nothing was copied. --force overwrites."
     assert not (here / "data" / "kept").exists()
     kernel.run("P('data/a').write_text('newer')")
     kernel.run(f"%download --force data {here}")
@@ -237,17 +237,21 @@ def test_nothing_is_overwritten_without_force(kernel: Driver, here: Path, there:
         ),
         ("%download nosuch", "DaytonaFileNotFoundError", "Nothing in the sandbox is called 'nosuch'"),
         ("%download nosuch*", "DaytonaFileNotFoundError", "Nothing in the sandbox matches 'nosuch*'"),
-        ("%upload {here}/f {there}/f/x", "FileTransferError", "is a file, and no folder"),
-        ("%upload {here}/d f", "FileTransferError", "There is a file {there}/f where a folder would go"),
-        ("%upload {here}/f {here}/d2 .", "FileTransferError", "There is a folder {there}/d2/x where a file"),
-        ("%upload {here}/f {here}/f x/", "MagicUsageError", "Two of the sources are called 'f'"),
-        ("%download f f x/", "MagicUsageError", "Two of the sources are called 'f'"),
-        ("%download d2 {here}/f", "FileTransferError", "There is a file {here}/f where a folder would go"),
-        ("%download f {here}/f/x", "FileTransferError", "is a file, and no folder"),
-        ("%download /", "MagicUsageError", "name the folders in it"),
-        ("%upload / x", "MagicUsageError", "name the folders in it"),
-        ("%download /dev/null", "DaytonaFileNotFoundError", "nothing to copy but links"),
-        ("%upload /dev/null", "DaytonaFileNotFoundError", "nothing to copy but links"),
+        ("%upload {here}/f {there}/f/x", "FileTransferError", "is a file, not a folder"),
+        ("%upload {here}/d f", "FileTransferError", "There is a file {there}/f in the place of a folder"),
+        (
+            "%upload {here}/f {here}/d2 .",
+            "FileTransferError",
+            "There is a folder {there}/d2/x in the place of a file",
+        ),
+        ("%upload {here}/f {here}/f x/", "MagicUsageError", "Two of the sources have the name 'f'"),
+        ("%download f f x/", "MagicUsageError", "Two of the sources have the name 'f'"),
+        ("%download d2 {here}/f", "FileTransferError", "There is a file {here}/f in the place of a folder"),
+        ("%download f {here}/f/x", "FileTransferError", "is a file, not a folder"),
+        ("%download /", "MagicUsageError", "name the folders to copy"),
+        ("%upload / x", "MagicUsageError", "name the folders to copy"),
+        ("%download /dev/null", "DaytonaFileNotFoundError", "There is nothing to copy"),
+        ("%upload /dev/null", "DaytonaFileNotFoundError", "There is nothing to copy"),
     ],
 )
 def test_bad_input_is_one_sentence_and_nothing_is_lost(
@@ -282,7 +286,7 @@ def test_a_download_never_leaves_its_target(kernel: Driver, here: Path, there: s
     for options in ("", "--force"):
         name, sentence = failure(kernel, f"%download evil {here}/got {options}")
         assert name == "FileTransferError"
-        assert ("exists already" if not options else "a link or a file is in its way") in sentence
+        assert ("already exists" if not options else "a link or a file is in its way") in sentence
     assert tree(outside) == {"precious": b"mine"}
     (here / "got" / "evil" / "link").unlink()
     answer = kernel.run(f"%download evil {here}/got --force")
@@ -393,7 +397,7 @@ def test_an_interrupted_download_leaves_whole_files_only(kernel: Driver, here: P
     (here / "big" / "z").write_text("old")
     answer, _ = kernel.interrupt_when("display_data", f"%download --force big {here}")
     assert answer.error["ename"] == "KeyboardInterrupt"
-    assert answer.stderr.startswith("1 of 2 files arrived whole")
+    assert answer.stderr.startswith("1 of 2 files arrived complete")
     wait_until(lambda: tree(here / "big") == {"a": b"a", "z": b"old"})
     kernel.run("os.remove('big/z')")
 

@@ -154,7 +154,7 @@ def test_tables_go_there_and_back(kernel: Driver) -> None:
         ("%put", "MagicUsageError", "NAME is missing"),
         ("%get --all", "MagicUsageError", "Unknown option --all"),
         ("%%local now\n1", "MagicUsageError", "Too many arguments"),
-        ("%local", "MagicUsageError", "takes what stands below it"),
+        ("%local", "MagicUsageError", "is a cell magic"),
     ],
 )
 def test_bad_input_is_one_sentence_and_nothing_is_lost(

@@ -125,7 +125,7 @@ async def test_stopping_a_command_that_has_ended(follow: Any) -> None:
     cell = await follow("echo up")
     await cell.final()
     cell.send(type="stop")
-    assert (await cell.wait("notice"))["text"] == "The command had ended already, with exit status 0."
+    assert (await cell.wait("notice"))["text"] == "The command had already ended, with exit status 0."
 
 
 async def test_stopping_a_command_that_waits_for_another(follow: Any, sandbox: AsyncSandbox) -> None:
@@ -137,7 +137,9 @@ async def test_stopping_a_command_that_waits_for_another(follow: Any, sandbox: A
     command = await sandbox.process.get_session_command("s", waiting)
     await follow_log(cell, sandbox, "s", waiting, command.command)  # type: ignore[arg-type]
     cell.send(type="stop")
-    assert "will not run" in (await first.wait("notice"))["text"]  # both are told through one page's comm
+    assert (
+        "has been canceled" in (await first.wait("notice"))["text"]
+    )  # both are told through one page's comm
     first.send(type="input", text="\n")
     assert "exited 0" in await first.final()
     assert "stopped, exit code 130" in await cell.final()
@@ -150,7 +152,7 @@ async def test_input_to_a_command_that_has_ended(follow: Any) -> None:
     cell.send(type="input", text="too late\n")
     await cell.wait("notice")
     notices = [message["text"] for message in cell.said if message["type"] == "notice"]
-    assert notices == ["The command has ended: it takes no more input."]
+    assert notices == ["The command has ended and takes no more input."]
 
 
 async def test_the_session_is_deleted_meanwhile(follow: Any, sandbox: AsyncSandbox) -> None:

@@ -54,7 +54,7 @@ def test_a_failing_command_fails_the_cell_and_says_how(kernel: Driver) -> None:
         ("%session delete none-such", "DaytonaNotFoundError", "There is no session 'none-such'"),
         ("%session logs none-such x", "DaytonaNotFoundError", "There is no session 'none-such'"),
         ("%session delete", "MagicUsageError", "Name one session"),
-        ("%session run daytona-kernel-x pwd", "MagicUsageError", "the kernel's own"),
+        ("%session run daytona-kernel-x pwd", "MagicUsageError", "reserved for the kernel"),
     ],
 )
 def test_bad_input_is_one_sentence_and_nothing_is_lost(
@@ -115,7 +115,7 @@ def test_a_background_command_takes_input_and_can_be_stopped(kernel: Driver) -> 
     assert kernel.run("%session stop s3 {cmd}").stdout == "Stopped the command.\n"
     wait_until(lambda: "exited" in kernel.run("%session command s3 {cmd}").stdout)
     assert kernel.run("%session run s3 echo alive").stdout == "alive\n"
-    assert "ended already" in kernel.run("%session stop s3 {loop}").stdout
+    assert "already ended" in kernel.run("%session stop s3 {loop}").stdout
 
 
 def test_a_shell_loop_is_stopped_whole(kernel: Driver) -> None:

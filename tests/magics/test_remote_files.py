@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from daytona_kernel.magics.copying.local_files import is_safe
-from daytona_kernel.magics.copying.remote_files import _TREES, _pattern, _read_trees
+from daytona_kernel.magics.copying.remote_files import _TREES, _quote_all_but_globs, _read_trees
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,4 +78,4 @@ def test_nonsense_is_refused(listed: str) -> None:
     ],
 )
 def test_only_a_glob_means_something_to_the_shell(path: str, pattern: str) -> None:
-    assert _pattern(path) == pattern
+    assert _quote_all_but_globs(path) == pattern

@@ -127,7 +127,7 @@ def test_previews_are_addresses(kernel: Driver) -> None:
         ("%sandbox attach none-such", "DaytonaNotFoundError", "no sandbox 'none-such'"),
         ("%sandbox attach", "MagicUsageError", "ID is missing"),
         ("%sandbox new --cpu many", "MagicUsageError", "--cpu takes a number of cores, not 'many'"),
-        ("%sandbox preview 99999", "MagicUsageError", "a number up to 65535"),
+        ("%sandbox preview 99999", "MagicUsageError", "a number from 1 to 65535"),
         ("%sandbox jump", "MagicUsageError", "has no 'jump'"),
         ("%sandbox keep", "DaytonaError", "daytona-kernel serve"),
         ("%daytona please", "MagicUsageError", "Too many arguments"),
@@ -179,7 +179,7 @@ def test_an_attached_sandbox_is_never_deleted(served: dict[str, str], daytona: D
         assert "was deleted" in kernel.run(f"%sandbox attach {other.id}").stdout
         assert kernel.run("open('note').read()").result == "'theirs\\n'"
         assert [each.id for each in daytona.list()] == [other.id]
-        assert "not the kernel's own" in failure(kernel, "%sandbox delete")[1]
+        assert "did not create this sandbox" in failure(kernel, "%sandbox delete")[1]
         assert "already" in failure(kernel, f"%sandbox attach {other.id}")[1]
         kernel.manager.restart_kernel()
         kernel.client.stop_channels()

@@ -8,7 +8,7 @@ import pytest
 
 from daytona_kernel import SessionExecuteRequest
 from daytona_kernel.magics.shell import session_shell
-from daytona_kernel.magics.shell.process_tree import NOT_BEGUN, new_tag
+from daytona_kernel.magics.shell.process_tree import CANCELED, new_tag
 
 from .commands import begun, exit_code, left_in_tmp
 
@@ -84,7 +84,7 @@ async def test_a_script_that_waits_for_another_does_not_begin(process: AsyncProc
     tag = new_tag()
     second = await send(process, tag, "touch /tmp/begun")
     for _ in range(2):
-        assert await session_shell.leave(process, "s", tag) == NOT_BEGUN
+        assert await session_shell.leave(process, "s", tag) == CANCELED
     await process.send_session_command_input("s", first, "\n")
     assert await exit_code(process, second) == 130
     assert await session_shell.leave(process, "s", tag) == ""

@@ -121,7 +121,7 @@ def test_live_ends_at_its_timeout_and_has_no_input(kernel: Driver) -> None:
 
 def test_help_is_what_the_inspector_shows(kernel: Driver) -> None:
     (page,) = kernel.run("%sh?").reply["payload"]
-    assert "interrupting the cell ends the" in page["data"]["text/plain"]
+    assert "Interrupting the cell" in page["data"]["text/plain"]
     inspected = kernel.request("inspect_request", {"code": "%sh", "cursor_pos": 3, "detail_level": 0})
     assert "--no-raise" in inspected["data"]["text/plain"]
     assert "%%sh" in kernel.run("%lsmagic").result

@@ -1,0 +1,1 @@
+"""Copies of files and folders between this machine and the sandbox."""

@@ -1,8 +1,8 @@
-"""The notebook's machine's side of a copy: what there is to be sent, and files that come from a sandbox.
+"""The local side of a copy: the sources of an upload, and the new files of a download.
 
-A name that comes from a sandbox is not trusted. Every step of its path is one plain name, opened
-below the folder that the person named, and never through a link; a file is written beside its
-place and renamed when it is whole.
+Names from a sandbox are not trusted. Each step of a path is one plain name, opened below the folder that
+the person named, and never through a link. A file is written beside its destination and renamed when it
+is complete.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import secrets
 import stat
 import unicodedata
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from ...errors import DaytonaFileNotFoundError, FileTransferError
@@ -22,35 +23,38 @@ from .plan import Entry, Source, refuse_root
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-_TURNS = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+_DIRECTION_CONTROLS = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_OWNER_MAY_RUN = 0o100
 
 
 def absolute(path: str) -> str:
     """Return the absolute form of a path; relative ones start at the kernel's own directory."""
-    return os.path.abspath(os.path.expanduser(path))
+    # pathlib would keep `..`, and drop the slash at the end.
+    return os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111
 
 
 def kind(path: str) -> str:
     """Return `d` for a folder, `f` for another file, `-` for nothing."""
-    return "d" if os.path.isdir(path) else "f" if os.path.lexists(path) else "-"
+    return "d" if Path(path).is_dir() else "f" if os.path.lexists(path) else "-"
 
 
 def find_sources(words: Sequence[str]) -> list[Source]:
-    """Return what the words name. Links within folders are skipped.
+    """Return the sources that the words name. Links within folders are skipped.
 
-    Raises DaytonaFileNotFoundError when a word names nothing, MagicUsageError for the root, and
-    FileTransferError for what cannot be read.
+    Raises DaytonaFileNotFoundError for a word that names nothing, MagicUsageError for the root, and
+    FileTransferError for a file that cannot be read.
     """
     found = []
     for word in words:
         path = absolute(word)
         refuse_root(path)
-        paths = [path] if os.path.lexists(path) else sorted(glob.glob(path, recursive=True))
+        # glob takes `**` and broken links as a shell does; pathlib does not.
+        paths = [path] if os.path.lexists(path) else sorted(glob.glob(path, recursive=True))  # noqa: PTH207
         if not paths:
-            what = "matches" if glob.has_magic(word) else "is called"
+            verb = "matches" if glob.has_magic(word) else "is called"
             raise DaytonaFileNotFoundError(
-                f"Nothing on the notebook's machine {what} {word!r}, seen from {os.getcwd()}."
+                f"Nothing on the notebook's machine {verb} {word!r}, seen from {Path.cwd()}."
             )
         try:
             found += [_source(each) for each in paths]
@@ -60,14 +64,14 @@ def find_sources(words: Sequence[str]) -> list[Source]:
 
 
 def _source(path: str) -> Source:
-    about = os.stat(path)
     entries: list[Entry] = []
     skipped: list[str] = []
-    _add(path, "", about, entries, skipped)
+    _add(path, "", Path(path).stat(), entries, skipped)
     return Source(path, entries, skipped)
 
 
 def _add(path: str, place: str, about: os.stat_result, entries: list[Entry], skipped: list[str]) -> None:
+    """Add a file or folder, and its contents, to the entries or to the skipped paths."""
     if stat.S_ISDIR(about.st_mode) and _is_text(path):
         entries.append(Entry(path, place, True))
         with os.scandir(path) as inside:
@@ -77,13 +81,13 @@ def _add(path: str, place: str, about: os.stat_result, entries: list[Entry], ski
     elif stat.S_ISREG(about.st_mode) and _is_text(path):
         if not os.access(path, os.R_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
-        entries.append(Entry(path, place, False, about.st_size, bool(about.st_mode & 0o100)))
+        entries.append(Entry(path, place, False, about.st_size, bool(about.st_mode & _OWNER_MAY_RUN)))
     else:
         skipped.append(path)
 
 
 def _is_text(path: str) -> bool:
-    """Whether the API can be told of it: its paths are text."""
+    """Return whether the API can carry a path: it takes only text."""
     try:
         path.encode()
     except UnicodeEncodeError:
@@ -92,38 +96,41 @@ def _is_text(path: str) -> bool:
 
 
 def is_safe(place: str) -> bool:
-    """Whether a path from a sandbox is one of plain names, which a person can read and type."""
+    """Return whether each part of a path is a plain name that a person can read and type."""
     return all(
-        name not in ("", ".", "..") and not any(_misleads(character) for character in name)
+        name not in ("", ".", "..") and not any(_is_deceptive(character) for character in name)
         for name in place.split("/")
     )
 
 
-def _misleads(character: str) -> bool:
-    # U+FFFD stands for bytes that are no text. The last are those that turn the direction of writing.
+def _is_deceptive(character: str) -> bool:
+    # U+FFFD stands for bytes that are not text. Direction controls make a name look like another one.
     return (
         character == "\ufffd"
         or unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
-        or unicodedata.bidirectional(character) in _TURNS
+        or unicodedata.bidirectional(character) in _DIRECTION_CONTROLS
     )
 
 
 class NewFiles:
-    """Writes files and folders below a folder, which is made if it is not there."""
+    """Writes files and folders below a folder, and creates that folder if necessary.
+
+    Raises FileTransferError if that fails.
+    """
 
     def __init__(self, folder: str) -> None:
         try:
-            os.makedirs(folder, exist_ok=True)
+            Path(folder).mkdir(parents=True, exist_ok=True)
             self._root = os.open(folder, _FOLDER)
         except OSError as error:
-            raise _refused(folder, error) from None
+            raise _cannot_write(folder, error) from None
 
     def close(self) -> None:
-        """Give the folder back."""
+        """Close the folder."""
         os.close(self._root)
 
     def make_folder(self, place: str) -> None:
-        """Make a folder, and those above it. Raises FileTransferError."""
+        """Create a folder and those above it. Raises FileTransferError."""
         with self._opened(_safe_names(place)):
             pass
 
@@ -131,34 +138,34 @@ class NewFiles:
     def new_file(
         self, place: str, *, executable: bool, force: bool, on_progress: Callable[[int], object]
     ) -> Iterator[Download]:
-        """Give a sink for a file that stands in its place when all has gone well.
+        """Provide a sink, and move its file to `place` if the block succeeds.
 
-        force: whether it may replace one. on_progress: called with the bytes that are there.
+        force: whether the file may replace another one. on_progress: takes the bytes received so far.
 
         Raises FileTransferError.
         """
         *folders, name = _safe_names(place)
         with self._opened(folders) as folder:
-            beside = f".daytona-download-{secrets.token_hex(6)}"
+            temporary = f".daytona-download-{secrets.token_hex(6)}"
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             try:
-                opened = os.open(beside, flags, 0o777 if executable else 0o666, dir_fd=folder)
+                opened = os.open(temporary, flags, 0o777 if executable else 0o666, dir_fd=folder)
                 try:
-                    with open(opened, "wb") as file:
+                    with os.fdopen(opened, "wb") as file:
                         yield Download(file, on_progress)
-                    if not force and _exists(name, folder):
-                        raise FileExistsError(errno.EEXIST, "it has come into being meanwhile", name)
-                    os.rename(beside, name, src_dir_fd=folder, dst_dir_fd=folder)
+                    if not force:
+                        _require_absent(name, folder)
+                    os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
                 except BaseException:
                     with suppress(FileNotFoundError):
-                        os.unlink(beside, dir_fd=folder)
+                        os.unlink(temporary, dir_fd=folder)
                     raise
             except OSError as error:
-                raise _refused(place, error) from None
+                raise _cannot_write(place, error) from None
 
     @contextmanager
     def _opened(self, folders: Sequence[str]) -> Iterator[int]:
-        """Open a folder below the root, step by step, making those that are not there."""
+        """Open a folder below the root, step by step; create the steps that do not exist."""
         folder = os.dup(self._root)
         try:
             for name in folders:
@@ -169,7 +176,7 @@ class NewFiles:
                 folder = inner
         except OSError as error:
             os.close(folder)
-            raise _refused("/".join(folders), error) from None
+            raise _cannot_write("/".join(folders), error) from None
         try:
             yield folder
         finally:
@@ -177,7 +184,7 @@ class NewFiles:
 
 
 class Download:
-    """A sink that is a file."""
+    """A sink that writes to a file."""
 
     def __init__(self, file: BinaryIO, on_progress: Callable[[int], object]) -> None:
         self._file = file
@@ -185,13 +192,13 @@ class Download:
         self._received = 0
 
     def begin(self) -> None:
-        """Forget what came before."""
+        """Start again: discard the bytes of an earlier attempt."""
         self._file.seek(0)
         self._file.truncate()
         self._received = 0
 
     def write(self, piece: bytes) -> None:
-        """Take a piece."""
+        """Write a piece."""
         self._file.write(piece)
         self._received += len(piece)
         self._on_progress(self._received)
@@ -199,29 +206,29 @@ class Download:
 
 def _safe_names(place: str) -> list[str]:
     if not is_safe(place):
-        raise FileTransferError(f"{place!r} is no name for a file here.")
+        raise FileTransferError(f"{place!r} is not a safe file name on this machine.")
     return place.split("/")
 
 
-def _exists(name: str, folder: int) -> bool:
+def _require_absent(name: str, folder: int) -> None:
     try:
         os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
-        return False
-    return True
+        return
+    raise FileExistsError(errno.EEXIST, "another program has created it", name)
 
 
-def _refused(place: str, error: OSError) -> FileTransferError:
-    in_the_way = error.errno in (errno.ELOOP, errno.ENOTDIR)
-    reason = "a link or a file is in its way" if in_the_way else error.strerror
+def _cannot_write(place: str, error: OSError) -> FileTransferError:
+    blocked = error.errno in (errno.ELOOP, errno.ENOTDIR)
+    reason = "a link or a file is in its way" if blocked else error.strerror
     return FileTransferError(f"{place} cannot be written here: {reason}.")
 
 
-def complete(begun: str) -> list[str]:
-    """Return the local paths that begin so; folders end in `/`."""
-    directory, slash, _ = begun.rpartition("/")
+def complete(start: str) -> list[str]:
+    """Return the paths in the folder of a partial path; folders end in `/`."""
+    directory, slash, _ = start.rpartition("/")
     try:
-        with os.scandir(os.path.expanduser(directory + slash) or ".") as entries:
+        with os.scandir(Path(directory + slash).expanduser()) as entries:
             return sorted(f"{directory}{slash}{each.name}{'/' * each.is_dir()}" for each in entries)
-    except OSError:
+    except (OSError, RuntimeError):
         return []

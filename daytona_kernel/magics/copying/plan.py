@@ -1,7 +1,7 @@
-"""What a copy does, by the rules of `cp -r`; no I/O. The same for both directions.
+"""The plan of a copy, by the rules of `cp -r`, for both directions. No I/O.
 
-The target is a folder when it is one, ends in `/`, or takes several sources; otherwise it is the
-new name of the one source. A folder is copied with all that is in it, into one that is there.
+The target is a folder if it exists as one, ends in `/`, or takes several sources. Otherwise it is the new
+name of the one source. A folder is copied with its contents, and merged into an existing folder.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Entry:
-    """A file or folder. path: where it is. place: where it goes, below its source; "" for that itself.
+    """A file or folder to copy.
 
-    size: in bytes. executable: for whoever owns it.
+    path: its location now. place: its destination below the source's own; "" for the source itself.
+    size: in bytes. executable: whether its owner may run it.
     """
 
     path: str
@@ -32,9 +33,9 @@ class Entry:
 
 @dataclass(frozen=True)
 class Source:
-    """What is to be copied: a file, or a folder with all that is in it.
+    """A file, or a folder with its contents, that is to be copied.
 
-    entries: the source first. skipped: the paths that cannot be copied, each with the reason.
+    entries: the source comes first. skipped: the paths that cannot be copied.
     """
 
     path: str
@@ -43,13 +44,17 @@ class Source:
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """The last part of its path."""
         return posixpath.basename(posixpath.normpath(self.path))
 
 
 @dataclass(frozen=True)
 class Plan:
-    """folder: where everything goes. entries: with their places below that. target: for a person."""
+    """The destinations of a copy.
+
+    folder: the folder that receives everything. target: the destination as messages show it.
+    entries: with their places below the folder.
+    """
 
     folder: str
     target: str
@@ -62,23 +67,28 @@ class Plan:
 
     @property
     def folders(self) -> list[Entry]:
-        """The folders that shall be there."""
+        """The folders that the copy creates."""
         return [entry for entry in self.entries if entry.is_folder]
 
     @property
     def size(self) -> int:
-        """Bytes of all files."""
+        """The bytes of all files."""
         return sum(entry.size for entry in self.files)
 
+    @property
+    def paths(self) -> list[str]:
+        """The destinations of all entries."""
+        return [self.path(entry) for entry in self.entries]
+
     def path(self, entry: Entry) -> str:
-        """Where an entry goes."""
+        """Return the destination of an entry."""
         return posixpath.join(self.folder, entry.place)
 
 
 def plan_copy(sources: Sequence[Source], target: str, *, into: bool) -> Plan:
-    """Return what goes where. target: an absolute path. into: whether that is to be taken as a folder.
+    """Return the plan for a copy. target: an absolute path. into: whether the target is a folder.
 
-    Raises MagicUsageError when two sources would become one.
+    Raises MagicUsageError if two sources have the same name.
     """
     target = target.rstrip("/") or "/"
     if into or len(sources) != 1:
@@ -89,7 +99,7 @@ def plan_copy(sources: Sequence[Source], target: str, *, into: bool) -> Plan:
     entries, seen = [], set()
     for source, name in zip(sources, names, strict=True):
         if name in seen:
-            raise MagicUsageError(f"Two of the sources are called {name!r}: copy them one by one.")
+            raise MagicUsageError(f"Two of the sources have the name {name!r}: copy them one by one.")
         seen.add(name)
         for entry in source.entries:
             place = posixpath.join(name, entry.place) if entry.place else name
@@ -99,6 +109,6 @@ def plan_copy(sources: Sequence[Source], target: str, *, into: bool) -> Plan:
 
 
 def refuse_root(path: str) -> None:
-    """Raise MagicUsageError for `/`, which is no folder among others."""
+    """Raise MagicUsageError for `/`."""
     if path == "/":
-        raise MagicUsageError("/ is everything there is: name the folders in it that are to be copied.")
+        raise MagicUsageError("Refusing to copy /: name the folders to copy.")

@@ -1,10 +1,10 @@
-"""The sandbox's side of a copy: what is there, and how what was uploaded gets to its place.
+"""The sandbox's side of a copy: the files there, and how an upload gets to its destination.
 
-Bytes go through the API's file calls; what those cannot tell or do goes through `process.exec`, one
-call for any number of files: globs, links and modes. The scripts need a POSIX shell and find, not GNU's.
+Bytes travel through the API's file operations. Those cannot handle patterns, links and modes, so one
+`process.exec` does that for any number of files. The scripts need only a POSIX shell and `find`.
 
-An upload arrives beside its target, in a folder of its own, and is linked into its place when it is
-whole: so a broken one changes nothing, and no half file stands where a whole one was.
+An upload goes to a hidden folder beside its destination, and its files are linked into place when all of
+them have arrived. A broken upload therefore changes nothing, and never leaves half a file.
 """
 
 from __future__ import annotations
@@ -23,16 +23,17 @@ if TYPE_CHECKING:
 
     from ...client.sandbox import AsyncSandbox
 
-# In brackets only what means nothing else to a shell.
+# Brackets may hold only characters without another meaning to a shell.
 _GLOB = re.compile(r"[*?]|\[[!^]?[\w.-]+\]")
-# Arguments of one program, far below what a system allows.
+# The arguments of one program: far fewer than any system allows.
 _ARGUMENTS = 500
+_OWNER_MAY_RUN = 0o100
 
 _KINDS = r"""
 k() { if [ -d "$1" ]; then printf d; elif [ -e "$1" ] || [ -L "$1" ]; then printf f; else printf -; fi; }
 """
 
-# For each source: its name, its entries as `type mode size path`, an empty string.
+# For each source, prints its name, its entries as `type mode size path`, and an empty string.
 _TREES = r"""
 shopt -s globstar 2>/dev/null
 if find / -maxdepth 0 -printf '' 2>/dev/null; then
@@ -47,7 +48,7 @@ else
     }
 fi
 tree() { printf '%s\0' "$1"; entries "$(readlink -f "$1" 2>/dev/null)"; printf '\0'; }
-# A name is taken as it is written, where there is such a file; else as a pattern.
+# A word is a file's name if there is such a file, else a pattern.
 word() {
     if [ -e "$1" ]; then tree "$1"; return; fi
     shift
@@ -57,7 +58,7 @@ word() {
 
 
 class RemoteFiles:
-    """Files of a sandbox, as a person in `cwd` names them. cwd: None for where commands start."""
+    """The files of a sandbox. Relative paths start at `cwd`; None for the sandbox's default directory."""
 
     def __init__(self, sandbox: AsyncSandbox, cwd: str | None) -> None:
         self._sandbox = sandbox
@@ -69,89 +70,94 @@ class RemoteFiles:
             path = posixpath.join(await self._sandbox.get_user_home_dir(), path[2:])
         if not path.startswith("/"):
             path = posixpath.join(self._cwd or await self._sandbox.get_work_dir(), path)
-        # A step back after a link leads elsewhere than the text says.
+        # `..` after a link leads elsewhere than the text says, so only the sandbox may resolve it.
         return path if ".." in path.split("/") else posixpath.normpath(path)
 
-    async def kinds(self, paths: Iterable[str]) -> str:
-        """Return a letter for each path: `d` for a folder, `f` for another file, `-` for nothing."""
-        return await self._run(_KINDS + "\n".join(f"k {shlex.quote(path)}" for path in paths))
+    async def kinds(self, paths: Iterable[str]) -> dict[str, str]:
+        """Return the kind of each path: `d` for a folder, `f` for another file, `-` for nothing."""
+        paths = list(dict.fromkeys(paths))
+        script = _KINDS + "\n".join(f"k {shlex.quote(path)}" for path in paths)
+        return dict(zip(paths, await self._run(script), strict=False))
 
-    async def sources(self, words: Sequence[str]) -> list[Source]:
-        """Return what the words name. Links within folders are skipped.
+    async def find_sources(self, words: Sequence[str]) -> list[Source]:
+        """Return the sources that the words name. Links within folders are skipped.
 
-        Raises DaytonaFileNotFoundError when a word names nothing, and MagicUsageError for the root.
+        Raises DaytonaFileNotFoundError for a word that names nothing, and MagicUsageError for the root.
         """
         found: list[Source] = []
         for word in words:
             path = await self.absolute(word)
             refuse_root(path)
-            listed = await self._run(f"{_TREES}\nword {shlex.quote(path)} {_pattern(path)}\n:")
+            listed = await self._run(f"{_TREES}\nword {shlex.quote(path)} {_quote_all_but_globs(path)}\n:")
             try:
                 sources = list(_read_trees(listed))
             except ValueError:
                 raise FileTransferError(
-                    f"The sandbox did not list {word!r} in a form that can be read."
+                    f"The sandbox's list of the files in {word!r} is not readable; nothing was copied."
                 ) from None
             if not sources:
-                what = "matches" if _GLOB.search(word) else "is called"
-                raise DaytonaFileNotFoundError(f"Nothing in the sandbox {what} {word!r}.")
+                verb = "matches" if _GLOB.search(word) else "is called"
+                raise DaytonaFileNotFoundError(f"Nothing in the sandbox {verb} {word!r}.")
             found += sources
         return found
 
     def staging(self, folder: str) -> str:
-        """Return a folder for what is to go into `folder`, on the same disk."""
+        """Return the path of a new hidden folder in `folder`, and so on the same disk."""
         return posixpath.join(folder, f".daytona-upload-{secrets.token_hex(6)}")
 
     async def put_in_place(self, plan: Plan, staging: str) -> None:
-        """Give an upload its empty folders and modes, and move it to its place. Raises FileTransferError."""
+        """Create the folders of an upload, set its modes and link its files into place.
+
+        Raises FileTransferError.
+        """
         folders = (posixpath.join(staging, entry.place) for entry in plan.folders)
         programs = (posixpath.join(staging, entry.place) for entry in plan.files if entry.executable)
         here, there = shlex.quote(staging + "/."), shlex.quote(plan.folder + "/")
         script = [
             "set -e",
             f"trap {shlex.quote(f'rm -rf -- {shlex.quote(staging)}')} EXIT",
-            *_in_pieces("mkdir -p --", [staging, *folders]),
-            *_in_pieces("chmod +x --", programs),
-            # Some disks have no links.
+            *_in_batches("mkdir -p --", [staging, *folders]),
+            *_in_batches("chmod +x --", programs),
+            # Some file systems have no links.
             f"cp -rlf -- {here} {there} 2>/dev/null || cp -rf -- {here} {there}",
         ]
         await self._run("\n".join(script))
 
-    async def discard(self, staging: str, *, made: bool) -> None:
-        """Take away what a broken upload has left. made: whether it made the folder around that."""
+    async def discard(self, staging: str, *, is_new: bool) -> None:
+        """Delete the remains of a broken upload. is_new: whether the upload created the folder around it."""
         parent = shlex.quote(posixpath.dirname(staging))
-        also = f"; rmdir -- {parent} 2>/dev/null" if made else ""
+        also = f"; rmdir -- {parent} 2>/dev/null" if is_new else ""
         await self._run(f"rm -rf -- {shlex.quote(staging)}{also}; :")
 
     async def _run(self, script: str) -> str:
         answer = await self._sandbox.process.exec(script)
         if answer.exit_code != 0:
-            said = answer.result.strip().partition("\n")[0] or f"exit status {answer.exit_code}"
-            raise FileTransferError(f"The sandbox could not do its part of the copy: {said}.")
+            reason = answer.result.strip().partition("\n")[0] or f"exit status {answer.exit_code}"
+            raise FileTransferError(f"The sandbox could not do its part of the copy: {reason}.")
         return answer.result
 
 
-def _pattern(path: str) -> str:
-    """The path for the shell, in which nothing but a glob has a meaning."""
+def _quote_all_but_globs(path: str) -> str:
+    """Return a path for the shell in which only the globs keep their meaning."""
     pieces, position = [], 0
     for match in _GLOB.finditer(path):
-        pieces += [_quoted(path[position : match.start()]), match[0]]
+        pieces += [_quote(path[position : match.start()]), match[0]]
         position = match.end()
-    return "".join([*pieces, _quoted(path[position:])])
+    return "".join([*pieces, _quote(path[position:])])
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     return shlex.quote(text) if text else ""
 
 
-def _in_pieces(command: str, paths: Iterable[str]) -> Iterator[str]:
+def _in_batches(command: str, paths: Iterable[str]) -> Iterator[str]:
     quoted = [shlex.quote(path) for path in paths]
     for start in range(0, len(quoted), _ARGUMENTS):
         yield f"{command} {' '.join(quoted[start : start + _ARGUMENTS])}"
 
 
 def _read_trees(listed: str) -> Iterator[Source]:
-    """Read what `_TREES` printed. Raises ValueError when it is something else."""
+    """Read the output of `_TREES`. Raises ValueError if it has another form."""
     fields = listed.split("\0")
     position = 0
     while position < len(fields) - 1:
@@ -165,8 +171,9 @@ def _read_trees(listed: str) -> Iterator[Source]:
                 skipped.append(found)
                 continue
             place = found.removeprefix(entries[0].path).lstrip("/") if entries else ""
-            entries.append(Entry(found, place, kind == "d", int(size), bool(int(mode, 8) & 0o100)))
-        # A name that a shell cannot pass on, or that is gone already, has no entries at all.
+            executable = bool(int(mode, 8) & _OWNER_MAY_RUN)
+            entries.append(Entry(found, place, kind == "d", int(size), executable))
         entries.sort(key=lambda entry: entry.place)
+        # A source without entries has vanished, or a shell cannot pass on its name.
         yield Source(path, entries, skipped if entries else [path])
         position = end + 1

@@ -1,0 +1,1 @@
+"""The shell scripts that start, follow and end commands in the sandbox."""

@@ -1,9 +1,10 @@
-"""Ending what a command has started in the sandbox: the tree of processes below its shell.
+"""The end of a command in the sandbox: its shell, and all processes below the shell.
 
-Daytona has no call that ends a command. So what is sent in a command's place first leaves its
-shell's process id in a file, named by a tag that nobody else has, and a mark in its children's
-environment; a script that ends the tree looks for both. Signals are SIGINT first, as Ctrl-C would,
-then TERM, then KILL. What runs in a session's own shell is another matter: see session_shell.
+Daytona has no operation that ends a command. The text that is sent for a command therefore starts with a
+prefix: it leaves the shell's process id in a file with a unique name (the tag), and marks the
+environment of the shell's children with the tag. The script that ends the process tree looks for both.
+It sends SIGINT first, as Ctrl-C does, then TERM, then KILL. Commands in a session's own shell need
+another way; see `session_shell`.
 """
 
 from __future__ import annotations
@@ -18,22 +19,22 @@ if TYPE_CHECKING:
 
     from ...client.process import AsyncProcess
 
-NOT_BEGUN = "The command had not begun: it waits for the one before it in its session, and will not run."
+CANCELED = "The command was still queued behind another one; it has been canceled."
 
-# Children inherit it, wherever they go.
+# All descendants inherit this variable, also daemons.
 _MARK = "DAYTONA_KERNEL_COMMAND"
 
-# What `leave_pid` puts first.
+# The prefix that `leave_pid` returns.
 _LEAVE_PID = (
     ": TAG; (set -C; : > /tmp/.TAG) 2>/dev/null || [ ! -e /tmp/.TAG ] || { rm -f /tmp/.TAG; exit 130; }; "
     "export MARK=TAG; echo $BASHPID 2>/dev/null >| /tmp/.TAG; trap 'rm -f /tmp/.TAG 2>/dev/null' EXIT"
 ).replace("MARK", _MARK)
 _TAG = re.compile(r": (daytona-[0-9a-f]{16});")
 
-# Each signal gets a second before the next one. Those who left the tree (a daemon, `setsid`) are found by
-# their mark, and a subshell that has none by the children that it has; a process once found is
-# remembered, since its parent may die first. A zombie has ended, whoever forgot to wait for it. Parents
-# come first: a shell whose command dies of INT before it has heard of INT itself goes on to the next one.
+# Each signal gets a second before the next one. The mark finds processes that left the tree (daemons,
+# `setsid`), and a marked child finds the unmarked subshell above it. A process that was found once is
+# remembered, since its parent may die first. Zombies count as ended. Parents get a signal before their
+# children: a shell whose command dies of INT before the shell gets INT itself runs its next command.
 _END = r"""
 file=/tmp/.TAG
 (set -C; : > "$file") 2>/dev/null && exit 3
@@ -91,18 +92,18 @@ for signal in INT TERM KILL; do
     for pause in 0.02 0.03 0.05 0.1 0.2 0.3 0.3; do
         sleep $pause
         look
-        # One that is just being started bears no mark yet, so one look is not enough.
+        # A process that is just starting has no mark yet, so look twice.
         [ ${#alive[@]} = 0 ] && sleep 0.05 && look && [ ${#alive[@]} = 0 ] && { rm -f "$file"; exit 0; }
     done
 done
 exit 1
 """.replace("MARK", _MARK)
 
-# For what is no shell, the mark alone tells what belongs to it.
+# A program that is not a shell leaves no process id, so the mark alone finds its processes.
 _END_MARKED = (
     r"""
 marked() { grep -ls "MARK=TAG" /proc/[0-9]*/environ | cut -d/ -f3; }
-# The command may have been sent a moment ago.
+# The command may be just starting.
 for _ in 1 2 3 4 5; do [ -n "$(marked)" ] && break; sleep 0.1; done
 for signal in INT TERM KILL; do
     kill -$signal $(marked) 2>/dev/null
@@ -117,7 +118,7 @@ exit 1
 
 
 class Ending(Enum):
-    """What became of what was to be ended. NOTHING: it had ended, or had not begun and will not."""
+    """The result of ending a process tree. NOTHING: it had already ended, or will never start."""
 
     ENDED = 0
     LIVES = 1
@@ -125,42 +126,42 @@ class Ending(Enum):
 
 
 def new_tag() -> str:
-    """Return a name for one command."""
+    """Return a unique name for one command."""
     return f"daytona-{secrets.token_hex(8)}"
 
 
 def leave_pid(tag: str) -> str:
-    """Return what goes before the script of a shell of its own, on the script's first line.
+    """Return the prefix for the first line of a script that has its own shell or subshell.
 
-    Whoever makes the file first decides: a command that still waits for the one before it, and finds
-    that `end` was there already, does not begin.
+    The prefix and `end` both create the file, and the first one wins: a queued command that finds the
+    file of `end` does not start.
     """
     return _LEAVE_PID.replace("TAG", tag)
 
 
-def tag_of(script: str, begin: Callable[[str], str] = leave_pid) -> str | None:
-    """Return the tag of what begins as `begin` says for that tag; None for anything else."""
+def tag_of(script: str, prefix: Callable[[str], str] = leave_pid) -> str | None:
+    """Return the tag of a script that starts with `prefix(tag)`; None for any other script."""
     match = _TAG.match(script)
-    return match[1] if match is not None and script.startswith(begin(match[1])) else None
+    return match[1] if match is not None and script.startswith(prefix(match[1])) else None
 
 
 def mark(tag: str) -> dict[str, str]:
-    """Return a variable by which `end_marked` knows the processes that have inherited it."""
+    """Return the environment variable that `end_marked` looks for."""
     return {_MARK: tag}
 
 
 async def end(process: AsyncProcess, tag: str) -> Ending:
-    """End a shell that has left its process id, and all that it has started."""
+    """End a shell that has left its process id, with its process tree."""
     answer = await process.exec(_END.replace("TAG", tag))
     return Ending(answer.exit_code) if answer.exit_code in (1, 3) else Ending.ENDED
 
 
 async def forget(process: AsyncProcess, tag: str) -> None:
-    """Remove what `end` has left for a shell that is to come, and now is known not to."""
+    """Remove the file that `end` left for a queued command, when that command will never look for it."""
     await process.exec(f"rm -f /tmp/.{tag}")
 
 
 async def end_marked(process: AsyncProcess, tag: str) -> bool:
-    """End what bears the mark of a tag. Return whether it is gone."""
+    """End all processes with the mark of a tag. Return whether they have ended."""
     answer = await process.exec(_END_MARKED.replace("TAG", tag))
     return answer.exit_code != 1

@@ -1,37 +1,38 @@
-"""A script in a session's own shell, which it can be made to leave while the shell lives on.
+"""Scripts that run in a session's own shell, and a way to make the shell leave one and stay alive.
 
-The shell sources the script. To leave it, the commands that it waits for are ended (see
-process_tree), less the jobs that were there before, and the shell itself gets SIGINT. `return` in
-that trap would be the obvious answer, and is none: bash leaves one function and goes on behind it,
-and as it jumps out of whatever it was doing its table of jobs is wrong after some dozens of times,
-or it spins. So the trap arms another one, for DEBUG: it runs before the next command, wherever that
-is, and under `extdebug` its status 2 says that the function or the script is to be left. At the
-shell's own level it disarms itself; a trap for DEBUG that the session had is lost then.
+The shell sources the script. To leave it, the kernel ends the script's child processes, except the jobs
+that ran before the script, and sends SIGINT to the shell. The obvious trap for SIGINT, `return`, does not
+work: bash leaves only one function and goes on behind it. That jump also corrupts bash's job table after
+some dozens of times, or makes bash spin.
+
+The trap for SIGINT therefore sets a second trap, for DEBUG, which runs before the next command. With
+`extdebug` set, its exit status 2 makes bash leave the current function or sourced script. At the shell's
+top level the trap removes itself; a trap for DEBUG that the session had is then lost.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .process_tree import NOT_BEGUN, Ending, forget, tag_of
+from .process_tree import CANCELED, Ending, forget, tag_of
 
 if TYPE_CHECKING:
     from ...client.process import AsyncProcess
 
-# `test` gives 2 for what is no number, and needs no process for that.
+# `test` returns 2 for a word that is not a number, without starting a process.
 _LEAVE = "if ((${#BASH_SOURCE[@]})); then test x -eq 0 2>/dev/null; else trap - DEBUG; shopt -u extdebug; fi"
 _ARM = (
     "_daytona_status=130 _daytona_options=${_daytona_options-$-}; "
     f"shopt -s extdebug; trap '\\''{_LEAVE}'\\'' DEBUG"
 )
-# `extdebug` sets two options besides, which the shell may have had, or not.
+# `extdebug` also sets two other options, which are restored to the shell's own choice.
 _DISARM = (
     "${_daytona_options+shopt -u extdebug; set -${_daytona_options//[!hBET]}; "
     "unset _daytona_status _daytona_options;}"
 )
 
-# Whoever makes the file first decides: a script that still waits for the one before it, and finds that it
-# was given up, does not begin.
+# The script and `leave` both create the file, and the first one wins: a queued script that finds the file
+# of `leave` does not start.
 _WRAPPED = f"""\
 : TAG; trap '{_ARM}' INT; if (set -C; : > /tmp/.TAG) 2>/dev/null || [ ! -e /tmp/.TAG ]; then \
 {{ echo $$ $(jobs -p) >| /tmp/.TAG; }} 2>/dev/null; source /dev/stdin <<'TAG'
@@ -42,7 +43,10 @@ eval "trap : INT; {_DISARM} command rm -f /tmp/.TAG 2>/dev/null; (exit ${{_dayto
 """
 _BEGIN, _END = _WRAPPED.split("SCRIPT")
 
-# One interrupt is enough, unless it came to a shell that was just being started, or has a trap of its own.
+# The exit status of `_LEAVE_SCRIPT` if the shell is gone; the others are those of Ending.
+_SHELL_ENDED = 4
+
+# One interrupt is enough, unless the shell was just starting or the script has its own trap.
 _LEAVE_SCRIPT = r"""
 file=/tmp/.TAG
 (set -C; : > "$file") 2>/dev/null && exit 3
@@ -63,7 +67,7 @@ children_of() {
 tree_of() { case " $spared " in *" $1 "*) ;; *) echo "$1"; (children_of "$1");; esac; }
 for signal in INT INT TERM TERM KILL KILL; do
     children=$(children_of "$shell")
-    # First the shell, or it goes on behind a pipeline whose end was no failure.
+    # The shell comes first, or it would run the next command after a pipeline that ended well.
     kill -INT "$shell" 2>/dev/null || { rm -f "$file"; exit 4; }
     kill -$signal $children 2>/dev/null
     for _ in 1 2 3 4 5 6 7 8 9 10; do
@@ -76,12 +80,12 @@ exit 1
 
 
 def wrap(tag: str, script: str) -> str:
-    """Return what is sent to the session in the script's place, so that `leave` can find it."""
+    """Return the text that is sent to the session to run a script that `leave` can find."""
     return f"{_begin(tag)}{script}{_END.replace('TAG', tag)}"
 
 
 def unwrap(command: str) -> str:
-    """Return the script that `wrap` was given, or the command itself."""
+    """Return the script inside a wrapped command, or the command itself if it is not wrapped."""
     tag = tag_of(command, _begin)
     if tag is None:
         return command
@@ -89,18 +93,20 @@ def unwrap(command: str) -> str:
 
 
 async def leave(process: AsyncProcess, session: str, tag: str) -> str:
-    """Make the session's shell leave a script; return what a person must know of it, "" for nothing."""
+    """Make the session's shell leave a script; return a sentence for the person, "" for none."""
     answer = await process.exec(_LEAVE_SCRIPT.replace("TAG", tag))
     if answer.exit_code == Ending.LIVES.value:
-        return "The command did not end: it goes on in its session. %session delete ends both."
-    if answer.exit_code == 4:
-        return "The shell of the session has ended with its command; %session delete it, and create it again."
+        return "The command did not end; it still runs in its session. %session delete ends both."
+    if answer.exit_code == _SHELL_ENDED:
+        return (
+            "The shell of the session ended with the command; %session delete and create the session again."
+        )
     if answer.exit_code == Ending.NOTHING.value:
         commands = (await process.get_session(session)).commands
-        # One that is not there is on its way, and must find the file.
+        # A command that is not listed may still be on its way, and must then find the file.
         for command in [each for each in commands if each.command.startswith(_begin(tag))]:
             if command.exit_code is None:
-                return NOT_BEGUN
+                return CANCELED
             await forget(process, tag)
     return ""
 
