@@ -1,7 +1,7 @@
-"""`python -m daytona_kernel -f {connection_file}`: what Jupyter starts.
+"""The program that Jupyter starts: `python -m daytona_kernel -f {connection_file}`.
 
-What takes longest comes first, and the rest is imported meanwhile: the embedded server, which is a
-process of its own; then the sandbox and its interpreter; then the kernel.
+The slowest parts start first, and run while the rest is imported: the embedded server, in its own process;
+then the sandbox and its interpreter; then the kernel.
 """
 
 from __future__ import annotations
@@ -14,32 +14,32 @@ from .errors import DaytonaError
 from .kernel.host.handover import HandoverFile
 
 
-def begin_server(connection_file: str) -> None:
-    """Attach to the embedded server of the kernel before this one, or start one, where it is needed."""
+def start_server(connection_file: str) -> None:
+    """Attach to the embedded server of the previous kernel, or start one, if the settings need one."""
     try:
         if not resolve().embedded:
             return
     except DaytonaError:
-        return  # said in the first cell
+        return  # the first cell shows this error
     server = HandoverFile(connection_file).read().server
     if server is None or embedded.attach(**server) is None:
         embedded.start()
 
 
 def main() -> None:
-    """Start everything, each as early as it can be."""
+    """Start everything, each part as early as possible."""
     if "-f" not in sys.argv[:-1]:
         sys.exit("usage: python -m daytona_kernel -f CONNECTION_FILE  (Jupyter starts it so)")
     connection_file = sys.argv[sys.argv.index("-f") + 1]
-    begin_server(connection_file)
+    start_server(connection_file)
 
-    from .kernel.startup import begin
+    from .kernel import startup
 
-    startup = begin(connection_file)
+    started = startup.start(connection_file)
 
     from .kernel.app import main as run_kernel
 
-    run_kernel(startup)
+    run_kernel(started)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
-"""What a cell is, seen by the kernel: code for the interpreter, or a magic that the kernel can run itself.
+"""Recognizes a cell that is a single magic of the kernel.
 
-Cells of kernel magics go through the interpreter like any other, so that their place among the
-cells, `In`, expansion and capturing are IPython's own. Only when there is no interpreter, or it is
-still being installed, the kernel runs a cell itself, if the whole of it is one of its magics.
+Such a cell goes to the interpreter like any other cell, so that IPython handles its place among the cells,
+`In`, expansion and capturing. Only while there is no interpreter, the kernel runs such a cell itself.
 """
 
 from __future__ import annotations
@@ -19,7 +18,10 @@ _MAGIC = re.compile(r"\s*(%%?)([A-Za-z_]\w*)(?:[ \t]+([^\n]*))?(?:\n(.*))?\Z", r
 
 @dataclass(frozen=True)
 class MagicCell:
-    """A cell that is a single magic. body: what follows the first line of a cell magic, else None."""
+    """A cell that is a single magic.
+
+    line: the text after the magic's name. body: the lines below a cell magic; None for a line magic.
+    """
 
     name: str
     line: str
@@ -27,10 +29,7 @@ class MagicCell:
 
 
 def parse_magic_cell(code: str, names: Container[str]) -> MagicCell | None:
-    """Return the magic that the whole cell is, or None when it is anything else.
-
-    names: the magics that the kernel knows.
-    """
+    """Return the magic if the whole cell is one, else None. names: the kernel's magics."""
     match = _MAGIC.match(code)
     if match is None or match[2] not in names:
         return None

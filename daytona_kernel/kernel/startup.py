@@ -1,7 +1,7 @@
-"""What a kernel begins before it is there: its sandbox and its interpreter.
+"""The first step of a kernel: it starts its sandbox and its interpreter.
 
-Making them is mostly waiting, and importing ipykernel is mostly computing; together they take as
-long as the longer of the two. So this module imports the client and nothing of ipykernel.
+Starting them is mostly waiting, and importing ipykernel is mostly computing. Together they take only as
+long as the longer of the two. So this module imports the client, and nothing of ipykernel.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass
 class Startup:
-    """The parts that a kernel is given. agent: the interpreter's agent, when it is there."""
+    """The parts of a kernel that are started before it.
+
+    agent: the future of the interpreter's agent in the sandbox.
+    """
 
     api: ApiThread
     registry: Registry
@@ -32,14 +35,14 @@ class Startup:
     agent: Future[LaunchedAgent]
 
 
-def begin(connection_file: str) -> Startup:
-    """Begin a sandbox and an interpreter for the kernel of a connection file."""
+def start(connection_file: str) -> Startup:
+    """Start a sandbox and an interpreter for the kernel of a connection file, and do not wait for them."""
     api = ApiThread()
     magics: Future[Mapping[str, str]] = Future()
     kernel_sandbox = KernelSandbox(HandoverFile(connection_file), magics)
     agent = api.start(kernel_sandbox.agent())
 
-    # What the launch needs is made ready while the sandbox is being made.
+    # Prepare the archive and the magics for the launch while the sandbox is being created.
     agent_archive()
     from ..magics.declarations import declare_all
 

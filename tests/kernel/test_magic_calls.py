@@ -23,13 +23,13 @@ pytestmark = pytest.mark.anyio
 CALL_ID = "c1"
 
 
-async def leave_interpreter(*_: Any) -> None:
-    raise AssertionError("no call here leaves the interpreter")
+async def move(*_: Any) -> None:
+    raise AssertionError("no call here replaces the sandbox")
 
 
 def calls_of(registry: Registry) -> MagicCalls:
     unused = cast("KernelSandbox", None), lambda: None
-    return MagicCalls(registry, cast("Outbox", None), *unused, leave_interpreter)
+    return MagicCalls(registry, cast("Outbox", None), *unused, move)
 
 
 def call_message() -> Message:

@@ -1,8 +1,8 @@
-"""Comms of the kernel's own: the log views live in this process, the user's widgets in the sandbox.
+"""The kernel's own comms. The log views live in this process; the user's widgets live in the sandbox.
 
-`comm` is the package through which ipywidgets opens and finds comms; it is given these. A comm
-speaks under the request that caused it, which the context of the running task knows: the cell
-whose magic showed a view, or the message of a front end that is being handled.
+ipywidgets opens and finds comms through the package `comm`, so this module replaces that package's hooks.
+A comm publishes its messages as answers to the request that caused them. `current_request` knows that
+request: the cell whose magic showed a view, or the front end's message that is being handled.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ current_request: ContextVar[Message] = ContextVar("current_request")
 
 
 class Comms:
-    """The comms of this process. They belong to the kernel's main loop.
+    """The comms of this process. They belong to the API thread's loop.
 
-    `owns` and `listed` only look, and may be called from other threads.
+    `owns` and `listed` may be called from any thread.
     """
 
     def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
         self._manager = CommManager()
         manager = self._manager
 
@@ -48,11 +49,11 @@ class Comms:
         comm.get_comm_manager = lambda: manager
 
     def owns(self, comm_id: str) -> bool:
-        """Whether a comm is one of this process."""
+        """Return whether the comm belongs to this process."""
         return comm_id in self._manager.comms
 
     def listed(self, target_name: str | None) -> dict[str, dict[str, str]]:
-        """The comms as a `comm_info_reply` lists them; None means of all targets."""
+        """Return the comms as in a `comm_info_reply`; None selects all targets."""
         return {
             comm_id: {"target_name": each.target_name}
             for comm_id, each in list(self._manager.comms.items())
@@ -60,7 +61,7 @@ class Comms:
         }
 
     def take(self, message: Message) -> None:
-        """Handle a `comm_msg` or `comm_close` for a comm of this process."""
+        """Handle a front end's `comm_msg` or `comm_close` for a comm of this process."""
         current_request.set(message)
         parsed = {
             "header": message.header,
@@ -69,4 +70,8 @@ class Comms:
             "buffers": [memoryview(part) for part in message.parts[4:]],
         }
         handler = getattr(self._manager, message.msg_type)
-        handler(None, None, parsed)
+        self._outbox.say(message, "status", {"execution_state": "busy"})
+        try:
+            handler(None, None, parsed)
+        finally:
+            self._outbox.say(message, "status", {"execution_state": "idle"})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -79,13 +79,7 @@ class MagicCall:
     async def move(self, work: Callable[[], Awaitable[str]], *, start: bool) -> None:
         """See MagicCall."""
         self.require_own_cell()
-
-        async def finish() -> bool:
-            said = {"name": "stdout", "text": await work() + "\n"}
-            self.calls.outbox.say(self.request, "stream", said)
-            return start
-
-        await self.calls.leave_interpreter(self.request, finish)
+        await self.calls.move(self.request, work, start)
 
     async def print(self, text: str, stream: str = "stdout") -> None:
         """See MagicCall."""
@@ -165,8 +159,8 @@ class MagicCalls:
     """The running calls. They belong to the kernel's main loop.
 
     running: the request of the cell that runs now.
-    leave_interpreter: ends it for the sake of a cell, which is over when its second argument has
-        been awaited; that returns whether the next interpreter is to be started at once.
+    move: replaces the sandbox for a cell, by awaiting its second argument; its third says whether the next
+        interpreter is started at once.
     """
 
     def __init__(
@@ -175,13 +169,13 @@ class MagicCalls:
         outbox: Outbox,
         kernel_sandbox: KernelSandbox,
         running: Callable[[], Message | None],
-        leave_interpreter: Callable[[Message, Callable[[], Coroutine[Any, Any, bool]]], Awaitable[None]],
+        move: Callable[[Message, Callable[[], Awaitable[str]], bool], Awaitable[None]],
     ) -> None:
         self.registry = registry
         self.outbox = outbox
         self.kernel_sandbox = kernel_sandbox
         self.running = running
-        self.leave_interpreter = leave_interpreter
+        self.move = move
         self._calls: dict[str, MagicCall] = {}
         self._reports: set[asyncio.Task[None]] = set()
         self._kept: set[asyncio.Task[Any]] = set()

@@ -1,8 +1,7 @@
-"""Every message that leaves the kernel for a front end, signed with the kernel's one message session.
+"""All messages from the kernel to front ends, signed with the kernel's message session.
 
-JupyterLab drops what comes from two sessions at once, so the interpreter's messages bear this
-session's id already, and what the kernel says for itself bears it too. Each method may be called
-from any thread: a message is handed to the loop that its socket belongs to.
+JupyterLab drops messages when they come from two sessions at once. So the interpreter's messages and the
+kernel's own messages carry the same session id.
 """
 
 from __future__ import annotations
@@ -21,23 +20,24 @@ SendFrames = Callable[[list[Part]], None]
 
 
 class Outbox:
-    """The way out.
+    """The way out to front ends. Each method may be called from any thread.
 
-    reply_sockets: for each of `shell`, `control` and `stdin`, what sends frames there.
+    senders: for each of `shell`, `control` and `stdin`, a function that sends frames there. Each may be
+        called from any thread too.
     """
 
-    def __init__(self, session: Session, iopub: IOPub, reply_sockets: dict[str, SendFrames]) -> None:
+    def __init__(self, session: Session, iopub: IOPub, senders: dict[str, SendFrames]) -> None:
         self._session = session
         self._iopub = iopub
-        self._reply_sockets = reply_sockets
+        self._senders = senders
 
     def publish(self, parts: Sequence[Part], msg_type: str) -> None:
-        """Send a whole message, whoever made it, on iopub."""
+        """Sign a complete message, from the interpreter or the kernel, and send it on iopub."""
         self._iopub.send_multipart([msg_type.encode(), *self._signed(parts)])
 
     def reply(self, channel: str, idents: list[bytes], parts: Sequence[Part]) -> None:
-        """Send a whole message back to who asked."""
-        self._reply_sockets[channel]([*idents, *self._signed(parts)])
+        """Sign a complete message and send it to the client with these identities."""
+        self._senders[channel]([*idents, *self._signed(parts)])
 
     def say(
         self,
@@ -47,18 +47,18 @@ class Outbox:
         metadata: dict[str, Any] | None = None,
         buffers: Sequence[Part] = (),
     ) -> None:
-        """Publish a message of the kernel's own, as caused by the request `parent`."""
+        """Publish one of the kernel's own messages, as an answer to the request `parent`."""
         self.publish(self._made(parent, msg_type, content, metadata, buffers), msg_type)
 
     def answer(self, request: Message, idents: list[bytes], content: dict[str, Any]) -> None:
-        """Send the kernel's own reply to a request, on the channel that it came on."""
+        """Send the kernel's own reply to a request, on the request's channel."""
         msg_type = request.msg_type.removesuffix("_request") + "_reply"
         self.reply(request.channel, idents, self._made(request, msg_type, content, None, ()))
 
     def request(
         self, channel: str, msg_type: str, content: dict[str, Any], subshell_id: str | None = None
     ) -> Message:
-        """Make a request of the kernel's own, for the interpreter, or for one of its subshells."""
+        """Return a new own request for the interpreter, or for one of its subshells."""
         pack = self._session.pack
         header = {**self._session.msg_header(msg_type), "subshell_id": subshell_id}
         return Message(channel, [pack(header), b"{}", b"{}", pack(content)])

@@ -1,10 +1,11 @@
-"""What a front end asks about code and about the interpreter, answered in time also while a cell runs.
+"""Introspection requests: about code and the interpreter's state. They are answered while a cell runs too.
 
-Then it goes to a subshell of the kernel's own. What nobody waits for longer has a deadline, and after it the
-answer is that nothing is known: C code that holds the interpreter's lock stops every thread there.
+While a cell runs, they go to a subshell that belongs to the kernel. If the caller gives up after some time,
+a request has a deadline, and gets an empty reply then: C code that holds the interpreter lock stops every
+thread of the interpreter.
 
-The first completion of a fresh interpreter has much to read; so one is done ahead, but only where a
-person is: a program that executes notebooks has no use for it.
+The first completion in a new interpreter is slow, because it reads many files. So the kernel asks for one
+ahead, but only for a person: a program that executes notebooks does not need completions.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from ...errors import InterpreterError
-from .requests import Request, StandIn, nothing_known
+from .requests import Request, StandIn, empty_reply
 from .subshells import Subshells
 
 if TYPE_CHECKING:
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
     from ..out.outbox import Outbox
     from .own_requests import OwnRequests
 
-# Seconds until a question is answered without the interpreter; None waits for it. JupyterLab drops a
-# completion after one second, a console asks no more whether lines are complete after it has waited for
-# one, and a tooltip that appears seconds later is over other code.
+# Seconds until the empty reply; None waits for the interpreter. JupyterLab drops a completion after one
+# second. A console stops asking whether code is complete after it has waited one second. A tooltip that
+# appears later than this is over other code.
 DEADLINES = {
     "complete_request": 0.8,
     "inspect_request": 3.0,
@@ -33,14 +34,14 @@ DEADLINES = {
     "history_request": None,
     "comm_info_request": None,
 }
-# What a page or a console sends when it connects, and a program that executes notebooks does not.
+# A page or a console sends one of these when it connects. A program that executes notebooks does not.
 _SIGNS_OF_A_PERSON = ("comm_info_request", "comm_open", "history_request", "inspect_request")
 
 
 class Introspection:
-    """See the module.
+    """Answers introspection requests. It belongs to the relay's loop.
 
-    subshells: those of the front ends. spawn: runs a coroutine on the relay's loop.
+    subshells: the front ends' subshells. spawn: runs a coroutine as a task of the relay.
     """
 
     def __init__(
@@ -58,53 +59,54 @@ class Introspection:
         self._subshells = subshells
         self._own_subshell = Subshells(own_requests.ask)
         self._own_subshell_id = self._own_subshell.create()
-        self._person = False
-        self._ready = False
-        self._warm = False
+        self._has_person = False
+        self._has_interpreter = False
+        self._is_warm = False
 
-    async def answer(self, request: Request, *, beside: bool) -> None:
-        """Answer a question of a front end. beside: whether the main shell runs a cell."""
+    async def answer(self, request: Request, *, cell_runs: bool) -> None:
+        """Answer a request. cell_runs: whether the main shell runs a cell."""
         self._stand_in.announce(request)
         message = request.message
         try:
             # Not wait_for: its task costs two turns of the loop.
             async with asyncio.timeout(DEADLINES[message.msg_type]):
-                content = await self._ask(message, beside=beside and request.subshell_id is None)
+                content = await self._ask(message, on_own=cell_runs and request.subshell_id is None)
         except (TimeoutError, InterpreterError):
-            content = nothing_known(message)
+            content = empty_reply(message)
         self._stand_in.reply(request, content)
 
-    def heard(self, msg_type: str) -> None:
-        """A front end has sent a message of this type."""
+    def observe(self, msg_type: str) -> None:
+        """Look at the type of a front end's message for a sign of a person."""
         if msg_type in _SIGNS_OF_A_PERSON:
-            self._person = True
+            self._has_person = True
             self._warm_up()
 
-    def interpreter_ready(self) -> None:
-        """A fresh interpreter answers."""
-        self._ready = True
+    def use_interpreter(self) -> None:
+        """Use a new interpreter, which can answer now."""
+        self._has_interpreter = True
         self._warm_up()
 
     def forget_interpreter(self) -> None:
-        """The interpreter is gone."""
-        self._ready = self._warm = False
+        """Forget the interpreter, because it is gone."""
+        self._has_interpreter = self._is_warm = False
         self._own_subshell.forget_interpreter()
 
-    async def _ask(self, message: Message, *, beside: bool) -> dict[str, Any]:
-        if beside:
+    async def _ask(self, message: Message, *, on_own: bool) -> dict[str, Any]:
+        """Return the interpreter's reply. on_own: whether to use the kernel's subshell."""
+        if on_own:
             message = await self._own_subshell.address(message, self._own_subshell_id)
         else:
             message = await self._subshells.address(message)
-        return await self._own_requests.ask_as(message)
+        return await self._own_requests.send(message)
 
     def _warm_up(self) -> None:
-        if self._person and self._ready and not self._warm:
-            self._warm = True
+        if self._has_person and self._has_interpreter and not self._is_warm:
+            self._is_warm = True
             self._spawn(self._complete_something())
 
     async def _complete_something(self) -> None:
         request = self._outbox.request("shell", "complete_request", {"code": "impor", "cursor_pos": 5})
         try:
-            await self._ask(request, beside=True)
+            await self._ask(request, on_own=True)
         except InterpreterError:
-            pass  # the next one is warmed when it is there
+            pass  # the next interpreter is warmed up again

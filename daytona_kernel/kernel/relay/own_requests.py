@@ -1,4 +1,4 @@
-"""What the kernel itself asks the interpreter: no front end may see these, nor what they cause."""
+"""Own requests: the kernel sends them to the interpreter for itself. No front end sees their messages."""
 
 from __future__ import annotations
 
@@ -14,9 +14,15 @@ if TYPE_CHECKING:
 
 Send = Callable[[Message], Awaitable[None]]
 
+# A reply and its `idle` come in either order. After this, no more messages of an own request arrive.
+_LATE_SECONDS = 1.0
+
 
 class OwnRequests:
-    """The kernel's own requests. They belong to the relay's loop. send: sends to the interpreter."""
+    """The own requests that are not finished. They belong to the relay's loop.
+
+    send: sends a message to the interpreter.
+    """
 
     def __init__(self, outbox: Outbox, send: Send) -> None:
         self._outbox = outbox
@@ -26,21 +32,23 @@ class OwnRequests:
     async def ask(
         self, channel: str, msg_type: str, content: dict[str, Any], subshell_id: str | None = None
     ) -> dict[str, Any]:
-        """Send a request, maybe to one of the interpreter's subshells, and return the content of its reply.
+        """Send a request and return the content of its reply.
 
-        Raises InterpreterDiedError when the interpreter ends before.
+        subshell_id: one of the interpreter's subshells; None for its main shell.
+
+        Raises InterpreterDiedError if the interpreter ends before it replies.
         """
-        return await self.ask_as(self._outbox.request(channel, msg_type, content, subshell_id))
+        return await self.send(self._outbox.request(channel, msg_type, content, subshell_id))
 
-    async def ask_as(self, request: Message) -> dict[str, Any]:
-        """The same for a request that is made already."""
+    async def send(self, request: Message) -> dict[str, Any]:
+        """Send a finished request and return the content of its reply. Raises InterpreterDiedError."""
         reply: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._replies[request.msg_id] = reply
         await self._send(request)
         return await reply
 
     def take(self, message: Message) -> bool:
-        """Take a message of the interpreter if a question has caused it; return whether one has."""
+        """Take a message of the interpreter if an own request caused it; return whether it did."""
         reply = self._replies.get(message.parent_id)
         if reply is None:
             return False
@@ -48,13 +56,12 @@ class OwnRequests:
             if not reply.done():
                 reply.set_result(message.content)
         elif message.msg_type == "status" and message.content.get("execution_state") == "idle":
-            # Reply and idle come in either order; the idle is the last that iopub says of it.
-            asyncio.get_running_loop().call_later(1.0, self._replies.pop, message.parent_id, None)
+            asyncio.get_running_loop().call_later(_LATE_SECONDS, self._replies.pop, message.parent_id, None)
         return True
 
     def forget_interpreter(self) -> None:
-        """Nothing will be answered any more."""
+        """Fail all requests, because their interpreter is gone."""
         for reply in self._replies.values():
             if not reply.done():
-                reply.set_exception(InterpreterDiedError("The interpreter ended before it had answered."))
+                reply.set_exception(InterpreterDiedError("The interpreter ended before it replied."))
         self._replies.clear()

@@ -1,4 +1,4 @@
-"""A front end's request while it has no reply, and what the kernel says in an interpreter's place."""
+"""A front end's request until its reply, and the kernel's answers in place of the interpreter's."""
 
 from __future__ import annotations
 
@@ -11,14 +11,20 @@ if TYPE_CHECKING:
 
     from ...wire.messages import Message
     from ..out.outbox import Outbox
+    from .move import Move
 
 
 @dataclass
 class Request:
     """A request that has no reply yet.
 
-    idents: the way back to who asked. stop_on_error: whether its failure aborts those behind it.
-    aborted: whether one before it has failed. announced: whether its `busy` was said already.
+    idents: the ZMQ identities of the client, for the reply.
+    stop_on_error: whether an error in this cell aborts the cells behind it.
+    aborted: whether a cell before this one had an error.
+    announced: whether its status `busy` is published.
+    alone: whether the kernel runs this cell itself, without the interpreter.
+    move: the move that this cell has started, or None.
+    interrupted: set when the reader interrupts the cell while it waits for the kernel.
     """
 
     message: Message
@@ -26,41 +32,43 @@ class Request:
     stop_on_error: bool = False
     aborted: bool = False
     announced: bool = False
+    alone: bool = False
+    move: Move | None = None
     interrupted: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def channel(self) -> str:
-        """The channel that the reply goes to."""
+        """The channel of the reply."""
         return self.message.channel
 
     @property
     def is_execution(self) -> bool:
-        """Whether this runs code."""
+        """Whether this request runs code."""
         return self.message.msg_type == "execute_request"
 
     @property
     def subshell_id(self) -> str | None:
-        """The subshell that it is for; None for the main shell."""
+        """The subshell that this request is for; None for the main shell."""
         return self.message.header.get("subshell_id")
 
 
-def nothing_known(message: Message) -> dict[str, Any]:
-    """Return the reply to a question of `introspection` when nothing that has to do with it is known."""
+def empty_reply(message: Message) -> dict[str, Any]:
+    """Return the content of the empty reply to an introspection request: no matches, not found, …."""
     cursor = message.content.get("cursor_pos", 0)
-    known: dict[str, dict[str, Any]] = {
+    replies: dict[str, dict[str, Any]] = {
         "complete_request": {"matches": [], "cursor_start": cursor, "cursor_end": cursor, "metadata": {}},
         "inspect_request": {"found": False, "data": {}, "metadata": {}},
         "is_complete_request": {"status": "unknown"},
         "history_request": {"history": []},
         "comm_info_request": {"comms": {}},
     }
-    return {"status": "ok", **known[message.msg_type]}
+    return {"status": "ok", **replies[message.msg_type]}
 
 
 class StandIn:
-    """Answers requests in the interpreter's place: there is none yet, or it died with them.
+    """Answers requests in place of the interpreter, when there is none yet or it has died.
 
-    owned_comms: lists the kernel's own comms of a target.
+    owned_comms: returns the kernel's own comms with a target name, as in a `comm_info_reply`.
     """
 
     def __init__(self, outbox: Outbox, owned_comms: Callable[[str | None], dict[str, Any]]) -> None:
@@ -68,10 +76,10 @@ class StandIn:
         self._owned_comms = owned_comms
 
     def answer(self, request: Request) -> bool:
-        """Answer what need not wait for an interpreter; return whether it was such a request."""
+        """Answer a request that should not wait for an interpreter; return whether it was one."""
         msg_type = request.message.msg_type
         if msg_type in ("complete_request", "inspect_request", "is_complete_request", "comm_info_request"):
-            self.reply(request, nothing_known(request.message))
+            self.reply(request, empty_reply(request.message))
             return True
         if msg_type.startswith("comm_"):
             self.announce(request)
@@ -83,7 +91,7 @@ class StandIn:
         return False
 
     def reply(self, request: Request, content: dict[str, Any]) -> None:
-        """Give a request its reply and its `idle`; the kernel's own comms are added to a list of comms."""
+        """Send the reply and the status `idle`. Add the kernel's own comms to a list of comms."""
         if request.message.msg_type == "comm_info_request" and "comms" in content:
             own = self._owned_comms(request.message.content.get("target_name"))
             content = {**content, "comms": {**content["comms"], **own}}
@@ -93,13 +101,13 @@ class StandIn:
         self._outbox.say(request.message, "status", {"execution_state": "idle"})
 
     def announce(self, request: Request) -> None:
-        """Say that the kernel is busy with a request, once."""
+        """Publish the status `busy`, once for each request."""
         if not request.announced:
             request.announced = True
             self._outbox.say(request.message, "status", {"execution_state": "busy"})
 
     def fail(self, request: Request, ename: str, evalue: str) -> None:
-        """Answer with an error; a cell shows it as its output, in one line."""
+        """Answer with an error. A cell shows it as one line of output."""
         error = {"ename": ename, "evalue": evalue, "traceback": [f"\x1b[0;31m{ename}\x1b[0m: {evalue}"]}
         content: dict[str, Any] = {"status": "error", **error}
         if request.is_execution:
@@ -119,5 +127,5 @@ class StandIn:
         self.reply(request, reply)
 
     def abort(self, request: Request) -> None:
-        """Answer a cell whose predecessor has failed, as ipykernel does."""
+        """Answer a cell behind a failed cell, as ipykernel does."""
         self.reply(request, {"status": "aborted"})

@@ -1,8 +1,8 @@
-"""Subshells, under ids of the kernel's own.
+"""Subshells under ids that the kernel makes.
 
-A front end may ask for a subshell before there is an interpreter, and keeps its id when the
-interpreter is replaced. So the id that it sees names a place here, and the interpreter's subshell
-behind it is made when something is sent there, and made anew in a fresh interpreter.
+A front end may ask for a subshell before there is an interpreter, and keeps its id when the interpreter is
+replaced. So the front end's id names an entry here. The interpreter's subshell behind it is created when
+the first message is sent to it, again for each new interpreter.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from ...errors import InterpreterError
 from ...wire.messages import Message, encode_json
 
-# Asks the interpreter something; see OwnRequests.ask.
+# Sends an own request to the interpreter; see OwnRequests.ask.
 Ask = Callable[..., Awaitable[dict[str, Any]]]
 
 
@@ -24,6 +24,7 @@ class Subshells:
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
+        # The interpreter's id behind each of the kernel's ids; None before it is created.
         self._made: dict[str, asyncio.Task[str] | None] = {}
 
     def create(self) -> str:
@@ -33,7 +34,7 @@ class Subshells:
         return subshell_id
 
     def delete(self, subshell_id: str) -> None:
-        """Forget a subshell, and end the interpreter's. Raises KeyError for an unknown one."""
+        """Forget a subshell and end the interpreter's. Raises KeyError if the id is unknown."""
         made = self._made.pop(subshell_id)
         if made is not None:
             made.add_done_callback(self._end)
@@ -44,34 +45,34 @@ class Subshells:
         return list(self._made)
 
     def forget_interpreter(self) -> None:
-        """The interpreter is gone, and its subshells with it."""
+        """Forget the interpreter's subshells, because it is gone."""
         self._made = dict.fromkeys(self._made)
 
     async def address(self, message: Message, subshell_id: str | None = None) -> Message:
-        """Return the message as the interpreter must see it: with its own subshell's id.
+        """Return the message with the interpreter's subshell id in its header.
 
-        subshell_id: where to send it; None for the one that its header names.
+        subshell_id: the kernel's id of the subshell; None for the one in the message's header.
 
-        Raises InterpreterError for a subshell that is unknown, or that the interpreter does not make.
+        Raises InterpreterError if the id is unknown, or if the interpreter does not create the subshell.
         """
         subshell_id = subshell_id or message.header.get("subshell_id")
         if subshell_id is None:
             return message
         if subshell_id not in self._made:
-            raise InterpreterError(f"The subshell {subshell_id} was deleted meanwhile.")
+            raise InterpreterError(f"The subshell {subshell_id} has been deleted.")
         made = self._made[subshell_id]
         if made is None:
             made = self._made[subshell_id] = asyncio.ensure_future(self._make())
-            made.add_done_callback(asyncio.Task.exception)  # those who wait for it may be gone
+            # If nobody waits for it any more, asyncio would log its exception as never retrieved.
+            made.add_done_callback(asyncio.Task.exception)
         header = encode_json({**message.header, "subshell_id": await asyncio.shield(made)})
         return Message(message.channel, [header, *message.parts[1:]])
 
     async def _make(self) -> str:
         reply = await self._ask("control", "create_subshell_request", {})
         if reply.get("status") != "ok":
-            raise InterpreterError(
-                f"The interpreter made no subshell: {reply.get('evalue', 'no reason given')}"
-            )
+            reason = reply.get("evalue", "it gives no reason")
+            raise InterpreterError(f"The interpreter did not create a subshell: {reason}")
         return str(reply["subshell_id"])
 
     def _end(self, made: asyncio.Task[str]) -> None:
@@ -80,8 +81,8 @@ class Subshells:
 
     async def _delete(self, subshell_id: str) -> None:
         try:
-            # What it has been sent is handled in turn, and is not over when its subshell goes meanwhile.
+            # This waits until the subshell has handled its earlier requests. They would be lost otherwise.
             await self._ask("shell", "kernel_info_request", {}, subshell_id)
             await self._ask("control", "delete_subshell_request", {"subshell_id": subshell_id})
         except InterpreterError:
-            pass  # it ended, and the subshell with it
+            pass  # the interpreter has ended, and the subshell with it

@@ -1,7 +1,7 @@
-"""What a front end is told when it asks for every widget at once, as JupyterLab does after a reload.
+"""Adds the kernel's own widgets to the list of all widgets, which JupyterLab asks for after a reload.
 
-It asks on one comm of the target `jupyter.widget.control`, which ipywidgets in the sandbox answers
-with the user's widgets. The kernel's own, the log views, are put into that answer on its way.
+JupyterLab asks on a comm with the target `jupyter.widget.control`. ipywidgets in the sandbox answers with
+the user's widgets. The relay adds the kernel's widgets, the log views, to that answer.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ CONTROL_TARGET = "jupyter.widget.control"
 
 
 class WidgetStates:
-    """Follows the conversations about all widgets. It belongs to the relay's loop."""
+    """Follows the comms that list all widgets. It belongs to the relay's loop."""
 
     def __init__(self) -> None:
         self._comms: set[str] = set()
         self._requests: set[str] = set()
 
-    def take(self, message: Message) -> None:
-        """Look at a comm message of a front end on its way to the interpreter."""
+    def observe(self, message: Message) -> None:
+        """Look at a front end's comm message on its way to the interpreter."""
         content = message.content
         comm_id = str(content.get("comm_id"))
         if message.msg_type == "comm_open" and content.get("target_name") == CONTROL_TARGET:
@@ -32,7 +32,7 @@ class WidgetStates:
             self._requests.add(message.msg_id)
 
     def join(self, message: Message) -> Message:
-        """Return the interpreter's message, with the kernel's own widgets where it tells all states."""
+        """Return the interpreter's message. If it lists all widgets, the kernel's widgets are added."""
         if message.parent_id not in self._requests:
             return message
         if message.msg_type == "status":
@@ -43,7 +43,7 @@ class WidgetStates:
         data = content.get("data", {})
         if message.msg_type != "comm_msg" or data.get("method") != "update_states":
             return message
-        # The kernel's widgets hold no binary state, so the buffers and their paths stay as they are.
+        # The kernel's widgets have no binary state, so the buffers and their paths remain valid.
         data["states"] = {**data.get("states", {}), **_own_states()}
         return Message(message.channel, [*message.parts[:3], encode_json(content), *message.parts[4:]])
 

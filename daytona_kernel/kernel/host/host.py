@@ -1,0 +1,172 @@
+"""The host: the sandbox, the start of its interpreter, the magics, the comms and the leftover logs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Any
+
+from ...errors import DaytonaError
+from ...interpreter.interpreter import Interpreter
+from ...interpreter.launcher import AgentGateway
+from ...views.leftover_log import read_leftover_logs
+from ...wire.messages import Message
+from .comms import Comms, current_request
+from .magic_calls import MagicCalls
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Awaitable, Callable
+    from concurrent.futures import Future
+
+    from ...interpreter.launcher import LaunchedAgent
+    from ..event_loop import EventLoop
+    from ..magic_cell import MagicCell
+    from ..out.outbox import Outbox
+    from ..relay.relay import Relay
+    from ..startup import Startup
+
+_ACTIVITY_SECONDS = 60.0
+
+
+class Host:
+    """The part of the kernel on the API thread's loop.
+
+    The public methods may be called from any thread, and hand their work over to that loop. The private
+    methods run on it.
+
+    startup: the parts that were started before the kernel. relay_loop: the loop of the relay.
+    log: for defects of this program.
+    """
+
+    def __init__(self, startup: Startup, outbox: Outbox, relay_loop: EventLoop, log: logging.Logger) -> None:
+        self.api = startup.api
+        self.registry = startup.registry
+        self.kernel_sandbox = startup.kernel_sandbox
+        self._first_agent: Future[LaunchedAgent] | None = startup.agent
+        self._log = log
+        self._relay_loop = relay_loop
+        self._relay: Relay
+        self._comms = Comms(outbox)
+        self._magic_calls = MagicCalls(
+            self.registry, outbox, self.kernel_sandbox, lambda: self._relay.running, self._move
+        )
+        self._connecting: asyncio.Task[None] | None = None
+        self._closing = False
+
+    def serve(self, relay: Relay) -> None:
+        """Start to work for a relay. Call this once, before the first request."""
+        self._relay = relay
+        self.api.call(self.kernel_sandbox.watch_progress, self._show_progress)
+        self.start_interpreter()
+        self.api.start(self._keep_awake())
+        self.api.start(self._open_leftover_logs())
+
+    async def close(self, *, restart: bool) -> None:
+        """End the magics, and leave the sandbox to the next kernel (`restart`) or delete it.
+
+        Raises DaytonaError if the sandbox cannot be left in good order.
+        """
+        await self.api.run(self._close(restart=restart))
+
+    # The interpreter
+
+    def start_interpreter(self) -> None:
+        """Start an interpreter for the relay's slot, which then gets the interpreter or the error."""
+        self.api.call(self._start_interpreter)
+
+    def _start_interpreter(self) -> None:
+        if self._closing:
+            return
+        self._connecting = asyncio.ensure_future(self._connect_interpreter())
+        self._magic_calls.keep(self._connecting)
+
+    async def _connect_interpreter(self) -> None:
+        try:
+            agent = await self._agent()
+            sandbox = await self.kernel_sandbox.sandbox()
+        except DaytonaError as error:
+            self._relay_loop.call(self._relay.slot.fail_start, error)
+            return
+        except Exception as error:  # noqa: BLE001 - a defect here must not leave the cells waiting
+            self._log.exception("The interpreter could not be started")
+            failure = DaytonaError(f"The interpreter could not be started: {type(error).__name__}: {error}")
+            self._relay_loop.call(self._relay.slot.fail_start, failure)
+            return
+        gateway = AgentGateway(sandbox, agent, self.api.run)
+
+        def make(**callbacks: Any) -> Interpreter:
+            return Interpreter(gateway, agent.credentials, **callbacks)
+
+        self._relay_loop.call(self._relay.slot.connect, sandbox.process, make)
+
+    async def _move(self, request: Message, work: Callable[[], Awaitable[str]], start: bool) -> None:
+        """Replace the sandbox for a cell. The relay decides when `work` runs; see relay.move."""
+        if self._connecting is not None:
+            self._connecting.cancel()
+        await self._relay_loop.run(self._relay.move(request.msg_id, work, start=start))
+
+    # Magics
+
+    def start_magic(self, message: Message) -> None:
+        """Start the magic call that the interpreter asks for, or take the interpreter's answer to one."""
+        self.api.call(self._magic_calls.start, message, self._answer_magic)
+
+    def cancel_magic(self, call_id: str) -> None:
+        """Cancel a magic call, because its cell was interrupted or is gone."""
+        self.api.start(self._magic_calls.cancel(call_id, self._answer_magic))
+
+    def cancel_magics(self) -> None:
+        """Cancel all magic calls, because the interpreter is gone."""
+        self.api.call(self._magic_calls.cancel_all)
+
+    async def run_alone(self, request: Message, magic: MagicCell | None, why: Exception) -> None:
+        """Run a cell without an interpreter: a magic, or code in a one-off run.
+
+        why: the reason why there is no interpreter. Raises DaytonaError.
+        """
+        await self.api.run(self._magic_calls.run_alone(request, magic, why))
+
+    async def _answer_magic(self, call_id: str, event: dict[str, Any]) -> None:
+        await self._relay_loop.run(self._relay.answer_magic(call_id, event))
+
+    # Comms
+
+    def owned_comms(self, target_name: str | None) -> dict[str, dict[str, str]]:
+        """Return the kernel's own comms, as in a `comm_info_reply`; None selects all targets."""
+        return self._comms.listed(target_name)
+
+    def take_comm(self, message: Message) -> bool:
+        """Take a front end's message for one of the kernel's own comms; return whether it was for one."""
+        owned = self._comms.owns(message.content.get("comm_id", ""))
+        if owned:
+            self.api.call(self._comms.take, message)
+        return owned
+
+    # The sandbox
+
+    async def _agent(self) -> LaunchedAgent:
+        """Return an agent. The agent that was started before the kernel is used once."""
+        first, self._first_agent = self._first_agent, None
+        return await (self.kernel_sandbox.agent() if first is None else asyncio.wrap_future(first))
+
+    async def _close(self, *, restart: bool) -> None:
+        self._closing = True
+        await self._magic_calls.close()
+        await self.kernel_sandbox.leave(restart=restart)
+
+    async def _keep_awake(self) -> None:
+        """Keep the sandbox from idling while a cell or a followed command runs, and only then."""
+        while not self._closing:
+            await asyncio.sleep(_ACTIVITY_SECONDS)
+            if self._relay.running is not None or self._magic_calls.following:
+                await self.kernel_sandbox.refresh_activity()
+
+    async def _open_leftover_logs(self) -> None:
+        """Open the views of the leftover logs in the notebook, so that pages can replace them."""
+        leftover = await asyncio.to_thread(read_leftover_logs, os.environ.get("JPY_SESSION_NAME", ""))
+        current_request.set(Message("shell", [b"{}"] * 4))  # no request causes these messages
+        self._leftover_logs = [log.open() for log in leftover]
+
+    def _show_progress(self, text: str) -> None:
+        self._relay_loop.call(self._relay.show_progress, text)
