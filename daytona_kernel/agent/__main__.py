@@ -75,7 +75,7 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     try:
-        magics = await agent.serve_magics(magic_socket)
+        magics = await agent.magic_socket.listen(magic_socket)
         report(port=Server(agent, settings["secret"], settings["link"]).listen())
         running = asyncio.ensure_future(agent.run())
         await stopped.wait()

@@ -20,7 +20,8 @@ from tornado.escape import json_encode
 
 from ..wire.link import ACKNOWLEDGE_SECONDS, LinkError
 from ..wire.messages import SUBPROTOCOL, FrameError
-from .agent import Agent, parse_text
+from ..wire.schema import parse_object
+from .agent import Agent
 
 # The ports that Daytona's previews serve.
 _PORTS = range(3000, 10000)
@@ -86,7 +87,7 @@ class Connection(websocket.WebSocketHandler):
     def on_message(self, message: str | bytes) -> None:
         try:
             if isinstance(message, str):
-                self._take_text(parse_text(message))
+                self._take_text(parse_object(message))
             elif self._greeted:
                 self._take_packet(message)
             else:

@@ -1,8 +1,8 @@
-"""The persistent interpreter: code in, Jupyter messages out, state kept between calls.
+"""The persistent interpreter: takes code, returns Jupyter messages, and keeps its state between cells.
 
-This is what `process.code_run(code, interpreter=…)` runs in. Requests go to the sandbox's
-ipykernel as messages; each answer names its request, and goes to the callback of that request,
-or, when nobody waits for it (a thread that prints after its cell, a widget), to `on_message`.
+`process.code_run(code, interpreter=…)` runs in this. Requests go to the sandbox's ipykernel as messages.
+Each answer names its request and goes to that request's callback. Messages that belong to no running
+request (a thread that prints after its cell, a widget) go to `on_message`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import signal
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, assert_never
 
 from ..client.models import ExecuteResponse
 from ..errors import (
@@ -22,23 +22,38 @@ from ..errors import (
     InterpreterLostError,
     InterpreterReplacedError,
 )
+from ..wire.agent_messages import (
+    CHANNEL,
+    Ended,
+    Failed,
+    Interrupt,
+    Interrupted,
+    MagicClosed,
+    Ready,
+    ToAgent,
+    Unstarted,
+    UsageReport,
+    decode_from_agent,
+    encode_agent_message,
+)
 from ..wire.messages import Message
 from .connection import Connection, Credentials, Gateway
 
 OnMessage = Callable[[Message], None]
+# The agent's messages that the kernel acts on. The interpreter object acts on the others itself.
+AgentEvent = Interrupted | UsageReport | MagicClosed
 
-_WHAT_NOW = "Its variables are lost; the next cell runs in a fresh one."
+_VARIABLES_LOST = "Its variables are lost; the next cell runs in a fresh one."
 
 
 class Interpreter:
-    """One interpreter in one sandbox.
+    """One interpreter in one sandbox. It belongs to the event loop that runs `run`.
 
-    on_message: called with messages that belong to no running `execute`.
-    on_ready: called with the kernel_info of each interpreter that has started: the first, and
-        every fresh one after an end.
-    on_ended: called with a sentence when the interpreter ended and a fresh one is being started.
-
-    It belongs to the event loop that runs `run`.
+    on_message: called with each message that belongs to no running `execute`.
+    on_event: called with the agent's messages about interrupts, usage and magic calls.
+    on_ready: called with the kernel_info of each interpreter that has started: of the first, and of every
+        one that replaces it.
+    on_ended: called with a sentence when the interpreter has ended and another is being started.
     """
 
     def __init__(
@@ -47,10 +62,12 @@ class Interpreter:
         credentials: Credentials,
         *,
         on_message: OnMessage,
+        on_event: Callable[[AgentEvent], None] = lambda _event: None,
         on_ready: Callable[[dict[str, Any]], None] = lambda _info: None,
         on_ended: Callable[[str], None] = lambda _reason: None,
     ) -> None:
         self._on_message = on_message
+        self._on_event = on_event
         self._on_ready = on_ready
         self._on_ended = on_ended
         self._connection = Connection(gateway, credentials, self._receive)
@@ -58,25 +75,26 @@ class Interpreter:
         self.pid: int | None = None
 
     async def run(self) -> None:
-        """Serve until cancelled. Raises InterpreterLostError when the agent is gone for good."""
+        """Serve until canceled. Raises InterpreterLostError when the agent is gone for good."""
         try:
             await self._connection.run()
         except InterpreterLostError as error:
-            self._fail_all(InterpreterLostError(f"{error} {_WHAT_NOW}"))
+            self._fail_all(InterpreterLostError(f"{error} {_VARIABLES_LOST}"))
             raise
 
     async def execute(
         self, code: str, *, on_message: OnMessage | None = None, request: Message | None = None
     ) -> ExecuteResponse:
-        """Run code, and return when it has ended and all its output was handed over.
+        """Run code; return when it has ended and all its output was handed over.
 
-        on_message: called with each message that the code causes; None collects what it prints
-            to stdout, as the answer's `result`.
-        request: the `execute_request` of a front end, sent as the bytes that came; None makes one.
+        on_message: called with each message that the code causes. None collects what the code prints to
+            stdout, as the answer's `result`.
+        request: the front end's `execute_request` that holds this code. It is sent as it is, so that the
+            answers name the front end's cell, and `code` is not looked at. None makes one from `code`.
 
-        Returns `exit_code` 0, or 1 when the code raised. Raises InterpreterDiedError when the
-        interpreter ended meanwhile, InterpreterLostError when the agent did, CellUnstartedError when it
-        was interrupted before the interpreter had started.
+        Returns `exit_code` 0, or 1 when the code raised. Raises InterpreterDiedError when the interpreter
+        ended meanwhile, InterpreterLostError when the agent did, and CellUnstartedError when an interrupt
+        came before the interpreter had started.
         """
         if request is None:
             request = _execute_request(code)
@@ -90,27 +108,28 @@ class Interpreter:
         return ExecuteResponse(exit_code=0 if execution.succeeded else 1, result=execution.text)
 
     async def send(self, message: Message) -> None:
-        """Send any other message; its answers come to `on_message`."""
+        """Send any other message. Its answers go to `on_message`."""
         await self._connection.send(message)
 
-    async def tell(self, msg_type: str, **content: Any) -> None:
-        """Say something to the agent itself; see agent.agent for what it understands."""
-        await self._connection.send(Message.make("agent", {"msg_type": msg_type}, content))
+    async def tell(self, message: ToAgent) -> None:
+        """Send a message to the agent itself."""
+        await self._connection.send(encode_agent_message(message))
 
     async def interrupt(self) -> None:
-        """Raise KeyboardInterrupt in what runs, as SIGINT does in a terminal.
+        """Raise KeyboardInterrupt in the running code, as SIGINT does in a terminal.
 
-        The agent's `interrupted` comes to `on_message` when the signal was sent.
+        `on_event` is called with Interrupted once the signal was sent.
         """
-        await self.tell("interrupt")
+        await self.tell(Interrupt())
 
     def replace(self) -> None:
-        """What is being executed fails with InterpreterReplacedError: nobody is to wait for it here."""
+        """Fail all executions with InterpreterReplacedError, since the kernel leaves this interpreter."""
         self._fail_all(InterpreterReplacedError("The kernel has moved to another interpreter."))
 
     def _receive(self, message: Message) -> None:
-        if message.channel == "agent":
-            self._take_event(message)
+        """Take a message of the agent or the interpreter. Raises ProtocolError."""
+        if message.channel == CHANNEL:
+            self._take_agent_message(message)
             return
         execution = self._executions.get(message.parent_id)
         if execution is None:
@@ -118,24 +137,26 @@ class Interpreter:
         else:
             execution.take(message)
 
-    def _take_event(self, event: Message) -> None:
-        content = event.content
-        if event.msg_type == "ready":
-            self.pid = content["pid"]
-            self._on_ready(content["kernel_info"])
-        elif event.msg_type == "ended":
-            reason = f"{describe_end(content['status'])} {_WHAT_NOW}"
-            self.pid = None
-            self._fail_all(InterpreterDiedError(reason))
-            self._on_ended(reason)
-        elif event.msg_type == "failed":
-            self._fail_all(InterpreterLostError(content["reason"]))
-        elif event.msg_type == "unstarted":
-            for msg_id in content["msg_ids"]:
-                if msg_id in self._executions:
-                    self._executions[msg_id].fail(CellUnstartedError("Nothing of the cell has run."))
-        else:
-            self._on_message(event)
+    def _take_agent_message(self, message: Message) -> None:
+        match decode_from_agent(message):
+            case Ready(pid=pid, kernel_info=kernel_info):
+                self.pid = pid
+                self._on_ready(kernel_info)
+            case Ended(status=status):
+                reason = f"{describe_end(status)} {_VARIABLES_LOST}"
+                self.pid = None
+                self._fail_all(InterpreterDiedError(reason))
+                self._on_ended(reason)
+            case Failed(reason=reason):
+                self._fail_all(InterpreterLostError(reason))
+            case Unstarted(msg_ids=msg_ids):
+                for msg_id in msg_ids:
+                    if msg_id in self._executions:
+                        self._executions[msg_id].fail(CellUnstartedError("The cell has not run."))
+            case Interrupted() | UsageReport() | MagicClosed() as event:
+                self._on_event(event)
+            case unexpected:
+                assert_never(unexpected)
 
     def _fail_all(self, error: InterpreterError) -> None:
         for execution in list(self._executions.values()):
@@ -143,7 +164,7 @@ class Interpreter:
 
 
 class _Execution:
-    """A request that runs: over when both its reply and its `idle` have come, in either order."""
+    """A running request. It is done when its reply and its `idle` have come, in either order."""
 
     def __init__(self, on_message: OnMessage | None) -> None:
         self._on_message = on_message
@@ -176,7 +197,7 @@ class _Execution:
 
 
 def describe_end(status: int) -> str:
-    """Say how a child ended: an exit status, or a signal as a negative number."""
+    """Return a sentence about how the interpreter ended. status: its exit status, or the negated signal."""
     if status >= 0:
         return f"The interpreter ended with exit status {status}."
     try:

@@ -18,6 +18,7 @@ from .magic import cell_magic, completes, magic
 from .signature import Positional, Signature
 
 if TYPE_CHECKING:
+    from ..wire.values import EncodedValue
     from .arguments import Expected
     from .magic_call import MagicCall
 
@@ -74,7 +75,7 @@ class LocalMagics:
         return [name for name in self._code.namespace if not name.startswith("_")]
 
 
-async def _decode(name: str, encoded: dict[str, Any]) -> Any:
+async def _decode(name: str, encoded: EncodedValue) -> Any:
     try:
         return await asyncio.to_thread(decode_value, encoded)
     except (ValueError, TypeError, RecursionError) as error:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ..client.models import CreateSandboxParams
     from ..client.sandbox import AsyncSandbox
     from ..wire.messages import Message
+    from ..wire.values import EncodedValue
 
 
 class Display(Protocol):
@@ -109,10 +110,10 @@ class MagicCall(Protocol):
     async def set(self, name: str, value: Any) -> None:
         """Set a variable in the user's namespace to a JSON value."""
 
-    async def put(self, name: str, encoded: dict[str, Any]) -> None:
+    async def put(self, name: str, encoded: EncodedValue) -> None:
         """Set a variable in the user's namespace to a value that `wire.values` has encoded."""
 
-    async def get(self, name: str) -> dict[str, Any]:
+    async def get(self, name: str) -> EncodedValue:
         """Return a variable of the user, encoded by `wire.values`. Raises DaytonaError."""
         ...
 

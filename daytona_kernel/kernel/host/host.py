@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from ...interpreter.launcher import LaunchedAgent
+    from ...wire.magic_messages import MagicAnswer
     from ..event_loop import EventLoop
     from ..magic_cell import MagicCell
     from ..out.outbox import Outbox
@@ -108,9 +109,9 @@ class Host:
 
     # Magics
 
-    def start_magic(self, message: Message) -> None:
-        """Start the magic call that the interpreter asks for, or take the interpreter's answer to one."""
-        self.api.call(self._magic_calls.start, message, self._answer_magic)
+    def take_magic_request(self, message: Message) -> None:
+        """Take a request of the interpreter: it calls or completes a magic, or answers one."""
+        self.api.call(self._magic_calls.take, message, self._answer_magic)
 
     def cancel_magic(self, call_id: str) -> None:
         """Cancel a magic call, because its cell was interrupted or is gone."""
@@ -127,8 +128,8 @@ class Host:
         """
         await self.api.run(self._magic_calls.run_alone(request, magic, why))
 
-    async def _answer_magic(self, call_id: str, event: dict[str, Any]) -> None:
-        await self._relay_loop.run(self._relay.answer_magic(call_id, event))
+    async def _answer_magic(self, answer: MagicAnswer) -> None:
+        await self._relay_loop.run(self._relay.answer_magic(answer))
 
     # Comms
 

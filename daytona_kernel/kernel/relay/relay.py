@@ -11,7 +11,7 @@ for one; the interpreter ended before it replied; the cell is a magic that does 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 from ...errors import (
     CellUnstartedError,
@@ -21,6 +21,8 @@ from ...errors import (
     InterpreterLostError,
     InterpreterReplacedError,
 )
+from ...wire.agent_messages import Interrupted, MagicClosed, UsageReport
+from ...wire.magic_messages import MSG_TYPE
 from ..magic_cell import parse_magic_cell
 from . import introspection
 from .introspection import Introspection
@@ -35,7 +37,8 @@ from .widget_states import WidgetStates
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
-    from ...interpreter.interpreter import Interpreter
+    from ...interpreter.interpreter import AgentEvent, Interpreter
+    from ...wire.magic_messages import MagicAnswer
     from ...wire.messages import Message
     from ..host.host import Host
     from ..out.outbox import Outbox
@@ -66,6 +69,7 @@ class Relay:
         self.slot = InterpreterSlot(
             host.start_interpreter,
             on_message=self.publish,
+            on_event=self._take_event,
             on_ready=self._use_interpreter,
             on_ended=self._forget_interpreter,
         )
@@ -111,10 +115,10 @@ class Relay:
         else:
             await self._forward(request)
 
-    async def answer_magic(self, call_id: str, event: dict[str, Any]) -> None:
-        """Pass on a part of the answer to a magic call."""
+    async def answer_magic(self, answer: MagicAnswer) -> None:
+        """Pass an answer to a magic call on to the interpreter."""
         if self.slot.interpreter is not None:
-            await self.slot.interpreter.tell("magic_event", id=call_id, event=event)
+            await self.slot.interpreter.tell(answer)
 
     async def move(self, msg_id: str, work: Callable[[], Awaitable[str]], *, start: bool) -> None:
         """Replace the sandbox, for the cell with this message id; see Move.
@@ -191,10 +195,10 @@ class Relay:
     # From the interpreter
 
     def publish(self, message: Message) -> None:
-        """Pass a message of the interpreter or its agent on to where it belongs."""
-        if message.msg_type == "daytona_magic":
+        """Pass a message of the interpreter on to where it belongs."""
+        if message.msg_type == MSG_TYPE:
             # This comes first, because an own request may cause a magic call: a completion does.
-            self._host.start_magic(message)
+            self._host.take_magic_request(message)
         elif self._own_requests.take(message):
             pass
         elif message.channel == "iopub":
@@ -202,8 +206,6 @@ class Relay:
             is_start = message.msg_type == "status" and not message.parent_id
             if not is_start and message.msg_type != "iopub_welcome":
                 self._outbox.publish(self._widget_states.join(message).parts, message.msg_type)
-        elif message.channel == "agent":
-            self._take_agent_message(message)
         elif message.channel == "stdin":
             # A thread may ask for input after its cell has ended, so the client is looked up, not the cell.
             idents = self._clients.get(message.parent_header.get("session", ""))
@@ -217,16 +219,18 @@ class Relay:
         if message.msg_type != "status" or message.content.get("execution_state") != "busy":
             self.publish(message)
 
-    def _take_agent_message(self, message: Message) -> None:
-        content = message.content
-        if message.msg_type == "magic_closed":
-            self._host.cancel_magic(content["id"])
-        elif message.msg_type == "interrupted":
-            self._interrupt_notice.mark_sent()
-        elif message.msg_type == "usage":
-            request = self._requests.pop(content["msg_id"], None)
-            if request is not None:
-                self._stand_in.reply(request, content["reply"])
+    def _take_event(self, event: AgentEvent) -> None:
+        """Act on a message of the agent itself."""
+        match event:
+            case MagicClosed(call_id=call_id):
+                self._host.cancel_magic(call_id)
+            case Interrupted():
+                self._interrupt_notice.mark_sent()
+            case UsageReport(msg_id=msg_id, reply=reply):
+                if (request := self._requests.pop(msg_id, None)) is not None:
+                    self._stand_in.reply(request, reply)
+            case unexpected:
+                assert_never(unexpected)
 
     # Cells
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ...client.process import AsyncProcess
-    from ...interpreter.interpreter import Interpreter
+    from ...interpreter.interpreter import AgentEvent, Interpreter
     from ...wire.messages import Message
 
 
@@ -22,7 +22,8 @@ class InterpreterSlot:
     sandbox is being replaced (see Move), the slot is closed: no interpreter is started for it.
 
     start: asks the host for an interpreter. The host answers with `connect` or `fail_start`.
-    on_message, on_ready: called with the messages and the kernel_info of the interpreter.
+    on_message, on_event, on_ready: called with the interpreter's messages, the agent's events, and the
+        interpreter's kernel_info; see Interpreter.
     on_ended: called with a sentence when the interpreter's state is lost.
     """
 
@@ -31,12 +32,18 @@ class InterpreterSlot:
         start: Callable[[], None],
         *,
         on_message: Callable[[Message], None],
+        on_event: Callable[[AgentEvent], None],
         on_ready: Callable[[dict[str, Any]], None],
         on_ended: Callable[[str], None],
     ) -> None:
         self._start = start
         self._on_ended = on_ended
-        self._callbacks = {"on_message": on_message, "on_ready": on_ready, "on_ended": on_ended}
+        self._callbacks = {
+            "on_message": on_message,
+            "on_event": on_event,
+            "on_ready": on_ready,
+            "on_ended": on_ended,
+        }
         self.interpreter: Interpreter | None = None
         self.process: AsyncProcess | None = None
         self._arrival: asyncio.Future[Interpreter] = asyncio.get_running_loop().create_future()

@@ -1,0 +1,132 @@
+"""One magic call: what a magic can do in the cell that called it. See magics.magic_call.MagicCall."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ...errors import DaytonaError, MagicUsageError
+from ...wire.magic_messages import Assign, Display, Print, Step
+from ...wire.values import EncodedValue, encode_value
+from ..magic_cell import parse_magic_cell
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable, Callable
+
+    from ...client.sandbox import AsyncSandbox
+    from ...wire.messages import Message
+    from .kernel_sandbox import KernelSandbox
+    from .magic_calls import MagicCalls
+
+
+class Cell(Protocol):
+    """The cell that called a magic, wherever it is shown."""
+
+    async def take(self, step: Step) -> None:
+        """Take a step: print, display, or assign."""
+
+    async def ask(self, name: str) -> EncodedValue:
+        """Return a variable of the user. Raises DaytonaError."""
+        ...
+
+
+@dataclass
+class MagicCall:
+    """See magics.magic_call.MagicCall.
+
+    cell: the cell that called. calls: the table that this call is in.
+    """
+
+    request: Message
+    cell: Cell
+    calls: MagicCalls = field(repr=False)
+    line: str = ""
+    body: str | None = None
+    assigned: bool = False
+    cwd: str | None = None
+    environ: dict[str, str] = field(default_factory=dict, repr=False)
+    unset: list[str] = field(default_factory=list)
+    python: str | None = None
+
+    @property
+    def kernel_sandbox(self) -> KernelSandbox:
+        """See MagicCall."""
+        return self.calls.kernel_sandbox
+
+    async def sandbox(self) -> AsyncSandbox:
+        """See MagicCall."""
+        return await self.calls.kernel_sandbox.sandbox()
+
+    def require_own_cell(self) -> None:
+        """See MagicCall."""
+        running = self.calls.running()
+        code = str(running.content.get("code", "")) if running is not None else ""
+        if parse_magic_cell(code, self.calls.registry) is None:
+            raise MagicUsageError(
+                "This restarts Python, so it must be alone in its cell. Nothing was changed."
+            )
+
+    async def move(self, work: Callable[[], Awaitable[str]], *, start: bool) -> None:
+        """See MagicCall."""
+        self.require_own_cell()
+        await self.calls.move(self.request, work, start)
+
+    async def print(self, text: str, stream: str = "stdout") -> None:
+        """See MagicCall."""
+        await self.cell.take(Print("stderr" if stream == "stderr" else "stdout", text))
+
+    async def display(self, data: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
+        """See MagicCall."""
+        await self.cell.take(Display(data, metadata or {}))
+
+    async def set(self, name: str, value: Any) -> None:
+        """See MagicCall."""
+        await self.cell.take(Assign(name, encode_value(value)))
+
+    async def put(self, name: str, encoded: EncodedValue) -> None:
+        """See MagicCall."""
+        self._require_interpreter()
+        await self.cell.take(Assign(name, encoded))
+
+    async def get(self, name: str) -> EncodedValue:
+        """See MagicCall."""
+        self._require_interpreter()
+        return await self.cell.ask(name)
+
+    def show(self, data: dict[str, Any], metadata: dict[str, Any] | None = None) -> ShownDisplay:
+        """See MagicCall."""
+        shown = ShownDisplay(self.calls, self.request)
+        shown.publish("display_data", self.request, data, metadata)
+        return shown
+
+    def keep(self, task: asyncio.Task[Any]) -> None:
+        """See MagicCall."""
+        self.calls.keep(task)
+
+    def _require_interpreter(self) -> None:
+        if self.python is None:
+            raise DaytonaError("There is no interpreter in the sandbox now, and so there are no variables.")
+
+
+class ShownDisplay:
+    """An output in the notebook that can change; see magics.magic_call.Display."""
+
+    def __init__(self, calls: MagicCalls, request: Message) -> None:
+        self._calls = calls
+        self._request = request
+        self._display_id = uuid.uuid4().hex
+
+    def update(self, data: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
+        """See Display."""
+        # nbclient ignores an update under a cell that has ended, so prefer a cell that runs.
+        request = self._calls.running() or self._request
+        self.publish("update_display_data", request, data, metadata)
+
+    def publish(
+        self, msg_type: str, request: Message, data: dict[str, Any], metadata: dict[str, Any] | None
+    ) -> None:
+        """Send the bundle under a request."""
+        content = {"data": data, "metadata": metadata or {}, "transient": {"display_id": self._display_id}}
+        self._calls.outbox.say(request, msg_type, content)

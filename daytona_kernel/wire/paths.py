@@ -1,0 +1,18 @@
+"""Completion of file paths, in the sandbox and on the notebook's machine."""
+
+from __future__ import annotations
+
+import os
+
+
+def complete_path(typed: str) -> list[str]:
+    """Return the paths on this machine that start with `typed`'s folder; folders end in `/`.
+
+    The caller drops the paths that do not start with `typed` itself. `~` is expanded for the search only.
+    """
+    folder, slash, _ = typed.rpartition("/")
+    try:
+        with os.scandir(os.path.expanduser(folder + slash) or ".") as entries:
+            return sorted(f"{folder}{slash}{each.name}{'/' * each.is_dir()}" for each in entries)
+    except OSError:
+        return []
