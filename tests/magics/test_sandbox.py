@@ -185,7 +185,7 @@ def test_an_attached_sandbox_is_never_deleted(served: dict[str, str], daytona: D
         kernel.client.stop_channels()
         kernel.connect()
         assert kernel.run("open('note').read()").result == "'theirs\\n'"
-        assert "is as it was" in kernel.run("%sandbox new").stdout
+        assert "is unchanged" in kernel.run("%sandbox new").stdout
         wait_until(lambda: other.process.list_sessions() == [], what="the agent's session is left")
         kernel.run(f"%sandbox attach {other.id}")
         kernel.run("1")

@@ -1,8 +1,9 @@
-"""What a kernel leaves for the kernel that comes after it: whose sandbox, which agent.
+"""The handover: the file that a kernel leaves for the kernel that replaces it.
 
-Jupyter starts a restarted kernel, and one that takes the place of a crashed one, with the same
-connection file; the handover lies beside it, for the owner's eyes as the connection file is, and is
-removed when the sandbox is. Standard library only: it is read before anything is imported.
+Jupyter starts a restarted kernel, and a kernel that replaces a crashed one, with the same connection file.
+The handover is beside that file, with the same permissions, and is removed together with the sandbox.
+
+This module imports only the standard library, because it is read before anything else is imported.
 """
 
 from __future__ import annotations
@@ -14,18 +15,18 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-# A manager may write its connection file a little after a kernel has died.
+# A kernel manager may write its connection file some time after a kernel has died.
 _SWEEP_SECONDS = 60.0
 
 
 @dataclass
 class Handover:
-    """The state of one kernel's home.
+    """The state of one kernel.
 
-    server: the embedded server's api_url and api_key; None on Daytona.
-    sandbox_id: the sandbox; None before there is one. owned: whether this kernel made it.
-    agent: what `interpreter.launcher.LaunchedAgent` holds; None when the interpreter was ended in
-        good order, so that the next kernel starts a fresh one.
+    server: the embedded server's api_url and api_key; None if the sandbox is at Daytona.
+    sandbox_id: the sandbox; None before there is one. owned: whether the kernel deletes it at the end.
+    agent: the fields of `interpreter.launcher.LaunchedAgent`; None if there is no interpreter to find, so
+        that the next kernel starts a new one.
     """
 
     server: dict[str, str] | None = field(default=None, repr=False)
@@ -35,21 +36,21 @@ class Handover:
 
 
 class HandoverFile:
-    """The file of a handover, named by the kernel's connection file."""
+    """The file of a handover, named after the kernel's connection file."""
 
     def __init__(self, connection_file: str | Path) -> None:
         connection_file = Path(connection_file)
         self.path = connection_file.with_name(f"daytona-{connection_file.stem}.handover")
 
     def read(self) -> Handover:
-        """Return what the kernel before left, or an empty handover."""
+        """Return the previous kernel's handover; an empty one if there is none, or it is not readable."""
         try:
             return Handover(**json.loads(self.path.read_text()))
         except (OSError, ValueError, TypeError):
             return Handover()
 
     def write(self, handover: Handover) -> None:
-        """Write the handover, whole or not at all."""
+        """Replace the file with a new one, in one step."""
         part = self.path.with_suffix(".part")
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
@@ -57,11 +58,11 @@ class HandoverFile:
         part.replace(self.path)
 
     def remove(self) -> None:
-        """Remove it; no error when it is gone."""
+        """Remove the file if it is there."""
         self.path.unlink(missing_ok=True)
 
     def sweep(self) -> None:
-        """Remove the records of kernels that were killed, and that nobody will start again."""
+        """Remove the handovers of killed kernels in the same folder, if no kernel can replace them."""
         for handover in self.path.parent.glob("daytona-*.handover"):
             connection_file = handover.with_name(f"{handover.stem.removeprefix('daytona-')}.json")
             try:

@@ -58,7 +58,7 @@ class Host:
     def serve(self, relay: Relay) -> None:
         """Start to work for a relay. Call this once, before the first request."""
         self._relay = relay
-        self.api.call(self.kernel_sandbox.watch_progress, self._show_progress)
+        self.api.call(self.kernel_sandbox.progress.watch, self._show_progress)
         self.start_interpreter()
         self.api.start(self._keep_awake())
         self.api.start(self._open_leftover_logs())

@@ -1,9 +1,9 @@
-"""Where a kernel lives: whose sandbox, and the agent in it.
+"""The kernel's sandbox: created, found again, replaced, and left.
 
-A kernel with no handover makes a sandbox of its own and deletes it at shutdown. After a restart it
-finds its sandbox by the handover, files and all, and starts a fresh interpreter there; after a crash
-it finds the agent as well, and goes on with the old one. A sandbox that was given to it
-(DAYTONA_SANDBOX_ID) is used and never deleted.
+Without a handover, the kernel creates a sandbox and deletes it at shutdown. After a restart, the handover
+names the sandbox, with all its files, and the kernel starts a new interpreter there. After a crash, the
+handover also names the agent, and the old interpreter continues. If DAYTONA_SANDBOX_ID names a sandbox, the
+kernel uses that sandbox and never deletes it.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import uuid
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...client import embedded
@@ -22,17 +22,18 @@ from ...client.labels import HOST_LABEL, LABEL, NOTEBOOK_LABEL
 from ...client.models import CreateSandboxParams
 from ...errors import DaytonaError, DaytonaNotFoundError
 from ...interpreter import launcher
-from ...interpreter.connection import Credentials
-from ...interpreter.launcher import LaunchedAgent
+from .kernel_agent import KernelAgent
+from .progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from concurrent.futures import Future
 
     from ...client.sandbox import AsyncSandbox
+    from ...interpreter.launcher import LaunchedAgent
     from .handover import Handover, HandoverFile
 
-# Minutes without activity until a sandbox that a kernel has forgotten stops, and then is deleted.
+# Minutes without activity until a sandbox of a killed kernel stops, and then until it is deleted.
 AUTO_STOP_MINUTES = 30
 AUTO_DELETE_MINUTES = 24 * 60
 
@@ -40,29 +41,26 @@ _USABLE_STATES = ("started", "starting", "stopped", "stopping", "archived", "res
 
 
 class KernelSandbox:
-    """The sandbox of one kernel. It belongs to the loop of the API's thread.
+    """The sandbox of one kernel. It belongs to the API thread's loop.
 
-    magics: what the interpreter shall know as magics of the kernel, their help by name, when it is known.
-    message_session: the Jupyter message session that the interpreter's messages bear.
+    magics: the help of the kernel's magics by name, once the magics are imported.
     """
 
     def __init__(self, handover_file: HandoverFile, magics: Future[Mapping[str, str]]) -> None:
         self._handover_file = handover_file
         self._handover: Handover = handover_file.read()
-        self._magics = magics
-        # After a crash the old interpreter goes on, whose messages bear the session of its kernel.
-        self.message_session: str = (self._handover.agent or {}).get("message_session") or str(uuid.uuid4())
-        self._progress = ""
-        self._on_progress: Callable[[str], None] = lambda _text: None
+        self.progress = Progress()
+        self._agent = KernelAgent(self._handover, magics, self.progress)
         self._daytona: AsyncDaytona | None = None
         self._sandbox: AsyncSandbox | None = None
-        self._left: set[AsyncSandbox] = set()  # what this kernel has made and does not live in
-        self._unmaking: set[asyncio.Task[None]] = set()
-        self._opening = asyncio.Lock()
+        # Sandboxes that this kernel created, where no cell runs now.
+        self._unused: set[AsyncSandbox] = set()
+        self._cleanups: set[asyncio.Task[None]] = set()
+        self._lock = asyncio.Lock()
 
     @property
     def daytona(self) -> AsyncDaytona:
-        """The client. Raises DaytonaAuthenticationError when the settings are not enough for one."""
+        """The client. Raises DaytonaAuthenticationError if the settings are incomplete."""
         self._daytona = self._daytona or AsyncDaytona()
         return self._daytona
 
@@ -71,27 +69,37 @@ class KernelSandbox:
         """Whether this kernel deletes the sandbox when it ends."""
         return self._handover.owned
 
-    def watch_progress(self, on_progress: Callable[[str], None]) -> None:
-        """Call `on_progress` with each line of text about what is being waited for, from the latest on."""
-        self._on_progress = on_progress
-        if self._progress:
-            on_progress(self._progress)
+    @property
+    def message_session(self) -> str:
+        """The Jupyter message session of the interpreter's messages."""
+        return self._agent.message_session
 
-    def _tell(self, text: str) -> None:
-        self._progress = text
-        self._on_progress(text)
+    @property
+    def place(self) -> str:
+        """Where the sandboxes are, as text for a person."""
+        if not self._embedded:
+            return f"at {self.daytona.settings.api_url.value}"
+        server = embedded.current()
+        isolation = server.isolation if server is not None else ""
+        return f"on this machine, in the embedded server (isolation: {isolation})"
+
+    @property
+    def note(self) -> str:
+        """A warning about the isolation of sandboxes here; empty if there is none, or none is known yet."""
+        server = embedded.current() if self._embedded else None
+        return server.note if server is not None else ""
 
     async def sandbox(self) -> AsyncSandbox:
-        """Return the sandbox, started; made or found when this is called first. Raises DaytonaError."""
-        async with self._opening:
+        """Return the sandbox, started. The first use finds or creates it. Raises DaytonaError."""
+        async with self._lock:
             if self._sandbox is None:
                 self._handover_file.sweep()
                 self._sandbox = await self._find()
                 if self._sandbox is None:
                     self._sandbox = await self.create(CreateSandboxParams())
-                    self._left.discard(self._sandbox)
+                    self._unused.discard(self._sandbox)
                     self._handover.owned = True
-                self._remember()
+                self._write_handover()
             return self._sandbox
 
     async def agent(self) -> LaunchedAgent:
@@ -99,87 +107,110 @@ class KernelSandbox:
         if self._sandbox is not None:
             await self._revive()
         sandbox = await self.sandbox()
-        left, self._handover.agent = self._handover.agent, None
-        if left is not None:
-            agent = LaunchedAgent(**{**left, "credentials": Credentials(**left["credentials"])})
-            if await _runs(sandbox, agent):
-                self._remember(agent)
-                return agent
-        self._tell("Starting Python in the sandbox …")
-        magics = await asyncio.shield(asyncio.wrap_future(self._magics))
-        agent = await launcher.launch(sandbox.process, self.message_session, magics, self._tell)
-        self._remember(agent)
+        agent = await self._agent.start(sandbox.process)
+        self._write_handover()
         return agent
 
     async def refresh_activity(self) -> None:
-        """Tell the API that the sandbox is in use: a running cell is no activity in its eyes."""
+        """Tell Daytona that the sandbox is in use. A running cell does not count as activity there."""
         if self._sandbox is not None:
             try:
                 await self._sandbox.refresh_activity()
             except DaytonaError:
-                pass  # the next time, or the cell that finds out, will tell
+                pass  # the next refresh may succeed; if the sandbox is gone, the next cell shows it
+
+    async def create(self, params: CreateSandboxParams) -> AsyncSandbox:
+        """Create a sandbox with this kernel's labels, which stops and is deleted if it is forgotten.
+
+        If the caller never moves there, or is canceled during creation, the sandbox is deleted.
+        """
+        self.progress.show("Creating a sandbox …")
+        labels = {
+            LABEL: "python",
+            HOST_LABEL: socket.gethostname()[:63],
+            NOTEBOOK_LABEL: Path(os.environ.get("JPY_SESSION_NAME", "")).name[:63],
+        }
+        labeled = replace(
+            params,
+            language=params.language or "python",
+            labels=labels,
+            auto_stop_interval=AUTO_STOP_MINUTES,
+            auto_delete_interval=AUTO_DELETE_MINUTES,
+        )
+        creation = asyncio.create_task(self.daytona.create(labeled))
+        try:
+            sandbox = await asyncio.shield(creation)
+        except asyncio.CancelledError:
+            cleanup = asyncio.create_task(self._undo(creation))
+            self._cleanups.add(cleanup)
+            cleanup.add_done_callback(self._cleanups.discard)
+            raise
+        self._unused.add(sandbox)
+        return sandbox
 
     async def move(self, sandbox: AsyncSandbox, *, owned: bool) -> str:
-        """Live in this sandbox from now on; return what became of the old one, in a sentence.
+        """Use this sandbox from now on; return a sentence about the old one.
 
-        owned: whether it is this kernel's own, to be deleted when the kernel ends.
+        owned: whether this kernel deletes the new sandbox when it ends.
         """
-        async with self._opening:
-            old, was_owned, agent = self._sandbox, self._handover.owned, self._handover.agent
-            self._left.discard(sandbox)
-            self._sandbox, self._handover.owned, self._handover.agent = sandbox, owned, None
-            self._remember()
+        async with self._lock:
+            old, was_owned = self._sandbox, self._handover.owned
+            self._unused.discard(sandbox)
+            self._sandbox, self._handover.owned = sandbox, owned
+            agent_session = self._agent.forget()
+            self._write_handover()
             if old is None:
                 return ""
             if was_owned:
-                self._left.add(old)
-                await self._delete_left()
+                self._unused.add(old)
+                await self._delete_unused()
                 return f"Sandbox {old.name} was deleted, with its files."
-            if agent is not None:
-                await launcher.end(old.process, agent["session_id"])
-            return f"Sandbox {old.name} is as it was; %sandbox attach {old.id} returns to it."
+            if agent_session is not None:
+                await launcher.end(old.process, agent_session)
+            return f"Sandbox {old.name} is unchanged; %sandbox attach {old.id} returns to it."
 
     async def stop(self) -> str:
-        """Stop the sandbox; return what becomes of its contents."""
-        async with self._opening:
+        """Stop the sandbox; return a sentence about its contents."""
+        async with self._lock:
             sandbox = self._known
-            self._handover.agent = None
-            self._remember()
+            self._agent.forget()
+            self._write_handover()
             await sandbox.stop()
             return f"Stopped sandbox {sandbox.name}. Its files are kept; the next cell starts it again."
 
     async def delete(self) -> str:
-        """Delete the sandbox, which must be this kernel's own; return what comes next."""
-        async with self._opening:
+        """Delete the sandbox, which this kernel must own; return a sentence about what follows."""
+        async with self._lock:
             sandbox = self._known
             await sandbox.delete()
-            self._sandbox = self._handover.sandbox_id = self._handover.agent = None
+            self._agent.forget()
+            self._sandbox = self._handover.sandbox_id = None
             self._handover.owned = True
             self._handover_file.write(self._handover)
-            return f"Deleted sandbox {sandbox.name}, with its files. The next cell makes a new one."
+            return f"Deleted sandbox {sandbox.name}, with its files. The next cell creates a new one."
 
     async def keep(self) -> AsyncSandbox:
-        """Leave the sandbox alone when the kernel ends, and return it."""
+        """Do not delete the sandbox when the kernel ends; return it. Raises DaytonaError."""
         sandbox = await self.sandbox()
         if self._embedded:
             raise DaytonaError(
-                "This sandbox lives in the kernel's own server and ends with it. To keep sandboxes on this "
+                "This sandbox is in the kernel's embedded server and ends with it. To keep sandboxes on this "
                 "machine, run `daytona-kernel serve`, and start the kernel with the settings that it prints."
             )
         await sandbox.set_auto_delete_interval(-1)
         self._handover.owned = False
-        self._remember()
+        self._write_handover()
         return sandbox
 
     async def leave(self, *, restart: bool) -> None:
-        """Give the sandbox up for the next kernel (restart), or for good."""
-        if self._embedded and not restart:
-            # The server has nothing but this kernel's sandboxes, and takes them along.
-            if (server := embedded.current()) is not None:
-                await asyncio.to_thread(server.close, now=True)
+        """Leave the sandbox to the next kernel (`restart`), or delete it if this kernel owns it."""
+        server = embedded.current() if self._embedded and not restart else None
+        if server is not None:
+            # All sandboxes of the server are this kernel's, and the server deletes them.
+            await asyncio.to_thread(server.close, now=True)
         else:
-            await asyncio.gather(*self._unmaking)
-            await self._delete_left()
+            await asyncio.gather(*self._cleanups)
+            await self._delete_unused()
             if self._sandbox is not None and (restart or not self._handover.owned):
                 await self._end_agent(self._sandbox)
             elif self._sandbox is not None:
@@ -189,42 +220,20 @@ class KernelSandbox:
         if self._daytona is not None:
             await self._daytona.aclose()
 
-    async def _delete_left(self) -> None:
-        """Delete what this kernel has made and does not live in. Raises DaytonaError; then some is left."""
-        for sandbox in list(self._left):
-            await self._delete(sandbox)
-
-    async def _delete(self, sandbox: AsyncSandbox) -> None:
-        with suppress(DaytonaNotFoundError):
-            await sandbox.delete()
-        self._left.discard(sandbox)
+    @property
+    def _embedded(self) -> bool:
+        return self._daytona is not None and self._daytona.settings.embedded
 
     @property
     def _known(self) -> AsyncSandbox:
         if self._sandbox is None:
-            raise DaytonaError("There is no sandbox yet; the next cell makes one.")
+            raise DaytonaError("There is no sandbox yet; the next cell creates one.")
         return self._sandbox
 
-    async def _revive(self) -> None:
-        """Find out what became of a sandbox whose interpreter was lost: start it again, or forget it."""
-        async with self._opening:
-            if self._sandbox is None:
-                return
-            try:
-                await self._sandbox.refresh_data()
-            except DaytonaNotFoundError:
-                if self._handover.owned:
-                    self._sandbox = self._handover.sandbox_id = None
-                    return
-                raise
-            if self._sandbox.state != "started":
-                self._tell(f"Starting sandbox {self._sandbox.name} …")
-                await self._sandbox.start()
-
     async def _find(self) -> AsyncSandbox | None:
-        """The sandbox that was given, or that the kernel before had; None when there is none."""
+        """Return the sandbox of the previous kernel or of DAYTONA_SANDBOX_ID; None if there is none."""
         given = os.environ.get("DAYTONA_SANDBOX_ID")
-        # The kernel before may have moved.
+        # The handover comes first: the previous kernel may have moved.
         sandbox_id = self._handover.sandbox_id or given
         if not sandbox_id:
             return None
@@ -240,85 +249,53 @@ class KernelSandbox:
         if sandbox.state not in _USABLE_STATES and not attached:
             return None
         if sandbox.state != "started":
-            self._tell(f"Starting sandbox {sandbox.name} …")
+            self.progress.show(f"Starting sandbox {sandbox.name} …")
             await sandbox.start()
         self._handover.owned = not attached
         return sandbox
 
-    async def create(self, params: CreateSandboxParams) -> AsyncSandbox:
-        """Make a sandbox that can be told to be this kernel's, and that goes when it is forgotten.
+    async def _revive(self) -> None:
+        """Start the sandbox of a lost interpreter again, or forget it if it was deleted."""
+        async with self._lock:
+            if self._sandbox is None:
+                return
+            try:
+                await self._sandbox.refresh_data()
+            except DaytonaNotFoundError:
+                if self._handover.owned:
+                    self._sandbox = self._handover.sandbox_id = None
+                    return
+                raise
+            if self._sandbox.state != "started":
+                self.progress.show(f"Starting sandbox {self._sandbox.name} …")
+                await self._sandbox.start()
 
-        Who does not move there leaves it to be deleted; so does who is cancelled while it is being made.
-        """
-        self._tell("Creating a sandbox …")
-        labels = {
-            LABEL: "python",
-            HOST_LABEL: socket.gethostname()[:63],
-            NOTEBOOK_LABEL: os.path.basename(os.environ.get("JPY_SESSION_NAME", ""))[:63],
-        }
-        wanted = replace(
-            params,
-            language=params.language or "python",
-            labels=labels,
-            auto_stop_interval=AUTO_STOP_MINUTES,
-            auto_delete_interval=AUTO_DELETE_MINUTES,
-        )
-        making = asyncio.create_task(self.daytona.create(wanted))
-        try:
-            sandbox = await asyncio.shield(making)
-        except asyncio.CancelledError:
-            unmaking = asyncio.create_task(self._unmake(making))
-            self._unmaking.add(unmaking)
-            unmaking.add_done_callback(self._unmaking.discard)
-            raise
-        self._left.add(sandbox)
-        return sandbox
+    async def _end_agent(self, sandbox: AsyncSandbox) -> None:
+        agent_session = self._agent.forget()
+        self._handover_file.write(self._handover)
+        if agent_session is not None:
+            await launcher.end(sandbox.process, agent_session)
 
-    async def _unmake(self, making: asyncio.Task[AsyncSandbox]) -> None:
-        """Delete a sandbox that is being made, and that nobody waits for any more."""
+    async def _undo(self, creation: asyncio.Task[AsyncSandbox]) -> None:
+        """Delete a sandbox that is being created for a canceled caller."""
         with suppress(DaytonaError):  # `leave` tries again
-            sandbox = await making
-            self._left.add(sandbox)
+            sandbox = await creation
+            self._unused.add(sandbox)
             await self._delete(sandbox)
 
-    @property
-    def place(self) -> str:
-        """Where sandboxes are, for a person."""
-        if not self._embedded:
-            return f"at {self.daytona.settings.api_url.value}"
-        server = embedded.current()
-        isolation = server.isolation if server is not None else ""
-        return f"on this machine, in the embedded server (isolation: {isolation})"
+    async def _delete_unused(self) -> None:
+        """Delete all unused sandboxes. Raises DaytonaError; some of them remain then."""
+        for sandbox in list(self._unused):
+            await self._delete(sandbox)
 
-    @property
-    def note(self) -> str:
-        """What a person must know of the isolation here; empty when all is well, or not known yet."""
-        server = embedded.current() if self._embedded else None
-        return server.note if server is not None else ""
+    async def _delete(self, sandbox: AsyncSandbox) -> None:
+        with suppress(DaytonaNotFoundError):
+            await sandbox.delete()
+        self._unused.discard(sandbox)
 
-    @property
-    def _embedded(self) -> bool:
-        return self._daytona is not None and self._daytona.settings.embedded
-
-    def _remember(self, agent: LaunchedAgent | None = None) -> None:
+    def _write_handover(self) -> None:
         assert self._sandbox is not None
         if self._embedded and (server := embedded.current()) is not None:
             self._handover.server = dict(zip(("api_url", "api_key"), server.ready(), strict=True))
         self._handover.sandbox_id = self._sandbox.id
-        if agent is not None:
-            self._handover.agent = asdict(agent)
         self._handover_file.write(self._handover)
-
-    async def _end_agent(self, sandbox: AsyncSandbox) -> None:
-        left, self._handover.agent = self._handover.agent, None
-        self._handover_file.write(self._handover)
-        if left is not None:
-            await launcher.end(sandbox.process, left["session_id"])
-
-
-async def _runs(sandbox: AsyncSandbox, agent: LaunchedAgent) -> bool:
-    try:
-        command = await sandbox.process.get_session_command(agent.session_id, agent.command_id)
-    except DaytonaError:
-        return False
-    return command.exit_code is None
