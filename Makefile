@@ -1,40 +1,73 @@
-# Everything is installed into .venv, from the versions in constraints.txt; nothing else is touched.
+# Every target but `system-packages` writes only to this folder: tools and packages go to .venv, at the
+# versions in constraints.txt. `make help` lists the targets.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# Two processes suit two cores and more: most tests wait for other processes that compute.
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
+# Tests need Chromium for pages, and bubblewrap for isolated sandboxes. Debian has venv in a package.
+SYSTEM_PACKAGES := chromium bubblewrap python3-venv
 
-.PHONY: demo test lab check format bench constraints clean
+.DEFAULT_GOAL := demo
+.PHONY: help demo lab quick test check format coverage bench pictures constraints system-packages clean
 
-demo: $(STAMPS)/demo
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
+
+demo: $(STAMPS)/demo ## execute notebooks/quickstart.ipynb through the kernel (the default)
 	@$(BIN)/daytona-kernel demo
 
-lab: $(STAMPS)/lab
+lab: $(STAMPS)/lab ## open JupyterLab with the demos
 	@$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/quickstart.ipynb
 
-test: $(STAMPS)/test check
-	@$(BIN)/python -m pytest
+quick: $(STAMPS)/test ## run the linter and the tests without kernel or browser, in a minute
+	@$(BIN)/ruff check --quiet --output-format concise
+	@$(BIN)/ruff format --quiet --check
+	@$(PYTEST) -m "not kernel and not browser and not slow" --durations=5
 
-check: $(STAMPS)/test
-	@$(BIN)/ruff check
+test: $(STAMPS)/test check ## run every check and every test
+	@tools/system-packages $(SYSTEM_PACKAGES)
+	@$(PYTEST)
+
+check: $(STAMPS)/test ## run the linters and the type checker
+	@$(BIN)/ruff check --output-format concise
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+	@$(BIN)/shellcheck $(SCRIPTS)
+	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(if $(wildcard tools/check-javascript),tools/check-javascript)
 
-format: $(STAMPS)/test
+SCRIPTS := .ci/run $(shell grep -lE '^\#!(/bin/sh|/usr/bin/env bash)' tools/*)
+
+format: $(STAMPS)/test ## format the code, and fix what the linter can
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-bench: $(STAMPS)/test
+coverage: $(STAMPS)/test ## report which lines the tests run, in all processes outside of sandboxes
+	@$(BIN)/coverage erase
+	-@$(BIN)/coverage run -m pytest $(TESTS)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage html --quiet --directory build/coverage
+	@$(BIN)/coverage report
+
+bench: $(STAMPS)/test ## compare cells and kernels with ipykernel
 	@$(BIN)/python -m benchmarks.kernel
 
-# The newest versions of everything, for the next constraints.txt. Run it with the oldest Python that is
-# to be served, as Debian's 3.11.2: a newer one may be given versions that this cannot have.
-constraints:
-	@tools/freeze "$(PYTHON)" > constraints.txt
+pictures: $(STAMPS)/test ## take the documentation's pictures again
+	@$(BIN)/python tools/pictures
 
-clean:
-	rm -rf $(VENV) build
+# Run it with the oldest supported Python: a newer one may get versions that the oldest cannot install.
+constraints: ## write the newest versions of all packages to constraints.txt
+	@tools/freeze "$(PYTHON)" > build-constraints.txt && mv build-constraints.txt constraints.txt
+
+system-packages: ## as root, install Debian's packages that the tests need; otherwise list them
+	@tools/system-packages --install $(SYSTEM_PACKAGES)
+
+clean: ## delete .venv and everything that was built
+	rm -rf $(VENV) build dist
 
 $(VENV)/bin/python:
 	@tools/make-venv "$(PYTHON)" $(VENV)
@@ -43,9 +76,3 @@ $(STAMPS)/%: $(VENV)/bin/python pyproject.toml constraints.txt kernelspec/kernel
 	@echo "Installing daytona-kernel[$*] into $(VENV) …"
 	@$(PIP) --editable '.[$*]'
 	@mkdir -p $(STAMPS) && touch $@
-
-# Browser tests need Chromium, and sandboxes are isolated where bubblewrap is there.
-$(STAMPS)/test: | system-packages
-.PHONY: system-packages
-system-packages:
-	@tools/install-system-packages chromium bubblewrap

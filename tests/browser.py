@@ -93,9 +93,9 @@ class JupyterLab:
         """The notebooks that have a kernel, by the ids of their sessions."""
         return {session["id"]: session["path"] for session in self.ask("sessions")}
 
-    def end_session(self, id: str) -> None:
-        """Shut a notebook's kernel down, as JupyterLab's list of running kernels does."""
-        self.ask(f"sessions/{id}", "DELETE", seconds=60)
+    def end_session(self, session: str) -> None:
+        """Shut down the kernel of a session, as JupyterLab's list of running kernels does."""
+        self.ask(f"sessions/{session}", "DELETE", seconds=60)
 
 
 @contextmanager
@@ -139,7 +139,7 @@ def run_jupyterlab(directory: Path, environment: dict[str, str] | None = None) -
             stdout=log,
             stderr=log,
             start_new_session=True,
-            preexec_fn=_end_with_parent,
+            preexec_fn=_end_with_parent,  # noqa: PLW1509  # it makes one system call and takes no lock
         )
         try:
             lab = JupyterLab(f"http://127.0.0.1:{port}", token, root)
@@ -165,9 +165,10 @@ def _wait_for_server(lab: JupyterLab, server: subprocess.Popen[bytes], log: Path
         assert server.poll() is None, log.read_text()
         try:
             lab.ask("status", seconds=5)
-            return
         except OSError:
             time.sleep(0.1)
+        else:
+            return
     raise TimeoutError(log.read_text())
 
 

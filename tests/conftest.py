@@ -1,18 +1,111 @@
-"""Fixtures for every test."""
+"""Fixtures for every test, and the markers and the order of the tests.
+
+`make quick` runs the tests without the markers `kernel`, `browser` and `slow`. The markers are set here, from
+what a test uses, so that nobody has to remember them. A test that starts a kernel and is not marked fails.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.browser import browser, jupyterlab, lab
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 __all__ = ["browser", "jupyterlab", "lab"]
+
+TESTS = Path(__file__).parent
+
+# Every test in these folders starts a kernel, or an interpreter in a sandbox.
+_KERNEL_FOLDERS = {"differential", "frontends", "interpreter", "kernel"}
+# Elsewhere, a test starts one if it asks for one of these fixtures or calls one of these functions.
+_KERNEL_FIXTURES = {"jupyterlab", "kernel", "own_kernel"}
+_KERNEL_FUNCTIONS = {"KernelManager", "NotebookClient", "execute_notebook", "running_kernel"}
+# These files wait for clocks, start several servers or install packages.
+SLOW_FILES = {
+    "agent/test_environment.py",
+    "client/test_embedded.py",
+    "client/test_page_examples.py",
+    "magics/test_background.py",
+    "magics/test_session_shell.py",
+    "server/test_lifetime.py",
+    "server/test_python_environment.py",
+    "server/test_sdk.py",
+    "server/test_sdk_async.py",
+    "server/test_serve.py",
+    "server/test_sessions.py",
+    "server/test_spare.py",
+}
+
+_running: pytest.Item | None = None
 
 
 @pytest.fixture
 def anyio_backend() -> str:
-    """Everything here runs on asyncio."""
+    """Run asynchronous tests on asyncio, the event loop of ipykernel and tornado."""
     return "asyncio"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests with a browser last: Playwright keeps an event loop running in the main thread."""
-    items.sort(key=lambda item: "browser" in getattr(item, "fixturenames", ()))
+    """Mark the tests, and put those with a browser last.
+
+    Playwright keeps an event loop running in the main thread, so no asynchronous test can run there after it.
+    """
+    for item in items:
+        fixtures, functions = _used_by(item)
+        folder = item.path.relative_to(TESTS).parts[0]
+        if folder in _KERNEL_FOLDERS or fixtures & _KERNEL_FIXTURES or functions & _KERNEL_FUNCTIONS:
+            item.add_marker(pytest.mark.kernel)
+        if "browser" in fixtures:
+            item.add_marker(pytest.mark.browser)
+        if item.path.relative_to(TESTS).as_posix() in SLOW_FILES:
+            item.add_marker(pytest.mark.slow)
+        # pytest-xdist runs a group in one process, which starts the kernels and servers of a file once.
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    items.sort(key=_has_browser)
+
+
+def _used_by(item: pytest.Item) -> tuple[set[str], set[str]]:
+    """Return the names of the fixtures and of the functions that a test uses itself."""
+    code = getattr(getattr(item, "function", None), "__code__", None)
+    return set(getattr(item, "fixturenames", ())), set(code.co_names) if code else set()
+
+
+def _has_browser(item: pytest.Item) -> bool:
+    return item.get_closest_marker("browser") is not None
+
+
+def _group(item: pytest.Item) -> str:
+    name = item.path.relative_to(TESTS).with_suffix("").as_posix()
+    return f"{name} in a browser" if _has_browser(item) else name
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Remember which test runs, for the audit hook."""
+    global _running  # noqa: PLW0603  # pytest has one process and one test at a time
+    _running = item
+    try:
+        return (yield)
+    finally:
+        _running = None
+
+
+def _forbid_unmarked_kernels(event: str, arguments: tuple[Any, ...]) -> None:
+    """Fail a test that starts a kernel and is not marked: `make quick` would run it."""
+    if event not in {"subprocess.Popen", "os.posix_spawn"} or _running is None:
+        return
+    if _running.get_closest_marker("kernel") or _running.get_closest_marker("browser"):
+        return
+    command = [str(each) for each in arguments[1]] if isinstance(arguments[1], list | tuple) else []
+    if "ipykernel_launcher" in command or ("daytona_kernel" in command and "-f" in command):
+        message = f"{_running.nodeid} starts a kernel; mark it with @pytest.mark.kernel: {command}"
+        raise AssertionError(message)
+
+
+sys.addaudithook(_forbid_unmarked_kernels)

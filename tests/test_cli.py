@@ -43,6 +43,7 @@ def test_install_writes_a_kernelspec_that_names_this_python(tmp_path: Path) -> N
     assert (tmp_path / "share/jupyter/kernels/mine/logo-svg.svg").exists()
 
 
+@pytest.mark.slow
 def test_doctor_succeeds_on_a_working_machine() -> None:
     done = run(COMMAND, "doctor")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -51,6 +52,7 @@ def test_doctor_succeeds_on_a_working_machine() -> None:
     assert "ran Python 3." in done.stdout
 
 
+@pytest.mark.slow
 def test_doctor_names_the_fault_and_hides_the_key(tmp_path: Path) -> None:
     key = "dtn_0123456789abcdef"
     unreachable = {"DAYTONA_API_KEY": key, "DAYTONA_API_URL": "http://127.0.0.1:9"}
@@ -61,6 +63,7 @@ def test_doctor_names_the_fault_and_hides_the_key(tmp_path: Path) -> None:
     assert key not in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_sandboxes_lists_and_deletes_the_sandboxes_of_kernels(tmp_path: Path) -> None:
     assert "none to look after" in run(COMMAND, "sandboxes").stdout
     with serving(tmp_path) as variables, Daytona(config(variables)) as daytona:
@@ -93,6 +96,7 @@ def test_a_name_that_jupyter_refuses_gives_one_line(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("notebook", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
 def test_each_demo_runs(notebook: Path, tmp_path: Path) -> None:
     done = run(COMMAND, "demo", str(notebook), "--output", str(tmp_path), cwd=tmp_path)
@@ -102,6 +106,7 @@ def test_each_demo_runs(notebook: Path, tmp_path: Path) -> None:
     nbformat.validate(nbformat.read(tmp_path / notebook.name, as_version=4))
 
 
+@pytest.mark.kernel
 def test_the_quickstart_shows_its_figure_table_error_and_log(tmp_path: Path) -> None:
     done = run(COMMAND, "demo", "--output", str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
