@@ -35,14 +35,15 @@ _TAG = re.compile(r": (daytona-[0-9a-f]{16});")
 # `setsid`), and a marked child finds the unmarked subshell above it. A process that was found once is
 # remembered, since its parent may die first. Zombies count as ended. Parents get a signal before their
 # children: a shell whose command dies of INT before the shell gets INT itself runs its next command.
+# If the command has not started, the script leaves `canceled` in the file in place of a process id.
 _END = r"""
 file=/tmp/.TAG
-(set -C; : > "$file") 2>/dev/null && exit 3
+(set -C; echo canceled > "$file") 2>/dev/null && exit 3
 for _ in {1..100}; do
     read -r pid < "$file" && break
     sleep 0.05
 done 2>/dev/null
-[ -n "$pid" ] || exit 3
+case $pid in "" | canceled) exit 3;; esac
 set -f
 declare -A found=([$pid]=1) above=([0]=1 [1]=1)
 order=("$pid")

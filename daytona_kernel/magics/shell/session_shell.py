@@ -49,13 +49,13 @@ _SHELL_ENDED = 4
 # One interrupt is enough, unless the shell was just starting or the script has its own trap.
 _LEAVE_SCRIPT = r"""
 file=/tmp/.TAG
-(set -C; : > "$file") 2>/dev/null && exit 3
+(set -C; echo canceled > "$file") 2>/dev/null && exit 3
 for _ in {1..100}; do
     read -r shell spared < "$file" && break
     [ -e "$file" ] || exit 0
     sleep 0.05
 done 2>/dev/null
-[ -n "$shell" ] || exit 3
+case $shell in "" | canceled) exit 3;; esac
 children_of() {
     for stat in /proc/[0-9]*/stat; do
         { read -r line < "$stat"; } 2>/dev/null || continue
