@@ -171,7 +171,9 @@ class Driver:
 
 
 @contextmanager
-def running_kernel(name: str = "daytona", cwd: Path | None = None, **environment: str) -> Iterator[Driver]:
+def running_kernel(
+    name: str = "daytona", cwd: Path | str | None = None, **environment: str
+) -> Iterator[Driver]:
     manager = KernelManager(kernel_name=name)
     # Where pytest is announced, ipykernel leaves the file descriptors 1 and 2 alone.
     inherited = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}

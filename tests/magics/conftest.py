@@ -1,4 +1,4 @@
-"""A kernel for a module's tests, a sandbox without one, and what must be true of every magic that fails."""
+"""A kernel for the tests, a sandbox without a kernel, and a check for cells that must fail."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ if TYPE_CHECKING:
     from daytona_kernel.client.process import AsyncProcess
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def kernel() -> Iterator[Driver]:
+    """A kernel for the modules of this folder that need no special one."""
     with running_kernel() as driver:
         yield driver
 
 
 def failure(kernel: Driver, code: str) -> tuple[str, str]:
-    """Run a cell that must fail with one line; return the error's name and sentence."""
+    """Run a cell that must fail in one line and keep the variables; return the error's name and message."""
     kernel.run("kept = 1")
     answer = kernel.run(code)
     assert answer.reply["status"] == "error"
@@ -33,7 +34,7 @@ def failure(kernel: Driver, code: str) -> tuple[str, str]:
 
 @pytest.fixture
 async def process(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AsyncProcess]:
-    """A process API with a session `s`, which has a variable."""
+    """The processes of a sandbox with a session `s`, whose shell has a variable and is in /tmp."""
     monkeypatch.delenv("DAYTONA_API_KEY", raising=False)
     async with AsyncDaytona() as daytona:
         sandbox = await daytona.create()

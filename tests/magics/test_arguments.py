@@ -1,4 +1,4 @@
-"""The parser of magic arguments: what is for the shell stays as it was written."""
+"""The parser of magic arguments: text for the shell stays as it was written."""
 
 import pytest
 from hypothesis import given
@@ -13,7 +13,7 @@ SH = Signature(
         Option("cwd", "a directory", "DIR"),
         Option("timeout", "whole seconds", "S", int),
         Option("env", "NAME=VALUE", "K=V", repeated=True),
-        Option("no-raise", "whatever happens"),
+        Option("no-raise", "never fail"),
     ),
     rest="command",
 )
@@ -37,11 +37,11 @@ RUN = Signature((Positional("name", "a name"),), (Option("async", "in the backgr
     ],
 )
 def test_options_come_first_and_the_rest_is_raw(text: str, values: dict[str, object]) -> None:
-    empty = {"cwd": None, "timeout": None, "env": [], "no_raise": False}
+    empty: dict[str, object] = {"cwd": None, "timeout": None, "env": [], "no_raise": False}
     assert parse_arguments(text, SH) == {**empty, **values}
 
 
-def test_options_stand_before_or_after_positionals() -> None:
+def test_options_come_before_or_after_positionals() -> None:
     for text in ("--async s1 sleep 1", "s1 --async sleep 1"):
         assert parse_arguments(text, RUN) == {"name": "s1", "async_": True, "command": "sleep 1"}
 
@@ -63,13 +63,13 @@ COPY = Signature(
         ("a -- --force b", ["a", "--force"], "b", False),
     ],
 )
-def test_repeated_words_leave_the_last_one_to_what_follows(
+def test_repeated_words_leave_the_last_one_to_the_next_positional(
     text: str, sources: list[str], target: str | None, force: bool
 ) -> None:
     assert parse_arguments(text, COPY) == {"sources": sources, "target": target, "force": force}
 
 
-def test_usage_shows_what_is_repeated() -> None:
+def test_usage_marks_repeated_words() -> None:
     assert COPY.usage == "SOURCES… [TARGET] [--force]"
     with pytest.raises(MagicUsageError, match="SOURCES is missing: files"):
         parse_arguments("--force", COPY)
@@ -88,14 +88,14 @@ def test_usage_shows_what_is_repeated() -> None:
         ("'a", Signature((Positional("name", "a name"),)), "A quote is not closed: 'a"),
     ],
 )
-def test_wrong_arguments_are_one_sentence(text: str, signature: Signature, sentence: str) -> None:
+def test_wrong_arguments_give_one_sentence(text: str, signature: Signature, sentence: str) -> None:
     with pytest.raises(MagicUsageError) as raised:
         parse_arguments(text, signature)
     assert str(raised.value) == sentence
 
 
 @given(st.text())
-def test_any_text_is_parsed_or_refused(text: str) -> None:
+def test_any_text_is_parsed_or_rejected(text: str) -> None:
     try:
         values = parse_arguments(text, SH)
     except MagicUsageError:
@@ -106,5 +106,5 @@ def test_any_text_is_parsed_or_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "word"), [("'a b' c", "a b"), (r"a\ b c", "a b"), ('"a \\"b\\"" c', 'a "b"'), ("a'b'c d", "abc")]
 )
-def test_quotes_are_those_of_a_shell(text: str, word: str) -> None:
+def test_quotes_work_as_in_a_shell(text: str, word: str) -> None:
     assert take_word(text)[0] == word

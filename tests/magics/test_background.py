@@ -1,7 +1,8 @@
-"""Stopping commands in the background, in a real sandbox: nothing of them is left, and the session is."""
+"""Stopping background commands in a real sandbox: their processes end, their session stays."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from daytona_kernel import SessionExecuteRequest
 from daytona_kernel.magics.shell import background
 from daytona_kernel.magics.shell.process_tree import CANCELED
 
-from .commands import begun, exit_code, left_in_tmp
+from .commands import exit_code, list_tmp, wait_for_output
 
 if TYPE_CHECKING:
     from daytona_kernel.client.process import AsyncProcess
@@ -25,8 +26,8 @@ async def run(process: AsyncProcess, script: str) -> str:
     return (await process.execute_session_command("s", request)).cmd_id
 
 
-async def left(process: AsyncProcess, mark: str) -> str:
-    """The processes that have the mark in their arguments."""
+async def running(process: AsyncProcess, mark: str) -> str:
+    """Return the processes that have the mark in their arguments."""
     return (await process.exec(f"grep -lsa '[m]ark={mark}' /proc/[0-9]*/cmdline")).result
 
 
@@ -48,69 +49,67 @@ SCRIPTS = {
 
 
 @pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS)
-async def test_nothing_is_left(process: AsyncProcess, script: str) -> None:
+async def test_stop_ends_the_whole_process_tree(process: AsyncProcess, script: str) -> None:
     command = await run(process, "echo up\n" + script.replace("MARK", "mark=here"))
-    await begun(process, command)
+    await wait_for_output(process, command)
     deadline = time.monotonic() + SECONDS
-    while not await left(process, "here"):
+    while not await running(process, "here"):
         assert time.monotonic() < deadline
     assert await background.stop(process, "s", command) == background.STOPPED
-    assert await left(process, "here") == ""
+    assert await running(process, "here") == ""
     assert await exit_code(process, command) not in (0, None)
     answer = await process.execute_session_command("s", SessionExecuteRequest("echo $kept $PWD"))
     assert answer.stdout == "here /tmp\n"
     assert (await process.exec("ls -A /tmp | grep daytona-")).result == ""
 
 
-async def test_a_daemon_that_an_ended_command_left_lives_on(process: AsyncProcess) -> None:
+async def test_the_daemon_of_an_ended_command_keeps_running(process: AsyncProcess) -> None:
     command = await run(process, "setsid bash -c 'sleep 900; :' mark=daemon > /dev/null 2>&1 &\n")
     assert await exit_code(process, command) == 0
     assert await background.stop(process, "s", command) == (
         "The command had already ended, with exit status 0."
     )
-    assert await left(process, "daemon")
+    assert await running(process, "daemon")
 
 
-async def test_another_command_of_the_session_is_left_alone(process: AsyncProcess) -> None:
+async def test_other_commands_of_the_session_keep_running(process: AsyncProcess) -> None:
     await process.execute_session_command("s", SessionExecuteRequest("bash -c 'sleep 900; :' mark=other &"))
     command = await run(process, "echo up; sleep 900")
-    await begun(process, command)
+    await wait_for_output(process, command)
     await background.stop(process, "s", command)
-    assert await left(process, "other")
+    assert await running(process, "other")
 
 
-async def test_a_command_that_waits_for_another_does_not_begin(process: AsyncProcess) -> None:
-    before = await left_in_tmp(process)
+async def test_a_queued_command_is_canceled(process: AsyncProcess) -> None:
+    before = await list_tmp(process)
     first = await run(process, "echo up; read; exit 5")
-    await begun(process, first)
-    second = await run(process, "touch /tmp/begun")
+    await wait_for_output(process, first)
+    second = await run(process, "touch /tmp/started")
     for _ in range(2):
         assert await background.stop(process, "s", second) == CANCELED
     await process.send_session_command_input("s", first, "\n")
     assert await exit_code(process, first) == 5
     assert await exit_code(process, second) == 130
-    assert await left_in_tmp(process) == before
+    assert await list_tmp(process) == before
 
 
-async def test_stopping_twice_at_once_and_again(process: AsyncProcess) -> None:
-    import asyncio
-
-    before = await left_in_tmp(process)
+async def test_stopping_twice_at_once_and_once_more(process: AsyncProcess) -> None:
+    before = await list_tmp(process)
     command = await run(process, "trap '' INT; echo up; sleep 900 & wait; sleep 900")
-    await begun(process, command)
-    said = await asyncio.gather(*(background.stop(process, "s", command) for _ in range(2)))
-    assert background.STOPPED in said
+    await wait_for_output(process, command)
+    results = await asyncio.gather(*(background.stop(process, "s", command) for _ in range(2)))
+    assert background.STOPPED in results
     assert "had already ended" in await background.stop(process, "s", command)
-    assert await left_in_tmp(process) == before
+    assert await list_tmp(process) == before
 
 
-async def test_a_command_sent_by_others_says_that_it_cannot_be_stopped(process: AsyncProcess) -> None:
+async def test_a_command_of_another_client_cannot_be_stopped(process: AsyncProcess) -> None:
     request = SessionExecuteRequest("echo up; read", run_async=True)
     command = (await process.execute_session_command("s", request)).cmd_id
     assert "cannot be stopped alone" in await background.stop(process, "s", command)
 
 
 @pytest.mark.parametrize("command", ["true", "echo 'a\nb'", "cat <<X\n)\nX", "", "\n", "# ( : daytona-"])
-def test_a_wrapped_command_is_known_by_its_author(command: str) -> None:
+def test_a_wrapped_command_is_unwrapped(command: str) -> None:
     assert background.unwrap(background.wrap(command)) == command
     assert background.unwrap(command) == command

@@ -1,4 +1,4 @@
-"""What is offered while a magic is being typed."""
+"""Completion while a magic is typed."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ AFTER_NAME = {"name": "s1"}
         (" s1 ls -", Expected((), "path", AFTER_NAME, "-")),
     ],
 )
-def test_the_declaration_says_what_may_follow(text: str, expected: Expected) -> None:
+def test_completions_follow_from_the_declaration(text: str, expected: Expected) -> None:
     assert expected_after(text, SIGNATURE) == expected
 
 
 def complete(kernel: Driver, line: str) -> list[str]:
-    """The completions at the end of a line, which stands below another, and is followed by one."""
+    """Return the completions at the end of a line between two others."""
     code = f"a = 1\n{line}\nb = 2"
     answer = kernel.request("complete_request", {"code": code, "cursor_pos": len(f"a = 1\n{line}")})
-    begun = len("a = 1\n" + line) - answer["cursor_start"]
-    assert all(match.startswith(line[len(line) - begun :]) for match in answer["matches"])
+    typed = len("a = 1\n" + line) - answer["cursor_start"]
+    assert all(match.startswith(line[len(line) - typed :]) for match in answer["matches"])
     return list(answer["matches"])
 
 
@@ -70,13 +70,14 @@ def prepared(kernel: Driver) -> Driver:
         ("%sh cat /tmp/c/i", ["/tmp/c/inner/"]),
     ],
 )
-def test_names_options_and_paths_are_offered(prepared: Driver, line: str, offered: list[str]) -> None:
+def test_names_options_and_paths_are_completed(prepared: Driver, line: str, offered: list[str]) -> None:
     assert complete(prepared, line) == offered
 
 
-def test_command_ids_are_offered_also_while_a_cell_runs(prepared: Driver) -> None:
+def test_command_ids_are_completed_even_while_a_cell_runs(prepared: Driver) -> None:
     job = prepared.run("job").result.strip("'")
     assert complete(prepared, "%session logs build ") == [job]
-    running = prepared.send("import time; time.sleep(3)")
+    running = prepared.send("import time; time.sleep(900)")
     assert complete(prepared, "%session stop build ") == [job]
-    prepared.collect(running)
+    prepared.manager.interrupt_kernel()
+    assert prepared.collect(running).error["ename"] == "KeyboardInterrupt"

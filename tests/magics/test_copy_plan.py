@@ -41,7 +41,7 @@ def test_a_plan_counts_files_and_bytes() -> None:
     assert [entry.place for entry in plan.folders] == ["data"]
 
 
-def test_two_sources_of_one_name_are_refused() -> None:
+def test_two_sources_with_one_name_are_rejected() -> None:
     other = Source("/else/a.txt", [Entry("/else/a.txt", "", False)])
     with pytest.raises(MagicUsageError, match="Two of the sources have the name"):
         plan_copy([FILE, other], "/there", into=True)

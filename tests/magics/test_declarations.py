@@ -1,4 +1,4 @@
-"""What the declarations promise of every magic, and README's table of them."""
+"""The declarations of all magics, and README's table of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent.parent
 COMMANDS = [command for magic in declare_all() for command in magic.commands]
 
 
-def test_the_readme_lists_what_is_declared() -> None:
+def test_the_readme_lists_the_declared_magics() -> None:
     done = subprocess.run(
         [sys.executable, ROOT / "tools" / "magics-table", "--check"],
         capture_output=True,
@@ -30,7 +30,7 @@ def test_the_readme_lists_what_is_declared() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.begin)
-def test_every_command_says_what_it_does_and_takes(command: Command) -> None:
+def test_every_command_and_argument_has_help(command: Command) -> None:
     assert command.summary.endswith(".")
     arguments: list[Option | Positional] = [*command.signature.positionals, *command.signature.options]
     assert all(argument.help for argument in arguments)

@@ -1,4 +1,4 @@
-"""What of a magic only a real page can tell."""
+"""Magics in a real JupyterLab page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log of a real command, as its cell shows it: how it ends, and what its buttons do."""
+"""The log of a real command in its cell: its end, and the buttons of its view."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from daytona_kernel import AsyncDaytona, SessionExecuteRequest
 from daytona_kernel.magics.log import follow_log
 from daytona_kernel.magics.shell import background
 
-from .commands import left_in_tmp
+from .commands import list_tmp
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -27,12 +27,12 @@ SECONDS = 30.0
 
 
 class Cell:
-    """A cell that shows one log, and a page that has its view. `said` holds what its view was told."""
+    """A cell that shows one log, and a page with its view. `messages` holds the messages to the page."""
 
     def __init__(self, command_id: str) -> None:
         self.command_id = command_id
         self.bundles: list[dict[str, Any]] = []
-        self.said: list[dict[str, Any]] = []
+        self.messages: list[dict[str, Any]] = []
 
     def show(self, data: dict[str, Any], metadata: Any = None) -> Cell:
         self.bundles.append(data)
@@ -45,21 +45,21 @@ class Cell:
 
     def send(self, **content: Any) -> None:
         """Send a message to the view, as a page does."""
-        import ipywidgets  # opens comms through what was put into `comm`
+        import ipywidgets  # imported late, since it opens comms through the replaced `comm.create_comm`
 
         view = ipywidgets.widgets.widget._instances[self.bundles[0][WIDGET]["model_id"]]
         view._handle_custom_msg({"view": "page", **content}, [])
 
     async def wait(self, kind: str, wanted: Callable[[dict[str, Any]], bool] = lambda _: True) -> Any:
-        """Return the first message of a kind that is wanted."""
+        """Wait for the first wanted message of a kind, and return it."""
         deadline = time.monotonic() + SECONDS
-        while not (found := [m for m in self.said if m.get("type") == kind and wanted(m)]):
-            assert time.monotonic() < deadline, self.said
+        while not (found := [m for m in self.messages if m.get("type") == kind and wanted(m)]):
+            assert time.monotonic() < deadline, self.messages
             await asyncio.sleep(0.01)
         return found[0]
 
     async def final(self) -> str:
-        """The text that stays, once the command has ended."""
+        """Wait for the command's end, and return the text that stays in the notebook."""
         await asyncio.wait_for(self.task, SECONDS)
         assert set(self.bundles[-1]) == {"text/html", "text/plain"}
         text: str = self.bundles[-1]["text/plain"]
@@ -75,14 +75,14 @@ async def daytona(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AsyncDaytona
 
 @pytest.fixture
 async def sandbox(daytona: AsyncDaytona) -> AsyncSandbox:
-    made = await daytona.create()
-    await made.process.create_session("s")
-    return made
+    created = await daytona.create()
+    await created.process.create_session("s")
+    return created
 
 
 @pytest.fixture
 def follow(sandbox: AsyncSandbox, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Runs a script in the background and shows it in a cell; returns when it has printed a line."""
+    """A function that runs a script in the background, shows it in a cell and waits for its first line."""
 
     async def run(script: str) -> Cell:
         wrapped = background.wrap(script)
@@ -93,7 +93,7 @@ def follow(sandbox: AsyncSandbox, monkeypatch: pytest.MonkeyPatch) -> Any:
         class PageComm(BaseComm):
             def publish_msg(self, msg_type: str, data: Any = None, *_args: Any, **_keys: Any) -> None:
                 if data and data.get("method") == "custom":
-                    cell.said.append(data["content"])
+                    cell.messages.append(data["content"])
 
         monkeypatch.setattr(comm, "create_comm", PageComm)
         await follow_log(cell, sandbox, "s", answer.cmd_id, wrapped)  # type: ignore[arg-type]
@@ -118,7 +118,7 @@ async def test_stopping_twice(follow: Any) -> None:
     cell.send(type="stop")
     cell.send(type="stop")
     assert "stopped, exit code" in await cell.final()
-    assert not [message for message in cell.said if message["type"] == "notice"]
+    assert not [message for message in cell.messages if message["type"] == "notice"]
 
 
 async def test_stopping_a_command_that_has_ended(follow: Any) -> None:
@@ -128,22 +128,22 @@ async def test_stopping_a_command_that_has_ended(follow: Any) -> None:
     assert (await cell.wait("notice"))["text"] == "The command had already ended, with exit status 0."
 
 
-async def test_stopping_a_command_that_waits_for_another(follow: Any, sandbox: AsyncSandbox) -> None:
-    before = await left_in_tmp(sandbox.process)
+async def test_stopping_a_queued_command(follow: Any, sandbox: AsyncSandbox) -> None:
+    before = await list_tmp(sandbox.process)
     first = await follow("echo up; read")
-    request = SessionExecuteRequest(background.wrap("touch /tmp/begun"), run_async=True)
-    waiting = (await sandbox.process.execute_session_command("s", request)).cmd_id
-    cell = Cell(waiting)
-    command = await sandbox.process.get_session_command("s", waiting)
-    await follow_log(cell, sandbox, "s", waiting, command.command)  # type: ignore[arg-type]
+    request = SessionExecuteRequest(background.wrap("touch /tmp/started"), run_async=True)
+    queued = (await sandbox.process.execute_session_command("s", request)).cmd_id
+    cell = Cell(queued)
+    command = await sandbox.process.get_session_command("s", queued)
+    await follow_log(cell, sandbox, "s", queued, command.command)  # type: ignore[arg-type]
     cell.send(type="stop")
     assert (
         "has been canceled" in (await first.wait("notice"))["text"]
-    )  # both are told through one page's comm
+    )  # both views share one page's comm here
     first.send(type="input", text="\n")
     assert "exited 0" in await first.final()
     assert "stopped, exit code 130" in await cell.final()
-    assert await left_in_tmp(sandbox.process) == before
+    assert await list_tmp(sandbox.process) == before
 
 
 async def test_input_to_a_command_that_has_ended(follow: Any) -> None:
@@ -151,22 +151,22 @@ async def test_input_to_a_command_that_has_ended(follow: Any) -> None:
     await cell.final()
     cell.send(type="input", text="too late\n")
     await cell.wait("notice")
-    notices = [message["text"] for message in cell.said if message["type"] == "notice"]
+    notices = [message["text"] for message in cell.messages if message["type"] == "notice"]
     assert notices == ["The command has ended and takes no more input."]
 
 
-async def test_the_session_is_deleted_meanwhile(follow: Any, sandbox: AsyncSandbox) -> None:
+async def test_deleting_the_session_ends_its_log(follow: Any, sandbox: AsyncSandbox) -> None:
     cell = await follow("echo up; sleep 900")
     await sandbox.process.delete_session("s")
     final = await cell.final()
     assert "no longer followed: session 's' was deleted, and the command ended with it" in final
     assert "\nup" in final
     cell.send(type="input", text="too late\n")
-    said = await cell.wait("notice", lambda m: "followed" not in m["text"])
-    assert said["text"] == "Session 's' was deleted, and the command ended with it"
+    notice = await cell.wait("notice", lambda m: "followed" not in m["text"])
+    assert notice["text"] == "Session 's' was deleted, and the command ended with it"
 
 
-async def test_the_sandbox_is_deleted_meanwhile(follow: Any, sandbox: AsyncSandbox) -> None:
+async def test_deleting_the_sandbox_ends_its_log(follow: Any, sandbox: AsyncSandbox) -> None:
     cell = await follow("echo up; sleep 900")
     await sandbox.delete()
     final = await cell.final()

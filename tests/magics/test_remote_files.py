@@ -1,4 +1,4 @@
-"""How files in a sandbox are listed: with GNU's find and without, and when the answer lies."""
+"""Lists of files in a sandbox: with GNU's find and without, and when the answer is wrong."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIMPLE_FIND = '#!/bin/sh\ncase "$*" in *-printf*) exit 1;; esac\nexec /usr/bin/f
 
 @pytest.mark.parametrize("shell", ["bash", "sh"])
 @pytest.mark.parametrize("simple", [False, True])
-def test_a_tree_is_listed_whatever_shell_and_find_there_are(tmp_path: Path, shell: str, simple: bool) -> None:
+def test_a_tree_is_listed_with_any_shell_and_any_find(tmp_path: Path, shell: str, simple: bool) -> None:
     programs, data = tmp_path / "bin", tmp_path / "da ta"
     programs.mkdir()
     if simple:
@@ -52,18 +52,18 @@ def test_a_tree_is_listed_whatever_shell_and_find_there_are(tmp_path: Path, shel
     assert [entry.path for entry in run.entries] == [f"{data}/run"]
 
 
-def test_what_lies_outside_has_no_safe_place() -> None:
+def test_paths_outside_the_source_have_no_safe_place() -> None:
     lies = ["/a/../../etc/passwd", "/etc/passwd", "../x", "/a/b/../../../x", "/a/./x", "/a//x\x1b"]
     listed = "".join(f"f 644 1 {path}\0" for path in lies)
     (source,) = _read_trees(f"/a\0d 755 0 /a\0{listed}\0")
     unsafe = [entry.path for entry in source.entries if not is_safe(entry.place) and entry.place]
     assert unsafe == sorted(set(lies) - {"/etc/passwd"}, key=unsafe.index)
-    # One that names another place lands below the target like all others.
+    # An absolute path elsewhere lands below the target, as all others do.
     assert [entry.place for entry in source.entries if entry.path == "/etc/passwd"] == ["etc/passwd"]
 
 
 @pytest.mark.parametrize("listed", ["a\0f\0\0", "a\0f x y z\0\0", "a\0f 644 many p\0\0"])
-def test_nonsense_is_refused(listed: str) -> None:
+def test_an_unreadable_list_is_rejected(listed: str) -> None:
     with pytest.raises(ValueError):
         list(_read_trees(listed))
 
@@ -77,5 +77,5 @@ def test_nonsense_is_refused(listed: str) -> None:
         ("/it's", "'/it'\"'\"'s'"),
     ],
 )
-def test_only_a_glob_means_something_to_the_shell(path: str, pattern: str) -> None:
+def test_only_globs_keep_their_meaning_for_the_shell(path: str, pattern: str) -> None:
     assert _quote_all_but_globs(path) == pattern

@@ -1,4 +1,4 @@
-"""Leaving a script in a session's own shell: nothing more of it runs, and the shell is as it was."""
+"""Leaving a script in a session's own shell: the rest of the script is skipped, the shell is unchanged."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from daytona_kernel import SessionExecuteRequest
 from daytona_kernel.magics.shell import session_shell
 from daytona_kernel.magics.shell.process_tree import CANCELED, new_tag
 
-from .commands import begun, exit_code, left_in_tmp
+from .commands import exit_code, list_tmp, wait_for_output
 
 if TYPE_CHECKING:
     from daytona_kernel.client.process import AsyncProcess
 
 pytestmark = pytest.mark.anyio
 
-# Each goes on for ever, and is heard if it is not left as a whole.
+# Each script runs forever, and prints `on` if the shell leaves only a part of it.
 SCRIPTS = [
     "sleep 900; echo on",
     "sleep 900 | cat; echo on",
@@ -44,22 +44,22 @@ async def send(process: AsyncProcess, tag: str, script: str) -> str:
 
 
 async def ask(process: AsyncProcess, script: str) -> str:
-    """Run a script in the session as it is, and return what it prints."""
+    """Run an unwrapped script in the session, and return its output."""
     return (await process.execute_session_command("s", SessionExecuteRequest(script))).stdout or ""
 
 
 async def leave(process: AsyncProcess, script: str) -> tuple[int | None, str]:
-    """Leave a script when it has begun; return its status and what it printed."""
+    """Leave a script after its first output; return its status and its output."""
     tag = new_tag()
     command = await send(process, tag, f"echo up; {script}")
-    await begun(process, command)
+    await wait_for_output(process, command)
     assert await session_shell.leave(process, "s", tag) == "", script
     status = await exit_code(process, command)
     return status, (await process.get_session_command_logs("s", command)).stdout
 
 
 @pytest.mark.parametrize("options", ["-hB", "-ET", "+hB"])
-async def test_a_script_is_left_as_a_whole(process: AsyncProcess, options: str) -> None:
+async def test_the_shell_leaves_the_whole_script(process: AsyncProcess, options: str) -> None:
     await ask(process, f"set {options}; sleep 901 &")
     await ask(process, session_shell.wrap(new_tag(), "true"))
     state = await ask(process, STATE)
@@ -69,36 +69,36 @@ async def test_a_script_is_left_as_a_whole(process: AsyncProcess, options: str) 
         assert await ask(process, STATE) == state, script
 
 
-async def test_what_heeds_no_interrupt_is_killed(process: AsyncProcess) -> None:
+async def test_a_command_that_ignores_signals_is_killed(process: AsyncProcess) -> None:
     assert await leave(process, "trap '' INT; bash -c 'trap \"\" TERM; sleep 900; sleep 900'") == (
         137,
         "up\n",
     )
 
 
-async def test_a_script_that_waits_for_another_does_not_begin(process: AsyncProcess) -> None:
-    before = await left_in_tmp(process)
+async def test_a_queued_script_is_canceled(process: AsyncProcess) -> None:
+    before = await list_tmp(process)
     first = (
         await process.execute_session_command("s", SessionExecuteRequest("read; echo done", run_async=True))
     ).cmd_id
     tag = new_tag()
-    second = await send(process, tag, "touch /tmp/begun")
+    second = await send(process, tag, "touch /tmp/started")
     for _ in range(2):
         assert await session_shell.leave(process, "s", tag) == CANCELED
     await process.send_session_command_input("s", first, "\n")
     assert await exit_code(process, second) == 130
     assert await session_shell.leave(process, "s", tag) == ""
-    assert await left_in_tmp(process) == before
+    assert await list_tmp(process) == before
 
 
-async def test_a_script_that_comes_after_it_was_given_up_does_not_begin(process: AsyncProcess) -> None:
-    before = await left_in_tmp(process)
+async def test_a_script_that_arrives_after_its_interrupt_does_not_run(process: AsyncProcess) -> None:
+    before = await list_tmp(process)
     tag = new_tag()
     assert await session_shell.leave(process, "s", tag) == ""
-    assert await exit_code(process, await send(process, tag, "touch /tmp/begun")) == 130
-    assert await left_in_tmp(process) == before
+    assert await exit_code(process, await send(process, tag, "touch /tmp/started")) == 130
+    assert await list_tmp(process) == before
 
 
 @pytest.mark.parametrize("script", ["", "echo 1", "echo 'a\nb' # TAG", "cat <<E\nx\nE\n"])
-def test_a_script_is_found_again(script: str) -> None:
+def test_a_wrapped_script_is_unwrapped(script: str) -> None:
     assert session_shell.unwrap(session_shell.wrap(new_tag(), script)) == script
