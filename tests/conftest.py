@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -71,9 +72,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _used_by(item: pytest.Item) -> tuple[set[str], set[str]]:
-    """Return the names of the fixtures and of the functions that a test uses itself."""
-    code = getattr(getattr(item, "function", None), "__code__", None)
-    return set(getattr(item, "fixturenames", ())), set(code.co_names) if code else set()
+    """Return the names of the fixtures that a test uses, and of the functions that it and its helpers use."""
+    fixtures = set(getattr(item, "fixturenames", ()))
+    function = getattr(item, "function", None)
+    if not isinstance(function, FunctionType):
+        return fixtures, set()
+    names = set(function.__code__.co_names)
+    helpers = [function.__globals__.get(name) for name in names]
+    inner = [helper.__code__.co_names for helper in helpers if isinstance(helper, FunctionType)]
+    return fixtures, names.union(*inner)
 
 
 def _has_browser(item: pytest.Item) -> bool:
