@@ -1,4 +1,4 @@
-"""The embedded server's routes, in one table, and the server that answers them."""
+"""The table of all routes, and the HTTP server that answers them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import tornado.web
 
 from ..wire import routes
 from . import limits
-from .handlers import control, files, interpreters, ports, process, sessions, terminals
+from .handlers import control, files, interpreter_contexts, ports, process, sessions, terminals
 from .handlers.request import NotFoundHandler
 from .toolbox.sandboxes import Sandboxes
 
@@ -58,9 +58,9 @@ TOOLBOX_ROUTES: list[Row] = [
     (routes.PTY, terminals.TerminalHandler, {}),
     (routes.PTY_CONNECT, terminals.ConnectHandler, {}),
     (routes.PTY_RESIZE, terminals.ResizeHandler, {}),
-    (routes.INTERPRETER_CONTEXTS, interpreters.InterpretersHandler, {}),
-    (routes.INTERPRETER_CONTEXT, interpreters.InterpreterHandler, {}),
-    (routes.INTERPRETER_EXECUTE, interpreters.ExecuteHandler, {}),
+    (routes.INTERPRETER_CONTEXTS, interpreter_contexts.InterpreterContextsHandler, {}),
+    (routes.INTERPRETER_CONTEXT, interpreter_contexts.InterpreterContextHandler, {}),
+    (routes.INTERPRETER_EXECUTE, interpreter_contexts.InterpreterExecuteHandler, {}),
     (routes.PORTS, ports.PortsHandler, {}),
     (routes.PORT_IN_USE, ports.PortInUseHandler, {}),
     (routes.PORT_PROXY + "{rest:.*}", ports.ProxyHandler, {}),
@@ -84,35 +84,50 @@ TOOLBOX_ROUTES: list[Row] = [
 
 
 def pattern(route: str) -> str:
-    """Return the regular expression of a route: `{name}` captures up to a slash, `{name:regex}` that."""
+    """Return the regular expression for a route.
+
+    `{name}` captures everything up to a slash; `{name:regex}` captures what `regex` matches.
+    """
     return re.sub(r"\{(\w+)(?::([^}]+))?\}", lambda m: f"(?P<{m[1]}>{m[2] or '[^/]+'})", route) + "$"
 
 
-# Not the system's own choice: that may be a port that Jupyter has chosen in the same way for a kernel
-# which is just being started, and which has begun this server before it binds its own.
+# Below the range from which the system chooses free ports. Jupyter lets the system choose a kernel's ports,
+# and the kernel starts this server before it binds them, so the system might give this server one of those.
 _PORTS = range(10_000, 32_768)
 
 
 class BoundedServer(tornado.httpserver.HTTPServer):
-    """Refuses connections past the limit, so that those there are can be served."""
+    """An HTTP server that refuses connections past the limit, so that it can serve the open ones."""
+
+    _open = 0  # connections
 
     def handle_stream(self, stream: tornado.iostream.IOStream, address: tuple[Any, ...]) -> None:
-        if len(self._connections) >= limits.SOCKETS:
+        if self._open >= limits.SOCKETS:
             stream.close()
         else:
+            self._open += 1
             super().handle_stream(stream, address)
+
+    def on_close(self, server_conn: object) -> None:
+        self._open -= 1
+        super().on_close(server_conn)
 
 
 class Server:
-    """The embedded Daytona: listens on `host` and `port` (0 for any), and holds sandboxes under `root`.
+    """Daytona's API on a port of this machine, with sandboxes in `directory`.
 
-    `url` is what clients use as the API URL.
+    `isolation` is `bubblewrap` or `none`. Clients use `url` as the API's URL.
     """
 
     def __init__(
-        self, root: Path, api_key: str, isolation: str, extra_routes: list[Row] | None = None
+        self,
+        directory: Path,
+        api_key: str,
+        isolation: str,
+        timings: limits.Timings,
+        extra_routes: list[Row] | None = None,
     ) -> None:
-        self.sandboxes = Sandboxes(root, isolation)
+        self.sandboxes = Sandboxes(directory, isolation, timings)
         rules = [(API + route, handler, options) for route, handler, options in extra_routes or []]
         rules += [(API + route, handler, options) for route, handler, options in CONTROL_ROUTES]
         rules += [(TOOLBOX + route, handler, options) for route, handler, options in TOOLBOX_ROUTES]
@@ -134,7 +149,7 @@ class Server:
         self.port = 0
 
     def listen(self, host: str, port: int) -> None:
-        """Begin to answer. Raises `OSError` when the port is taken."""
+        """Start to answer on `port`; 0 means any free port. Raises `OSError` if the port is taken."""
         sockets = _bind(host, port) if port else _bind_any(host)
         self._http.add_sockets(sockets)
         self.host = host
@@ -142,10 +157,11 @@ class Server:
 
     @property
     def url(self) -> str:
+        """The API's URL."""
         return f"http://{self.host}:{self.port}{API}"
 
     async def close(self) -> None:
-        """End all sandboxes and connections; return when nothing is left."""
+        """Delete all sandboxes and close all connections. Return when that is done."""
         self._http.stop()
         await self.sandboxes.close()
         await self._http.close_all_connections()

@@ -1,4 +1,4 @@
-"""A server process from start to end: its root, its signals, its leases."""
+"""The embedded server's process: its state directory, its signals and its leases."""
 
 from __future__ import annotations
 
@@ -18,73 +18,80 @@ from .box.bubblewrap import Trial
 from .box.isolation import ISOLATION_VARIABLE, ISOLATIONS
 from .box.orphans import become_subreaper
 from .lease import LeaseHandler, Leases
-from .state_directory import Root, sweep
+from .state_directory import StateDirectory, remove_abandoned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .limits import Timings
 
-def run_embedded(trial: Trial | None) -> int:
-    """Serve whoever started us, for as long as they hold a lease; say where in one line of JSON.
 
-    Return the exit status; what hindered it is one sentence on stderr.
+def run_embedded(trial: Trial | None, timings: Timings) -> int:
+    """Serve the process that started this one, as long as there is a lease. Return the exit status.
+
+    One line of JSON on stdout says where the server listens. If it cannot start, one sentence on stderr
+    says why.
     """
     wanted = os.environ.get(ISOLATION_VARIABLE) or "auto"
     try:
-        if wanted not in ISOLATIONS:
-            raise RuntimeError(f"it is one of {', '.join(ISOLATIONS)}")
         isolation, note = choose_isolation(wanted, trial)
-    except RuntimeError as error:
-        print(f"{ISOLATION_VARIABLE}={wanted} cannot be done here: {error}", file=sys.stderr)
+    except ValueError as error:
+        print(f"{ISOLATION_VARIABLE}={wanted} is not valid; {error}", file=sys.stderr)
         return 1
-    root = Root.temporary()
+    except RuntimeError as error:
+        print(f"{ISOLATION_VARIABLE}={wanted} does not work here: {error}", file=sys.stderr)
+        return 1
+    directory = StateDirectory.temporary()
     try:
-        asyncio.run(_serve_leases(root, isolation, note))
+        asyncio.run(_serve_leases(directory, isolation, note, timings))
     finally:
-        root.remove(whole=True)
+        directory.remove(whole=True)
     return 0
 
 
-async def _serve_leases(root: Root, isolation: str, note: str) -> None:
-    leases = Leases({"isolation": isolation, "note": note})
+async def _serve_leases(directory: StateDirectory, isolation: str, note: str, timings: Timings) -> None:
+    leases = Leases({"isolation": isolation, "note": note}, timings)
     key = secrets.token_urlsafe(32)
-    server = Server(
-        root.sandboxes, key, isolation, extra_routes=[(routes.LEASE, LeaseHandler, {"leases": leases})]
-    )
+    lease_route = (routes.LEASE, LeaseHandler, {"leases": leases})
+    server = Server(directory.sandboxes, key, isolation, timings, extra_routes=[lease_route])
     server.listen("127.0.0.1", 0)
-    detach(
-        root,
-        {"api_url": server.url, "api_key": key, "pid": os.getpid(), "isolation": isolation, "note": note},
-    )
+    about = {"api_url": server.url, "api_key": key, "pid": os.getpid(), "isolation": isolation, "note": note}
+    announce_and_detach(directory, about)
     on_signals(leases.end)
     become_subreaper()
     raise_descriptor_limit()
-    server.sandboxes.prepare()
-    sweeping = asyncio.create_task(asyncio.to_thread(sweep))
+    server.sandboxes.start_warm_box()
+    cleaning = asyncio.create_task(asyncio.to_thread(remove_abandoned))
     await leases.ended
     await server.close()
-    await sweeping
+    await cleaning
 
 
 def choose_isolation(wanted: str, trial: Trial | None = None) -> tuple[str, str]:
-    """Return what isolates the sandboxes, and one plain sentence for the person, or an empty one.
+    """Return the isolation of the sandboxes, and a note for the person: one sentence, or nothing.
 
-    `wanted` is `auto`, `bubblewrap` or `none`. Raises `RuntimeError` when bubblewrap is wanted and
-    does not work.
+    `wanted` is `auto`, `bubblewrap` or `none`; anything else raises `ValueError`. If bubblewrap is wanted
+    and does not work, it raises `RuntimeError`.
     """
-    why = "that was asked for" if wanted == "none" else (trial or Trial()).failure()
-    if why is None:
+    if wanted not in ISOLATIONS:
+        raise ValueError(f"use {', '.join(ISOLATIONS[:-1])} or {ISOLATIONS[-1]}")
+    reason = "isolation is switched off" if wanted == "none" else (trial or Trial()).failure()
+    if reason is None:
         return "bubblewrap", ""
     if wanted == "bubblewrap":
-        raise RuntimeError(why)
-    return "none", f"Sandboxes are not isolated from this machine and its files: {why}."
+        raise RuntimeError(reason)
+    return "none", f"Sandboxes are not isolated from this machine and its files: {reason}."
 
 
-def detach(root: Root, announcement: dict[str, object]) -> None:
-    """Write the one line to stdout and let go of the starter's streams; later output is a log's."""
-    sys.stdout.write(json.dumps(announcement) + "\n")
+def announce_and_detach(directory: StateDirectory, about: dict[str, object]) -> None:
+    """Write `about` to stdout as one line of JSON, then close the starter's streams.
+
+    Later output goes to a log in the state directory.
+    """
+    sys.stdout.write(json.dumps(about) + "\n")
     sys.stdout.flush()
-    log = os.open(root.path / "server.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    log = os.open(directory.path / "server.log", flags, 0o600)
     null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     for target, source in enumerate((null, log, log)):
         os.dup2(source, target)
@@ -93,13 +100,14 @@ def detach(root: Root, announcement: dict[str, object]) -> None:
 
 
 def raise_descriptor_limit() -> None:
-    """Allow as many open descriptors as the system lets us: each follower and each command has some."""
+    """Allow as many open descriptors as the system does: each follower and each command needs some."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def on_signals(end: Callable[[], None]) -> None:
+    """Run `end` at SIGINT and SIGTERM, in the running loop."""
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(signum, end)

@@ -1,57 +1,65 @@
-"""What keeps an embedded server alive: requests to `/lease` that stay open.
+"""Leases: requests to `/lease` that stay open and keep an embedded server alive.
 
-Whoever starts a server holds one. When the last closes, because its holder let go or died, the
-server waits a moment for another, as a restarted kernel's, and then ends.
+The process that starts a server holds the first lease. A lease ends when its holder closes it or dies.
+After the last one, the server waits for a grace period, so that a restarted kernel can take over.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+from typing import TYPE_CHECKING
 
 import tornado.iostream
 
 from ..wire import routes
-from . import limits
 from .handlers.request import ApiHandler
+
+if TYPE_CHECKING:
+    from .limits import Timings
 
 
 class Leases:
-    """Counts the open leases; `ended` resolves when there has been none for the grace.
+    """The count of open leases. `ended` resolves when there has been none for the grace period.
 
-    `about` is what who takes one is told of the server, as JSON in a header.
+    `about` describes the server. Each lease's answer carries it as JSON in a header.
     """
 
-    def __init__(self, about: dict[str, str]) -> None:
+    def __init__(self, about: dict[str, str], timings: Timings) -> None:
         self.about = about
+        self._grace = timings.lease_grace
         self._loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[None] = self._loop.create_future()
         self._open = 0
-        self._clock = self._loop.call_later(limits.FIRST_LEASE_GRACE, self.end)
+        self._timer = self._loop.call_later(timings.first_lease_grace, self.end)
 
-    def take(self) -> None:
+    def open(self) -> None:
+        """Count one more lease."""
         self._open += 1
-        self._clock.cancel()
+        self._timer.cancel()
 
-    def release(self) -> None:
+    def close(self) -> None:
+        """Count one lease less. The last one starts the grace period."""
         self._open -= 1
         if self._open == 0:
-            self._clock.cancel()
-            self._clock = self._loop.call_later(limits.LEASE_GRACE, self.end)
+            self._timer.cancel()
+            self._timer = self._loop.call_later(self._grace, self.end)
 
     def end(self) -> None:
-        """End now, whoever holds a lease."""
+        """End the server now, even if there are open leases."""
         if not self.ended.done():
             self.ended.set_result(None)
 
 
 class LeaseHandler(ApiHandler):
+    """`GET` opens a lease, which lasts as long as the request. `DELETE` ends the server."""
+
     def initialize(self, leases: Leases) -> None:
         self._leases = leases
         self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def get(self) -> None:
-        self._leases.take()
+        self._leases.open()
         try:
             self.set_header("Content-Type", "text/plain; charset=utf-8")
             self.set_header(routes.LEASE_HEADER, json.dumps(self._leases.about))
@@ -61,7 +69,7 @@ class LeaseHandler(ApiHandler):
         except tornado.iostream.StreamClosedError:
             pass
         finally:
-            self._leases.release()
+            self._leases.close()
 
     def on_connection_close(self) -> None:
         if not self._closed.done():

@@ -1,4 +1,4 @@
-"""The server's own directory: locked while it lives, swept by the next server if it died."""
+"""The state directory of a server: locked while the server runs, removed by a later one if it was killed."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ _PREFIX = "daytona-kernel-"
 _LOCK = "lock"
 
 
-class RootInUseError(Exception):
-    """Another server uses this directory."""
+class StateDirectoryInUseError(Exception):
+    """Another server uses the directory."""
 
 
-class Root:
-    """The directory `path`, private to this server until `remove`."""
+class StateDirectory:
+    """The directory `path`, which belongs to this server until `remove`."""
 
     def __init__(self, path: Path) -> None:
-        """Make and lock `path`. Raises `RootInUseError`."""
+        """Create and lock `path`. Raises `StateDirectoryInUseError`."""
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = path
         self.sandboxes = path / "sandboxes"
         self._lock = _lock(path)
         if self._lock is None:
-            raise RootInUseError(f"another server uses {path}")
-        # What a server that died has left here is nobody's.
+            raise StateDirectoryInUseError(f"another server uses {path}")
+        # A killed server may have left sandboxes here. Nothing can use them any more.
         shutil.rmtree(self.sandboxes, ignore_errors=True)
         self.sandboxes.mkdir(mode=0o700)
 
     @classmethod
-    def temporary(cls) -> Root:
-        """Make a fresh directory where the system keeps temporary files."""
+    def temporary(cls) -> StateDirectory:
+        """Create a state directory among the system's temporary files."""
         return cls(Path(tempfile.mkdtemp(prefix=_PREFIX)))
 
     def remove(self, *, whole: bool) -> None:
-        """Remove the sandboxes, and with `whole` the directory itself."""
+        """Remove the sandboxes; with `whole`, also the directory itself."""
         shutil.rmtree(self.path if whole else self.sandboxes, ignore_errors=True)
         if self._lock is not None:
             os.close(self._lock)
@@ -55,17 +55,17 @@ def _lock(path: Path) -> int | None:
     return fd
 
 
-def sweep() -> list[Path]:
-    """Remove the temporary roots whose servers are dead; return them."""
-    swept = []
+def remove_abandoned() -> list[Path]:
+    """Remove the temporary state directories of servers that are dead. Return the removed paths."""
+    removed = []
     for path in Path(tempfile.gettempdir()).glob(_PREFIX + "*"):
         with contextlib.suppress(OSError):
-            # One without a lock file is just being made, or not ours.
+            # A directory without a lock file is still being created, or is not a server's.
             if path.is_symlink() or path.stat().st_uid != os.getuid() or not (path / _LOCK).exists():
                 continue
             lock = _lock(path)
             if lock is not None:
                 shutil.rmtree(path, ignore_errors=True)
                 os.close(lock)
-                swept.append(path)
-    return swept
+                removed.append(path)
+    return removed

@@ -1,4 +1,4 @@
-"""Time as the API writes it."""
+"""Timestamps in the API's format."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from datetime import UTC, datetime
 
 
 def timestamp() -> str:
-    """Return the time now, in UTC, to the millisecond."""
+    """Return the current time in UTC, to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""Real servers in processes of their own, and clients that speak to them over real sockets."""
+"""Real servers in separate processes, and clients that speak to them over real sockets."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ def anyio_backend() -> str:
 
 
 def eventually(condition: Callable[[], Any], what: str, deadline: float = DEADLINE) -> Any:
-    """Return what `condition` gives as soon as that is true; fail after `deadline` seconds."""
+    """Wait until `condition` returns something true, and return that. Fail after `deadline` seconds."""
     end = time.monotonic() + deadline
     while not (result := condition()):
         if time.monotonic() > end:
-            pytest.fail(f"after {deadline} s still not: {what}")
+            pytest.fail(f"still not true after {deadline} s: {what}")
         time.sleep(0.01)
     return result
 
 
 def processes_with(mark: str) -> list[int]:
-    """Return the processes that have `mark` in their environment or their arguments."""
+    """Return the processes with `mark` in their environment or arguments."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -51,13 +51,13 @@ def processes_with(mark: str) -> list[int]:
 
 @dataclasses.dataclass
 class EmbeddedServer:
-    """A server started as a kernel starts it, and the lease that keeps it."""
+    """A server, started as a kernel starts it, and the lease that keeps it alive."""
 
     process: subprocess.Popen[bytes]
     api_url: str
     api_key: str
     isolation: str
-    root: Path
+    directory: Path
     lease: httpx.Response | None = None
 
     @property
@@ -83,25 +83,26 @@ class EmbeddedServer:
             self.process.kill()
 
 
-def start_embedded(env: dict[str, str] | None = None) -> EmbeddedServer:
+def start_embedded(env: dict[str, str] | None = None, **timings: float) -> EmbeddedServer:
+    """Start a server. `timings` replace those of `limits.Timings`."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "daytona_kernel.server", "--embedded"],
+        [sys.executable, "-m", "daytona_kernel.server", "--embedded", json.dumps(timings)],
         stdout=subprocess.PIPE,
         env=os.environ | (env or {}),
     )
     assert process.stdout is not None
-    said = json.loads(process.stdout.readline())
+    about = json.loads(process.stdout.readline())
     log = Path(f"/proc/{process.pid}/fd/1")
-    root = eventually(
+    directory = eventually(
         lambda: next(iter([path.parent for path in [log.resolve()] if path.name == "server.log"]), None),
         "the server has a log",
     )
-    return EmbeddedServer(process, said["api_url"], said["api_key"], said["isolation"], root)
+    return EmbeddedServer(process, about["api_url"], about["api_key"], about["isolation"], directory)
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[EmbeddedServer]:
-    server = start_embedded()
+    server = start_embedded(terminate_grace=1, warm_box_delay=0.5)
     server.lease = server.take_lease()
     yield server
     server.end()
@@ -110,7 +111,7 @@ def server() -> Iterator[EmbeddedServer]:
 @pytest.fixture(scope="session")
 def open_server() -> Iterator[EmbeddedServer]:
     """A server without isolation."""
-    server = start_embedded({"DAYTONA_KERNEL_ISOLATION": "none"})
+    server = start_embedded({"DAYTONA_KERNEL_ISOLATION": "none"}, terminate_grace=1)
     server.lease = server.take_lease()
     yield server
     server.end()
@@ -144,7 +145,8 @@ class Toolbox(httpx.Client):
 
 
 @contextlib.contextmanager
-def make_toolbox(server: EmbeddedServer, **parameters: Any) -> Iterator[Toolbox]:
+def make_toolbox(server: EmbeddedServer, *, keep: bool = False, **parameters: Any) -> Iterator[Toolbox]:
+    """Create a sandbox and yield its toolbox. Delete it at the end, unless `keep`."""
     with server.client() as client:
         answer = client.post("/sandbox", json=parameters)
         assert answer.status_code == 200, answer.text
@@ -154,7 +156,8 @@ def make_toolbox(server: EmbeddedServer, **parameters: Any) -> Iterator[Toolbox]
             toolbox.headers["X-Daytona-SDK-Version"] = "0.226.1"
             toolbox.sandbox = sandbox
             yield toolbox
-        client.delete(f"/sandbox/{sandbox['id']}")
+        if not keep:
+            client.delete(f"/sandbox/{sandbox['id']}")
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The control plane, over the wire: who may ask, what is found, and the clocks."""
+"""The control plane: the key, the shapes of answers, and the timers of idle sandboxes."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("key", ["x", "wrong", "ü"])
-def test_without_the_key_nothing_is_told(server: EmbeddedServer, toolbox: Toolbox, key: str) -> None:
-    headers = {"Authorization": f"Bearer {key}".encode()}
+def test_without_the_key_the_server_says_nothing(server: EmbeddedServer, toolbox: Toolbox, key: str) -> None:
+    headers = {b"Authorization": f"Bearer {key}".encode()}
     for url in (
         f"{server.api_url}/sandbox",
         f"{server.api_url}/lease",
@@ -108,36 +108,37 @@ def test_bad_requests(api: httpx.Client) -> None:
 
 def test_too_many_sandboxes(open_server: EmbeddedServer) -> None:
     with open_server.client() as api:
-        made = [api.post("/sandbox", json={"labels": {"many": "1"}}) for _ in range(limits.SANDBOXES + 1)]
-        assert made[-1].status_code == 429
-        assert f"at most {limits.SANDBOXES}" in made[-1].json()["message"]
-        for answer in made:
+        created = [api.post("/sandbox", json={"labels": {"many": "1"}}) for _ in range(limits.SANDBOXES + 1)]
+        assert created[-1].status_code == 429
+        assert f"at most {limits.SANDBOXES}" in created[-1].json()["message"]
+        for answer in created:
             if answer.status_code == 200:
                 assert api.delete(f"/sandbox/{answer.json()['id']}").status_code == 200
 
 
-class TestClocks:
+class TestTimers:
     pytestmark = pytest.mark.anyio
 
     @pytest.fixture
-    def sandboxes(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sandboxes:
-        monkeypatch.setattr(limits, "MINUTE", 0.5)
-        return Sandboxes(tmp_path, "none")
+    def sandboxes(self, tmp_path: Path) -> Sandboxes:
+        return Sandboxes(tmp_path, "none", limits.Timings(minute=0.5))
 
     async def state(self, sandboxes: Sandboxes, sandbox_id: str, wanted: str | None) -> None:
         async with asyncio.timeout(20):
             while {one.id: one.state for one in sandboxes.all()}.get(sandbox_id) != wanted:
                 await asyncio.sleep(0.01)
 
-    async def test_an_idle_sandbox_is_stopped_and_then_deleted(self, sandboxes: Sandboxes) -> None:
+    async def test_an_idle_sandbox_is_stopped_and_then_deleted(
+        self, sandboxes: Sandboxes, tmp_path: Path
+    ) -> None:
         sandbox = await sandboxes.create(Description(""), Intervals(auto_stop=1, auto_delete=1))
         await self.state(sandboxes, sandbox.id, "stopped")
-        assert sandbox.root.exists()
+        assert (tmp_path / sandbox.id).exists()
         await self.state(sandboxes, sandbox.id, None)
         await sandboxes.close()
-        assert not sandbox.root.exists()
+        assert not (tmp_path / sandbox.id).exists()
 
-    async def test_activity_puts_it_off(self, sandboxes: Sandboxes) -> None:
+    async def test_activity_postpones_the_stop(self, sandboxes: Sandboxes) -> None:
         sandbox = await sandboxes.create(Description(""), Intervals(auto_stop=2))
         created = sandbox.active_at
         loop = asyncio.get_running_loop()
@@ -149,7 +150,7 @@ class TestClocks:
         assert sandbox.stopped_at >= sandbox.active_at + 1.0
         await sandboxes.close()
 
-    async def test_a_request_that_is_being_answered_is_activity(self, sandboxes: Sandboxes) -> None:
+    async def test_a_request_in_progress_is_activity(self, sandboxes: Sandboxes) -> None:
         sandbox = await sandboxes.create(Description(""), Intervals(auto_stop=1))
         sandbox.requests += 1
         await asyncio.sleep(1.2)

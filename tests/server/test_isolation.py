@@ -1,8 +1,7 @@
-"""What an isolated sandbox sees, and what it does not."""
+"""An isolated sandbox sees its own files and processes, and little of the machine."""
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -40,7 +39,7 @@ def test_the_system_is_read_only(toolbox: Toolbox) -> None:
         assert toolbox.execute(f"echo > {path}")["exitCode"] != 0, path
 
 
-def test_nothing_of_the_home_is_seen(toolbox: Toolbox, tmp_path: Path) -> None:
+def test_the_home_of_the_person_is_not_seen(toolbox: Toolbox, tmp_path: Path) -> None:
     home = Path.home()
     shown = toolbox.execute(f"ls -A {home} 2>/dev/null")["result"].split()
     below = [
@@ -52,16 +51,16 @@ def test_nothing_of_the_home_is_seen(toolbox: Toolbox, tmp_path: Path) -> None:
     for path in (tmp_path, home / ".local/share/jupyter", home / ".ssh", home / ".bashrc"):
         assert toolbox.execute(f"test -e {path}")["exitCode"] == 1, path
     of_root = str(Path("~root").expanduser() / ".config")
-    for path in ("/etc/shadow", "/etc/ssl/private", of_root, "/var/lib", "/mnt", "/srv"):
-        if path not in str(sys.prefix):
-            assert toolbox.execute(f"test -e {path}")["exitCode"] == 1, path
+    for hidden in ("/etc/shadow", "/etc/ssl/private", of_root, "/var/lib", "/mnt", "/srv"):
+        if hidden not in str(sys.prefix):
+            assert toolbox.execute(f"test -e {hidden}")["exitCode"] == 1, hidden
 
 
 def test_other_sandboxes_and_the_server_are_not_seen(server: EmbeddedServer, toolbox: Toolbox) -> None:
     with make_toolbox(server) as other:
         other.execute("echo secret > /workspace/secret; (sleep 500 >/dev/null 2>&1 &)")
         assert toolbox.execute("ls /workspace/secret")["exitCode"] != 0
-        assert toolbox.execute(f"ls {server.root}")["exitCode"] != 0
+        assert toolbox.execute(f"ls {server.directory}")["exitCode"] != 0
         assert toolbox.execute("pgrep -f 'sleep 500'")["exitCode"] == 1
         pids = toolbox.execute("ls /proc | grep -c '^[0-9]'")["result"]
         assert int(pids) < 20
@@ -77,18 +76,18 @@ def test_a_symbolic_link_leads_nowhere_through_the_files_api(
     files = {"file": ("new", b"x")}
     toolbox.post("/files/upload", params={"path": "dir/new"}, files=files)
     assert not (tmp_path / "new").exists()
-    log = next((server.root / "sandboxes" / toolbox.sandbox["id"] / "logs").parent.iterdir())
+    log = next((server.directory / "sandboxes" / toolbox.sandbox["id"] / "logs").parent.iterdir())
     assert toolbox.get("/files/info", params={"path": str(log)}).status_code == 404
 
 
-def test_it_has_a_host_name_a_user_and_processes_of_its_own(toolbox: Toolbox) -> None:
+def test_host_name_user_and_processes_are_the_sandboxs_own(toolbox: Toolbox) -> None:
     result = toolbox.execute(
         "hostname; whoami; readlink /proc/self/ns/pid /proc/self/ns/ipc /proc/self/ns/uts"
     )
     host, user, *namespaces = result["result"].split()
     assert (host, user) == ("sandbox", "daytona")
     for namespace in namespaces:
-        assert namespace != os.readlink(f"/proc/self/ns/{namespace.partition(':')[0]}")
+        assert namespace != str(Path(f"/proc/self/ns/{namespace.partition(':')[0]}").readlink())
 
 
 def test_the_first_process_cannot_be_killed_from_inside(toolbox: Toolbox) -> None:
@@ -110,7 +109,7 @@ def test_the_network_is_there(toolbox: Toolbox) -> None:
     assert toolbox.execute("getent hosts localhost")["exitCode"] == 0
 
 
-def test_no_secret_of_the_servers_environment_is_passed_on() -> None:
+def test_children_inherit_no_secret_of_the_servers_environment() -> None:
     secrets = {
         "AWS_SECRET_ACCESS_KEY": "s3cret",
         "DAYTONA_API_KEY": "s3cret",
@@ -127,17 +126,17 @@ def test_no_secret_of_the_servers_environment_is_passed_on() -> None:
     assert "LC_ALL=C.UTF-8" in environment
 
 
-def test_a_proxy_without_credentials_is_passed_on() -> None:
+def test_children_inherit_a_proxy_without_credentials() -> None:
     own = {"http_proxy": "http://proxy:3128", "NO_PROXY": "localhost", "GITHUB_TOKEN": "x", "PATH": "/bin"}
-    passed = children_environment(ISOLATED, "id", {"A": "b"}, own)
-    assert passed["http_proxy"] == "http://proxy:3128"
-    assert passed["NO_PROXY"] == "localhost"
-    assert "GITHUB_TOKEN" not in passed
-    assert passed["A"] == "b"
-    assert passed["PATH"].startswith("/opt/daytona/bin:")
+    inherited = children_environment(ISOLATED, "id", {"A": "b"}, own)
+    assert inherited["http_proxy"] == "http://proxy:3128"
+    assert inherited["NO_PROXY"] == "localhost"
+    assert "GITHUB_TOKEN" not in inherited
+    assert inherited["A"] == "b"
+    assert inherited["PATH"].startswith("/opt/daytona/bin:")
 
 
-def test_prefixes_are_shown_once_and_never_a_whole_home(
+def test_each_prefix_is_mounted_once_and_never_a_whole_home(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path / "home"
@@ -148,8 +147,10 @@ def test_prefixes_are_shown_once_and_never_a_whole_home(
     assert outermost([str(home), str(tmp_path), "/", "/usr/lib", "/none"]) == []
 
 
-def test_bubblewrap_that_is_missing_is_said_in_one_sentence() -> None:
-    code = "from daytona_kernel.server.run import choose_isolation as c; print(c('auto')); c('bubblewrap')"
+def test_without_bubblewrap_a_note_of_one_sentence_says_so() -> None:
+    code = (
+        "from daytona_kernel.server.embedded import choose_isolation as c; print(c('auto')); c('bubblewrap')"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], env={"PATH": "/none"}, capture_output=True, text=True, check=False
     )
@@ -158,13 +159,13 @@ def test_bubblewrap_that_is_missing_is_said_in_one_sentence() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "said"),
+    ("wanted", "message"),
     [
-        ("bubblewrap", "bubblewrap (bwrap) is not installed"),
-        ("chroot", "it is one of auto, bubblewrap, none"),
+        ("bubblewrap", "does not work here: bubblewrap (bwrap) is not installed"),
+        ("chroot", "is not valid; use auto, bubblewrap or none"),
     ],
 )
-def test_an_isolation_that_cannot_be_had_is_one_sentence(wanted: str, said: str) -> None:
+def test_an_isolation_that_does_not_work_gives_an_error_of_one_sentence(wanted: str, message: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "daytona_kernel.server", "--embedded"],
         env={"PATH": "/none", "DAYTONA_KERNEL_ISOLATION": wanted},
@@ -173,4 +174,4 @@ def test_an_isolation_that_cannot_be_had_is_one_sentence(wanted: str, said: str)
         check=False,
     )
     assert done.returncode == 1
-    assert done.stderr == f"DAYTONA_KERNEL_ISOLATION={wanted} cannot be done here: {said}\n"
+    assert done.stderr == f"DAYTONA_KERNEL_ISOLATION={wanted} {message}\n"

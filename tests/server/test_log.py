@@ -1,4 +1,4 @@
-"""The marked log: what is put in comes out again, whatever the bytes and wherever they are cut."""
+"""The marked log gives back every byte, whatever the bytes and wherever the pieces are cut."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def test_every_byte_comes_back_in_its_stream(chunks: list[tuple[Stream, bytes]])
         ([(Stream.STDOUT, b"")], b""),
     ],
 )
-def test_markers_stand_where_the_toolbox_puts_them(chunks: list[tuple[Stream, bytes]], marked: bytes) -> None:
+def test_markers_are_where_the_toolbox_puts_them(chunks: list[tuple[Stream, bytes]], marked: bytes) -> None:
     log = MarkedLog()
     assert b"".join(log.encode(stream, data) for stream, data in chunks) == marked
 
 
-async def test_a_log_is_bounded_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_full_log_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "LOG_BYTES", 1 << 20)
     log = CommandLog(tmp_path / "log")
     for _ in range(40):

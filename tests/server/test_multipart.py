@@ -1,4 +1,4 @@
-"""The form parser, fed whole, byte by byte, and cut at random."""
+"""The reader of forms, fed whole, byte by byte, and cut at random."""
 
 from __future__ import annotations
 
@@ -6,20 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daytona_kernel.server.handlers.multipart import (
-    Event,
-    MultipartParser,
-    PartBegun,
-    PartData,
-    PartEnded,
-    boundary_of,
-)
+from daytona_kernel.server.handlers.multipart import Event, FormReader, PartData, PartEnded, PartStarted
 
-BOUNDARY = b"b0undary"
+CONTENT_TYPE = "multipart/form-data; boundary=b0undary"
 
 
 def encode(parts: list[tuple[str, str | None, bytes]]) -> bytes:
-    form = b"preamble\r\n"
+    form = b""
     for name, filename, body in parts:
         file = f'; filename="{filename}"' if filename is not None else ""
         form += f'--b0undary\r\nContent-Disposition: form-data; name="{name}"{file}\r\n\r\n'.encode()
@@ -27,25 +20,25 @@ def encode(parts: list[tuple[str, str | None, bytes]]) -> bytes:
     return form + b"--b0undary--\r\nepilogue"
 
 
-def parse(pieces: list[bytes]) -> list[tuple[str, str | None, bytes]]:
-    parser = MultipartParser(BOUNDARY)
-    events: list[Event] = [event for piece in pieces for event in parser.feed(piece)]
-    parser.finish()
-    parts: list[tuple[str, str | None, bytes]] = []
-    begun: PartBegun | None = None
+def parse(pieces: list[bytes]) -> list[tuple[str, bool, bytes]]:
+    reader = FormReader(CONTENT_TYPE)
+    events: list[Event] = [event for piece in pieces for event in reader.feed(piece)]
+    reader.finish()
+    parts: list[tuple[str, bool, bytes]] = []
+    started: PartStarted | None = None
     body = b""
     for event in events:
         match event:
-            case PartBegun():
-                assert begun is None
-                begun, body = event, b""
+            case PartStarted():
+                assert started is None
+                started, body = event, b""
             case PartData(data):
                 body += data
             case PartEnded():
-                assert begun is not None
-                parts.append((begun.name, begun.filename, body))
-                begun = None
-    assert begun is None
+                assert started is not None
+                parts.append((started.name, started.is_file, body))
+                started = None
+    assert started is None
     return parts
 
 
@@ -64,17 +57,18 @@ def test_a_form_comes_back_however_it_is_cut(
     parts: list[tuple[str, str | None, bytes]], data: st.DataObject
 ) -> None:
     form = encode(parts)
-    assert parse([form]) == parts
-    assert parse([form[i : i + 1] for i in range(len(form))]) == parts
+    expected = [(name, filename is not None, body) for name, filename, body in parts]
+    assert parse([form]) == expected
+    assert parse([form[i : i + 1] for i in range(len(form))]) == expected
     cut = data.draw(st.integers(0, len(form)))
-    assert parse([form[:cut], form[cut:]]) == parts
+    assert parse([form[:cut], form[cut:]]) == expected
 
 
-def test_a_quoted_and_an_extended_filename_are_understood() -> None:
-    [(_, filename, _)] = parse([encode([("f", 'a\\"b', b"")])])
-    assert filename == 'a"b'
+def test_a_quoted_and_an_extended_filename_make_a_file() -> None:
+    form = encode([("f", 'a\\"b', b"")])
+    assert parse([form]) == [("f", True, b"")]
     form = encode([("f", "x", b"1")]).replace(b'filename="x"', b"filename*=UTF-8''%C3%A4%2Fb")
-    assert parse([form]) == [("f", "ä/b", b"1")]
+    assert parse([form]) == [("f", True, b"1")]
 
 
 @pytest.mark.parametrize(
@@ -88,13 +82,21 @@ def test_a_quoted_and_an_extended_filename_are_understood() -> None:
         b"",
     ],
 )
-def test_what_is_no_form_is_refused(form: bytes) -> None:
-    with pytest.raises(ValueError, match=r"part|boundary"):
+def test_a_wrong_form_is_refused(form: bytes) -> None:
+    with pytest.raises(ValueError, match=r"part|boundary|header size"):
         parse([form])
 
 
-def test_the_boundary_is_read_from_the_content_type() -> None:
-    assert boundary_of('multipart/form-data; boundary="a b"') == b"a b"
-    assert boundary_of("multipart/form-data; boundary=xyz; charset=utf-8") == b"xyz"
+@pytest.mark.parametrize("content_type", ["application/json", "multipart/form-data", ""])
+def test_a_content_type_without_a_boundary_is_refused(content_type: str) -> None:
     with pytest.raises(ValueError, match="boundary"):
-        boundary_of("application/json")
+        FormReader(content_type)
+
+
+def test_the_boundary_may_be_quoted_and_followed_by_other_parameters() -> None:
+    for content_type in ('multipart/form-data; boundary="b0undary"', f"{CONTENT_TYPE}; charset=utf-8"):
+        assert FormReader(content_type).feed(encode([("a", None, b"1")])) == [
+            PartStarted("a", is_file=False),
+            PartData(b"1"),
+            PartEnded(),
+        ]

@@ -1,4 +1,4 @@
-"""The sandbox's Python: sees what the kernel's environment has, and takes what pip installs."""
+"""The sandbox's Python has the packages of the kernel's environment, and those that pip installs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def make_wheel(directory: Path, name: str, version: str) -> Path:
 
 
 @pytest.mark.parametrize("which", ["toolbox", "open_toolbox"])
-def test_all_agree_on_one_python(which: str, request: pytest.FixtureRequest) -> None:
+def test_every_way_to_run_python_runs_the_same_one(which: str, request: pytest.FixtureRequest) -> None:
     toolbox: Toolbox = request.getfixturevalue(which)
     print_prefix = "import sys; print(sys.prefix)"
     prefix = toolbox.execute("echo $VIRTUAL_ENV")["result"]
@@ -44,7 +44,7 @@ def test_all_agree_on_one_python(which: str, request: pytest.FixtureRequest) -> 
 
 
 @pytest.mark.parametrize("which", ["toolbox", "open_toolbox"])
-def test_it_sees_the_packages_and_pip_installs_into_it(
+def test_it_has_the_kernels_packages_and_pip_installs_into_it(
     which: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     toolbox: Toolbox = request.getfixturevalue(which)
@@ -67,7 +67,7 @@ def test_it_sees_the_packages_and_pip_installs_into_it(
     ).stdout.replace("-", "_")
 
 
-def test_what_is_installed_shadows_what_is_seen(toolbox: Toolbox, tmp_path: Path) -> None:
+def test_an_installed_package_takes_precedence_over_the_kernels(toolbox: Toolbox, tmp_path: Path) -> None:
     wheel = make_wheel(tmp_path, "pygments", "99.0")
     files = {"file": (wheel.name, wheel.read_bytes())}
     toolbox.post("/files/upload", params={"path": wheel.name}, files=files)
@@ -79,13 +79,13 @@ def test_what_is_installed_shadows_what_is_seen(toolbox: Toolbox, tmp_path: Path
     assert (again["exitCode"], again["result"] != "99.0\n") == (0, True)
 
 
-def test_an_environment_seen_from_an_environment(tmp_path: Path) -> None:
-    """The server may itself run in such an environment, or in a venv made from one."""
+def test_an_environment_made_from_inside_another(tmp_path: Path) -> None:
+    """The server itself may run in such an environment, or in a venv made from one."""
     outer, inner = tmp_path / "outer", tmp_path / "inner"
     make_python_environment(outer, str(outer))
     code = (
         "import sys; from pathlib import Path; "
-        "from daytona_kernel.server.python_environment import make_python_environment as make; "
+        "from daytona_kernel.server.box.python_environment import make_python_environment as make; "
         f"make(Path({str(inner)!r}), {str(inner)!r})"
     )
     subprocess.run([outer / "bin" / "python", "-c", code], check=True)

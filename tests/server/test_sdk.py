@@ -1,6 +1,4 @@
-"""The official SDK, unchanged, against the server: every method of its Process, CodeInterpreter and PTY
-handle, and what its FileSystem and Sandbox offer for the routes that exist.
-"""
+"""The official SDK against the server: Process, CodeInterpreter, PTY handle, FileSystem and Sandbox."""
 
 from __future__ import annotations
 
@@ -20,7 +18,6 @@ from daytona import (
     FileDownloadRequest,
     FileUpload,
     ListSandboxesQuery,
-    SandboxState,
     SessionExecuteRequest,
 )
 from daytona.common.pty import PtySize
@@ -48,9 +45,13 @@ def sandbox(daytona: Daytona) -> Iterator[Sandbox]:
     sandbox.delete()
 
 
+def state_of(sandbox: Sandbox) -> str | None:
+    return sandbox.state.value if sandbox.state is not None else None
+
+
 class TestSandbox:
     def test_create_get_list(self, daytona: Daytona, sandbox: Sandbox) -> None:
-        assert sandbox.state == SandboxState.STARTED
+        assert state_of(sandbox) == "started"
         assert daytona.get(sandbox.id).id == daytona.get(sandbox.name).id == sandbox.id
         assert [one.id for one in daytona.list(ListSandboxesQuery(labels={"made-by": "test"}))] == [
             sandbox.id
@@ -59,26 +60,26 @@ class TestSandbox:
         assert sandbox.process.exec("echo $MINE $DAYTONA_SANDBOX_ID").result == f"1 {sandbox.id}\n"
 
     def test_list_pages(self, daytona: Daytona) -> None:
-        made = [daytona.create(CreateSandboxFromSnapshotParams(labels={"page": "1"})) for _ in range(5)]
+        created = [daytona.create(CreateSandboxFromSnapshotParams(labels={"page": "1"})) for _ in range(5)]
         query = ListSandboxesQuery(labels={"page": "1"}, limit=2)
-        assert [one.id for one in daytona.list(query)] == [one.id for one in reversed(made)]
-        for one in made:
+        assert [one.id for one in daytona.list(query)] == [one.id for one in reversed(created)]
+        for one in created:
             one.delete()
         assert list(daytona.list(query)) == []
 
-    def test_stop_keeps_files_and_start_brings_them_back(self, daytona: Daytona) -> None:
+    def test_stop_keeps_the_files(self, daytona: Daytona) -> None:
         sandbox = daytona.create()
         sandbox.fs.upload_file(b"kept", "kept.txt")
         sandbox.process.create_session("s")
         sandbox.stop()
-        assert sandbox.state == SandboxState.STOPPED
+        assert state_of(sandbox) == "stopped"
         with pytest.raises(DaytonaError, match="not started"):
             sandbox.process.exec("true")
         sandbox.start()
         assert sandbox.fs.download_file("kept.txt") == b"kept"
         assert sandbox.process.list_sessions() == []
         sandbox.delete(wait=True)
-        assert sandbox.state == SandboxState.DESTROYED
+        assert state_of(sandbox) == "destroyed"
         with pytest.raises(DaytonaNotFoundError):
             daytona.get(sandbox.id)
 
@@ -141,11 +142,13 @@ class TestProcess:
         response = sandbox.process.code_run(code)
         assert response.exit_code == 0, response.result
         assert response.result == "1\n"
-        [chart] = response.artifacts.charts
+        assert response.artifacts is not None
+        [chart] = response.artifacts.charts or []
         assert (chart.title, chart.type) == ("T", "line")
+        assert chart.png is not None
         assert chart.png.startswith("iVBOR")
         assert chart.elements[0].label == "l"
-        assert [list(point) for point in chart.elements[0].points] == [[1, 3], [2, 4]]
+        assert [list(point) for point in chart.elements[0].points or []] == [[1, 3], [2, 4]]
 
     def test_sessions(self, sandbox: Sandbox) -> None:
         process = sandbox.process
@@ -237,7 +240,7 @@ class TestCodeInterpreter:
             sandbox.code_interpreter.run_code("import time\ntime.sleep(20)", timeout=1)
         assert sandbox.code_interpreter.run_code("print(y)").stdout == "1\n"
 
-    def test_nothing_of_a_lot_is_lost(self, sandbox: Sandbox) -> None:
+    def test_a_large_output_is_complete(self, sandbox: Sandbox) -> None:
         result = sandbox.code_interpreter.run_code(
             "for i in range(100_000): print(i)\nprint('x' * 3_000_000)"
         )
@@ -285,8 +288,8 @@ class TestFileSystem:
         assert (results[0].result, results[0].error) == (b"1", None)
         assert results[1].error is not None
         assert "no such file" in results[1].error
-        fs.upload_file_stream(iter_bytes := b"streamed", "streamed")
-        assert b"".join(fs.download_file_stream("streamed")) == iter_bytes
+        fs.upload_file_stream(streamed := b"streamed", "streamed")
+        assert b"".join(fs.download_file_stream("streamed")) == streamed
 
     def test_listing_and_info(self, sandbox: Sandbox) -> None:
         fs = sandbox.fs

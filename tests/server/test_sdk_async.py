@@ -16,7 +16,6 @@ from daytona import (
     FileDownloadRequest,
     FileUpload,
     ListSandboxesQuery,
-    SandboxState,
     SessionExecuteRequest,
 )
 from daytona.common.pty import PtySize
@@ -59,7 +58,8 @@ async def test_sandbox(daytona: AsyncDaytona, sandbox: AsyncSandbox) -> None:
     assert (sandbox.auto_stop_interval, sandbox.auto_delete_interval, sandbox.public) == (5, 30, True)
     await sandbox.stop()
     await sandbox.wait_for_sandbox_stop()
-    assert sandbox.state == SandboxState.STOPPED
+    assert sandbox.state is not None
+    assert sandbox.state.value == "stopped"
     await sandbox.start()
     await sandbox.wait_for_sandbox_start()
     assert await sandbox.get_work_dir() == "/workspace"

@@ -1,4 +1,4 @@
-"""The tests with the official SDK leave out no public method of what the server serves."""
+"""The tests with the official SDK use every public method that the server has routes for."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from daytona._sync.process import Process
 from daytona.handle.async_pty_handle import AsyncPtyHandle
 from daytona.handle.pty_handle import PtyHandle
 
-# What the embedded server has no routes for, and the model's own machinery.
+# Methods without routes in the embedded server, and methods of the model's base class.
 NOT_SERVED = {
     "archive",
     "computer_use",
@@ -56,7 +56,7 @@ def public(kind: type) -> set[str]:
 
 
 def used_in(name: str) -> set[str]:
-    """Return the attributes that the tests in a file reach for."""
+    """Return the attributes that the tests in a file use."""
     tree = ast.parse((Path(__file__).parent / f"{name}.py").read_text())
     return {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
 
@@ -81,10 +81,10 @@ def test_every_method_of_a_sandbox_is_exercised_or_not_served(kind: type, tests:
 
 
 @pytest.mark.parametrize(("kind", "tests"), [(Daytona, "test_sdk"), (AsyncDaytona, "test_sdk_async")])
-def test_a_sandbox_is_made_found_and_listed(kind: type, tests: str) -> None:
+def test_a_sandbox_is_created_found_and_listed(kind: type, tests: str) -> None:
     assert {"create", "get", "list"} <= public(kind) & used_in(tests)
 
 
-def test_what_is_not_served_exists() -> None:
+def test_every_unserved_method_exists() -> None:
     assert public(Sandbox) >= NOT_SERVED
     assert all(inspect.getattr_static(Sandbox, name) is not None for name in NOT_SERVED)

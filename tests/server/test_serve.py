@@ -1,4 +1,4 @@
-"""`daytona-kernel serve`: a server of one's own."""
+"""`daytona-kernel serve` prints what to export, serves, and ends cleanly."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def exported(process: subprocess.Popen[str]) -> dict[str, str]:
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("isolation", ["auto", "none"])
-def test_it_says_what_to_export_serves_and_ends_cleanly(tmp_path: Path, signum: int, isolation: str) -> None:
+def test_a_session_from_start_to_end(tmp_path: Path, signum: int, isolation: str) -> None:
     root = tmp_path / "root"
     process = start("--root", str(root), "--isolation", isolation)
     variables = exported(process)
@@ -83,7 +83,7 @@ def test_it_says_what_to_export_serves_and_ends_cleanly(tmp_path: Path, signum: 
         ([], "", {"DAYTONA_KERNEL_SERVE_KEY": "my key"}),
     ],
 )
-def test_the_key_may_be_given(options: list[str], stdin: str, env: dict[str, str]) -> None:
+def test_three_ways_to_choose_the_key(options: list[str], stdin: str, env: dict[str, str]) -> None:
     process = start("--isolation", "none", *options, env=env)
     assert process.stdin is not None
     process.stdin.write(stdin)
@@ -93,22 +93,22 @@ def test_the_key_may_be_given(options: list[str], stdin: str, env: dict[str, str
     process.communicate(timeout=20)
 
 
-def test_other_machines_only_when_the_danger_is_named() -> None:
+def test_a_public_address_needs_an_option_that_names_the_danger() -> None:
     process = start("--host", "0.0.0.0")
-    _, said = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=20)
     assert process.returncode == 2
-    assert "whoever has the key can run programs" in said
-    assert "--i-know-this-gives-strangers-a-shell" in said
+    assert "anyone who has the key can run programs" in errors
+    assert "--i-know-this-gives-strangers-a-shell" in errors
 
 
-def test_a_port_that_is_taken_is_one_sentence() -> None:
+def test_a_taken_port_gives_an_error_of_one_sentence() -> None:
     first = start("--isolation", "none")
     port = exported(first)["DAYTONA_API_URL"].rpartition(":")[2].removesuffix("/api")
     second = start("--isolation", "none", "--port", port)
-    _, said = second.communicate(timeout=20)
+    _, errors = second.communicate(timeout=20)
     assert second.returncode == 1
-    assert "cannot serve" in said
-    assert "Traceback" not in said
+    assert "cannot serve" in errors
+    assert "Traceback" not in errors
     first.terminate()
     first.communicate(timeout=20)
 
@@ -120,17 +120,17 @@ def test_the_options_have_help() -> None:
         assert option in parser.format_help()
 
 
-def test_what_a_killed_server_has_left_is_swept(tmp_path: Path) -> None:
+def test_the_next_server_removes_the_directory_of_a_killed_one(tmp_path: Path) -> None:
     temporary = {"TMPDIR": str(tmp_path)}
     first = start("--isolation", "none", env=temporary)
     exported(first)
-    [left] = tmp_path.iterdir()
+    [directory] = tmp_path.iterdir()
     first.kill()
     first.communicate(timeout=20)
-    assert left.exists()
+    assert directory.exists()
     second = start("--isolation", "none", env=temporary)
     exported(second)
-    eventually(lambda: not left.exists(), "the next server has swept")
+    eventually(lambda: not directory.exists(), "the next server has removed the directory")
     second.terminate()
     second.communicate(timeout=20)
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""The JSON of every route, read with the official SDK's generated models."""
+"""The official SDK's generated models can read the JSON of every route."""
 
 from __future__ import annotations
 
@@ -19,13 +19,12 @@ from tests.server.conftest import make_toolbox
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from daytona_kernel.server.handlers.request import ApiHandler
     from tests.server.conftest import EmbeddedServer, Toolbox
 
 TEXT = dict[str, str]
 EMPTY = None
 
-# (method, route, what fills its fields, the body or the query, the shape of the answer)
+# (method, route, fields of the route and arguments of the request, shape of the answer)
 CONTROL: list[tuple[str, str, Any, Any]] = [
     ("GET", routes.CONFIG, {}, control.DaytonaConfiguration),
     ("GET", routes.SANDBOXES, {}, control.ListSandboxesResponse),
@@ -124,7 +123,7 @@ TOOLBOX: list[tuple[str, str, Any, Any]] = [
     ("GET", routes.HOME_DIR, {}, toolbox_models.UserHomeDirResponse),
     ("GET", routes.VERSION, {}, TEXT),
 ]
-# What answers with something else than JSON: bytes, or a websocket. Other tests read those.
+# Routes that answer with bytes or a websocket. Other tests cover them.
 OTHER = {
     ("GET", routes.FILES_DOWNLOAD),
     ("POST", routes.FILES_BULK_DOWNLOAD),
@@ -141,7 +140,7 @@ def own(server: EmbeddedServer) -> Iterator[Toolbox]:
 
 
 def check(answer: Any, shape: Any) -> None:
-    """Fail where `answer` is not what `shape` describes, or has a field that it does not know."""
+    """Fail if `answer` does not fit `shape`, or has an unknown field."""
     if shape is TEXT:
         assert all(isinstance(part, str) for pair in answer.items() for part in pair)
     elif typing.get_origin(shape) is list:
@@ -153,13 +152,14 @@ def check(answer: Any, shape: Any) -> None:
 
 
 def unknown_in(value: Any) -> list[str]:
-    """Return the fields that a model, or one inside it, was given and does not know."""
+    """Return the unknown fields in a model and in the models inside it."""
     if isinstance(value, list):
         return [name for part in value for name in unknown_in(part)]
     if not isinstance(value, BaseModel):
         return []
     inner = [unknown_in(getattr(value, name)) for name in type(value).model_fields]
-    return [*value.additional_properties, *(name for names in inner for name in names)]
+    additional: dict[str, Any] = getattr(value, "additional_properties", {})
+    return [*additional, *(name for names in inner for name in names)]
 
 
 def run(toolbox: Toolbox, base: str, rows: list[tuple[str, str, Any, Any]], known: dict[str, str]) -> None:
@@ -174,7 +174,7 @@ def run(toolbox: Toolbox, base: str, rows: list[tuple[str, str, Any, Any]], know
         try:
             content = answer.json()
             check(content, shape)
-        except Exception as error:
+        except (ValueError, AssertionError) as error:
             pytest.fail(f"{method} {route}: {error!r}\n{answer.text}")
         if route == routes.SESSION_EXECUTE:
             known["command_id"] = content["cmdId"]
@@ -187,7 +187,7 @@ def test_the_control_plane(server: EmbeddedServer, own: Toolbox) -> None:
 
 
 def test_the_toolbox(own: Toolbox) -> None:
-    own.post(f"{own.base_url}/process/session", json={"sessionId": "warm"})
+    own.post(f"{own.base_url}/process/session", json={"sessionId": "other"})
     run(own, "", TOOLBOX, {"session_id": "shapes", "pty_id": "shapes"})
 
 
@@ -202,7 +202,7 @@ def test_every_route_is_in_a_table() -> None:
     assert served == checked | OTHER
 
 
-def overrides(handler: type[ApiHandler], method: str) -> bool:
+def overrides(handler: type[tornado.web.RequestHandler], method: str) -> bool:
     own = getattr(handler, method)
     return own not in [
         getattr(base, method, None)

@@ -1,8 +1,8 @@
-"""Isolation by bubblewrap: a root put together directory by directory.
+"""Isolation by bubblewrap: a file system that shows a sandbox only the directories named here.
 
-What a sandbox sees: the system's programs and libraries, the few files of /etc that they need,
-and the prefixes of the Python that the server runs on, all read-only; a home, /workspace and
-/tmp of its own; its own processes. Nothing else of this machine, but its network.
+A sandbox sees these parts of the machine, read-only: the system's programs and libraries, the files of
+/etc that they need, and the server's Python. Its home, /workspace, /tmp and processes are its own. It
+shares the machine's network.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _SYSTEM_FILES = [
     "/var/cache/fontconfig",
     "/nix/store",
 ]
-# Not all of /etc: it holds keys and passwords, which root could read.
+# Only these files of /etc: the others include keys and passwords, which root could read.
 _ETC = """
 alternatives ca-certificates ca-certificates.conf crypto-policies debian_version fonts gai.conf host.conf
 hosts inputrc ld.so.cache ld.so.conf ld.so.conf.d locale.alias localtime login.defs lsb-release magic
@@ -41,11 +41,12 @@ _NAMESPACES = [
     *("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"),
     *("--die-with-parent", "--as-pid-1", "--hostname", "sandbox"),
 ]
-_TRIAL_TIMEOUT = 5.0
+_NOBODY = 65534
+_TRIAL_TIMEOUT = 5.0  # seconds
 
 
 class Trial:
-    """Whether bubblewrap works here, found out by using it while the caller does other things."""
+    """A test run of bubblewrap, in the background, which shows whether it works on this machine."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
@@ -60,7 +61,7 @@ class Trial:
                 )
 
     def failure(self) -> str | None:
-        """Return why it does not work, as part of a sentence, or `None` if it does."""
+        """Wait for the end of the test. Return `None` if bubblewrap works, or else the reason, a clause."""
         if self._process is None:
             return "bubblewrap (bwrap) is not installed"
         try:
@@ -68,35 +69,38 @@ class Trial:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.communicate()
-            return "bubblewrap hangs on this machine"
+            return "bubblewrap does not respond on this machine"
         if self._process.returncode == 0:
             return None
         reason = errors.decode(errors="replace").strip().splitlines()
         return f"bubblewrap does not work on this machine ({reason[-1] if reason else 'no reason given'})"
 
 
-def isolating_command(root: Path, supervisor_program: str) -> list[str]:
-    """Return the command that isolates the supervisor of the sandbox in `root`, as `ISOLATED` says."""
-    _write_accounts(root / "etc")
+def isolating_command(directory: Path, supervisor_program: str) -> list[str]:
+    """Return the command prefix that isolates the supervisor of the box in `directory`.
+
+    The layout inside is `ISOLATED`.
+    """
+    _write_accounts(directory / "etc")
     own = [
-        *("--bind", str(root / "home"), ISOLATED.home),
-        *("--bind", str(root / "workspace"), ISOLATED.workspace),
-        *("--bind", str(root / "tmp"), ISOLATED.tmp),
-        *("--bind", str(root / "tmp"), "/var/tmp"),
+        *("--bind", str(directory / "home"), ISOLATED.home),
+        *("--bind", str(directory / "workspace"), ISOLATED.workspace),
+        *("--bind", str(directory / "tmp"), ISOLATED.tmp),
+        *("--bind", str(directory / "tmp"), "/var/tmp"),  # noqa: S108
     ]
     prefixes = [argument for path in python_prefixes() for argument in ("--ro-bind", path, path)]
     return [
         shutil.which("bwrap") or "bwrap",
         *_NAMESPACES,
         *_system_mounts(),
-        *("--ro-bind", str(root / "etc" / "passwd"), "/etc/passwd"),
-        *("--ro-bind", str(root / "etc" / "group"), "/etc/group"),
-        *("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/dev/shm", "--tmpfs", "/run"),
+        *("--ro-bind", str(directory / "etc" / "passwd"), "/etc/passwd"),
+        *("--ro-bind", str(directory / "etc" / "group"), "/etc/group"),
+        *("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/dev/shm", "--tmpfs", "/run"),  # noqa: S108  # paths inside the sandbox
         *own,
         *prefixes,
         *_named_by_environment(),
-        *("--bind", str(root / "python"), ISOLATED.python),
-        *("--bind", str(root / "run"), ISOLATED.run),
+        *("--bind", str(directory / "python"), ISOLATED.python),
+        *("--bind", str(directory / "run"), ISOLATED.run),
         *("--ro-bind", supervisor_program, SUPERVISOR_SEEN_AS),
         *("--chdir", "/"),
     ]
@@ -115,7 +119,7 @@ def _system_mounts() -> list[str]:
 
 
 def _named_by_environment() -> list[str]:
-    """Show the certificates and the wheels that the inherited settings name."""
+    """Return mounts for the certificates and the wheels that the inherited variables name."""
     paths = {
         path
         for name, value in inherited_settings(os.environ).items()
@@ -128,17 +132,19 @@ def _named_by_environment() -> list[str]:
 
 
 def _write_accounts(directory: Path) -> None:
-    """Give the one user of the sandbox a name; the machine's users are nobody's business."""
+    """Write the accounts of the sandbox: its one user, and none of the machine's users."""
     directory.mkdir(exist_ok=True)
     uid, gid = os.getuid(), os.getgid()
     user = f"daytona:x:{uid}:{gid}:daytona:{ISOLATED.home}:/bin/bash\n"
-    nobody = "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
-    (directory / "passwd").write_text(user + (nobody if uid != 65534 else ""))
-    (directory / "group").write_text(f"daytona:x:{gid}:\n" + ("nogroup:x:65534:\n" if gid != 65534 else ""))
+    nobody = f"nobody:x:{_NOBODY}:{_NOBODY}:nobody:/nonexistent:/usr/sbin/nologin\n"
+    (directory / "passwd").write_text(user + (nobody if uid != _NOBODY else ""))
+    (directory / "group").write_text(
+        f"daytona:x:{gid}:\n" + (f"nogroup:x:{_NOBODY}:\n" if gid != _NOBODY else "")
+    )
 
 
 def python_prefixes() -> list[str]:
-    """Return the directories that the server's Python needs and no system mount shows."""
+    """Return the directories that the server's Python needs, without those of the system mounts."""
     needed = [sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix]
     executable = Path(getattr(sys, "_base_executable", None) or sys.executable)
     needed += [str(executable.parent), str(executable.resolve().parent)]
@@ -147,7 +153,11 @@ def python_prefixes() -> list[str]:
 
 
 def outermost(paths: Iterable[str]) -> list[str]:
-    """Return existing directories of `paths` without those inside another, the system's, or all of a home."""
+    """Return the directories of `paths` that have to be mounted.
+
+    The system's directories and those inside another one are mounted already. A directory that contains
+    the person's whole home is left out.
+    """
     home = os.path.realpath(os.path.expanduser("~"))
     shown = [path for path in _SYSTEM if os.path.isdir(path)]
     found: list[str] = []
@@ -160,11 +170,13 @@ def outermost(paths: Iterable[str]) -> list[str]:
 
 
 def _installed_directories() -> list[str]:
-    """Return where packages are imported from: the path, and what editable installs point to."""
-    by_hand = {os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path}
-    # The first entry is the directory of the script, or the current one: not an installed package's.
+    """Return the directories of importable packages: the import path, and targets of editable installs."""
+    named_by_user = {
+        os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path
+    }
+    # The first entry is the directory of the script, or the current one. Packages are not installed there.
     path = sys.path if sys.flags.safe_path else sys.path[1:]
-    found = [entry for entry in path if os.path.isdir(entry) and os.path.abspath(entry) not in by_hand]
+    found = [entry for entry in path if os.path.isdir(entry) and os.path.abspath(entry) not in named_by_user]
     for finder in sys.meta_path:
         mapping = getattr(sys.modules.get(getattr(finder, "__module__", "")), "MAPPING", None)
         if isinstance(mapping, dict):  # an editable install of setuptools

@@ -1,7 +1,7 @@
-"""Where a sandbox's children live: the paths they see, their environment, and what isolates them.
+"""The paths and the environment that a sandbox's children see.
 
-Two ways. With bubblewrap the root is put together directory by directory, and the paths are the
-same in every sandbox. Without it the sandbox's directories are used as they lie on the machine.
+With bubblewrap, a sandbox has a file system of its own, and the paths are the same in every sandbox.
+Without it, children see the machine's file system, and the paths lead into the box's directory.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ISOLATIONS = ("auto", "bubblewrap", "none")
-ISOLATION_VARIABLE = "DAYTONA_KERNEL_ISOLATION"  # one of them, for the embedded server
+ISOLATION_VARIABLE = "DAYTONA_KERNEL_ISOLATION"  # an environment variable of the embedded server
 
 _INHERITED = re.compile(
     r"LANG|LANGUAGE|LC_[A-Z]+|TZ|SSL_CERT_FILE|SSL_CERT_DIR|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE"
@@ -29,32 +29,36 @@ _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The sandbox's own directories, as its children see them."""
+    """The paths of a box's directories, as its children see them."""
 
     home: str
     workspace: str
     tmp: str
     python: str
-    run: str  # the pipes between its sessions and the server
+    run: str  # FIFOs between its sessions and the server
 
 
 PARTS = ("home", "workspace", "tmp", "python", "run")
 ISOLATED = Layout(
-    home="/home/daytona", workspace="/workspace", tmp="/tmp", python="/opt/daytona", run="/run/daytona"
+    home="/home/daytona",
+    workspace="/workspace",
+    tmp="/tmp",  # noqa: S108  # a path inside the sandbox
+    python="/opt/daytona",
+    run="/run/daytona",
 )
 
 
-def layout_of(root: Path, isolation: str) -> Layout:
-    """Return the paths that children of the sandbox in `root` see under `isolation`."""
+def layout_of(directory: Path, isolation: str) -> Layout:
+    """Return the layout of the box in `directory` under `isolation`."""
     if isolation == "bubblewrap":
         return ISOLATED
-    return Layout(**{part: str(root / part) for part in PARTS})
+    return Layout(**{part: str(directory / part) for part in PARTS})
 
 
 def inherited_settings(own: Mapping[str, str]) -> dict[str, str]:
-    """Return what of the environment `own` children inherit: an allow-list of language, network and pip.
+    """Return the variables of the environment `own` that children inherit: language, network and pip.
 
-    A setting that holds credentials, as a proxy or index URL may, is not passed on.
+    A value with credentials in it, such as the URL of a proxy or an index, is not inherited.
     """
     return {
         name: value
@@ -66,7 +70,10 @@ def inherited_settings(own: Mapping[str, str]) -> dict[str, str]:
 def children_environment(
     layout: Layout, sandbox_id: str, env: Mapping[str, str], inherited: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """Return the environment of a sandbox's children: a few settings of the server's own, and `env`."""
+    """Return the environment of a sandbox's children: some settings of the server, and `env`.
+
+    `inherited` is the server's environment; `None` means that of this process.
+    """
     own = os.environ if inherited is None else inherited
     path = _SYSTEM_PATH if layout == ISOLATED else own.get("PATH") or _SYSTEM_PATH
     return {

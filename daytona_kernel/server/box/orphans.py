@@ -1,4 +1,4 @@
-"""Processes that a killed supervisor has left: they come to the server, which ends them."""
+"""Orphans: the children of a killed supervisor. The server inherits and ends them."""
 
 from __future__ import annotations
 
@@ -10,22 +10,27 @@ import signal
 from ..inside.supervisor import alive_below, children_of
 
 _PR_SET_CHILD_SUBREAPER = 36
-_is_subreaper = False
+_PR_GET_CHILD_SUBREAPER = 37
+_libc = ctypes.CDLL(None)
 
 
 def become_subreaper() -> None:
-    """Let what any descendant orphans come to this process."""
-    global _is_subreaper
-    _is_subreaper = True
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    """Make this process inherit the orphans among all its descendants."""
+    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _is_subreaper() -> bool:
+    answer = ctypes.c_int()
+    _libc.prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(answer), 0, 0, 0)
+    return bool(answer.value)
 
 
 def end_orphans(known: set[int]) -> None:
-    """Kill and reap the children of this process that are not in `known`, and what is below them.
+    """Kill the process trees of all children that are not in `known`.
 
-    Only in a process that became a subreaper: in another one, children may be somebody else's.
+    Do nothing in a process that is not a subreaper: its other children do not belong to a sandbox.
     """
-    while _is_subreaper:
+    while _is_subreaper():
         orphans = [pid for pid in children_of(os.getpid()) if pid not in known]
         if not orphans:
             return

@@ -1,4 +1,4 @@
-"""Pipes between the server and the children: read as bytes come, written as they are taken."""
+"""Pipes between the server and the children, read and written on the event loop."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
 
 
 def widen(fd: int) -> None:
-    """Give the pipe more room, as far as the system lets us."""
+    """Enlarge the pipe's buffer, if the system allows it."""
     with contextlib.suppress(OSError):
         fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, limits.PIPE_BYTES)
 
 
 def open_fifo(path: Path, flags: int) -> int:
-    """Make a FIFO at `path` and open it; raises `OSError` if something else was put there meanwhile."""
+    """Make a FIFO at `path` and open it. Raises `OSError` if another file takes its place in between."""
     os.mkfifo(path, 0o600)
     fd = os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     if not stat.S_ISFIFO(os.fstat(fd).st_mode):
         os.close(fd)
-        raise OSError(f"{path} is no FIFO")
+        raise OSError(f"{path} is not a FIFO")
     return fd
 
 
 class PipeReader:
-    """Hands over what comes out of the descriptor `fd`, which it owns, and then resolves `ended`."""
+    """A reader of the descriptor `fd`, which it owns. `ended` resolves at the end of the input."""
 
     def __init__(self, fd: int, on_data: Callable[[bytes], None]) -> None:
         self._loop = asyncio.get_running_loop()
@@ -44,7 +44,7 @@ class PipeReader:
         self._loop.add_reader(fd, self.read)
 
     def read(self) -> bool:
-        """Read once; return False when nothing was there."""
+        """Read once. Return False if there is nothing to read."""
         if self.ended.done():
             return False
         try:
@@ -52,7 +52,7 @@ class PipeReader:
         except BlockingIOError:
             return False
         except OSError:
-            data = b""  # the other end of a terminal has closed
+            data = b""  # the other end of a terminal is closed
         if not data:
             self.close()
             return False
@@ -60,22 +60,24 @@ class PipeReader:
         return True
 
     def drain(self) -> None:
-        """Read all that is in the pipe now."""
-        # What is in the pipe at this moment is at most its size; a writer that goes on cannot hold us.
+        """Read everything that is in the pipe now."""
+        # A pipe contains at most its size. The bound keeps a child that never stops writing from blocking us.
         for _ in range(2 + limits.PIPE_BYTES // 4096):
             if not self.read():
                 return
 
     def pause(self) -> None:
-        """Leave what comes in the pipe, whose writer waits when it is full."""
+        """Stop reading. When the pipe is full, its writer waits."""
         if not self.ended.done():
             self._loop.remove_reader(self._fd)
 
     def resume(self) -> None:
+        """Read again."""
         if not self.ended.done():
             self._loop.add_reader(self._fd, self.read)
 
     def close(self) -> None:
+        """Close the descriptor, and resolve `ended`."""
         if not self.ended.done():
             self._loop.remove_reader(self._fd)
             os.close(self._fd)
@@ -83,18 +85,18 @@ class PipeReader:
 
 
 class PipeWriter:
-    """Writes to the descriptor `fd`, which it owns, one write after the other."""
+    """A writer to the descriptor `fd`, which it owns. It finishes each write before it starts the next."""
 
     def __init__(self, fd: int) -> None:
         self._loop = asyncio.get_running_loop()
         self._fd: int | None = fd
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._writable: asyncio.Future[None] | None = None
         os.set_blocking(fd, False)
 
     async def write(self, data: bytes) -> None:
-        """Write all of `data`, as fast as it is read; raises `BrokenPipeError` once closed."""
-        async with self._turn:
+        """Write all of `data`, no faster than it is read. Raises `BrokenPipeError` after `close`."""
+        async with self._lock:
             view = memoryview(data)
             while view:
                 if self._fd is None:
@@ -113,6 +115,7 @@ class PipeWriter:
             self._writable.set_result(None)
 
     def close(self) -> None:
+        """Close the descriptor. Writes that wait raise `BrokenPipeError`."""
         if self._fd is not None:
             self._wake()
             os.close(self._fd)

@@ -1,14 +1,13 @@
-"""A private Python environment, made by hand in a millisecond.
+"""A sandbox's Python environment, made without `venv`, in a millisecond.
 
-It is what `venv` would make, and two things more: it sees the packages of the environment that
-the server runs in, after its own, so that what `pip` installs in the sandbox comes first; and
-its `pip` works although no copy of pip is installed in it.
+It differs from one that `venv` makes in two ways. It also has the packages of the server's environment;
+packages that `pip` installs in the sandbox take precedence. Its `pip` uses the server's copy of pip, or
+the one that comes with Python.
 """
 
 from __future__ import annotations
 
 import ensurepip
-import os
 import shutil
 import sys
 import sysconfig
@@ -17,27 +16,26 @@ from pathlib import Path
 CHARTS_BACKEND = "_daytona_kernel_charts"
 _CHARTS = Path(__file__).parent.parent / "inside" / "charts_backend.py"
 _PIP = """#!{python}
-import sys
-from pip._internal.cli.main import main
-sys.exit(main())
+import runpy
+runpy.run_module("pip", run_name="__main__", alter_sys=True)
 """
 
 
 def base_python() -> str:
-    """Return the interpreter that the server's environment was made from."""
+    """Return the Python from which the server's environment was made."""
     return getattr(sys, "_base_executable", None) or sys.executable
 
 
 def seen_directories() -> list[str]:
-    """Return the directories of installed packages on the server's own path, in its order."""
+    """Return the directories of installed packages in the server's import path, in the same order."""
     names = {"site-packages", "dist-packages"}
     return [entry for entry in dict.fromkeys(sys.path) if Path(entry).name in names and Path(entry).is_dir()]
 
 
 def make_python_environment(directory: Path, seen_as: str) -> None:
-    """Make the environment in the new `directory`, which the sandbox sees as the path `seen_as`."""
+    """Make the environment in the new `directory`. The sandbox sees it as the path `seen_as`."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    # The scheme is asked, not assumed: Debian's own differs from what a venv uses.
+    # The scheme is named, because Debian's default scheme differs from that of a venv.
     scheme = {"base": str(directory), "platbase": str(directory)}
     packages = Path(sysconfig.get_path("purelib", "venv", scheme))
     bin_directory = directory / "bin"
@@ -47,7 +45,7 @@ def make_python_environment(directory: Path, seen_as: str) -> None:
     for name in ("python", "python3", f"python{version}"):
         (bin_directory / name).symlink_to(python)
     (directory / "pyvenv.cfg").write_text(
-        f"home = {os.path.dirname(python)}\n"
+        f"home = {Path(python).parent}\n"
         "include-system-site-packages = false\n"
         f"version = {sys.version.split()[0]}\n"
     )

@@ -1,1 +1,4 @@
-"""The routes' handlers: they read a request, call what does the work, and write the answer."""
+"""The handlers of the API's routes. They run in the server.
+
+A handler reads and checks a request, calls the toolbox, and writes the answer in Daytona's JSON.
+"""

@@ -1,10 +1,10 @@
-"""The control plane: sandboxes are created, found, started, stopped and deleted."""
+"""The routes of the control plane: they create, find, start, stop and delete sandboxes."""
 
 from __future__ import annotations
 
 import base64
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..._version import __version__
 from .. import failures
@@ -15,27 +15,33 @@ if TYPE_CHECKING:
     from ..toolbox.sandbox import Sandbox
 
 _NOT_LISTED = {"env", "kvm", "volumes"}
-_PAGE = 100
+_PAGE = 100  # sandboxes in an answer, unless the request says how many
+_MAX_PORT = 65535
+_DESIRED = {"creating": "started", "stopping": "stopped", "destroying": "destroyed"}
 
 
 class ControlHandler(ApiHandler):
     """A route of the control plane."""
 
     def toolbox_url(self) -> str:
+        """Return the URL of all toolboxes; a sandbox's id follows it."""
         return f"{self.origin}/toolbox"
 
     def sandbox(self, sandbox_id: str) -> Sandbox:
-        """Return the sandbox, and count the request as activity."""
+        """Return the sandbox, and count this request as its activity."""
         sandbox = self.sandboxes.get(sandbox_id)
         if SKIP_ACTIVITY not in self.request.headers:
             sandbox.touch()
         return sandbox
 
     def answer_sandbox(self, sandbox: Sandbox) -> None:
-        self.answer(sandbox.describe(self.toolbox_url()))
+        """Answer with the description of `sandbox`."""
+        self.answer(describe_sandbox(sandbox, self.toolbox_url()))
 
 
 class ConfigHandler(ControlHandler):
+    """The server's configuration, which an SDK reads first."""
+
     def get(self) -> None:
         self.answer(
             {
@@ -55,11 +61,15 @@ class ConfigHandler(ControlHandler):
 
 
 class VersionHandler(ToolboxHandler):
+    """The toolbox's version: this package's."""
+
     def get(self) -> None:
         self.answer({"version": __version__})
 
 
 class SandboxesHandler(ControlHandler):
+    """Creates a sandbox, or lists sandboxes in pages."""
+
     async def post(self) -> None:
         body = self.json_body()
         description = Description(
@@ -83,29 +93,29 @@ class SandboxesHandler(ControlHandler):
         self.answer_sandbox(await self.sandboxes.create(description, intervals))
 
     def get(self) -> None:
-        found = [one.describe(self.toolbox_url()) for one in self.sandboxes.all()]
+        found = [describe_sandbox(sandbox, self.toolbox_url()) for sandbox in self.sandboxes.all()]
         labels = json.loads(self.get_query_argument("labels", "") or "{}")
         states = self.get_query_arguments("states")
         wanted_id = self.get_query_argument("id", "")
         wanted_name = self.get_query_argument("name", "")
         found = [
-            one
-            for one in found
-            if labels.items() <= one["labels"].items()
-            and (not states or one["state"] in states)
-            and one["id"].startswith(wanted_id)
-            and one["name"].startswith(wanted_name)
+            about
+            for about in found
+            if labels.items() <= about["labels"].items()
+            and (not states or about["state"] in states)
+            and about["id"].startswith(wanted_id)
+            and about["name"].startswith(wanted_name)
         ]
         limit = int(self.get_query_argument("limit", "") or _PAGE)
-        # The cursor is the last sandbox of the page before, so deletions between pages do no harm.
+        # The cursor names the last sandbox of the previous page, so a deletion between pages skips nothing.
         cursor = self.get_query_argument("cursor", "")
         if cursor:
             after = base64.urlsafe_b64decode(cursor).decode()
-            found = [one for one in found if (one["createdAt"], one["id"]) < tuple(after.split("|"))]
+            found = [about for about in found if (about["createdAt"], about["id"]) < tuple(after.split("|"))]
         page = found[:limit]
         more = len(found) > limit
         last = f"{page[-1]['createdAt']}|{page[-1]['id']}" if page else ""
-        items = [{key: value for key, value in one.items() if key not in _NOT_LISTED} for one in page]
+        items = [{key: value for key, value in about.items() if key not in _NOT_LISTED} for about in page]
         self.answer(
             {
                 "items": items,
@@ -115,6 +125,8 @@ class SandboxesHandler(ControlHandler):
 
 
 class SandboxHandler(ControlHandler):
+    """One sandbox."""
+
     def get(self, sandbox_id: str) -> None:
         self.answer_sandbox(self.sandboxes.get(sandbox_id))
 
@@ -125,6 +137,8 @@ class SandboxHandler(ControlHandler):
 
 
 class StartHandler(ControlHandler):
+    """Starts a sandbox."""
+
     async def post(self, sandbox_id: str) -> None:
         sandbox = self.sandbox(sandbox_id)
         await sandbox.start()
@@ -132,6 +146,8 @@ class StartHandler(ControlHandler):
 
 
 class StopHandler(ControlHandler):
+    """Stops a sandbox."""
+
     async def post(self, sandbox_id: str) -> None:
         sandbox = self.sandbox(sandbox_id)
         await sandbox.stop()
@@ -139,6 +155,8 @@ class StopHandler(ControlHandler):
 
 
 class LabelsHandler(ControlHandler):
+    """Replaces a sandbox's labels."""
+
     def put(self, sandbox_id: str) -> None:
         sandbox = self.sandbox(sandbox_id)
         sandbox.description.labels = string_map(self.json_body(), "labels")
@@ -146,7 +164,7 @@ class LabelsHandler(ControlHandler):
 
 
 class IntervalHandler(ControlHandler):
-    """Sets one of the intervals, in minutes; `name` says which."""
+    """Sets the interval `name` of a sandbox, in minutes."""
 
     def initialize(self, name: str) -> None:
         self._name = name
@@ -155,12 +173,14 @@ class IntervalHandler(ControlHandler):
         sandbox = self.sandbox(sandbox_id)
         value = parse_integer(minutes, "interval")
         if value < 0 and self._name != "auto_delete":
-            raise failures.bad_request("the interval must be a non-negative integer")
+            raise failures.bad_request("interval must be a non-negative integer")
         sandbox.set_interval(self._name, value)
         self.answer_sandbox(sandbox)
 
 
 class PublicHandler(ControlHandler):
+    """Marks a sandbox as public or private. The mark has no effect here."""
+
     def post(self, sandbox_id: str, public: str) -> None:
         sandbox = self.sandbox(sandbox_id)
         sandbox.description.public = public == "true"
@@ -168,6 +188,8 @@ class PublicHandler(ControlHandler):
 
 
 class LastActivityHandler(ControlHandler):
+    """Counts as activity and does nothing else."""
+
     def post(self, sandbox_id: str) -> None:
         self.sandbox(sandbox_id).touch()
         self.set_status(201)
@@ -175,13 +197,15 @@ class LastActivityHandler(ControlHandler):
 
 
 class ToolboxUrlHandler(ControlHandler):
+    """The URL of the toolboxes."""
+
     def get(self, sandbox_id: str) -> None:
         self.sandboxes.get(sandbox_id)
         self.answer({"url": self.toolbox_url()})
 
 
 class PreviewUrlHandler(ControlHandler):
-    """A port of the sandbox is a port of this machine: there is no hop through a proxy."""
+    """The preview URL of a port. It has no proxy: a sandbox's port is a port of this machine."""
 
     def get(self, sandbox_id: str, port: str) -> None:
         sandbox = self.sandbox(sandbox_id)
@@ -195,7 +219,42 @@ class PreviewUrlHandler(ControlHandler):
         )
 
 
+def describe_sandbox(sandbox: Sandbox, toolbox_url: str) -> dict[str, Any]:
+    """Return `sandbox` in the API's JSON."""
+    about = sandbox.description
+    return {
+        "id": sandbox.id,
+        "organizationId": "local",
+        "name": about.name,
+        "snapshot": about.snapshot,
+        "user": "daytona",
+        "env": about.env,
+        "labels": about.labels,
+        "public": about.public,
+        "networkBlockAll": False,
+        "kvm": False,
+        "target": about.target,
+        "cpu": about.cpu,
+        "gpu": 0,
+        "memory": about.memory,
+        "disk": about.disk,
+        "state": sandbox.state,
+        "desiredState": _DESIRED.get(sandbox.state, sandbox.state),
+        "backupState": "None",
+        "autoStopInterval": sandbox.intervals.auto_stop,
+        "autoArchiveInterval": sandbox.intervals.auto_archive,
+        "autoDeleteInterval": sandbox.intervals.auto_delete,
+        "volumes": [],
+        "createdAt": sandbox.created_at,
+        "updatedAt": sandbox.updated_at,
+        "lastActivityAt": sandbox.last_activity_at,
+        "sandboxClass": "container",
+        "toolboxProxyUrl": toolbox_url,
+    }
+
+
 def parse_integer(text: str, what: str) -> int:
+    """Return the integer that `text` holds. Raises `ApiError` 400, which names `what`."""
     try:
         return int(text)
     except ValueError:
@@ -203,7 +262,8 @@ def parse_integer(text: str, what: str) -> int:
 
 
 def parse_port(text: str) -> int:
+    """Return the port that `text` holds. Raises `ApiError` 400."""
     port = parse_integer(text, "port")
-    if not 1 <= port <= 65535:
-        raise failures.bad_request("port must be between 1 and 65535")
+    if not 1 <= port <= _MAX_PORT:
+        raise failures.bad_request(f"port must be between 1 and {_MAX_PORT}")
     return port

@@ -1,4 +1,4 @@
-"""The file routes, as the official SDK's FileSystem uses them."""
+"""The routes of files. Paths in a request may be relative to the sandbox's working directory."""
 
 from __future__ import annotations
 
@@ -6,31 +6,32 @@ import contextlib
 import json
 import os
 import secrets
+from pathlib import PurePosixPath
 from urllib.parse import quote
 
-import tornado.httputil
+import tornado.http1connection
 import tornado.iostream
 import tornado.web
 
 from .. import failures, limits
 from ..failures import ApiError
 from ..toolbox.files import write_all
-from .multipart import MultipartParser, PartBegun, PartData, PartEnded, boundary_of
+from .multipart import FormReader, PartData, PartEnded, PartStarted
 from .request import ToolboxHandler, field
 
 
 class FileHandler(ToolboxHandler):
-    """A route about files, whose paths come in the query."""
+    """A route whose query names files."""
 
     def path(self, name: str = "path", default: str | None = None) -> str:
-        """Return a path of the query as an absolute one. Raises 400 when it is missing."""
+        """Return a path of the query as an absolute path. Raises `ApiError` 400 if it is missing."""
         path = self.get_query_argument(name, default or "", strip=False)
         if not path:
             raise failures.bad_request(f"{name} is required")
         return self.sandbox.absolute(path)
 
     def mode(self, required: bool) -> int | None:
-        """Return the permissions of the query, written in octal."""
+        """Return the query's octal mode, or `None`. Raises `ApiError` 400 if it is wrong or missing."""
         text = self.get_query_argument("mode", "")
         if not text and not required:
             return None
@@ -41,42 +42,52 @@ class FileHandler(ToolboxHandler):
 
 
 class FilesHandler(FileHandler):
+    """Lists a directory, or deletes a file or a directory."""
+
     async def get(self) -> None:
         depth = self.get_query_argument("depth", "") or "1"
         if not depth.isdigit() or depth == "0":
             raise failures.bad_request("depth must be at least 1")
         path = self.path(default=self.sandbox.layout.workspace)
-        self.answer(await self.sandbox.files.call("listing", path=path, depth=int(depth)))
+        self.answer(await self.sandbox.files.run("listing", path=path, depth=int(depth)))
 
     async def delete(self) -> None:
         recursive = self.get_query_argument("recursive", "") == "true"
-        await self.sandbox.files.call("delete", path=self.path(), recursive=recursive)
+        await self.sandbox.files.run("delete", path=self.path(), recursive=recursive)
         self.set_status(204)
         self.finish()
 
 
 class InfoHandler(FileHandler):
+    """Describes a file."""
+
     async def get(self) -> None:
-        self.answer(await self.sandbox.files.call("info", path=self.path()))
+        self.answer(await self.sandbox.files.run("info", path=self.path()))
 
 
 class FolderHandler(FileHandler):
+    """Creates a directory."""
+
     async def post(self) -> None:
-        await self.sandbox.files.call("folder", path=self.path(), mode=self.mode(required=True))
+        await self.sandbox.files.run("folder", path=self.path(), mode=self.mode(required=True))
         self.set_status(201)
         self.finish()
 
 
 class MoveHandler(FileHandler):
+    """Moves a file or a directory."""
+
     async def post(self) -> None:
         source, destination = self.path("source"), self.path("destination")
-        await self.sandbox.files.call("move", source=source, destination=destination)
+        await self.sandbox.files.run("move", source=source, destination=destination)
         self.finish()
 
 
 class PermissionsHandler(FileHandler):
+    """Changes a file's mode, owner or group."""
+
     async def post(self) -> None:
-        await self.sandbox.files.call(
+        await self.sandbox.files.run(
             "permissions",
             path=self.path(),
             mode=self.mode(required=False),
@@ -87,23 +98,29 @@ class PermissionsHandler(FileHandler):
 
 
 class FindHandler(FileHandler):
+    """Finds the lines that contain a text, in all files of a directory."""
+
     async def get(self) -> None:
         pattern = self.get_query_argument("pattern", strip=False)
-        self.answer(await self.sandbox.files.call("find", path=self.path(), pattern=pattern))
+        self.answer(await self.sandbox.files.run("find", path=self.path(), pattern=pattern))
 
 
 class SearchHandler(FileHandler):
+    """Finds files by name."""
+
     async def get(self) -> None:
         pattern = self.get_query_argument("pattern", strip=False)
-        self.answer(await self.sandbox.files.call("search", path=self.path(), pattern=pattern))
+        self.answer(await self.sandbox.files.run("search", path=self.path(), pattern=pattern))
 
 
 class ReplaceHandler(FileHandler):
+    """Replaces a text in files."""
+
     async def post(self) -> None:
         body = self.json_body()
         files = [self.sandbox.absolute(str(path)) for path in field(body, "files", list)]
         self.answer(
-            await self.sandbox.files.call(
+            await self.sandbox.files.run(
                 "replace",
                 files=files,
                 pattern=field(body, "pattern", str),
@@ -114,50 +131,53 @@ class ReplaceHandler(FileHandler):
 
 @tornado.web.stream_request_body
 class UploadHandler(FileHandler):
-    """One file to the query's `path`, or many: `files[N].path` says where `files[N].file` goes."""
+    """Writes one file to the query's `path`, or many files from one form.
 
-    _file: int | None = None
+    In a form with many files, `files[N].path` says where `files[N].file` goes.
+    """
+
+    _form: FormReader | None = None  # `None` while nothing is to be read: before `prepare`, or refused
+    _file: int | None = None  # the descriptor of the file that is being written
 
     def prepare(self) -> None:
         super().prepare()
-        self._field: str | None = None
+        self._field = ""
         self._value = b""
         self._paths: dict[str, str] = {}
         self._uploaded: list[str] = []
         connection = self.request.connection
-        if isinstance(connection, tornado.httputil.HTTPConnection) and hasattr(
-            connection, "set_max_body_size"
-        ):
+        if isinstance(connection, tornado.http1connection.HTTP1Connection):
             connection.set_max_body_size(limits.UPLOAD_BYTES)
         try:
-            self._form = MultipartParser(boundary_of(self.request.headers.get("Content-Type", "")))
+            self._form = FormReader(self.request.headers.get("Content-Type", ""))
         except ValueError as error:
             raise failures.bad_request(str(error)) from None
 
     async def data_received(self, chunk: bytes) -> None:
-        if self._finished:
-            return  # refused already
+        if self._form is None:
+            return
         try:
             for event in self._form.feed(chunk):
-                if isinstance(event, PartBegun):
-                    await self._begin(event)
+                if isinstance(event, PartStarted):
+                    await self._start_part(event)
                 elif isinstance(event, PartData):
-                    self._take(event.data)
+                    self._add_data(event.data)
                 elif isinstance(event, PartEnded):
-                    self._end()
+                    self._end_part()
         except (ValueError, OSError) as error:
             self._refuse(failures.bad_request(str(error)))
         except ApiError as error:
             self._refuse(error)
 
     def _refuse(self, error: ApiError) -> None:
-        """Answer now: Tornado has no answer for what is raised while a body comes."""
+        """Answer now. Tornado sends no answer for an exception that is raised while it reads a body."""
+        self._form = None
         self.send_error(error.status, exc_info=(ApiError, error, None))
 
-    async def _begin(self, part: PartBegun) -> None:
+    async def _start_part(self, part: PartStarted) -> None:
         self._field = part.name
         self._value = b""
-        if part.filename is None:
+        if not part.is_file:
             return
         number = part.name.removesuffix(".file")
         path = self._paths.get(number) or self.get_query_argument("path", "")
@@ -167,7 +187,7 @@ class UploadHandler(FileHandler):
         self._file, _ = await self.sandbox.files.open(path, write=True)
         self._uploaded.append(path)
 
-    def _take(self, data: bytes) -> None:
+    def _add_data(self, data: bytes) -> None:
         if self._file is not None:
             write_all(self._file, data)
         elif len(self._value) + len(data) <= limits.HEADER_BYTES:
@@ -175,8 +195,8 @@ class UploadHandler(FileHandler):
         else:
             raise ValueError("a field of the form is too long")
 
-    def _end(self) -> None:
-        if self._file is None and self._field is not None:
+    def _end_part(self) -> None:
+        if self._file is None:
             self._paths[self._field.removesuffix(".path")] = self._value.decode("utf-8", "surrogateescape")
         self._close_file()
 
@@ -186,19 +206,19 @@ class UploadHandler(FileHandler):
             self._file = None
 
     def post(self) -> None:
-        if self._finished:
-            return  # refused while the body came
+        if self._form is None:
+            return
         try:
             self._form.finish()
         except ValueError as error:
             raise failures.bad_request(str(error)) from None
         if not self._uploaded:
-            raise failures.bad_request("the form holds no file")
+            raise failures.bad_request("the form contains no file")
         if self.request.path.endswith("/bulk-upload"):
             self.finish()
         else:
             path = self._uploaded[-1]
-            self.answer({"name": os.path.basename(path), "path": path, "type": "file"})
+            self.answer({"name": PurePosixPath(path).name, "path": path, "type": "file"})
 
     def on_finish(self) -> None:
         self._close_file()
@@ -209,19 +229,20 @@ class UploadHandler(FileHandler):
         super().on_finish()
 
     def write_error(self, status_code: int, **kwargs: object) -> None:
-        # What is left of the upload is not read.
-        self.set_header("Connection", "close")
+        self.set_header("Connection", "close")  # the server does not read the rest of the upload
         super().write_error(status_code, **kwargs)
 
 
 class DownloadHandler(FileHandler):
+    """Sends a file."""
+
     async def get(self) -> None:
         path = self.path()
         fd, size = await self.sandbox.files.open(path, write=False)
         try:
             self.set_header("Content-Type", "application/octet-stream")
             self.set_header("Content-Length", str(size))
-            name = os.path.basename(path)
+            name = PurePosixPath(path).name
             self.set_header("Content-Disposition", f"attachment; {filename(name)}")
             await send_file(self, fd, size)
         finally:
@@ -230,7 +251,10 @@ class DownloadHandler(FileHandler):
 
 
 class BulkDownloadHandler(FileHandler):
-    """Each file is a part named `file`, or `error` with what went wrong; its filename is its path."""
+    """Sends many files as a multipart form.
+
+    Each file is a part named `file`, or `error` with the refusal. The part's filename is the file's path.
+    """
 
     async def post(self) -> None:
         paths = field(self.json_body(), "paths", list)
@@ -268,7 +292,7 @@ class BulkDownloadHandler(FileHandler):
 
 
 def filename(path: str) -> str:
-    """Return the parameter that names a file; what is not ASCII also in the extended form."""
+    """Return the header's parameter that names a file. A name that is not ASCII has two parameters."""
     plain = path.encode("ascii", "replace").decode().replace("\\", "\\\\").replace('"', '\\"')
     plain = "".join(character if character.isprintable() else "_" for character in plain)
     if plain == path:
@@ -277,7 +301,10 @@ def filename(path: str) -> str:
 
 
 async def send_file(handler: tornado.web.RequestHandler, fd: int, size: int) -> None:
-    """Send exactly `size` bytes of the file, as fast as they are taken; one that shrank is filled up."""
+    """Send exactly `size` bytes of the file, no faster than the client reads them.
+
+    If the file has become shorter, zero bytes take the place of the missing ones.
+    """
     left = size
     while left:
         piece = os.read(fd, min(left, limits.FILE_CHUNK_BYTES)) or bytes(min(left, limits.FILE_CHUNK_BYTES))
@@ -287,7 +314,7 @@ async def send_file(handler: tornado.web.RequestHandler, fd: int, size: int) -> 
 
 
 class DirectoryHandler(ToolboxHandler):
-    """The work dir or the home; `which` is its name in the layout."""
+    """The path of a directory. `which` is its name in the sandbox's layout."""
 
     def initialize(self, which: str) -> None:
         self._which = which

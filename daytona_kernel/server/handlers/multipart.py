@@ -1,131 +1,110 @@
 """Multipart forms: bytes in, events out. No I/O.
 
-preamble ─boundary→ headers ─blank line→ body ─boundary→ headers … ─last boundary→ end
+python-multipart finds the parts. This module turns its callbacks into events, so that the handler of an
+upload can wait while it opens a file.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from urllib.parse import unquote
+from typing import TYPE_CHECKING
 
-_MAX_HEADERS = 16 << 10
-_PARAMETER = re.compile(r';\s*([\w*]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]*))')
-_BOUNDARY = re.compile(r'boundary=(?:"([^"]+)"|([^;\s]+))', re.IGNORECASE)
+from python_multipart import MultipartParser
+from python_multipart.multipart import parse_options_header
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
+
+_MAX_HEADER = 16 << 10
 
 
 @dataclass(frozen=True, slots=True)
-class PartBegun:
-    """A field of the form; `filename` is `None` for one that is no file."""
+class PartStarted:
+    """The headers of a part: the field's name, and whether the field is a file."""
 
     name: str
-    filename: str | None
+    is_file: bool
 
 
 @dataclass(frozen=True, slots=True)
 class PartData:
+    """Some bytes of the part's body."""
+
     data: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class PartEnded:
-    pass
+    """The end of the part's body."""
 
 
-Event = PartBegun | PartData | PartEnded
+Event = PartStarted | PartData | PartEnded
 
 
-def boundary_of(content_type: str) -> bytes:
-    """Return the boundary that the header `Content-Type` names. Raises `ValueError` if it names none."""
-    found = _BOUNDARY.search(content_type)
-    if found is None or "multipart/" not in content_type.lower():
-        raise ValueError("a multipart form with a boundary is expected")
-    return (found[1] or found[2]).encode("latin-1")
+class FormReader:
+    """A form that arrives in pieces of any size.
 
+    `content_type` is the request's header of that name. Wrong forms raise `ValueError`, here and later.
+    """
 
-class MultipartParser:
-    """`feed` takes pieces of any size. Raises `ValueError` for what is no multipart form."""
-
-    def __init__(self, boundary: bytes) -> None:
-        self._delimiter = b"\r\n--" + boundary
-        self._buffer = bytearray(b"\r\n")  # so that the first boundary looks like all others
-        self._state = "preamble"
+    def __init__(self, content_type: str) -> None:
+        kind, parameters = parse_options_header(content_type.encode("latin-1", "replace"))
+        boundary = parameters.get(b"boundary", b"")
+        if not kind.startswith(b"multipart/") or not boundary:
+            raise ValueError("the body must be a multipart form, and its Content-Type must have a boundary")
+        callbacks: MultipartCallbacks = {
+            "on_part_begin": self._start_part,
+            "on_header_field": self._add_to_name,
+            "on_header_value": self._add_to_value,
+            "on_header_end": self._end_header,
+            "on_headers_finished": self._end_headers,
+            "on_part_data": self._add_data,
+            "on_part_end": self._end_part,
+            "on_end": self._end_form,
+        }
+        self._parser = MultipartParser(boundary, callbacks, max_header_size=_MAX_HEADER)
+        self._events: list[Event] = []
+        self._is_complete = False
 
     def feed(self, data: bytes) -> list[Event]:
-        self._buffer += data
-        events: list[Event] = []
-        while self._step(events):
-            pass
+        """Return the events that `data` completes."""
+        self._parser.write(data)
+        events, self._events = self._events, []
         return events
 
     def finish(self) -> None:
-        """The input has ended. Raises `ValueError` when the form has not."""
-        if self._state != "end":
+        """Check that the form has its last boundary."""
+        if not self._is_complete:
             raise ValueError("the multipart form ends before its last boundary")
 
-    def _step(self, events: list[Event]) -> bool:
-        if self._state == "headers":
-            return self._read_headers(events)
-        if self._state == "boundary":
-            return self._read_boundary_end()
-        if self._state == "end":
-            self._buffer.clear()
-            return False
-        position = self._buffer.find(self._delimiter)
-        # Without a whole delimiter, its beginning may still be at the end of the buffer.
-        ready = position if position >= 0 else max(0, len(self._buffer) - len(self._delimiter) + 1)
-        if self._state == "body" and ready:
-            events.append(PartData(bytes(self._buffer[:ready])))
-        del self._buffer[:ready]
-        if position < 0:
-            return False
-        if self._state == "body":
-            events.append(PartEnded())
-        del self._buffer[: len(self._delimiter)]
-        self._state = "boundary"
-        return True
+    def _start_part(self) -> None:
+        self._name = self._value = b""
+        self._disposition = b""
 
-    def _read_boundary_end(self) -> bool:
-        end = self._buffer.find(b"\r\n")
-        if self._buffer.startswith(b"--"):
-            self._state = "end"
-            return True
-        if end < 0:
-            if len(self._buffer) > _MAX_HEADERS:
-                raise ValueError("a boundary line is too long")
-            return False
-        if self._buffer[:end].strip():
-            raise ValueError("a boundary line holds more than the boundary")
-        del self._buffer[: end + 2]
-        self._state = "headers"
-        return True
+    def _add_to_name(self, data: bytes, start: int, end: int) -> None:
+        self._name += data[start:end]
 
-    def _read_headers(self, events: list[Event]) -> bool:
-        if self._buffer.startswith(b"\r\n"):
-            raise ValueError("a part has no Content-Disposition")
-        end = self._buffer.find(b"\r\n\r\n")
-        if end < 0:
-            if len(self._buffer) > _MAX_HEADERS:
-                raise ValueError("the headers of a part are too long")
-            return False
-        events.append(_parse_disposition(self._buffer[:end].decode("utf-8", "replace")))
-        del self._buffer[: end + 4]
-        self._state = "body"
-        return True
+    def _add_to_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
 
+    def _end_header(self) -> None:
+        if self._name.lower() == b"content-disposition":
+            self._disposition = self._value
+        self._name = self._value = b""
 
-def _parse_disposition(headers: str) -> PartBegun:
-    for line in headers.split("\r\n"):
-        name, _, value = line.partition(":")
-        if name.strip().lower() == "content-disposition":
-            fields = {
-                key.lower(): re.sub(r"\\(.)", r"\1", quoted) if quoted else bare
-                for key, quoted, bare in _PARAMETER.findall(value)
-            }
-            if "name" not in fields:
-                break
-            filename = fields.get("filename")
-            if "filename*" in fields:
-                filename = unquote(fields["filename*"].split("'", 2)[-1])
-            return PartBegun(fields["name"], filename)
-    raise ValueError("a part has no Content-Disposition with a name")
+    def _end_headers(self) -> None:
+        _, parameters = parse_options_header(self._disposition)
+        if b"name" not in parameters:
+            raise ValueError("a part of the form has no Content-Disposition with a name")
+        # The library ignores the extended form, `filename*=`, which some clients send for other characters.
+        is_file = b"filename" in parameters or b"filename*" in self._disposition
+        self._events.append(PartStarted(parameters[b"name"].decode("utf-8", "replace"), is_file))
+
+    def _add_data(self, data: bytes, start: int, end: int) -> None:
+        self._events.append(PartData(data[start:end]))
+
+    def _end_part(self) -> None:
+        self._events.append(PartEnded())
+
+    def _end_form(self) -> None:
+        self._is_complete = True

@@ -1,7 +1,7 @@
-"""`{toolbox}/proxy/{port}/…`: a byte tunnel to a server that listens in the sandbox.
+"""The routes of ports. `/proxy/{port}/…` is a byte tunnel to a server that listens in the sandbox.
 
-The request's head is passed on with the path made relative, then bytes are copied both ways as
-fast as they are taken, HTTP and websockets alike. A connection carries one request.
+The handler sends the request's head on, with a relative path. Then it copies bytes both ways, for HTTP and
+websockets alike, no faster than the receiver reads them. Each connection carries one request.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
+from pathlib import Path
+from typing import ClassVar
 
 import tornado.iostream
 import tornado.web
@@ -17,18 +19,29 @@ from .. import failures, limits
 from .control import parse_port
 from .request import ToolboxHandler
 
-_OURS = {"authorization", "x-daytona-preview-token", "connection", "keep-alive", "proxy-connection"}
+# Headers that are meant for this server and not for the server in the sandbox.
+_OWN_HEADERS = {
+    "authorization",
+    "x-daytona-preview-token",
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "host",
+}
 _PREVIEW_PORTS = range(3000, 10000)
-_open_tunnels = 0
+_LISTENING = "0A"  # the state of a listening socket in /proc/net/tcp
 
 
 @tornado.web.stream_request_body
 class ProxyHandler(ToolboxHandler):
+    """A tunnel to one port, for one request."""
+
+    open_tunnels: ClassVar[int] = 0
     _writer: asyncio.StreamWriter | None = None
 
     def set_default_headers(self) -> None:
         super().set_default_headers()
-        # An answer of our own leaves the request's body unread, and Tornado then closes the connection.
+        # A refusal leaves the request's body unread, and Tornado then closes the connection.
         self.set_header("Connection", "close")
 
     def is_authorized(self) -> bool:
@@ -39,7 +52,7 @@ class ProxyHandler(ToolboxHandler):
     async def prepare(self) -> None:  # type: ignore[override]
         super().prepare()
         port = parse_port(self.path_kwargs["port"])
-        if _open_tunnels >= limits.TUNNELS:
+        if ProxyHandler.open_tunnels >= limits.TUNNELS:
             raise failures.too_many("open tunnels", limits.TUNNELS)
         try:
             self._reader, self._writer = await asyncio.open_connection("127.0.0.1", port)
@@ -55,12 +68,16 @@ class ProxyHandler(ToolboxHandler):
         relative = path.partition(f"/proxy/{self.path_kwargs['port']}")[2]
         if not relative.startswith("/"):
             relative = "/" + relative
-        lines = [f"{self.request.method} {relative} HTTP/1.1"]
-        for name, value in self.request.headers.get_all():
-            if name.lower() not in _OURS and name.lower() != "host":
-                lines.append(f"{name}: {value}")
-        lines.append(f"Host: 127.0.0.1:{port}")
-        lines.append("Connection: " + ("Upgrade" if upgrade else "close"))
+        lines = [
+            f"{self.request.method} {relative} HTTP/1.1",
+            *(
+                f"{name}: {value}"
+                for name, value in self.request.headers.get_all()
+                if name.lower() not in _OWN_HEADERS
+            ),
+            f"Host: 127.0.0.1:{port}",
+            "Connection: " + ("Upgrade" if upgrade else "close"),
+        ]
         self._chunked = "chunked" in self.request.headers.get("Transfer-Encoding", "").lower()
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
@@ -72,27 +89,26 @@ class ProxyHandler(ToolboxHandler):
             with contextlib.suppress(ConnectionError):
                 await self._writer.drain()
 
-    async def get(self, port: str, rest: str) -> None:
-        global _open_tunnels
+    async def get(self, port: str, rest: str) -> None:  # noqa: ARG002  # the route's fields
         writer = self._writer
         if writer is None:
             return
         if self._chunked:
             writer.write(b"0\r\n\r\n")
         client = self.detach()
-        _open_tunnels += 1
+        ProxyHandler.open_tunnels += 1
         try:
-            back = asyncio.ensure_future(_copy_to_client(self._reader, client))
-            there = asyncio.ensure_future(_copy_to_port(client, writer))
-            await asyncio.wait([back, there], return_when=asyncio.FIRST_COMPLETED)
-            # A client that has sent all may still be reading; a server that has ended, has ended.
-            if not back.done() and client.closed():
-                back.cancel()
-            await asyncio.wait([back])
-            there.cancel()
-            await asyncio.wait([there])
+            to_client = asyncio.ensure_future(_copy_to_client(self._reader, client))
+            to_port = asyncio.ensure_future(_copy_to_port(client, writer))
+            await asyncio.wait([to_client, to_port], return_when=asyncio.FIRST_COMPLETED)
+            # A client that has sent everything may still read. Once the server has ended, the tunnel ends.
+            if not to_client.done() and client.closed():
+                to_client.cancel()
+            await asyncio.wait([to_client])
+            to_port.cancel()
+            await asyncio.wait([to_port])
         finally:
-            _open_tunnels -= 1
+            ProxyHandler.open_tunnels -= 1
             writer.close()
             client.close()
             self.on_finish()
@@ -119,13 +135,15 @@ async def _copy_to_port(client: tornado.iostream.IOStream, writer: asyncio.Strea
 
 
 class PortsHandler(ToolboxHandler):
-    """The ports from 3000 to 9999 that something listens on."""
+    """Lists the ports from 3000 to 9999 on which a program listens."""
 
     def get(self) -> None:
         self.answer({"ports": sorted(port for port in listening_ports() if port in _PREVIEW_PORTS)})
 
 
 class PortInUseHandler(ToolboxHandler):
+    """Says whether a program listens on a port."""
+
     def get(self, port: str) -> None:
         number = parse_port(port)
         if number not in _PREVIEW_PORTS:
@@ -134,12 +152,12 @@ class PortInUseHandler(ToolboxHandler):
 
 
 def listening_ports() -> set[int]:
-    """Return the TCP ports of this machine that are listened on, as the kernel lists them."""
+    """Return the TCP ports of this machine on which a program listens."""
     found = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        with contextlib.suppress(OSError), open(table) as file:
-            for line in file.readlines()[1:]:
+        with contextlib.suppress(OSError):
+            for line in Path(table).read_text().splitlines()[1:]:
                 _, local, _, state, *_ = line.split()
-                if state == "0A":
+                if state == _LISTENING:
                     found.add(int(local.rpartition(":")[2], 16))
     return found

@@ -1,4 +1,4 @@
-"""`/process/execute` and `/process/code-run`."""
+"""The routes of one-off runs: `/process/execute` and `/process/code-run`."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ import re
 from typing import Any
 
 from .. import failures
-from ..toolbox.execution import execute, run_code
+from ..toolbox.one_off import execute, run_code
 from .request import ToolboxHandler, field, string_map
 
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class ExecuteHandler(ToolboxHandler):
+    """Runs a shell command and answers with its exit code and output."""
+
     async def post(self) -> None:
         body = self.json_body()
         command = field(body, "command", str)
         if not command.strip():
             raise failures.bad_request("command is required")
         result = await execute(
-            self.sandbox,
+            self.sandbox.spawn,
             command,
             cwd=field(body, "cwd", str, None),
             env=environment(body),
@@ -29,13 +31,15 @@ class ExecuteHandler(ToolboxHandler):
 
 
 class CodeRunHandler(ToolboxHandler):
+    """Runs code in a fresh process and answers with its exit code, output and charts."""
+
     async def post(self) -> None:
         body = self.json_body()
         argv = field(body, "argv", list, [])
         if not all(isinstance(argument, str) for argument in argv):
             raise failures.bad_request("argv must be a list of strings")
         result = await run_code(
-            self.sandbox,
+            self.sandbox.spawn,
             field(body, "code", str),
             language=field(body, "language", str),
             argv=argv,
@@ -49,18 +53,18 @@ class CodeRunHandler(ToolboxHandler):
 
 
 def environment(body: dict[str, Any]) -> dict[str, str]:
-    """Return the request's `envs`. Raises 400 for a name that no shell could use."""
+    """Return the request's environment variables. Raises `ApiError` 400 for a name that no shell accepts."""
     envs = string_map(body, "envs")
     for name in envs:
         if not _ENVIRONMENT_NAME.fullmatch(name):
             raise failures.bad_request(f"invalid environment variable name: '{name}'")
     if any("\0" in value for value in envs.values()):
-        raise failures.bad_request("an environment variable cannot hold a NUL")
+        raise failures.bad_request("an environment variable cannot contain a NUL byte")
     return envs
 
 
 def timeout(body: dict[str, Any]) -> int | None:
-    """Return the request's timeout in whole seconds, `None` for none. Raises 400 for a negative one."""
+    """Return the request's timeout in seconds, or `None`. Raises `ApiError` 400 for a negative one."""
     seconds: int | None = field(body, "timeout", int, None)
     if seconds is not None and seconds < 0:
         raise failures.bad_request("timeout must be a non-negative integer")
@@ -68,4 +72,5 @@ def timeout(body: dict[str, Any]) -> int | None:
 
 
 def text(output: bytes) -> str:
+    """Return `output` as text; each invalid byte becomes U+FFFD."""
     return output.decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""What every handler shares: who may ask, how a body is read, and how a refusal is written."""
+"""The base classes of all handlers: authorization, bodies, refusals and websockets."""
 
 from __future__ import annotations
 
@@ -30,17 +30,22 @@ SKIP_ACTIVITY = "X-Daytona-Skip-Last-Activity-Update"
 _REQUIRED = object()
 
 
+class UnknownRouteError(Exception):
+    """No route has the request's path and method. The answer is plain text, with or without the key."""
+
+
 class ApiHandler(tornado.web.RequestHandler):
-    """A route that wants the server's key."""
+    """A route that requires the server's key."""
 
     def prepare(self) -> None:
         method = (self.request.method or "").lower()
         if getattr(type(self), method, None) in (None, getattr(tornado.web.RequestHandler, method, None)):
-            answer_unknown_route(self)  # a known path with another method is no route either
-        elif not self.is_authorized():
+            raise UnknownRouteError
+        if not self.is_authorized():
             raise ApiError(401, "Unauthorized", "UNAUTHORIZED")
 
     def is_authorized(self) -> bool:
+        """Return whether the request has the server's key."""
         scheme, _, key = self.request.headers.get("Authorization", "").partition(" ")
         return scheme.lower() == "bearer" and hmac.compare_digest(
             key.strip().encode(), self.settings["api_key"].encode()
@@ -48,25 +53,27 @@ class ApiHandler(tornado.web.RequestHandler):
 
     @property
     def sandboxes(self) -> Sandboxes:
+        """The server's sandboxes."""
         sandboxes: Sandboxes = self.settings["sandboxes"]
         return sandboxes
 
     @property
     def origin(self) -> str:
-        """The server's own URL, as the client called it, so that it can call back in the same way."""
+        """The server's URL as the client wrote it: that address is known to work for the client."""
         return f"{self.request.protocol}://{self.request.host}"
 
     def json_body(self, invalid: Callable[[str], ApiError] = failures.bad_request) -> dict[str, Any]:
-        """Return the body as an object; `invalid` makes the failure that says it is none."""
+        """Return the body, a JSON object. If it is something else, raise what `invalid` returns."""
         try:
             body = json.loads(self.request.body or b"{}")
         except ValueError as error:
             raise invalid(str(error)) from None
         if not isinstance(body, dict):
-            raise invalid("a JSON object is expected")
+            raise invalid("the body must be a JSON object")
         return body
 
     def answer(self, value: object, status: int = 200) -> None:
+        """Answer with `value` as JSON."""
         self.set_status(status)
         self.set_header("Content-Type", "application/json; charset=utf-8")
         self.finish(json.dumps(value))
@@ -78,15 +85,21 @@ class ApiHandler(tornado.web.RequestHandler):
         return None
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
-        if not isinstance(value, ApiError | tornado.web.HTTPError):
+        if not isinstance(value, ApiError | UnknownRouteError | tornado.web.HTTPError):
             traceback.print_exception(typ, value, tb, file=sys.stderr)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error = kwargs.get("exc_info", (None, None, None))[1]
+        if isinstance(error, UnknownRouteError):
+            self.set_status(404)
+            self.set_header("Content-Type", "text/plain")
+            self.finish("404 page not found")
+            return
         if isinstance(error, ApiError):
             failure = error
         elif isinstance(error, tornado.web.HTTPError):
-            failure = ApiError(status_code, error.log_message or self._reason, None)
+            message = error.log_message or http.HTTPStatus(status_code).phrase
+            failure = ApiError(status_code, message, None)
         else:
             failure = failures.untyped("internal server error")
         self.set_status(failure.status)
@@ -96,7 +109,7 @@ class ApiHandler(tornado.web.RequestHandler):
             self.answer(self.failure_body(failure), failure.status)
 
     def failure_body(self, failure: ApiError) -> dict[str, Any]:
-        """The control plane's shape."""
+        """Return `failure` in the control plane's JSON."""
         return {
             "statusCode": failure.status,
             "message": failure.message,
@@ -107,27 +120,20 @@ class ApiHandler(tornado.web.RequestHandler):
 
 
 class NotFoundHandler(ApiHandler):
-    """An unknown route, or a known one with another method: plain text, whoever asks."""
+    """Every path that is in no route."""
 
     def prepare(self) -> None:
-        answer_unknown_route(self)
-
-
-def answer_unknown_route(handler: tornado.web.RequestHandler) -> None:
-    handler.set_status(404)
-    handler.set_header("Content-Type", "text/plain")
-    handler.finish("404 page not found")
+        raise UnknownRouteError
 
 
 class ToolboxHandler(ApiHandler):
-    """A route of one sandbox's toolbox; `self.sandbox` is that sandbox."""
+    """A route of one sandbox's toolbox. `self.sandbox` is that sandbox."""
 
     sandbox: Sandbox
+    _counted = False  # whether the sandbox counts this request among those in progress
 
     def prepare(self) -> None:
         super().prepare()
-        if self._finished:
-            return
         self.sandbox = self.sandboxes.get(self.path_kwargs.pop("sandbox_id"))
         if self.sandbox.state != "started":
             raise failures.bad_request(f"sandbox is not started, it is {self.sandbox.state}")
@@ -137,12 +143,13 @@ class ToolboxHandler(ApiHandler):
             self.sandbox.touch()
 
     def on_finish(self) -> None:
-        if getattr(self, "_counted", False):
+        if self._counted:
             self._counted = False
             self.sandbox.requests -= 1
             self.sandbox.touch()
 
     def failure_body(self, failure: ApiError) -> dict[str, Any]:
+        """Return `failure` in the toolbox's JSON."""
         if failure.code is None:
             return {
                 "statusCode": failure.status,
@@ -151,30 +158,35 @@ class ToolboxHandler(ApiHandler):
                 "path": "",
                 "method": "",
             }
+        path = self.request.path
+        if hasattr(self, "sandbox"):
+            path = path.removeprefix(f"/toolbox/{self.sandbox.id}")
         return {
             "statusCode": failure.status,
             "message": failure.message,
             "code": failure.code,
             "timestamp": timestamp(),
-            "path": self.request.path.removeprefix(f"/toolbox/{self.sandbox.id}")
-            if hasattr(self, "sandbox")
-            else self.request.path,
+            "path": path,
             "method": self.request.method,
         }
 
 
 class SocketHandler(ToolboxHandler, tornado.websocket.WebSocketHandler):
-    """A toolbox route that is a websocket, or becomes one; `serve` runs while it is open."""
+    """A toolbox route that is, or may become, a websocket. `serve` runs while the websocket is open."""
 
     _serving: asyncio.Task[None] | None = None
+
+    def is_upgrade(self) -> bool:
+        """Return whether the client asks for a websocket."""
+        return self.request.headers.get("Upgrade", "").lower() == "websocket"
 
     async def upgrade(self) -> None:
         """Answer with the websocket."""
         await tornado.websocket.WebSocketHandler.get(self)
 
-    def open(self, *args: str, **kwargs: str) -> None:
+    def open(self, *_: str, **__: str) -> None:
         self.set_nodelay(True)
-        # A task: Tornado reads nothing, not even a ping, before this method has returned.
+        # A task, because Tornado reads nothing, not even a ping, until this method returns.
         self._serving = asyncio.create_task(self._serve())
 
     async def _serve(self) -> None:
@@ -183,12 +195,12 @@ class SocketHandler(ToolboxHandler, tornado.websocket.WebSocketHandler):
                 await self.serve()
             except ApiError as failure:
                 self.close(1008, failure.message[:120])
-            except Exception:
+            except Exception:  # noqa: BLE001  # the client must see every failure as a close code
                 traceback.print_exc()
                 self.close(1011, "internal server error")
 
     async def serve(self) -> None:
-        """Do what the websocket is for."""
+        """Exchange messages with the client. A subclass says which."""
 
     def select_subprotocol(self, subprotocols: list[str]) -> str | None:
         for offered in subprotocols:
@@ -196,14 +208,14 @@ class SocketHandler(ToolboxHandler, tornado.websocket.WebSocketHandler):
                 return offered
         return None
 
-    def check_origin(self, origin: str) -> bool:
+    def check_origin(self, origin: str) -> bool:  # noqa: ARG002  # Tornado's signature
         return True  # a page of another site does not have the key
 
     def on_message(self, message: str | bytes) -> Any:
-        """What the client sends matters only to some."""
+        """Ignore the message. A subclass that reads messages overrides this."""
 
     def on_finish(self) -> None:
-        if self.ws_connection is None:  # an upgraded request goes on until its websocket closes
+        if self.ws_connection is None:  # a request that became a websocket lasts until that closes
             super().on_finish()
 
     def on_close(self) -> None:
@@ -213,7 +225,10 @@ class SocketHandler(ToolboxHandler, tornado.websocket.WebSocketHandler):
 
 
 def field(body: dict[str, Any], name: str, kind: type[T], default: Any = _REQUIRED) -> T | Any:
-    """Return `body[name]`, which must be a `kind`; absent or null gives `default`. Raises 400."""
+    """Return `body[name]`, or `default` if it is absent or null.
+
+    Raises `ApiError` 400 if the value is not of type `kind`, or if there is neither value nor default.
+    """
     value = body.get(name)
     if value is None:
         if default is _REQUIRED:
@@ -225,8 +240,8 @@ def field(body: dict[str, Any], name: str, kind: type[T], default: Any = _REQUIR
 
 
 def string_map(body: dict[str, Any], name: str) -> dict[str, str]:
-    """Return `body[name]` as a map of strings; absent or null gives an empty one. Raises 400."""
+    """Return the map of strings `body[name]`; if absent or null, an empty map. Raises `ApiError` 400."""
     value = field(body, name, dict, {})
-    if not all(isinstance(one, str) for pair in value.items() for one in pair):
+    if not all(isinstance(part, str) for pair in value.items() for part in pair):
         raise failures.bad_request(f"{name} must map strings to strings")
     return dict(value)

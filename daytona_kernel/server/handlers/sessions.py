@@ -1,4 +1,4 @@
-"""The sessions' routes, and the shapes that their answers take for SDKs of different ages."""
+"""The routes of sessions. The JSON of a log depends on the version of the client's SDK."""
 
 from __future__ import annotations
 
@@ -19,16 +19,18 @@ if TYPE_CHECKING:
     from tornado.httputil import HTTPHeaders
 
     from ..toolbox.log import CommandLog
-    from ..toolbox.sessions import Command, Session
+    from ..toolbox.session import Session, SessionCommand
 
 _VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?")
 _RANGE = re.compile(r"bytes=(\d+)-")
+_FIRST_MARKED = (0, 27)
+_FIRST_SPLIT = (0, 167)
 _RESERVED = "entrypoint"
-_WHOLE_BYTES = limits.MIB  # a log up to this is answered in one piece
+_WHOLE_BYTES = limits.MIB  # the server answers with a log up to this size in one piece
 
 
 class LogShape(Enum):
-    """How a log is answered: plain text, text with markers, or markers and both streams."""
+    """The three forms of a log: plain text, text with markers, or markers and each stream by itself."""
 
     PLAIN = "plain"
     MARKED = "marked"
@@ -36,7 +38,7 @@ class LogShape(Enum):
 
 
 def shape_for(headers: HTTPHeaders) -> LogShape:
-    """Return what the client that sent `headers` understands, by its SDK's version."""
+    """Return the shape that the client understands, from the version of its SDK in `headers`."""
     version = headers.get("X-Daytona-SDK-Version", "")
     if not version:
         return LogShape.MARKED if headers.get("X-Daytona-Split-Output") == "true" else LogShape.PLAIN
@@ -46,12 +48,13 @@ def shape_for(headers: HTTPHeaders) -> LogShape:
     if numbers is None:
         return LogShape.MARKED
     major, minor, _ = (int(number or 0) for number in numbers.groups())
-    if (major, minor) >= (0, 167):
+    if (major, minor) >= _FIRST_SPLIT:
         return LogShape.SPLIT
-    return LogShape.MARKED if (major, minor) >= (0, 27) else LogShape.PLAIN
+    return LogShape.MARKED if (major, minor) >= _FIRST_MARKED else LogShape.PLAIN
 
 
-def describe_command(command: Command) -> dict[str, Any]:
+def describe_command(command: SessionCommand) -> dict[str, Any]:
+    """Return `command` in the API's JSON."""
     about: dict[str, Any] = {"id": command.id, "command": command.command}
     if command.exit_code is not None:
         about["exitCode"] = command.exit_code
@@ -59,6 +62,7 @@ def describe_command(command: Command) -> dict[str, Any]:
 
 
 def describe_session(session: Session) -> dict[str, Any]:
+    """Return `session` in the API's JSON."""
     return {
         "sessionId": session.id,
         "commands": [describe_command(command) for command in session.commands.values()],
@@ -66,8 +70,10 @@ def describe_session(session: Session) -> dict[str, Any]:
 
 
 class SessionsHandler(ToolboxHandler):
+    """Lists the sessions, or creates one."""
+
     def get(self) -> None:
-        self.answer([describe_session(session) for session in self.sandbox.sessions.values()])
+        self.answer([describe_session(session) for session in self.sandbox.sessions.all()])
 
     async def post(self) -> None:
         session_id = self.json_body(failures.bad_body).get("sessionId")
@@ -75,21 +81,23 @@ class SessionsHandler(ToolboxHandler):
             raise failures.bad_body("sessionId is required")
         if session_id == _RESERVED:
             raise failures.bad_request("can not create session with a reserved id")
-        await self.sandbox.create_session(session_id)
+        await self.sandbox.sessions.create(session_id)
         self.set_status(201)
         self.finish()
 
 
 class EntrypointHandler(ToolboxHandler):
-    """The session of a sandbox's main program; here there is none, so it has no commands."""
+    """The session of a sandbox's main program. These sandboxes have none, so there are no commands."""
 
     def get(self) -> None:
         self.answer({"sessionId": _RESERVED, "commands": []})
 
 
 class EntrypointLogsHandler(SocketHandler):
+    """The log of a sandbox's main program. It is empty."""
+
     async def get(self) -> None:
-        if self.request.headers.get("Upgrade", "").lower() == "websocket":
+        if self.is_upgrade():
             await self.upgrade()
         elif shape_for(self.request.headers) is LogShape.SPLIT:
             self.answer({"output": "", "stdout": "", "stderr": ""})
@@ -101,16 +109,20 @@ class EntrypointLogsHandler(SocketHandler):
 
 
 class SessionHandler(ToolboxHandler):
+    """One session."""
+
     def get(self, session_id: str) -> None:
-        self.answer(describe_session(self.sandbox.session(session_id)))
+        self.answer(describe_session(self.sandbox.sessions.get(session_id)))
 
     async def delete(self, session_id: str) -> None:
-        await self.sandbox.delete_session(session_id)
+        await self.sandbox.sessions.delete(session_id)
         self.set_status(204)
         self.finish()
 
 
 class SessionExecuteHandler(ToolboxHandler):
+    """Runs a command in a session. If it is synchronous, the answer comes at its end and has its log."""
+
     async def post(self, session_id: str) -> None:
         try:
             body = self.json_body()
@@ -123,7 +135,7 @@ class SessionExecuteHandler(ToolboxHandler):
         if not text_of_command.strip():
             raise failures.ApiError(400, "", None, empty=True)
         try:
-            session = self.sandbox.session(session_id)
+            session = self.sandbox.sessions.get(session_id)
         except failures.ApiError as failure:
             raise failures.untyped(f"failed to execute command: {failure.message}") from None
         command = session.submit(text_of_command, is_async=is_async, echo=not suppress_echo)
@@ -132,51 +144,54 @@ class SessionExecuteHandler(ToolboxHandler):
             return
         await command.done.wait()
         shape = shape_for(self.request.headers)
-        await answer_log_as_json(
-            self, shape, command.log, {"cmdId": command.id, "exitCode": command.exit_code}
-        )
+        about = {"cmdId": command.id, "exitCode": command.exit_code}
+        await answer_log_as_json(self, shape, command.log, about)
 
 
 class CommandHandler(ToolboxHandler):
+    """One command of a session."""
+
     def get(self, session_id: str, command_id: str) -> None:
         self.answer(describe_command(find_command(self, session_id, command_id)))
 
 
 class InputHandler(ToolboxHandler):
+    """Writes to the stdin of a command."""
+
     async def post(self, session_id: str, command_id: str) -> None:
         data = field(self.json_body(failures.bad_body), "data", str)
         command = find_command(self, session_id, command_id)
-        await self.sandbox.session(session_id).write_input(command, data)
+        await self.sandbox.sessions.get(session_id).write_input(command, data)
         self.set_status(204)
         self.finish()
 
 
 class LogsHandler(SocketHandler):
-    """The log so far, or on a websocket all of it as it grows, until the command has ended."""
+    """The log of a command: its present state, or on a websocket its growth until the command ends."""
 
     async def get(self, session_id: str, command_id: str) -> None:
         self._command = find_command(self, session_id, command_id)
-        self._followed = self._command.log
-        if self.request.headers.get("Upgrade", "").lower() == "websocket":
+        self._command_log = self._command.log
+        if self.is_upgrade():
             await self.upgrade()
             return
         shape = shape_for(self.request.headers)
         if shape is LogShape.SPLIT:
-            await answer_log_as_json(self, shape, self._followed, {})
+            await answer_log_as_json(self, shape, self._command_log, {})
             return
         self.set_header("Content-Type", "text/plain; charset=utf-8")
         range_from = _RANGE.fullmatch(self.request.headers.get("Range", ""))
         if shape is LogShape.MARKED and range_from is not None:
             await self._answer_from(int(range_from[1]))
             return
-        async for piece in log_pieces(self._followed, shape):
+        async for piece in log_pieces(self._command_log, shape):
             self.write(piece)
             await self.flush()
         self.finish()
 
     async def _answer_from(self, start: int) -> None:
-        """Answer the raw log from a byte on, for a client that has what comes before."""
-        size = self._followed.size
+        """Answer with the raw log from byte `start` on, for a client that has the bytes before it."""
+        size = self._command_log.size
         if start >= size:
             self.set_status(416)
             self.set_header("Content-Range", f"bytes */{size}")
@@ -185,29 +200,29 @@ class LogsHandler(SocketHandler):
         self.set_status(206)
         self.set_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
         self.set_header("Content-Length", str(size - start))
-        left = size - start
-        async for piece in self._followed.pieces(limits.FILE_CHUNK_BYTES, follow=False, start=start):
-            self.write(piece[:left])
+        rest = size - start
+        async for piece in self._command_log.pieces(limits.FILE_CHUNK_BYTES, follow=False, start=start):
+            self.write(piece[:rest])
             await self.flush()
-            left -= min(left, len(piece))
-            if not left:
+            rest -= min(rest, len(piece))
+            if not rest:
                 break
         self.finish()
 
     async def serve(self) -> None:
         follow = self.get_query_argument("follow", "") == "true"
         sent = 0
-        # Waiting for each frame to be taken is the back-pressure: a slow reader slows only itself.
-        async for piece in self._followed.pieces(limits.FRAME_BYTES, follow=follow):
+        # `write_message` waits for the client, so a slow client slows only its own websocket.
+        async for piece in self._command_log.pieces(limits.FRAME_BYTES, follow=follow):
             await self.write_message(piece, binary=True)
             sent += len(piece)
         code = self._command.exit_code
         self.close(1000, None if code is None or not follow else encode_end(code, sent))
 
 
-def find_command(handler: ToolboxHandler, session_id: str, command_id: str) -> Command:
+def find_command(handler: ToolboxHandler, session_id: str, command_id: str) -> SessionCommand:
     """Return a command. Raises `ApiError` 404 for an unknown session or command."""
-    command = handler.sandbox.session(session_id).commands.get(command_id)
+    command = handler.sandbox.sessions.get(session_id).commands.get(command_id)
     if command is None:
         raise failures.not_found("command not found")
     return command
@@ -216,7 +231,7 @@ def find_command(handler: ToolboxHandler, session_id: str, command_id: str) -> C
 async def answer_log_as_json(
     handler: ToolboxHandler, shape: LogShape, log: CommandLog, more: dict[str, Any]
 ) -> None:
-    """Answer `more` and the log as an object; a long log is written piece by piece, never held whole."""
+    """Answer with an object of `more` and the log. A long log is sent in pieces, to save memory."""
     if log.size <= _WHOLE_BYTES:
         marked = log.read()
         stdout, stderr = split_log(marked)
@@ -244,17 +259,20 @@ async def answer_log_as_json(
 
 
 async def write_json_text(handler: ToolboxHandler, key: str, pieces: AsyncIterator[bytes]) -> None:
-    """Write `"key": "text"` where the text comes in pieces of UTF-8, cut anywhere."""
+    """Write `"key": "text"`. The text comes in pieces of UTF-8, which may end inside a character."""
     decode: Callable[..., str] = codecs.getincrementaldecoder("utf-8")("replace").decode
     handler.write(f'"{key}": "')
     async for piece in pieces:
         handler.write(json.dumps(decode(piece))[1:-1])
         await handler.flush()
-    handler.write(json.dumps(decode(b"", True))[1:-1] + '"')
+    handler.write(json.dumps(decode(b"", final=True))[1:-1] + '"')
 
 
 async def log_pieces(log: CommandLog, shape: LogShape, only: Stream | None = None) -> AsyncIterator[bytes]:
-    """Yield the log as it is now in pieces: with its markers, or without, maybe of one stream only."""
+    """Yield the present log in pieces, with markers if `shape` is `MARKED`, else without.
+
+    `only` selects one stream; `None` means both.
+    """
     demultiplexer = LogDemultiplexer()
     async for piece in log.pieces(limits.FILE_CHUNK_BYTES, follow=False):
         if shape is LogShape.MARKED:

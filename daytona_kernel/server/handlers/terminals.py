@@ -1,4 +1,4 @@
-"""The PTY routes."""
+"""The routes of terminals, which the API calls PTY sessions."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from .request import SocketHandler, ToolboxHandler, field
 
 _EXIT_CONTROL = "X-Daytona-Pty-Exit-Control"
 _ENVIRONMENT = "X-Daytona-Pty-Envs~"
+_SIGNALLED = 128  # plus the signal: the exit code of a shell that a signal killed
 
 
 class TerminalsHandler(ToolboxHandler):
+    """Lists the terminals, or creates one."""
+
     def get(self) -> None:
-        self.answer({"sessions": [terminal.describe() for terminal in self.sandbox.terminals.all()]})
+        self.answer({"sessions": [describe_terminal(terminal) for terminal in self.sandbox.terminals.all()]})
 
     async def post(self) -> None:
         body = self.json_body()
@@ -31,13 +34,15 @@ class TerminalsHandler(ToolboxHandler):
             cols,
             lazy=field(body, "lazyStart", bool, False),
         )
-        await self.sandbox.terminals.create(self.sandbox, terminal)
+        await self.sandbox.terminals.create(terminal)
         self.answer({"sessionId": terminal.id}, 201)
 
 
 class TerminalHandler(ToolboxHandler):
+    """One terminal."""
+
     def get(self, pty_id: str) -> None:
-        self.answer(self.sandbox.terminals.get(pty_id).describe())
+        self.answer(describe_terminal(self.sandbox.terminals.get(pty_id)))
 
     async def delete(self, pty_id: str) -> None:
         await self.sandbox.terminals.delete(pty_id)
@@ -45,14 +50,16 @@ class TerminalHandler(ToolboxHandler):
 
 
 class ResizeHandler(ToolboxHandler):
+    """Changes a terminal's size."""
+
     def post(self, pty_id: str) -> None:
         terminal = self.sandbox.terminals.get(pty_id)
         terminal.resize(*size(self.json_body()))
-        self.answer(terminal.describe())
+        self.answer(describe_terminal(terminal))
 
 
 class ConnectHandler(SocketHandler):
-    """A client's websocket: what it sends is typed, what it receives is shown."""
+    """A websocket between a client and a terminal: input one way, output the other."""
 
     _terminal: Terminal
 
@@ -63,7 +70,7 @@ class ConnectHandler(SocketHandler):
     async def serve(self) -> None:
         terminal = self._terminal
         try:
-            await terminal.start(self.sandbox)
+            await terminal.start(self.sandbox.spawn)
         except failures.ApiError as failure:
             status = {"type": "control", "status": "error", "error": failure.message}
             await self.write_message(json.dumps(status))
@@ -77,15 +84,18 @@ class ConnectHandler(SocketHandler):
         self.close(1000, json.dumps(ended))
 
     def offered(self) -> list[str]:
+        """Return the subprotocols that the client offers. SDKs pass options in them."""
         header = self.request.headers.get("Sec-WebSocket-Protocol", "")
         return [protocol.strip() for protocol in header.split(",")]
 
     async def on_message(self, message: str | bytes) -> None:
-        # Tornado reads the next message when this one has been typed: back-pressure.
+        # Tornado reads the next message when this coroutine is done: the terminal slows the client down.
         await self._terminal.type(message.encode() if isinstance(message, str) else message)
 
 
 class CreateAndConnectHandler(ConnectHandler):
+    """Creates a terminal and connects to it, in one request."""
+
     async def get(self) -> None:  # type: ignore[override]
         envs: dict[str, Any] = {}
         for offered in self.offered():
@@ -108,12 +118,12 @@ class CreateAndConnectHandler(ConnectHandler):
             rows,
             cols,
         )
-        self._terminal = await self.sandbox.terminals.create(self.sandbox, terminal)
+        self._terminal = await self.sandbox.terminals.create(terminal)
         await self.upgrade()
 
 
 def size(body: dict[str, Any]) -> tuple[int, int]:
-    """Return the rows and columns of a request. Raises 400 when they are out of range."""
+    """Return the rows and columns of a request. Raises `ApiError` 400 when they are out of range."""
     rows: int = field(body, "rows", int, 24)
     cols: int = field(body, "cols", int, 80)
     if not (0 < rows <= MAX_SIZE and 0 < cols <= MAX_SIZE):
@@ -121,8 +131,23 @@ def size(body: dict[str, Any]) -> tuple[int, int]:
     return rows, cols
 
 
+def describe_terminal(terminal: Terminal) -> dict[str, Any]:
+    """Return `terminal` in the API's JSON."""
+    return {
+        "id": terminal.id,
+        "cwd": terminal.cwd,
+        "envs": terminal.env,
+        "cols": terminal.cols,
+        "rows": terminal.rows,
+        "createdAt": terminal.created_at,
+        "active": terminal.exit_code is None,
+        "lazyStart": terminal.lazy,
+    }
+
+
 def describe_end(terminal: Terminal) -> dict[str, Any]:
+    """Return how the terminal's shell ended, in the API's JSON."""
     ended: dict[str, Any] = {"exitCode": terminal.exit_code}
-    if terminal.exit_code is not None and terminal.exit_code > 128:
-        ended["exitReason"] = f"killed by signal {terminal.exit_code - 128}"
+    if terminal.exit_code is not None and terminal.exit_code > _SIGNALLED:
+        ended["exitReason"] = f"killed by signal {terminal.exit_code - _SIGNALLED}"
     return ended

@@ -1,8 +1,7 @@
-"""The matplotlib backend of a code run: a figure that is shown becomes a line of output with its data.
+"""The matplotlib backend of a code run. It prints each shown figure as a line with the figure's data.
 
-It is copied into a sandbox's Python environment, where nothing of this package is imported, and
-chosen by `MPLBACKEND`. The line is what Daytona's toolbox cuts out of a run's output and answers
-as `artifacts.charts`.
+The server copies it into the sandbox's Python environment, and selects it with `MPLBACKEND`. After the run,
+the server cuts these lines out of the output, and answers with them as `artifacts.charts`, as Daytona does.
 """
 
 from __future__ import annotations
@@ -23,16 +22,21 @@ if TYPE_CHECKING:
 
 FigureCanvas = FigureCanvasAgg
 ARTIFACT = "dtn_artifact_k39fd2:"
+_BOX_POINTS = 5  # a closed rectangle
+_MEDIAN_POINTS = 2
+_LINES_PER_BOX = 5  # the box, two whiskers, two caps; then the median and the outliers
 
 
-def show(*args: Any, **kwargs: Any) -> None:
-    """Print what every open figure shows, and close them."""
+def show(*_: Any, **__: Any) -> None:
+    """Print every open figure, and close it."""
     for manager in Gcf.get_all_fig_managers():
-        print(ARTIFACT + json.dumps({"type": "chart", "value": describe_figure(manager.canvas.figure)}))
+        artifact = {"type": "chart", "value": describe_figure(manager.canvas.figure)}
+        print(ARTIFACT + json.dumps(artifact))  # noqa: T201  # the run's output is the channel
     Gcf.destroy_all()
 
 
 def describe_figure(figure: Figure) -> dict[str, Any]:
+    """Return the figure's data and picture, in the API's JSON."""
     picture = io.BytesIO()
     figure.savefig(picture, format="png")
     parts = [describe_axes(axes) for axes in figure.axes]
@@ -45,6 +49,7 @@ def describe_figure(figure: Figure) -> dict[str, Any]:
 
 
 def describe_axes(axes: Axes) -> dict[str, Any]:
+    """Return the data of one chart, in the API's JSON."""
     kind, elements = find_elements(axes)
     chart: dict[str, Any] = {"type": kind, "title": axes.get_title(), "elements": elements}
     if kind != "pie":
@@ -59,15 +64,15 @@ def describe_axes(axes: Axes) -> dict[str, Any]:
 
 
 def find_elements(axes: Axes) -> tuple[str, list[dict[str, Any]]]:
-    """Return the kind of chart that the axes show, and its data."""
+    """Return the kind of chart in the axes, and its data."""
     wedges = [patch for patch in axes.patches if isinstance(patch, Wedge)]
     if wedges:
         texts = [text.get_text() for text in axes.texts]
         return "pie", [
-            pie_slice(wedge, texts[at] if at < len(texts) else "") for at, wedge in enumerate(wedges)
+            pie_slice(wedge, texts[index] if index < len(texts) else "") for index, wedge in enumerate(wedges)
         ]
-    boxes = [line for line in axes.lines if len(numbers(line.get_xdata())) == 5]
-    if boxes and len(axes.lines) >= 5 * len(boxes):
+    boxes = [line for line in axes.lines if len(numbers(line.get_xdata())) == _BOX_POINTS]
+    if boxes and len(axes.lines) >= _LINES_PER_BOX * len(boxes):
         return "box_and_whisker", describe_boxes(axes)
     bars = [bar for container in axes.containers for bar in describe_bars(axes, container)]
     if bars:
@@ -95,10 +100,12 @@ def find_elements(axes: Axes) -> tuple[str, list[dict[str, Any]]]:
 
 
 def pie_slice(wedge: Wedge, label: str) -> dict[str, Any]:
+    """Return one slice of a pie chart."""
     return {"label": label, "angle": float(wedge.theta2 - wedge.theta1), "radius": float(wedge.r)}
 
 
 def describe_bars(axes: Axes, container: Any) -> list[dict[str, Any]]:
+    """Return the bars of one group."""
     rectangles = [bar for bar in container if isinstance(bar, Rectangle)]
     sideways = getattr(container, "orientation", "vertical") == "horizontal"
     axis = axes.yaxis if sideways else axes.xaxis
@@ -116,23 +123,27 @@ def describe_bars(axes: Axes, container: Any) -> list[dict[str, Any]]:
 
 
 def describe_boxes(axes: Axes) -> list[dict[str, Any]]:
-    """Take a box plot apart: a box, two whiskers, two caps, a median and the outliers each."""
+    """Return the boxes of a box plot. matplotlib draws each one with several consecutive lines."""
     lines = [(numbers(line.get_xdata()), numbers(line.get_ydata())) for line in axes.lines]
-    boxes = [ys for xs, ys in lines if len(xs) == 5]
+    boxes = [ys for xs, ys in lines if len(xs) == _BOX_POINTS]
     labels = [label.get_text() for label in axes.get_xticklabels()]
     found = []
-    for at, box in enumerate(boxes):
+    for index, box in enumerate(boxes):
         low, high = min(box), max(box)
         after = lines[[ys for _, ys in lines].index(box) + 1 :]
         inside = next(
-            (y for (xs, (y, *more)) in after if len(xs) == 2 and more and more[0] == y and low <= y <= high),
+            (
+                y
+                for (xs, (y, *more)) in after
+                if len(xs) == _MEDIAN_POINTS and more and more[0] == y and low <= y <= high
+            ),
             low,
         )
         ends = [y for (xs, ys) in after[:4] for y in ys]
         outliers = next((ys for xs, ys in after[5:6] if xs and len(set(xs)) == 1), [])
         found.append(
             {
-                "label": labels[at] if at < len(labels) else "",
+                "label": labels[index] if index < len(labels) else "",
                 "min": min([*ends, low]),
                 "first_quartile": low,
                 "median": inside,
@@ -145,11 +156,12 @@ def describe_boxes(axes: Axes) -> list[dict[str, Any]]:
 
 
 def numbers_of(points: Any) -> list[list[float]]:
+    """Return points as lists of numbers."""
     return [numbers(point) for point in points]
 
 
 def numbers(values: Any) -> list[float]:
-    """Return numbers that JSON can hold; a date or a name counts as 0."""
+    """Return `values` as numbers that JSON can express. Dates, names and infinities become 0."""
     found = []
     for value in values:
         try:

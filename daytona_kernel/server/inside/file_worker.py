@@ -1,9 +1,9 @@
-"""The program that touches a sandbox's files, in the sandbox: a copy of its supervisor runs it.
+"""The program that carries out a sandbox's file operations, in a fork of the sandbox's supervisor.
 
-So a path means what it means to the sandbox's children, a symbolic link leads nowhere that they
-could not go, and a slow disk does not hold up the server. It reads one request after the other
-from the channel that is its descriptor 0: four bytes of length, then JSON. It answers in the same
-form; what it opened is attached to the answer's length. Only the standard library is used.
+It runs inside, so a path means the same as for the sandbox's other children, a symbolic link cannot lead
+out, and a slow disk does not block the server. It reads requests from the channel that is its stdin: four
+bytes of length, then JSON. Its answers have the same form. If it opens a file, the descriptor is attached
+to the answer's length.
 """
 
 from __future__ import annotations
@@ -27,11 +27,13 @@ if TYPE_CHECKING:
     from typing import Any
 
 LENGTH = struct.Struct("<I")
-MATCHES = 10_000  # of a search, at most
-_TEXT_BYTES = 16 << 20  # a larger file is not searched
+MAX_MATCHES = 10_000  # of a search
+_MAX_TEXT_BYTES = 16 << 20  # larger files are not searched
+_PROBE_BYTES = 8192  # a NUL byte among the first bytes means a binary file
 
 
 def describe(path: str, name: str | None = None) -> dict[str, Any]:
+    """Return what the API says of a file. `name` replaces the last part of its path."""
     about = os.stat(path)
     try:
         owner = pwd.getpwuid(about.st_uid).pw_name
@@ -57,11 +59,12 @@ def describe(path: str, name: str | None = None) -> dict[str, Any]:
 
 
 def info(path: str) -> dict[str, Any]:
+    """Describe one file."""
     return describe(path)
 
 
 def listing(path: str, depth: int) -> list[dict[str, Any]]:
-    """Everything below `path` down to `depth`, named relative to it."""
+    """Describe everything below `path` down to `depth`. The names are relative to `path`."""
     found = []
     levels = [(path, "", 1)]
     while levels:
@@ -71,7 +74,7 @@ def listing(path: str, depth: int) -> list[dict[str, Any]]:
             try:
                 about = describe(below, prefix + entry)
             except OSError:
-                continue  # gone meanwhile, or a link to nowhere
+                continue  # removed in the meantime, or a broken link
             found.append(about)
             if about["isDir"] and level < depth and not os.path.islink(below):
                 levels.append((below, prefix + entry + "/", level + 1))
@@ -79,11 +82,13 @@ def listing(path: str, depth: int) -> list[dict[str, Any]]:
 
 
 def folder(path: str, mode: int) -> None:
+    """Create a directory and its parents."""
     os.makedirs(path, exist_ok=True)
     os.chmod(path, mode)
 
 
 def move(source: str, destination: str) -> None:
+    """Move `source` to the new path `destination`, or into the directory `destination`."""
     os.lstat(source)
     if os.path.isdir(destination):
         destination = os.path.join(destination, os.path.basename(source.rstrip("/")))
@@ -93,15 +98,17 @@ def move(source: str, destination: str) -> None:
 
 
 def delete(path: str, recursive: bool) -> None:
+    """Delete a file; with `recursive`, also a directory."""
     if os.path.isdir(path) and not os.path.islink(path):
         if not recursive:
-            raise IsADirectoryError(errno.EISDIR, "is a directory, and recursive was not asked for", path)
+            raise IsADirectoryError(errno.EISDIR, "is a directory; set recursive to delete it", path)
         shutil.rmtree(path)
     else:
         os.unlink(path)
 
 
 def permissions(path: str, mode: int | None, owner: str, group: str) -> None:
+    """Change those of mode, owner and group that are not None or empty."""
     if mode is not None:
         os.chmod(path, mode)
     if owner or group:
@@ -115,6 +122,7 @@ def permissions(path: str, mode: int | None, owner: str, group: str) -> None:
 
 
 def files_below(path: str) -> Iterator[str]:
+    """Yield the file `path`, or all files below the directory `path`."""
     if os.path.isfile(path):
         yield path
         return
@@ -127,17 +135,17 @@ def files_below(path: str) -> Iterator[str]:
 
 
 def read_text(path: str) -> str | None:
-    """The text of a regular file, or None for one that is binary, too large, or no file."""
+    """Return the text of a regular file. Return None for other, binary and large files."""
     about = os.stat(path)
-    if not stat.S_ISREG(about.st_mode) or about.st_size > _TEXT_BYTES:
+    if not stat.S_ISREG(about.st_mode) or about.st_size > _MAX_TEXT_BYTES:
         return None
     with open(path, "rb") as file:
         data = file.read()
-    return None if b"\0" in data[:8192] else data.decode("utf-8", "surrogateescape")
+    return None if b"\0" in data[:_PROBE_BYTES] else data.decode("utf-8", "surrogateescape")
 
 
 def find(path: str, pattern: str) -> list[dict[str, Any]]:
-    """The lines that contain `pattern`, in the text files below `path`."""
+    """Return the lines that contain the text `pattern`, from all text files below `path`."""
     found: list[dict[str, Any]] = []
     for name in files_below(path):
         try:
@@ -147,13 +155,13 @@ def find(path: str, pattern: str) -> list[dict[str, Any]]:
         for number, line in enumerate(text.splitlines() if text else (), 1):
             if pattern in line:
                 found.append({"file": name, "line": number, "content": line})
-                if len(found) == MATCHES:
+                if len(found) == MAX_MATCHES:
                     return found
     return found
 
 
 def search(path: str, pattern: str) -> dict[str, list[str]]:
-    """The files and directories below `path` whose name matches the glob `pattern`."""
+    """Return the files and directories below `path` whose names match the glob `pattern`."""
     found: list[str] = []
     if not os.path.isdir(path):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
@@ -161,28 +169,34 @@ def search(path: str, pattern: str) -> dict[str, list[str]]:
         directories.sort()
         matching = fnmatch.filter(sorted(directories + names), pattern)
         found += [os.path.join(directory, name) for name in matching]
-        if len(found) >= MATCHES:
+        if len(found) >= MAX_MATCHES:
             break
-    return {"files": found[:MATCHES]}
+    return {"files": found[:MAX_MATCHES]}
 
 
 def replace(files: list[str], pattern: str, value: str) -> list[dict[str, Any]]:
+    """Replace the text `pattern` with `value` in each of `files`. Return the result for each."""
     results: list[dict[str, Any]] = []
     for path in files:
         try:
-            text = read_text(path)
-            if text is None:
-                raise OSError(errno.EINVAL, "is no text file", path)
-            with open(path, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-                file.write(text.replace(pattern, value))
+            replace_in_file(path, pattern, value)
             results.append({"file": path, "success": True})
         except OSError as error:
             results.append({"file": path, "success": False, "error": error.strerror})
     return results
 
 
+def replace_in_file(path: str, pattern: str, value: str) -> None:
+    """Replace the text `pattern` with `value` in one text file."""
+    text = read_text(path)
+    if text is None:
+        raise OSError(errno.EINVAL, "not a text file", path)
+    with open(path, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        file.write(text.replace(pattern, value))
+
+
 def open_file(path: str, write: bool, mode: int = 0o644) -> int:
-    """Open a regular file; for writing it is emptied, and its directory made."""
+    """Open a regular file. For writing, create its directory and empty it."""
     if write:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT
@@ -191,7 +205,7 @@ def open_file(path: str, write: bool, mode: int = 0o644) -> int:
     fd = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, mode)
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
-        raise IsADirectoryError(errno.EISDIR, "is no regular file", path)
+        raise IsADirectoryError(errno.EISDIR, "not a regular file", path)
     if write:
         os.ftruncate(fd, 0)
     return fd
@@ -211,6 +225,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
 
 
 def receive(channel: socket.socket, size: int) -> bytes:
+    """Return exactly `size` bytes. Raises `EOFError` if the server closes the channel."""
     data = b""
     while len(data) < size:
         piece = channel.recv(size - len(data))
@@ -221,6 +236,7 @@ def receive(channel: socket.socket, size: int) -> bytes:
 
 
 def serve(channel: socket.socket) -> None:
+    """Answer requests until the server closes the channel."""
     os.umask(0o022)
     while True:
         request = json.loads(receive(channel, LENGTH.unpack(receive(channel, LENGTH.size))[0]))
@@ -235,7 +251,7 @@ def serve(channel: socket.socket) -> None:
         except OSError as error:
             path = error.filename if isinstance(error.filename, str) else ""
             answer = {"errno": error.errno or errno.EIO, "reason": error.strerror or str(error), "path": path}
-        except ValueError as error:  # a path with a NUL
+        except ValueError as error:  # a path with a NUL byte
             answer = {"errno": errno.EINVAL, "reason": str(error), "path": ""}
         body = json.dumps(answer).encode("utf-8", "backslashreplace")
         socket.send_fds(channel, [LENGTH.pack(len(body))], fds)

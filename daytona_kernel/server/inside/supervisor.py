@@ -1,18 +1,17 @@
-"""The first process of a sandbox: it starts the children, reports their ends, and takes them all with it.
+"""The supervisor: the first process of a box. It starts and ends all others, and reports their ends.
 
-Run as `python -I -S supervisor.py FD [RLIMITS]`, where FD is one end of a `SOCK_SEQPACKET` pair. The
-server holds the other end. When that closes, because the server closed it or died in whatever
-way, the supervisor kills every process below it and exits. Only the standard library is used, and of
-that only small modules, because a sandbox is ready when its supervisor is.
+Usage: `python -I -S supervisor.py FD [RLIMITS]`. FD is one end of a `SOCK_SEQPACKET` pair. The server has the
+other end. If that end closes, because the server closed it or died, the supervisor kills all its
+descendants and exits. It imports only small modules, because a sandbox starts as fast as this program.
 
-Trees. Every process that the server asks for is the root of a tree: a leader of its own session,
-and a child subreaper, so that what its descendants orphan stays below it. When a root itself ends,
-its orphans come to the supervisor, which is a subreaper too (or pid 1), and which notes whose they
-were: so a signal to a tree reaches all of it, also those that called `setsid` or forked twice.
+Trees. Each process that the server requests is the root of a process tree. A root leads its own session and
+is a child subreaper, so that its orphaned descendants stay below it. When a root ends, the supervisor
+inherits its orphans and notes their tree: the supervisor is a subreaper too, or pid 1. So a signal reaches
+the whole tree, including processes that called `setsid` or forked twice.
 
-The wire. Requests are marshalled tuples, with descriptors attached; one too long for a packet
-travels in a memory file. Reports are fixed structs: the server parses nothing richer, since a
-process in the sandbox might forge them.
+Messages. A request is a marshalled tuple, with descriptors attached. A request that is longer than a packet
+travels in a memory file. A report is a fixed struct: the server must not parse anything richer, because a
+process in the sandbox could forge it.
 """
 
 from __future__ import annotations
@@ -30,25 +29,26 @@ import struct
 import sys
 import termios
 
-TYPE_CHECKING = False  # the module `typing` would cost a third of the start
+TYPE_CHECKING = False  # the import of `typing` would take a third of the start
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 REPORT = struct.Struct("<Bqq")  # kind, tree, value
 READY, STARTED, FAILED, EXITED, GONE = range(5)
 SPAWN, SIGNAL, WORKER = range(3)
-IN_FILE = b"file"  # the request is in the first descriptor
+IN_FILE = b"file"  # stands for a request that is in the first descriptor
 PACKET = 1 << 16
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _RESET = (signal.SIGPIPE, signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGXFSZ)
 _SIG_DFL = 0
+_STOP_ROUNDS = 100  # a tree that still grows after these forks faster than it can be stopped
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def children_of(pid: int) -> list[int]:
-    """Return the pids of the children of all threads of `pid`; none if it has gone."""
+    """Return the pids of the children of all threads of `pid`. A process that has ended has none."""
     found: list[int] = []
     try:
         for task in os.listdir(f"/proc/{pid}/task"):
@@ -60,7 +60,7 @@ def children_of(pid: int) -> list[int]:
 
 
 def stat_of(pid: int) -> tuple[bytes, int] | None:
-    """Return the state letter and the session id of `pid`, or None if it has gone."""
+    """Return the state letter and the session id of `pid`, or None if it has ended."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             fields = file.read().rpartition(b")")[2].split()
@@ -70,24 +70,24 @@ def stat_of(pid: int) -> tuple[bytes, int] | None:
 
 
 def alive_below(roots: Iterable[int]) -> list[int]:
-    """Return `roots` and all that descend from them, parents first, zombies left out."""
+    """Return `roots` and all their descendants, parents first, without zombies."""
     found = []
-    todo = list(roots)
-    while todo:
-        pid = todo.pop(0)
+    pending = list(roots)
+    while pending:
+        pid = pending.pop(0)
         stat = stat_of(pid)
         if stat is None:
             continue
         if stat[0] not in b"ZX":
             found.append(pid)
-        todo += children_of(pid)
+        pending += children_of(pid)
     return found
 
 
 def receive(channel: socket.socket, size: int, count: int) -> tuple[bytes, list[int]]:
     """Return a packet and up to `count` descriptors that came with it.
 
-    Unlike those of `socket.recv_fds`, no child inherits them.
+    Children do not inherit these descriptors, unlike those of `socket.recv_fds`.
     """
     packet, attached, _, _ = channel.recvmsg(size, socket.CMSG_SPACE(count * 4), socket.MSG_CMSG_CLOEXEC)
     fds = array.array("i")
@@ -97,6 +97,7 @@ def receive(channel: socket.socket, size: int, count: int) -> tuple[bytes, list[
 
 
 def send_signal(pids: Iterable[int], signum: int) -> None:
+    """Send `signum` to each of `pids` that has not ended."""
     for pid in pids:
         try:
             os.kill(pid, signum)
@@ -105,17 +106,21 @@ def send_signal(pids: Iterable[int], signum: int) -> None:
 
 
 class Supervisor:
+    """The process trees of a box, and the channel to the server."""
+
     def __init__(self, channel: socket.socket) -> None:
         self.channel = channel
-        self.trees: dict[int, int] = {}  # pid of a direct child that belongs to a tree -> the tree
-        self.roots: dict[int, int] = {}  # pid of the root of a tree -> the tree
+        self.trees: dict[int, int] = {}  # the tree of each direct child, by pid
+        self.roots: dict[int, int] = {}  # the tree of each root, by pid
         self.doomed: set[int] = set()  # trees that are being killed
         self.leaving = False
 
     def leave(self, *_: object) -> None:
+        """Handle SIGTERM: stop serving requests."""
         self.leaving = True
 
     def run(self) -> None:
+        """Serve requests until the server has gone."""
         _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         wake, woken = os.pipe()
         os.set_blocking(wake, False)
@@ -123,7 +128,8 @@ class Supervisor:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         for ignored in (signal.SIGINT, signal.SIGHUP):
             signal.signal(ignored, signal.SIG_IGN)
-        # No exception: the server's end is told twice, and one must not break off what the other began.
+        # The handler raises nothing. The death of the server has two effects, this signal and the end of the
+        # channel, and neither may interrupt the work that the other one started.
         signal.signal(signal.SIGTERM, self.leave)
         signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
         poll = select.poll()
@@ -142,7 +148,7 @@ class Supervisor:
                 return
 
     def handle(self) -> bool:
-        """Serve one request; return False when the server has gone."""
+        """Serve one request. Return False if the server has gone."""
         try:
             packet, fds = receive(self.channel, PACKET, 8)
         except OSError:
@@ -154,7 +160,7 @@ class Supervisor:
                 file = fds.pop(0)
                 packet = os.pread(file, os.fstat(file).st_size, 0)
                 os.close(file)
-            kind, tree, *arguments = marshal.loads(packet)
+            kind, tree, *arguments = marshal.loads(packet)  # noqa: S302  # only the server writes here
             if kind == SPAWN:
                 self.spawn(tree, fds, *arguments)
             elif kind == WORKER:
@@ -175,7 +181,7 @@ class Supervisor:
         cwd: str,
         size: tuple[int, int] | None,
     ) -> None:
-        """Start `argv` as the root of `tree`; with `size` (rows, columns) on a terminal of its own."""
+        """Start `argv` as the root of `tree`. With `size` (rows, columns), it gets a new terminal."""
         passed: list[int] = []
         try:
             if size is not None:
@@ -186,23 +192,23 @@ class Supervisor:
                 stdio = [slave] * 3
             else:
                 stdio = fds[:3]
-            said, say = os.pipe()
+            failure_out, failure_in = os.pipe()
             pid = os.fork()
             if pid == 0:
                 try:
                     self.become_child(stdio, cwd, size is not None)
-                    # `execvpe` would import and search; a path needs neither.
+                    # `execvpe` imports a module and searches, which a path does not need.
                     (os.execve if "/" in argv[0] else os.execvpe)(argv[0], argv, env)
                 except OSError as error:
-                    os.write(say, struct.pack("<i", error.errno or errno.EINVAL))
+                    os.write(failure_in, struct.pack("<i", error.errno or errno.EINVAL))
                 finally:
                     os._exit(127)
-            os.close(say)
-            failure = os.read(said, 4)
-            os.close(said)
+            os.close(failure_in)
+            failure = os.read(failure_out, 4)
+            os.close(failure_out)
             if failure:
                 os.waitpid(pid, 0)
-                raise OSError(struct.unpack("<i", failure)[0], "exec")
+                raise OSError(struct.unpack("<i", failure)[0], "exec")  # noqa: TRY301  # as for the other failures
             self.roots[pid] = self.trees[pid] = tree
             self.report(STARTED, tree, pid, passed)
         except OSError as error:
@@ -212,20 +218,21 @@ class Supervisor:
                 os.close(fd)
 
     def become_child(self, stdio: list[int], cwd: str, terminal: bool) -> None:
+        """Prepare this forked process for its program."""
         os.setsid()
         for signum in _RESET:
-            _libc.signal(int(signum), _SIG_DFL)  # the module's own `signal` is slower than all the rest here
+            _libc.signal(int(signum), _SIG_DFL)  # `signal.signal` takes longer than the rest of this function
         signal.set_wakeup_fd(-1)
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         for target, fd in enumerate(stdio):
-            os.dup2(fd, target)  # received descriptors are above 2, so nothing is overwritten
+            os.dup2(fd, target)  # the descriptors in `stdio` are above 2, so this overwrites none of them
         if terminal:
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
         os.chdir(cwd)
 
     def start_worker(self, tree: int, fds: list[int], source: str, cwd: str, env: dict[str, str]) -> None:
-        """Fork a copy that runs the Python program `source` on the channel `fds[0]`; quicker than exec."""
+        """Run the Python program `source` with `fds[0]` as its stdin, in a fork: that is faster than exec."""
         pid = os.fork()
         if pid == 0:
             try:
@@ -239,7 +246,7 @@ class Supervisor:
                 os.environ.clear()
                 os.environ.update(env)
                 exec(compile(source, "<worker>", "exec"), {"__name__": "__main__"})
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001  # nothing may leave the fork
                 os.write(2, f"worker: {error!r}\n".encode())
             finally:
                 os._exit(0)
@@ -247,7 +254,7 @@ class Supervisor:
         self.report(STARTED, tree, pid)
 
     def reap(self) -> None:
-        """Collect what has ended, and see whose orphans have come."""
+        """Collect the children that have ended, report them, and adopt their orphans."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -258,14 +265,14 @@ class Supervisor:
             tree = self.trees.pop(pid, None)
             root = self.roots.pop(pid, None)
             if root is not None:
-                self.report(EXITED, root, status)  # first: somebody waits for it
+                self.report(EXITED, root, status)  # first, because a request is waiting for it
             self.adopt(tree)
             if tree is not None and tree not in self.trees.values():
                 self.doomed.discard(tree)
                 self.report(GONE, tree, 0)
 
     def adopt(self, tree: int | None) -> None:
-        """Count the children that are not known yet to the session's leader, or else to `tree`."""
+        """Note the tree of each new child: that of its session's leader, or else `tree`."""
         for pid in children_of(os.getpid()):
             if pid not in self.trees:
                 stat = stat_of(pid)
@@ -273,9 +280,10 @@ class Supervisor:
                 if owner is not None:
                     self.trees[pid] = owner
                 if owner in self.doomed:
-                    self.kill([pid])  # it was being forked when its parent was killed
+                    self.kill([pid])  # its parent was killed during the fork
 
     def signal(self, tree: int, signum: int) -> None:
+        """Send `signum` to all of `tree`."""
         members = [pid for pid, owner in self.trees.items() if owner == tree]
         if signum == signal.SIGKILL:
             if members:
@@ -286,9 +294,9 @@ class Supervisor:
             send_signal(alive_below(members), signal.SIGCONT)
 
     def kill(self, members: list[int]) -> None:
-        """Stop the trees first, so that nothing forks away while they are being killed."""
+        """Kill the trees of `members`. Stop them first, so that no process forks in the meantime."""
         stopped: set[int] = set()
-        for _ in range(100):
+        for _ in range(_STOP_ROUNDS):
             found = set(alive_below(members)) - stopped
             if not found:
                 break
@@ -297,7 +305,7 @@ class Supervisor:
         send_signal(stopped, signal.SIGKILL)
 
     def end(self) -> None:
-        """Kill everything below; return when nothing is left."""
+        """Kill all descendants. Return when none is left."""
         own = os.getpid()
         while True:
             self.kill(children_of(own))
@@ -307,14 +315,15 @@ class Supervisor:
                 return
 
     def report(self, kind: int, tree: int, value: int, fds: Iterable[int] = ()) -> None:
+        """Send a report to the server."""
         try:
             socket.send_fds(self.channel, [REPORT.pack(kind, tree, value)], fds)
         except OSError:
-            pass  # the server has gone; the next read says so
+            pass  # the server has gone; `handle` notices it
 
 
 def set_limits(limits: str) -> None:
-    """Apply `name=value,…`, names as in the `resource` module; a hard limit below wins."""
+    """Apply `name=value,…`, with names of the `resource` module. A lower hard limit takes precedence."""
     import resource
 
     for item in filter(None, limits.split(",")):
@@ -326,11 +335,12 @@ def set_limits(limits: str) -> None:
 
 
 def main() -> None:
+    """Run the supervisor, with the arguments that the module's docstring describes."""
     fd = int(sys.argv[1])
     os.set_inheritable(fd, False)
-    # Not SIGKILL: the supervisor must live long enough to kill what is below it.
+    # SIGTERM rather than SIGKILL: the supervisor needs time to kill its descendants.
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    if len(sys.argv) > 2:
+    if sys.argv[2:]:
         set_limits(sys.argv[2])
     supervisor = Supervisor(socket.socket(fileno=fd))
     try:

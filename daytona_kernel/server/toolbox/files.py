@@ -1,4 +1,4 @@
-"""A sandbox's files, through the worker that touches them in the sandbox."""
+"""A sandbox's files. A worker process inside the sandbox carries out each operation."""
 
 from __future__ import annotations
 
@@ -16,31 +16,35 @@ from ..inside import file_worker
 from ..inside.supervisor import receive
 
 if TYPE_CHECKING:
-    from .sandbox import Sandbox
+    from collections.abc import Awaitable, Callable
 
 _PROGRAM = Path(file_worker.__file__).read_text()
 
 
 class Files:
-    """The file operations of one started sandbox; the worker is started with the first."""
+    """The file operations of one sandbox. The first operation starts the worker.
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox = sandbox
+    `start_worker` runs a Python program in the sandbox. Its arguments are the program's text and the
+    descriptor that becomes the program's stdin.
+    """
+
+    def __init__(self, start_worker: Callable[[str, int], Awaitable[object]]) -> None:
+        self._start_worker = start_worker
         self._channel: socket.socket | None = None
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
-    async def call(self, operation: str, **arguments: Any) -> Any:
-        """Run an operation of the worker and return its result. Raises `ApiError` for its errors."""
-        result, _ = await self._ask(operation, arguments)
+    async def run(self, operation: str, **arguments: Any) -> Any:
+        """Run an operation of the worker and return its result. Raises `ApiError`."""
+        result, _ = await self._request(operation, arguments)
         return result
 
     async def open(self, path: str, *, write: bool) -> tuple[int, int]:
-        """Open the regular file `path`; return a descriptor, which the caller closes, and its size."""
-        size, fds = await self._ask("open", {"path": path, "write": write})
+        """Open the regular file `path`. Return a descriptor, which the caller closes, and the file's size."""
+        size, fds = await self._request("open", {"path": path, "write": write})
         return fds[0], size
 
-    async def _ask(self, operation: str, arguments: dict[str, Any]) -> tuple[Any, list[int]]:
-        async with self._turn:
+    async def _request(self, operation: str, arguments: dict[str, Any]) -> tuple[Any, list[int]]:
+        async with self._lock:
             try:
                 channel = self._channel or await self._start()
                 request = json.dumps([operation, arguments]).encode()
@@ -49,8 +53,10 @@ class Files:
                 length, fds = await _receive_with_fds(channel, file_worker.LENGTH.size)
                 body = await _receive(channel, file_worker.LENGTH.unpack(length)[0])
             except (OSError, EOFError):
-                self.close()  # the next operation starts another worker
-                raise failures.untyped("the sandbox has stopped, or its file worker was killed") from None
+                self.close()  # the next operation starts a new worker
+                raise failures.untyped(
+                    "the file operation failed: the sandbox has stopped, or its file worker was killed"
+                ) from None
             except asyncio.CancelledError:
                 self.close()
                 raise
@@ -64,13 +70,11 @@ class Files:
         with theirs:
             self._channel = ours
             ours.setblocking(False)
-            await self._sandbox.supervisor.spawn_worker(
-                _PROGRAM, theirs.fileno(), env=self._sandbox.environment, cwd="/"
-            )
+            await self._start_worker(_PROGRAM, theirs.fileno())
         return ours
 
     def close(self) -> None:
-        """Let the worker go."""
+        """Close the channel, which ends the worker."""
         if self._channel is not None:
             self._channel.close()
             self._channel = None
@@ -117,7 +121,7 @@ def _failure(number: int, reason: str, path: str) -> ApiError:
 
 
 def write_all(fd: int, data: bytes) -> None:
-    """Write `data` to a regular file."""
+    """Write all of `data` to a regular file."""
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]

@@ -1,9 +1,9 @@
-"""The log of a session command: written as output comes, read by any number of followers.
+"""The log of a session's command. The server writes it as output comes; any number of followers read it.
 
-The log is a file in the toolbox's format: a marker before each line, and wherever the stream
-changes. A marker might also come about by chance, inside the output or where two pieces meet;
-`MarkedLog` breaks such a run by switching streams for no bytes, so that whoever takes the log
-apart gets every byte back, in its own stream.
+The log is a file in the toolbox's format, which has a marker before each line and at each change of the
+stream. The output itself may also contain the bytes of a marker, in one piece or where two pieces meet.
+`MarkedLog` breaks such a run with a change of stream and back, so that a reader gets every byte back in
+its own stream.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _OTHER = {Stream.STDOUT: Stream.STDERR, Stream.STDERR: Stream.STDOUT}
-# What breaks a run of a marker's bytes in a stream: the own marker where the run is of the other's.
+# The bytes that break a run, by the stream and the run's byte. The stream's own marker breaks a run of the
+# other marker's bytes.
 _BREAKS = {
     stream: {
         MARKERS[stream][:1]: MARKERS[_OTHER[stream]] + MARKERS[stream],
@@ -33,7 +34,7 @@ _RUN = re.compile(rb"\x01\x01|\x02\x02")
 
 
 class MarkedLog:
-    """Chunks of two streams in, bytes of a marked log out. No I/O."""
+    """The encoder of a log: chunks of two streams in, bytes of the log out. No I/O."""
 
     def __init__(self) -> None:
         self._stream: Stream | None = None
@@ -48,27 +49,27 @@ class MarkedLog:
         head = b""
         if stream is not self._stream or self._last == b"\n":
             if self._stream is not None and self._last == marker[:1]:
-                head = MARKERS[self._stream]  # or that byte would begin the marker
+                head = MARKERS[self._stream]  # or else that byte would look like the marker's
             head += marker
         elif self._last == data[:1] and data[:1] in breaks:
             head = breaks[data[:1]]
         last = data[-1:]
-        # One byte is found many times as fast as two, and most output holds none of a marker's.
+        # Most output has neither byte. A search for one byte is much faster than the expression.
         if b"\x01" in data or b"\x02" in data:
             data = _RUN.sub(lambda run: run[0] + breaks[run[0][:1]], data)
         if b"\n" in data:
             data = data.replace(b"\n", b"\n" + marker)
             if last == b"\n":
-                data = data[: -len(marker)]  # the next line is marked when it comes
+                data = data[: -len(marker)]  # the next line gets its marker when it comes
         self._stream = stream
         self._last = last
         return head + data
 
 
 class CommandLog:
-    """One command's log file, from its first byte until the command has finished.
+    """One command's log file.
 
-    A background child may print after that: it is still written, but followers have been let go.
+    When the command has finished, its followers end. A background child may still add to the log after that.
     """
 
     def __init__(self, path: Path) -> None:
@@ -81,15 +82,15 @@ class CommandLog:
         self._full = False
 
     def write(self, stream: Stream, data: bytes) -> None:
-        """Add output; past the limit a mark is written once, and the rest is dropped."""
+        """Add output. At the limit, add a note once and drop the rest."""
         if self._file is None or self._full:
             return
         encoded = self._marked.encode(stream, data)
         if self.size + len(encoded) > limits.LOG_BYTES:
             self._full = True
             room = max(0, limits.LOG_BYTES - self.size)
-            mark = f"\n[log full: {limits.LOG_BYTES >> 20} MiB kept, the rest of the output is dropped]\n"
-            encoded = encoded[:room] + MARKERS[Stream.STDERR] + mark.encode()
+            note = f"\n[log full: {limits.LOG_BYTES >> 20} MiB kept, the rest of the output was dropped]\n"
+            encoded = encoded[:room] + MARKERS[Stream.STDERR] + note.encode()
         view = memoryview(encoded)
         while view:
             written = os.write(self._file, view)
@@ -98,12 +99,12 @@ class CommandLog:
         self._wake()
 
     def finish(self) -> None:
-        """The command has ended and all that it printed is written: followers end."""
+        """End all followers: the command has ended, and its output has been written."""
         self.finished = True
         self._wake()
 
     def close(self) -> None:
-        """No more will be written: the streams have ended, or the session has."""
+        """Close the file: the streams or the session have ended."""
         self.finished = True
         if self._file is not None:
             os.close(self._file)
@@ -111,14 +112,14 @@ class CommandLog:
         self._wake()
 
     def read(self) -> bytes:
-        """Return the whole log as it is now."""
-        with open(self._path, "rb") as file:
+        """Return the whole present log."""
+        with self._open() as file:
             return file.read(self.size)
 
     async def pieces(self, size: int, *, follow: bool, start: int = 0) -> AsyncIterator[bytes]:
-        """Yield the log in pieces of at most `size` bytes; with `follow` until the command has finished.
+        """Yield the log from byte `start` on, in pieces of at most `size` bytes.
 
-        start: the position of the first byte to yield.
+        With `follow`, wait for more output until the command has finished.
         """
         position = start
         with self._open() as file:
@@ -134,7 +135,7 @@ class CommandLog:
                     await self._change()
 
     def _open(self) -> BinaryIO:
-        return open(self._path, "rb")
+        return self._path.open("rb")
 
     async def _change(self) -> None:
         waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()

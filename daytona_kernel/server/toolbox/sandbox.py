@@ -1,4 +1,4 @@
-"""A sandbox: a private directory, and while it is started a supervisor and the children below it."""
+"""A sandbox: its description, its state, and the box and the children that it has while it is started."""
 
 from __future__ import annotations
 
@@ -9,28 +9,29 @@ import sys
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import failures, limits
 from ..box.isolation import children_environment
 from ..timestamps import timestamp
 from .files import Files
-from .interpreters import Interpreters
-from .sessions import Session
+from .interpreter_contexts import InterpreterContexts
+from .sessions import Sessions
 from .terminals import Terminals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from ..box.supervisor import Child, SupervisorClient
-    from ..box.warm import Ground
-
-_DESIRED = {"creating": "started", "stopping": "stopped", "destroying": "destroyed"}
+    from ..box.box import Box
+    from ..box.supervisor_client import Child, SupervisorClient
 
 
 @dataclass(slots=True)
 class Intervals:
-    """Minutes: 0 for never (auto-stop) or at once (auto-delete), negative for never (auto-delete)."""
+    """Minutes of idleness until the server stops, archives or deletes a sandbox.
+
+    Auto-stop 0 means never. Auto-delete counts from the stop: 0 means at once, a negative value never.
+    """
 
     auto_stop: int = 15
     auto_archive: int = 10080
@@ -39,7 +40,7 @@ class Intervals:
 
 @dataclass
 class Description:
-    """What the control plane says of a sandbox and does not act upon."""
+    """The properties that a client gives to a new sandbox. Only `env` and `memory` have an effect here."""
 
     name: str
     env: dict[str, str] = field(default_factory=dict)
@@ -53,32 +54,32 @@ class Description:
 
 
 class Sandbox:
-    """One sandbox of the server. `on_change` is called whenever its timers must be looked at again."""
+    """One sandbox in `box`. It calls `on_change` when its state or one of its intervals changes."""
 
     def __init__(
-        self, ground: Ground, description: Description, on_change: Callable[[Sandbox], None]
+        self,
+        box: Box,
+        description: Description,
+        on_change: Callable[[Sandbox], None],
+        timings: limits.Timings,
     ) -> None:
-        self.id = ground.id
+        self.id = box.id
         self.description = description
         self.intervals = Intervals()
         self.state = "creating"
         self.created_at = self.updated_at = self.last_activity_at = timestamp()
         self.active_at = self.stopped_at = time.monotonic()
-        self.requests = 0  # being answered right now, those that count as activity
+        self.requests = 0  # in progress, among those that count as activity
         self.preview_token = secrets.token_urlsafe(24)
-        self.isolation = ground.isolation
-        self.root = ground.root
-        self.layout = ground.layout
-        self.sessions: dict[str, Session] = {}
-        self.files = Files(self)
-        self.terminals = Terminals()
-        self.interpreters = Interpreters()
-        self._ground = ground
+        self.layout = box.layout
+        self.sessions = Sessions(self.spawn, box.directory, self.layout.run, timings.terminate_grace)
+        self.files = Files(self._start_worker)
+        self.terminals = Terminals(self.spawn)
+        self.interpreter_contexts = InterpreterContexts()
+        self._box = box
         self._supervisor: SupervisorClient | None = None
         self._on_change = on_change
-        self._sessions_made = 0
-        self._moving = asyncio.Lock()  # held while the state changes
-        self._making_session = asyncio.Lock()
+        self._changing_state = asyncio.Lock()
         self._removal: asyncio.Future[None] | None = None
 
     def touch(self) -> None:
@@ -87,30 +88,30 @@ class Sandbox:
         self.last_activity_at = timestamp()
 
     def set_interval(self, name: str, minutes: int) -> None:
-        """Set one of the `Intervals`."""
+        """Set the field `name` of the intervals."""
         setattr(self.intervals, name, minutes)
         self._on_change(self)
 
     @cached_property
     def environment(self) -> dict[str, str]:
-        """What every child of this sandbox has in its environment."""
+        """The environment that every child of this sandbox gets."""
         return children_environment(self.layout, self.id, self.description.env)
 
     async def start(self) -> None:
-        """Make the sandbox usable: its directories, if they are not there, and a supervisor."""
-        async with self._moving:
+        """Start the box, unless the sandbox is started. Raises `OSError` or `RuntimeError` if that fails."""
+        async with self._changing_state:
             if self.state == "started":
                 return
-            self._supervisor = await self._ground.supervisor(self.description.memory)
+            self._supervisor = await self._box.start(self.description.memory)
             self._supervisor.lost.add_done_callback(self._on_lost)
             self._set_state("started")
             self.touch()
 
     def _on_lost(self, _: object) -> None:
         if self.state == "started":
-            # Not by our doing: somebody killed the supervisor. What it had below it is ours now.
-            print(f"sandbox {self.id}: its first process has ended", file=sys.stderr)
-            self._task = asyncio.ensure_future(self.stop())
+            # Something else killed the supervisor. `stop` ends the children that it left.
+            sys.stderr.write(f"sandbox {self.id}: its supervisor was killed\n")
+            self._stopping = asyncio.ensure_future(self.stop())
 
     def _set_state(self, state: str) -> None:
         self.state = state
@@ -118,8 +119,8 @@ class Sandbox:
         self._on_change(self)
 
     async def stop(self) -> None:
-        """End every process and keep the files."""
-        async with self._moving:
+        """End all processes and keep the files."""
+        async with self._changing_state:
             if self.state != "started":
                 return
             self._set_state("stopping")
@@ -132,30 +133,26 @@ class Sandbox:
         supervisor, self._supervisor = self._supervisor, None
         if supervisor is not None:
             await supervisor.close()
-        sessions, self.sessions = self.sessions, {}
-        for session in sessions.values():
-            await session.close()
+        await self.sessions.close()
         await self.terminals.close()
-        await self.interpreters.close()
+        await self.interpreter_contexts.close()
 
     async def delete(self) -> None:
-        """End every process and remove the directory."""
-        async with self._moving:
+        """End all processes, and start to remove the directory."""
+        async with self._changing_state:
             if self.state == "destroyed":
                 return
             self._set_state("destroying")
             await self._end_processes()
-            self._removal = asyncio.ensure_future(self._ground.remove())
+            self._removal = asyncio.ensure_future(self._box.remove())
             self._set_state("destroyed")
 
     async def removed(self) -> None:
-        """Return when nothing of the deleted sandbox is left on disk."""
+        """Return when the directory of the deleted sandbox is gone."""
         if self._removal is not None:
             await self._removal
 
-    @property
-    def supervisor(self) -> SupervisorClient:
-        """The supervisor of the started sandbox. Raises `ApiError` when it is not started."""
+    def _started_supervisor(self) -> SupervisorClient:
         if self._supervisor is None:
             raise failures.bad_request(f"sandbox is not started, it is {self.state}")
         return self._supervisor
@@ -169,94 +166,21 @@ class Sandbox:
         stdio: Sequence[int] = (),
         terminal: tuple[int, int] | None = None,
     ) -> Child:
-        """Start a child with `env` on top of the sandbox's own; `cwd` is relative to the work dir."""
+        """Start a child, as `Spawn` describes."""
         directory = self.absolute(cwd or self.layout.workspace)
-        return await self.supervisor.spawn(
+        return await self._started_supervisor().spawn(
             argv, env=self.environment | dict(env or {}), cwd=directory, stdio=stdio, terminal=terminal
         )
 
+    async def _start_worker(self, program: str, channel: int) -> Child:
+        supervisor = self._started_supervisor()
+        return await supervisor.spawn_worker(program, channel, env=self.environment, cwd="/")
+
     def absolute(self, path: str) -> str:
-        """Return `path` as an absolute path of the sandbox: relative to the work dir, `~` is the home."""
+        """Return `path` as an absolute path in the sandbox.
+
+        `~` is the home. Other relative paths start in the working directory.
+        """
         if path == "~" or path.startswith("~/"):
             return self.layout.home + path[1:]
-        return os.path.normpath(os.path.join(self.layout.workspace, path))
-
-    async def create_session(self, session_id: str) -> Session:
-        """Start a session. Raises `ApiError` when the id is taken or there are too many."""
-        async with self._making_session:
-            if session_id in self.sessions:
-                raise failures.conflict("session already exists")
-            if len(self.sessions) >= limits.SESSIONS:
-                raise failures.too_many("sessions in this sandbox", limits.SESSIONS)
-            self._sessions_made += 1
-            name = str(self._sessions_made)
-            shell, feed = await self._start_shell()
-            session = Session(
-                session_id,
-                shell,
-                feed,
-                directory=self.root / "run" / name,
-                seen_as=f"{self.layout.run}/{name}",
-                logs=self.root / "logs" / name,
-            )
-            self.sessions[session_id] = session
-            return session
-
-    async def _start_shell(self) -> tuple[Child, int]:
-        """Start a bash; return it and the pipe that it reads its script from."""
-        script, feed = os.pipe()
-        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            return await self.spawn(["/bin/bash"], stdio=(script, null, null)), feed
-        except BaseException:
-            os.close(feed)
-            raise
-        finally:
-            os.close(script)
-            os.close(null)
-
-    def session(self, session_id: str) -> Session:
-        """Return a session. Raises `ApiError` 404."""
-        try:
-            return self.sessions[session_id]
-        except KeyError:
-            raise failures.not_found("session not found") from None
-
-    async def delete_session(self, session_id: str) -> None:
-        """End a session and all below it. Raises `ApiError` 404."""
-        session = self.session(session_id)
-        del self.sessions[session_id]
-        await session.delete()
-
-    def describe(self, toolbox_url: str) -> dict[str, Any]:
-        """Return the sandbox as the API shows it."""
-        about = self.description
-        return {
-            "id": self.id,
-            "organizationId": "local",
-            "name": about.name,
-            "snapshot": about.snapshot,
-            "user": "daytona",
-            "env": about.env,
-            "labels": about.labels,
-            "public": about.public,
-            "networkBlockAll": False,
-            "kvm": False,
-            "target": about.target,
-            "cpu": about.cpu,
-            "gpu": 0,
-            "memory": about.memory,
-            "disk": about.disk,
-            "state": self.state,
-            "desiredState": _DESIRED.get(self.state, self.state),
-            "backupState": "None",
-            "autoStopInterval": self.intervals.auto_stop,
-            "autoArchiveInterval": self.intervals.auto_archive,
-            "autoDeleteInterval": self.intervals.auto_delete,
-            "volumes": [],
-            "createdAt": self.created_at,
-            "updatedAt": self.updated_at,
-            "lastActivityAt": self.last_activity_at,
-            "sandboxClass": "container",
-            "toolboxProxyUrl": toolbox_url,
-        }
+        return os.path.normpath(os.path.join(self.layout.workspace, path))  # noqa: PTH118  # pathlib keeps `..`

@@ -1,36 +1,39 @@
-"""All sandboxes of the server, and the clocks that stop and delete them."""
+"""All sandboxes of the server, and the timers that stop and delete idle ones."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import failures, limits
-from ..box.warm import SpareGround
+from ..box.warm_box import WarmBox
 from .sandbox import Description, Intervals, Sandbox
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
     from pathlib import Path
+
+    from ..limits import Timings
 
 
 class Sandboxes:
-    """The sandboxes under the directory `root`, by id and by name."""
+    """The sandboxes of one server, whose boxes are in `directory`. Their isolation is `isolation`."""
 
-    def __init__(self, root: Path, isolation: str) -> None:
-        self.isolation = isolation
-        self._spare = SpareGround(root, isolation, Description.memory)
+    def __init__(self, directory: Path, isolation: str, timings: Timings) -> None:
+        self._timings = timings
+        self._warm_box = WarmBox(directory, isolation, Description.memory, timings.warm_box_delay)
         self._sandboxes: dict[str, Sandbox] = {}
-        self._clocks: dict[str, asyncio.TimerHandle] = {}
-        self._removing: set[asyncio.Future[None]] = set()
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._running: set[asyncio.Future[None]] = set()  # stops and removals
 
     async def create(self, description: Description, intervals: Intervals) -> Sandbox:
-        """Create and start a sandbox. Raises `ApiError` when the name is taken or there are too many."""
+        """Create and start a sandbox. Raises `ApiError` if the name is taken or at the limit."""
         if len(self._sandboxes) >= limits.SANDBOXES:
             raise failures.too_many("sandboxes", limits.SANDBOXES)
         if any(other.description.name == description.name for other in self._sandboxes.values()):
             raise failures.ApiError(409, f"Sandbox with name {description.name} already exists", "CONFLICT")
-        sandbox = Sandbox(self._spare.take(), description, self._reset_clock)
+        sandbox = Sandbox(self._warm_box.take(), description, self._reset_timer, self._timings)
         sandbox.intervals = intervals
         description.name = description.name or f"sandbox-{sandbox.id[:8]}"
         self._sandboxes[sandbox.id] = sandbox
@@ -41,65 +44,68 @@ class Sandboxes:
             raise
         return sandbox
 
-    def prepare(self) -> None:
-        """Prepare what the next sandbox stands on, so that it is created at once."""
-        self._spare.prepare()
+    def start_warm_box(self) -> None:
+        """Start a box ahead, so that the next sandbox starts at once."""
+        self._warm_box.start()
 
     def get(self, id_or_name: str) -> Sandbox:
-        """Return a sandbox. Raises `ApiError` 404."""
+        """Return the sandbox. Raises `ApiError` 404."""
         sandbox = self._sandboxes.get(id_or_name)
         if sandbox is None:
-            named = [one for one in self._sandboxes.values() if one.description.name == id_or_name]
-            if not named:
-                raise failures.ApiError(404, f"Sandbox with ID or name {id_or_name} not found", "NOT_FOUND")
-            sandbox = named[0]
+            named = (other for other in self._sandboxes.values() if other.description.name == id_or_name)
+            sandbox = next(named, None)
+        if sandbox is None:
+            raise failures.ApiError(404, f"Sandbox with ID or name {id_or_name} not found", "NOT_FOUND")
         return sandbox
 
     def all(self) -> list[Sandbox]:
-        """Return the sandboxes, the newest first."""
+        """Return all sandboxes, the newest first."""
         return list(reversed(self._sandboxes.values()))
 
     async def delete(self, sandbox: Sandbox) -> None:
-        """End the sandbox's processes and forget it; its directory goes in the background."""
+        """End the sandbox's processes and forget it. Its directory is removed in the background."""
         await sandbox.delete()
         if self._sandboxes.pop(sandbox.id, None) is not None:
-            removing = asyncio.ensure_future(sandbox.removed())
-            self._removing.add(removing)
-            removing.add_done_callback(self._removing.discard)
+            self._run(sandbox.removed())
 
     async def close(self) -> None:
-        """Delete all; return when nothing is left of them."""
-        await self._spare.close()
+        """Delete all sandboxes. Return when their directories are gone."""
+        await self._warm_box.close()
         await asyncio.gather(*(self.delete(sandbox) for sandbox in self.all()))
-        await asyncio.gather(*self._removing)
+        while self._running:
+            await asyncio.wait(self._running)
 
-    def _reset_clock(self, sandbox: Sandbox) -> None:
-        """Look again when the sandbox may be due to be stopped or deleted."""
-        clock = self._clocks.pop(sandbox.id, None)
-        if clock is not None:
-            clock.cancel()
-        due = _due(sandbox)
+    def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(coroutine)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    def _reset_timer(self, sandbox: Sandbox) -> None:
+        """Set the timer for the moment when the sandbox is to be stopped or deleted."""
+        timer = self._timers.pop(sandbox.id, None)
+        if timer is not None:
+            timer.cancel()
+        due = self._due(sandbox)
         if due is not None:
             loop = asyncio.get_running_loop()
             delay = max(0.0, due - time.monotonic())
-            self._clocks[sandbox.id] = loop.call_later(delay, self._look, sandbox)
+            self._timers[sandbox.id] = loop.call_later(delay, self._on_timer, sandbox)
 
-    def _look(self, sandbox: Sandbox) -> None:
-        due = _due(sandbox)
+    def _on_timer(self, sandbox: Sandbox) -> None:
+        due = self._due(sandbox)
         if due is None or due > time.monotonic():
-            self._reset_clock(sandbox)  # there was activity since
+            self._reset_timer(sandbox)  # there was activity since
         elif sandbox.state == "started":
-            self._move = asyncio.ensure_future(sandbox.stop())
+            self._run(sandbox.stop())
         else:
-            self._move = asyncio.ensure_future(self.delete(sandbox))
+            self._run(self.delete(sandbox))
 
-
-def _due(sandbox: Sandbox) -> float | None:
-    """Return when, in monotonic seconds, the sandbox is to be stopped or deleted if nothing happens."""
-    intervals = sandbox.intervals
-    if sandbox.state == "started" and intervals.auto_stop > 0:
-        since = time.monotonic() if sandbox.requests else sandbox.active_at
-        return since + intervals.auto_stop * limits.MINUTE
-    if sandbox.state == "stopped" and intervals.auto_delete >= 0:
-        return sandbox.stopped_at + intervals.auto_delete * limits.MINUTE
-    return None
+    def _due(self, sandbox: Sandbox) -> float | None:
+        """Return the monotonic time at which the sandbox is stopped or deleted if it stays idle."""
+        intervals = sandbox.intervals
+        if sandbox.state == "started" and intervals.auto_stop > 0:
+            idle_since = time.monotonic() if sandbox.requests else sandbox.active_at
+            return idle_since + intervals.auto_stop * self._timings.minute
+        if sandbox.state == "stopped" and intervals.auto_delete >= 0:
+            return sandbox.stopped_at + intervals.auto_delete * self._timings.minute
+        return None

@@ -1,8 +1,8 @@
-"""Terminals: a shell on a pseudo-terminal, that any number of clients may watch and type into.
+"""Terminals: shells on pseudo-terminals. Any number of clients may watch one and type into it.
 
-Its output is kept in one buffer with absolute positions. Each client reads from there at its own
-pace; while one lags, nothing more is read from the terminal, so nothing is lost. Without a client
-the oldest output goes, and who attaches later sees the tail.
+A terminal has one buffer of output, and each client has its own position in it. While a client lags, the
+server reads nothing more from the terminal, so the client loses nothing. Without clients the server drops
+the oldest output; a client that attaches later sees the tail.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import signal
 import struct
 import termios
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import failures, limits
 from ..box.pipes import PipeReader, PipeWriter
@@ -23,15 +23,18 @@ from ..timestamps import timestamp
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from ..box.supervisor import Child
-    from .sandbox import Sandbox
+    from ..box.supervisor_client import Child
+    from .spawn import Spawn
 
 MAX_SIZE = 1000  # rows or columns
 
 
 @dataclass(eq=False)
 class Terminal:
-    """A terminal of a sandbox; it is started by `start`, and `exit_code` is `None` until it has ended."""
+    """One terminal. `exit_code` is `None` until its shell has ended.
+
+    With `lazy`, the shell starts when the first client connects.
+    """
 
     id: str
     cwd: str
@@ -51,13 +54,13 @@ class Terminal:
         self._paused = False
         self._starting = asyncio.Lock()
 
-    async def start(self, sandbox: Sandbox) -> None:
-        """Start the shell, once. Raises `ApiError` 400 when it cannot be."""
+    async def start(self, spawn: Spawn) -> None:
+        """Start the shell, unless it has started before. Raises `ApiError` 400 if it cannot start."""
         async with self._starting:
             if self._child is not None:
                 return
             try:
-                self._child = await sandbox.spawn(
+                self._child = await spawn(
                     ["/bin/bash", "-i"], cwd=self.cwd, env=self.env, terminal=(self.rows, self.cols)
                 )
             except OSError as error:
@@ -83,7 +86,7 @@ class Terminal:
         self._wake()
 
     def _trim(self) -> None:
-        """Drop what all clients have, down to the tail; pause or resume reading."""
+        """Drop the output that all clients have, except for the tail. Pause or resume the terminal."""
         slowest = min(self._readers.values(), default=self._start + len(self._buffer))
         excess = min(len(self._buffer) - limits.TERMINAL_REPLAY_BYTES, slowest - self._start)
         if excess > 0:
@@ -102,7 +105,7 @@ class Terminal:
         self._changed = asyncio.Event()
 
     async def output(self) -> AsyncIterator[bytes]:
-        """Yield the tail of the output and all that follows, until the terminal has ended."""
+        """Yield the tail of the output and everything after it, until the terminal has ended."""
         client = object()
         self._readers[client] = self._start
         try:
@@ -122,12 +125,12 @@ class Terminal:
             self._trim()
 
     async def type(self, data: bytes) -> None:
-        """Write to the terminal, as fast as it is read."""
+        """Write to the terminal, no faster than its programs read."""
         if self._child is not None and self.exit_code is None:
             await self._input.write(data)
 
     def resize(self, rows: int, cols: int) -> None:
-        """Tell the terminal's programs its new size. Raises `ApiError` 410 when it has ended."""
+        """Set the size. Raises `ApiError` 410 if the shell has ended."""
         if self.exit_code is not None:
             raise failures.gone("terminal has ended")
         self.rows, self.cols = rows, cols
@@ -135,7 +138,7 @@ class Terminal:
             fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, cols, 0, 0))
 
     async def kill(self) -> None:
-        """End the shell and everything below it."""
+        """Kill the shell's process tree."""
         if self._child is None:
             self.exit_code = 128 + signal.SIGKILL
             self._wake()
@@ -143,60 +146,54 @@ class Terminal:
         await self._child.kill()
         await self._ending
 
-    def describe(self) -> dict[str, Any]:
-        return {
-            "id": self.id,
-            "cwd": self.cwd,
-            "envs": self.env,
-            "cols": self.cols,
-            "rows": self.rows,
-            "createdAt": self.created_at,
-            "active": self.exit_code is None,
-            "lazyStart": self.lazy,
-        }
-
 
 class Terminals:
-    """The terminals of one sandbox; an ended one stays for a while, so that its end can be seen."""
+    """The terminals of one sandbox. Ended ones stay for a while, so that clients see how they ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, spawn: Spawn) -> None:
+        self._spawn = spawn
         self._terminals: dict[str, Terminal] = {}
 
     def all(self) -> list[Terminal]:
+        """Return the terminals, the oldest first."""
         return list(self._terminals.values())
 
     def get(self, terminal_id: str) -> Terminal:
-        """Return a terminal. Raises `ApiError` 404."""
+        """Return the terminal. Raises `ApiError` 404."""
         try:
             return self._terminals[terminal_id]
         except KeyError:
             raise failures.not_found("PTY session not found") from None
 
-    async def create(self, sandbox: Sandbox, terminal: Terminal) -> Terminal:
-        """Add and start `terminal`. Raises `ApiError` when its id is taken or there are too many."""
-        same = self._terminals.get(terminal.id)
-        if same is not None and same.exit_code is None:
+    async def create(self, terminal: Terminal) -> Terminal:
+        """Add and start `terminal`; a lazy one is only added.
+
+        Raises `ApiError` if the id is taken or at the limit.
+        """
+        existing = self._terminals.get(terminal.id)
+        if existing is not None and existing.exit_code is None:
             raise failures.conflict(f"PTY session with ID '{terminal.id}' already exists")
-        if sum(one.exit_code is None for one in self.all()) >= limits.TERMINALS:
+        if sum(other.exit_code is None for other in self.all()) >= limits.TERMINALS:
             raise failures.too_many("terminals in this sandbox", limits.TERMINALS)
-        ended = [one.id for one in self.all() if one.exit_code is not None]
-        for stale in ended[: max(0, len(self._terminals) - 2 * limits.TERMINALS)]:
-            del self._terminals[stale]
+        ended = [other.id for other in self.all() if other.exit_code is not None]
+        for oldest in ended[: max(0, len(self._terminals) - 2 * limits.TERMINALS)]:
+            del self._terminals[oldest]
         self._terminals[terminal.id] = terminal
         if not terminal.lazy:
             try:
-                await terminal.start(sandbox)
+                await terminal.start(self._spawn)
             except BaseException:
                 del self._terminals[terminal.id]
                 raise
         return terminal
 
     async def delete(self, terminal_id: str) -> None:
-        """End and forget a terminal. Raises `ApiError` 404."""
+        """Kill the terminal and forget it. Raises `ApiError` 404."""
         terminal = self.get(terminal_id)
         del self._terminals[terminal_id]
         await terminal.kill()
 
     async def close(self) -> None:
+        """Delete all terminals."""
         for terminal in self.all():
             await self.delete(terminal.id)

@@ -1,4 +1,4 @@
-"""One-off runs: a shell command, or code in a fresh runtime. One answer at the end."""
+"""One-off runs: a shell command or some code in a fresh process, which ends with it."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from ..box.python_environment import CHARTS_BACKEND
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from .sandbox import Sandbox
+    from .spawn import Spawn
 
 ARTIFACT = b"dtn_artifact_k39fd2:"
-_RUNTIMES: dict[str, list[str]] = {
+_INTERPRETERS: dict[str, list[str]] = {
     "python": ["python3", "-u", "-"],
     "javascript": ["node", "-"],
     "typescript": ["npx", "ts-node"],
 }
-_NAMES = {"/bin/bash": "/usr/bin/bash"}  # as Daytona's errors name it
+_NAMES = {"/bin/bash": "/usr/bin/bash"}  # Daytona's error messages have this path
 
 
 @dataclass(slots=True)
 class Result:
-    """What a run gave: -1 for a shell killed by a signal."""
+    """The exit code and the output of a run. If a signal killed the process, the exit code is -1."""
 
     exit_code: int
     output: bytes
@@ -36,17 +36,18 @@ class Result:
 
 
 async def execute(
-    sandbox: Sandbox, command: str, *, cwd: str | None, env: Mapping[str, str], seconds: int | None
+    spawn: Spawn, command: str, *, cwd: str | None, env: Mapping[str, str], seconds: int | None
 ) -> Result:
-    """Run `command` in a fresh bash that reads it from its stdin; `seconds` it may take, 0 or None for any.
+    """Run `command` in a fresh bash, which reads it from its stdin.
 
-    Raises `ApiError` 408 at the timeout, when the whole tree has been killed.
+    `seconds` is the timeout; 0 or `None` means none. After it, the whole process tree is killed, and
+    `ApiError` 408 is raised.
     """
-    return await _run(sandbox, ["/bin/bash"], command.encode(), cwd=cwd, env=env, seconds=seconds)
+    return await _run(spawn, ["/bin/bash"], command.encode(), cwd=cwd, env=env, seconds=seconds)
 
 
 async def run_code(
-    sandbox: Sandbox,
+    spawn: Spawn,
     code: str,
     *,
     language: str,
@@ -54,20 +55,23 @@ async def run_code(
     env: Mapping[str, str],
     seconds: int | None,
 ) -> Result:
-    """Run `code` in the runtime of `language`. Raises as `execute` does, and 400 for another language."""
-    runtime = _RUNTIMES.get(language)
-    if runtime is None:
+    """Run `code` in a fresh interpreter of `language`.
+
+    Raises `ApiError` 400 for an unknown language, and the errors of `execute`.
+    """
+    interpreter = _INTERPRETERS.get(language)
+    if interpreter is None:
         raise failures.bad_request(f"unsupported language: {language}")
     if language == "python":
         env = {"MPLBACKEND": f"module://{CHARTS_BACKEND}", **env}
-    result = await _run(sandbox, [*runtime, *argv], code.encode(), cwd=None, env=env, seconds=seconds)
+    result = await _run(spawn, [*interpreter, *argv], code.encode(), cwd=None, env=env, seconds=seconds)
     if ARTIFACT in result.output:
         result.output, result.charts = cut_artifacts(result.output)
     return result
 
 
 def cut_artifacts(output: bytes) -> tuple[bytes, list[dict[str, Any]]]:
-    """Return `output` without its artifact lines, and the charts that those describe."""
+    """Return `output` without its lines of artifacts, and the charts in those lines."""
     kept = []
     charts = []
     for line in output.splitlines(keepends=True):
@@ -78,13 +82,13 @@ def cut_artifacts(output: bytes) -> tuple[bytes, list[dict[str, Any]]]:
                     charts.append(artifact["value"])
                     continue
             except (ValueError, KeyError, TypeError):
-                pass  # no artifact after all
+                pass  # the line only looks like an artifact
         kept.append(line)
     return b"".join(kept), charts
 
 
 def _memory_file(content: bytes) -> int:
-    """Return a descriptor that reads `content`."""
+    """Return a descriptor of a file in memory that contains `content`."""
     fd = os.memfd_create("stdin", os.MFD_CLOEXEC)
     with open(fd, "wb", closefd=False) as file:
         file.write(content)
@@ -93,7 +97,7 @@ def _memory_file(content: bytes) -> int:
 
 
 async def _run(
-    sandbox: Sandbox,
+    spawn: Spawn,
     argv: list[str],
     stdin: bytes,
     *,
@@ -114,7 +118,7 @@ async def _run(
     read_end, write_end = os.pipe()
     widen(read_end)
     try:
-        child = await sandbox.spawn(argv, cwd=cwd, env=env, stdio=(script, write_end, write_end))
+        child = await spawn(argv, cwd=cwd, env=env, stdio=(script, write_end, write_end))
     except failures.ApiError:
         os.close(read_end)
         raise
@@ -126,7 +130,7 @@ async def _run(
         os.close(script)
         os.close(write_end)
     reader = PipeReader(read_end, keep)
-    # A background child that holds the output delays the answer, as it does on Daytona.
+    # A background child that keeps the output open delays the answer, as on Daytona.
     finished = asyncio.gather(reader.ended, child.exit)
     try:
         async with asyncio.timeout(seconds or None):

@@ -1,4 +1,4 @@
-"""Children of a sandbox, as the server sees them: asked of the sandbox's supervisor, awaited by futures."""
+"""The server's end of a supervisor: it requests children, and futures tell when they start and end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 SUPERVISOR_PROGRAM = Path(program.__file__)
-supervisors: set[int] = set()  # the pids of all supervisors of this process
+supervisors: set[int] = set()  # the pids of all supervisors that this process has started
 _PACKET_ROOM = program.PACKET - 64
 _REPORTS_AT_ONCE = 64
 
@@ -37,14 +37,14 @@ def _future() -> asyncio.Future[int]:
 class Child:
     """The root of a process tree in a sandbox.
 
-    `exit` resolves to the exit code, or to minus the signal that killed it; `gone` when all of
-    its tree has ended, orphans included. `terminal` is the master of its terminal, owned by
-    whoever asked for one.
+    `exit` resolves to its exit code, or to minus the signal that killed it. `gone` resolves when its whole
+    tree has ended, including orphans. `terminal` is the master of its terminal; the caller of `spawn` owns
+    that descriptor.
     """
 
     number: int
     supervisor: SupervisorClient
-    pid: int = 0  # as the sandbox counts
+    pid: int = 0  # inside the sandbox
     terminal: int | None = None
     started: asyncio.Future[int] = field(default_factory=_future)
     exit: asyncio.Future[int] = field(default_factory=_future)
@@ -55,7 +55,7 @@ class Child:
         self.supervisor.send((program.SIGNAL, self.number, int(signum)))
 
     async def terminate(self, grace: float) -> None:
-        """End the tree: SIGTERM, and after `grace` seconds SIGKILL. Returns when all of it has ended."""
+        """Send SIGTERM to the tree, and SIGKILL after `grace` seconds. Return when all of it has ended."""
         if self.gone.done():
             return
         self.signal(signal.SIGTERM)
@@ -64,7 +64,7 @@ class Child:
             await self.kill()
 
     async def kill(self) -> None:
-        """Kill the tree, and return when all of it has ended."""
+        """Kill the tree. Return when all of it has ended."""
         if not self.gone.done():
             self.signal(signal.SIGKILL)
             await asyncio.wait([self.gone])
@@ -88,9 +88,9 @@ def _start_process(command: list[str], channel: int, log: int) -> subprocess.Pop
 
 
 class SupervisorClient:
-    """The server's end of a sandbox's supervisor.
+    """A running supervisor.
 
-    `lost` resolves when the supervisor has ended, whether it was closed or killed.
+    `lost` resolves when the supervisor has ended, because it was closed or killed.
     """
 
     def __init__(self, channel: socket.socket, process: subprocess.Popen[bytes]) -> None:
@@ -107,28 +107,30 @@ class SupervisorClient:
         self._loop.add_reader(channel.fileno(), self._receive)
 
     @classmethod
-    async def start(cls, prefix: Sequence[str], program: str, limited: str, log: int) -> SupervisorClient:
-        """Start a supervisor behind the command `prefix`, which may be empty; errors go to the file `log`.
+    async def start(cls, prefix: Sequence[str], program: str, rlimits: str, log: int) -> SupervisorClient:
+        """Start a supervisor and wait until it reports.
 
-        Raises `RuntimeError` when it does not report in time.
+        `prefix` is the command that isolates it, or is empty. `program` is the path of its program, as the
+        isolated process sees it. `rlimits` are its resource limits. `log` is a descriptor for its errors.
+        Raises `RuntimeError` if it does not report in time.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             python = getattr(sys, "_base_executable", None) or sys.executable
-            command = [*prefix, python, "-I", "-S", program, str(theirs.fileno()), limited]
+            command = [*prefix, python, "-I", "-S", program, str(theirs.fileno()), rlimits]
             process = _start_process(command, theirs.fileno(), log)
         supervisor = cls(ours, process)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(limits.SUPERVISOR_START):
+            async with asyncio.timeout(limits.SUPERVISOR_START_TIMEOUT):
                 await asyncio.wait([supervisor._ready, supervisor.lost], return_when=asyncio.FIRST_COMPLETED)
         if not supervisor._ready.done():
             await supervisor.close()
-            raise RuntimeError("the first process of the sandbox did not start")
+            raise RuntimeError("the sandbox's supervisor did not start")
         return supervisor
 
     @property
     def pid(self) -> int:
-        """The process that the server started: the supervisor, or what isolates it."""
+        """The process that the server started: the supervisor, or the bubblewrap around it."""
         return self._process.pid
 
     async def spawn(
@@ -142,13 +144,13 @@ class SupervisorClient:
     ) -> Child:
         """Start `argv` with the descriptors `stdio`, or on a new terminal of (rows, columns).
 
-        Raises `OSError` with the sandbox's errno when the program or the directory is not there, and
-        `ApiError` 400 when the sandbox has stopped.
+        Raises `OSError` with the errno in the sandbox if the program or the directory does not exist, and
+        `ApiError` 400 if the sandbox has stopped.
         """
         return await self._start((program.SPAWN, list(argv), dict(env), cwd, terminal), stdio)
 
     async def spawn_worker(self, source: str, channel: int, *, env: Mapping[str, str], cwd: str) -> Child:
-        """Run the Python program `source` in a copy of the supervisor, with `channel` as its descriptor 0."""
+        """Run the Python program `source` in a fork of the supervisor, with `channel` as its stdin."""
         return await self._start((program.WORKER, source, cwd, dict(env)), [channel])
 
     async def _start(self, request: tuple[Any, ...], fds: Sequence[int]) -> Child:
@@ -162,7 +164,7 @@ class SupervisorClient:
         return child
 
     def send(self, request: tuple[Any, ...], fds: Sequence[int] = ()) -> None:
-        """Queue a request; the descriptors are duplicated, so the caller may close its own at once."""
+        """Queue a request. The descriptors are duplicated, so the caller may close them at once."""
         if self.lost.done():
             return
         packet = marshal.dumps(request)
@@ -185,7 +187,7 @@ class SupervisorClient:
                 self._loop.add_writer(self._channel.fileno(), self._flush)
                 return
             except OSError:
-                pass  # the supervisor has ended; the reader will say so
+                pass  # the supervisor has ended; `_receive` notices it
             self._outbox.popleft()
             for fd in fds:
                 os.close(fd)
@@ -246,12 +248,12 @@ class SupervisorClient:
             self._end(child)
 
     async def close(self) -> None:
-        """End the sandbox's processes, all of them, and return when they have ended."""
+        """End all processes of the sandbox. Return when they have ended."""
         with contextlib.suppress(OSError):
             self._channel.shutdown(socket.SHUT_WR)
-        # The supervisor's end closes only when it exits, and it exits last.
+        # The supervisor exits after all other processes, and its end of the channel closes when it exits.
         await asyncio.wait([self.lost])
         await asyncio.to_thread(self._process.wait)
         supervisors.discard(self._process.pid)
-        # If the supervisor was killed, what it had below it has come to us.
+        # If the supervisor was killed, this process has inherited its children.
         end_orphans(supervisors)

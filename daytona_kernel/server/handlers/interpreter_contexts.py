@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import tornado.websocket
 
@@ -14,16 +14,19 @@ from .process import environment, timeout
 from .request import SocketHandler, ToolboxHandler, field
 
 if TYPE_CHECKING:
-    from ..toolbox.interpreters import Interpreter
+    from ..toolbox.interpreter_contexts import InterpreterContext
 
-_TIMED_OUT = 4008
-_DEFAULT_SECONDS = 600
-_OUTBOX = 16  # pieces of output, of up to a MiB each, that wait for the client
+_TIMED_OUT = 4008  # the toolbox's close code
+_DEFAULT_TIMEOUT = 600  # seconds
+_OUTBOX_SIZE = 16  # pieces of output, of up to a MiB each, that may wait for the client
 
 
-class InterpretersHandler(ToolboxHandler):
+class InterpreterContextsHandler(ToolboxHandler):
+    """Lists the interpreter contexts, or creates one."""
+
     def get(self) -> None:
-        self.answer({"contexts": [one.describe() for one in self.sandbox.interpreters.all()]})
+        contexts = self.sandbox.interpreter_contexts.all()
+        self.answer({"contexts": [describe_interpreter_context(context) for context in contexts]})
 
     def post(self) -> None:
         body = self.json_body()
@@ -31,17 +34,19 @@ class InterpretersHandler(ToolboxHandler):
         if language != "python":
             raise failures.bad_request(f"unsupported language: {language}")
         cwd = self.sandbox.absolute(field(body, "cwd", str, ""))
-        self.answer(self.sandbox.interpreters.create(cwd).describe())
+        self.answer(describe_interpreter_context(self.sandbox.interpreter_contexts.create(cwd)))
 
 
-class InterpreterHandler(ToolboxHandler):
+class InterpreterContextHandler(ToolboxHandler):
+    """One interpreter context."""
+
     async def delete(self, context_id: str) -> None:
-        await self.sandbox.interpreters.delete(context_id)
+        await self.sandbox.interpreter_contexts.delete(context_id)
         self.answer({"message": "Context deleted successfully"})
 
 
-class ExecuteHandler(SocketHandler):
-    """One message with code comes in; its output goes out, and then the websocket closes."""
+class InterpreterExecuteHandler(SocketHandler):
+    """A websocket that runs one piece of code: the client sends it, receives its output, and is closed."""
 
     async def get(self) -> None:
         self._request: asyncio.Future[str | bytes] = asyncio.get_running_loop().create_future()
@@ -52,42 +57,42 @@ class ExecuteHandler(SocketHandler):
             self._request.set_result(message)
 
     async def serve(self) -> None:
-        # When the client goes away this is cancelled, which interrupts the code.
+        # If the client goes away, Tornado cancels this task, which interrupts the code.
         await self._run_code(await self._request)
 
     async def _run_code(self, message: str | bytes) -> None:
         try:
             body = json.loads(message)
         except ValueError:
-            raise failures.bad_request("a JSON object is expected") from None
+            raise failures.bad_request("the message must be a JSON object") from None
         code = field(body, "code", str)
         context_id = field(body, "contextId", str, None)
         seconds = timeout(body)
-        interpreter = self.sandbox.interpreters.get(context_id, self.sandbox.layout.workspace)
-        # One sender, so that output keeps its order; a slow client makes its code wait.
+        interpreter = self.sandbox.interpreter_contexts.get(context_id, self.sandbox.layout.workspace)
+        # One task sends everything, so that output keeps its order. A slow client makes its code wait.
         outbox: asyncio.Queue[dict[str, str] | None] = asyncio.Queue()
         sender = asyncio.create_task(self._send(outbox, interpreter))
 
-        def take(kind: str, text: str) -> None:
+        def queue(kind: str, text: str) -> None:
             outbox.put_nowait({"type": kind, "text": text})
-            if outbox.qsize() == _OUTBOX:
+            if outbox.qsize() == _OUTBOX_SIZE:
                 interpreter.pause()
 
-        code_of_close = 1000
+        close_code = 1000
         try:
             error = await interpreter.run(
-                self.sandbox,
+                self.sandbox.spawn,
                 code,
                 environment(body),
-                (_DEFAULT_SECONDS if seconds is None else seconds) or None,
-                take,
+                (_DEFAULT_TIMEOUT if seconds is None else seconds) or None,
+                queue,
             )
             if error is not None:
                 outbox.put_nowait({"type": "error", **error})
             outbox.put_nowait({"type": "control", "text": "completed"})
         except TimeoutError:
             outbox.put_nowait({"type": "control", "text": "interrupted"})
-            code_of_close = _TIMED_OUT
+            close_code = _TIMED_OUT
         except EOFError as error:
             outbox.put_nowait(
                 {"type": "error", "name": "InterpreterEnded", "value": str(error), "traceback": ""}
@@ -95,11 +100,24 @@ class ExecuteHandler(SocketHandler):
         finally:
             outbox.put_nowait(None)
             await sender
-        self.close(code_of_close, "execution timed out" if code_of_close == _TIMED_OUT else None)
+        self.close(close_code, "execution timed out" if close_code == _TIMED_OUT else None)
 
-    async def _send(self, outbox: asyncio.Queue[dict[str, str] | None], interpreter: Interpreter) -> None:
+    async def _send(
+        self, outbox: asyncio.Queue[dict[str, str] | None], interpreter: InterpreterContext
+    ) -> None:
         with contextlib.suppress(tornado.websocket.WebSocketClosedError):
             while (message := await outbox.get()) is not None:
                 await self.write_message(json.dumps(message))
-                if outbox.qsize() == _OUTBOX // 2:
+                if outbox.qsize() == _OUTBOX_SIZE // 2:
                     interpreter.resume()
+
+
+def describe_interpreter_context(context: InterpreterContext) -> dict[str, Any]:
+    """Return `context` in the API's JSON."""
+    return {
+        "id": context.id,
+        "cwd": context.cwd,
+        "language": "python",
+        "createdAt": context.created_at,
+        "active": context.is_active,
+    }

@@ -1,4 +1,4 @@
-"""Interpreter contexts: Python processes that keep their state between the pieces of code they run."""
+"""Interpreter contexts: Python processes that keep their state between runs of code."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ import socket
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import failures, limits
 from ..box.pipes import PipeReader
-from ..inside import interpreter_program
+from ..inside import interpreter_context
 from ..timestamps import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ..box.supervisor import Child
-    from .sandbox import Sandbox
+    from ..box.supervisor_client import Child
+    from .spawn import Spawn
 
 DEFAULT = "default"
-_PROGRAM = Path(interpreter_program.__file__).read_text()
-_INTERRUPT_GRACE = 2.0  # seconds that interrupted code has before its interpreter is killed
+_PROGRAM = Path(interpreter_context.__file__).read_text()
+_INTERRUPT_GRACE = 2.0  # seconds between the interrupt of a run and the kill of its process
 _LINE_BYTES = limits.BODY_BYTES
 
 
 @dataclass(eq=False)
-class Interpreter:
-    """One context. Its process starts with the first code, and again with the next if it has died."""
+class InterpreterContext:
+    """One context. The first run starts its process; so does the first run after the process has died."""
 
     id: str
     cwd: str
@@ -40,26 +40,32 @@ class Interpreter:
     _child: Child | None = None
 
     def __post_init__(self) -> None:
-        self._turn = asyncio.Lock()
-        self._on_output: Callable[[str, str], None] = lambda kind, text: None
+        self._running = asyncio.Lock()
+        self._on_output: Callable[[str, str], None] = _ignore
         self._pipes: list[PipeReader] = []
+
+    @property
+    def is_active(self) -> bool:
+        """Whether a run finds the state of the runs before it, or is the first."""
+        return self._child is None or not self._child.exit.done()
 
     async def run(
         self,
-        sandbox: Sandbox,
+        spawn: Spawn,
         code: str,
         env: Mapping[str, str],
         seconds: float | None,
         on_output: Callable[[str, str], None],
     ) -> dict[str, str] | None:
-        """Run `code` and return what it raised, or `None`; `on_output` gets `stdout` or `stderr` and text.
+        """Run `code`. Return the exception that it raised, or `None`.
 
-        Raises `TimeoutError` after `seconds`: the code was interrupted, and its state is kept unless it
-        did not heed. Raises `EOFError` when the process died.
+        `on_output` gets the name of the stream, `stdout` or `stderr`, and text. `seconds` is the timeout;
+        `None` means none. After it the code is interrupted, and `TimeoutError` is raised; the state is lost
+        only if the code ignores the interrupt. If the process ends, `EOFError` is raised.
         """
-        async with self._turn:
+        async with self._running:
             if self._child is None or self._child.exit.done():
-                await self._start(sandbox)
+                await self._start(spawn)
             self._on_output = on_output
             self._writer.write(json.dumps({"code": code, "envs": dict(env)}).encode() + b"\n")
             answer = asyncio.ensure_future(self._reader.readline())
@@ -75,19 +81,22 @@ class Interpreter:
             finally:
                 for pipe in self._pipes:
                     pipe.drain()
-                self._on_output = lambda kind, text: None
+                self._on_output = _ignore
             if not line.endswith(b"\n"):
                 await self.close()
-                raise EOFError("the interpreter has ended; its state is lost")
+                raise EOFError(
+                    "the interpreter has ended; its state is lost. The next run starts a new interpreter"
+                )
             error: dict[str, str] | None = json.loads(line)["error"]
             return error
 
     def pause(self) -> None:
-        """Leave the output in the pipes, where the code waits with it."""
+        """Stop reading the output: when the pipes are full, the code waits."""
         for pipe in self._pipes:
             pipe.pause()
 
     def resume(self) -> None:
+        """Read the output again."""
         for pipe in self._pipes:
             pipe.resume()
 
@@ -100,13 +109,13 @@ class Interpreter:
             await self.close()
             await asyncio.wait([answer])
 
-    async def _start(self, sandbox: Sandbox) -> None:
+    async def _start(self, spawn: Spawn) -> None:
         await self.close()
         ours, theirs = socket.socketpair()
         pipes = [os.pipe(), os.pipe()]
         with theirs:
             try:
-                self._child = await sandbox.spawn(
+                self._child = await spawn(
                     ["python3", "-u", "-c", _PROGRAM],
                     cwd=self.cwd,
                     stdio=(theirs.fileno(), pipes[0][1], pipes[1][1]),
@@ -123,15 +132,15 @@ class Interpreter:
     def _decoder(self, kind: str) -> Callable[[bytes], None]:
         decode = codecs.getincrementaldecoder("utf-8")("replace").decode
 
-        def hand_over(data: bytes) -> None:
+        def decode_piece(data: bytes) -> None:
             text = decode(data)
             if text:
                 self._on_output(kind, text)
 
-        return hand_over
+        return decode_piece
 
     async def close(self) -> None:
-        """End the process and everything below it."""
+        """Kill the process tree."""
         if self._child is None:
             return
         child, self._child = self._child, None
@@ -140,56 +149,51 @@ class Interpreter:
         for pipe in self._pipes:
             pipe.close()
 
-    def describe(self) -> dict[str, Any]:
-        return {
-            "id": self.id,
-            "cwd": self.cwd,
-            "language": "python",
-            "createdAt": self.created_at,
-            "active": self._child is None or not self._child.exit.done(),
-        }
+
+def _ignore(_kind: str, _text: str) -> None:
+    pass
 
 
-class Interpreters:
-    """The contexts of one sandbox; `default` is there without being created."""
+class InterpreterContexts:
+    """The contexts of one sandbox. The context `default` always exists."""
 
     def __init__(self) -> None:
-        self._interpreters: dict[str, Interpreter] = {}
-        self._default: Interpreter | None = None
+        self._contexts: dict[str, InterpreterContext] = {}
+        self._default: InterpreterContext | None = None
 
-    def all(self) -> list[Interpreter]:
-        """Return those that were created."""
-        return list(self._interpreters.values())
+    def all(self) -> list[InterpreterContext]:
+        """Return the contexts that clients have created."""
+        return list(self._contexts.values())
 
-    def create(self, cwd: str) -> Interpreter:
-        """Add a context. Raises `ApiError` when there are too many."""
-        if len(self._interpreters) >= limits.INTERPRETERS:
-            raise failures.too_many("interpreter contexts in this sandbox", limits.INTERPRETERS)
-        interpreter = Interpreter(str(uuid.uuid4()), cwd)
-        self._interpreters[interpreter.id] = interpreter
-        return interpreter
+    def create(self, cwd: str) -> InterpreterContext:
+        """Add a context. Raises `ApiError` at the limit."""
+        if len(self._contexts) >= limits.INTERPRETER_CONTEXTS:
+            raise failures.too_many("interpreter contexts in this sandbox", limits.INTERPRETER_CONTEXTS)
+        context = InterpreterContext(str(uuid.uuid4()), cwd)
+        self._contexts[context.id] = context
+        return context
 
-    def get(self, context_id: str | None, cwd: str) -> Interpreter:
-        """Return a context, `None` for the default one, in `cwd`. Raises `ApiError` 404."""
-        if context_id in (None, "", DEFAULT):
-            self._default = self._default or Interpreter(DEFAULT, cwd)
+    def get(self, context_id: str | None, cwd: str) -> InterpreterContext:
+        """Return the context; `None` means the default one, which runs in `cwd`. Raises `ApiError` 404."""
+        if not context_id or context_id == DEFAULT:
+            self._default = self._default or InterpreterContext(DEFAULT, cwd)
             return self._default
-        assert context_id is not None
         try:
-            return self._interpreters[context_id]
+            return self._contexts[context_id]
         except KeyError:
             raise failures.not_found("interpreter context not found") from None
 
     async def delete(self, context_id: str) -> None:
-        """End and forget a context. Raises `ApiError` 400 for the default one, 404 for an unknown one."""
+        """End and forget a context. Raises `ApiError`: 400 for the default one, 404 for an unknown one."""
         if context_id == DEFAULT:
             raise failures.bad_request("the default context cannot be deleted")
-        interpreter = self.get(context_id, "")
-        del self._interpreters[context_id]
-        await interpreter.close()
+        context = self.get(context_id, "")
+        del self._contexts[context_id]
+        await context.close()
 
     async def close(self) -> None:
-        for interpreter in [*self.all(), *([self._default] if self._default else [])]:
-            await interpreter.close()
-        self._interpreters.clear()
+        """End all contexts and forget them."""
+        for context in [*self.all(), *([self._default] if self._default else [])]:
+            await context.close()
+        self._contexts.clear()
         self._default = None

@@ -1,7 +1,7 @@
-"""The program of an interpreter context: runs code sent to it, one piece after the other, in one namespace.
+"""The program of an interpreter context. It runs pieces of code one by one, in one namespace.
 
-Its descriptor 0 is a socket, one JSON object a line each way; output goes to descriptors 1 and 2,
-so that a subprocess's is captured too. Only the standard library is used.
+Its stdin is a socket. Each request and each answer is one line with a JSON object. Output goes to the
+descriptors 1 and 2, so that the output of subprocesses arrives too.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from typing import Any
 
 
 def run(code: str, number: int, namespace: dict[str, Any]) -> dict[str, str] | None:
-    """Run `code` and return what it raised, or None."""
+    """Run `code`, the piece with this `number`. Return the exception that it raised, or None."""
     name = f"<cell {number}>"
     linecache.cache[name] = (len(code), None, code.splitlines(keepends=True), name)
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         exec(compile(code, name, "exec"), namespace)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001  # also `SystemExit` ends only this piece
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         if isinstance(error, SystemExit) and error.code in (None, 0):
             return None
@@ -40,6 +40,7 @@ def run(code: str, number: int, namespace: dict[str, Any]) -> dict[str, str] | N
 
 
 def main() -> None:
+    """Serve requests until the server closes the socket."""
     channel = socket.socket(fileno=os.dup(0))
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)

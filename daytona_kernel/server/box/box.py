@@ -1,0 +1,98 @@
+"""A box: the directory and the supervisor process of one sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import uuid
+from typing import TYPE_CHECKING
+
+from .. import limits
+from .bubblewrap import SUPERVISOR_SEEN_AS, isolating_command
+from .isolation import PARTS, layout_of
+from .python_environment import make_python_environment
+from .supervisor_client import SUPERVISOR_PROGRAM, SupervisorClient
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Box:
+    """A box inside the directory `parent`. Its `id` becomes the sandbox's. Its children see `layout`."""
+
+    def __init__(self, parent: Path, isolation: str) -> None:
+        self.id = str(uuid.uuid4())
+        self.directory = parent / self.id
+        self.layout = layout_of(self.directory, isolation)
+        self._isolation = isolation
+        self._starting: asyncio.Task[SupervisorClient] | None = None  # the start ahead, if there was one
+        self._memory = 0
+
+    def start_ahead(self, memory: int) -> None:
+        """Start the supervisor in the background. Its children may use `memory` GiB."""
+        self._memory = memory
+        self._starting = asyncio.create_task(self._start_supervisor(memory))
+
+    async def start(self, memory: int) -> SupervisorClient:
+        """Return a running supervisor whose children may use `memory` GiB.
+
+        This is the supervisor that was started ahead, if it has the same memory, or else a new one. Raises
+        `OSError` or `RuntimeError` if it does not start.
+        """
+        ahead = await self._started_ahead()
+        if ahead is not None:
+            if self._memory == memory and not ahead.lost.done():
+                return ahead
+            await ahead.close()
+        return await self._start_supervisor(memory)
+
+    async def _started_ahead(self) -> SupervisorClient | None:
+        starting, self._starting = self._starting, None
+        if starting is None:
+            return None
+        try:
+            return await starting
+        except (OSError, RuntimeError):
+            return None  # `start` tries again, and raises what happens then
+
+    async def remove(self) -> None:
+        """End the supervisor that was started ahead, and remove the directory."""
+        ahead = await self._started_ahead()
+        if ahead is not None:
+            await ahead.close()
+        doomed = self.directory.with_name(f".{self.id}")
+        with contextlib.suppress(FileNotFoundError):
+            # The rename takes the directory out of the way at once; to remove it may take long.
+            self.directory.rename(doomed)
+            await asyncio.to_thread(shutil.rmtree, doomed, ignore_errors=True)
+
+    def _make_directories(self) -> None:
+        self.directory.mkdir(mode=0o700, parents=True)
+        for part in PARTS:
+            if part != "python":
+                (self.directory / part).mkdir(mode=0o700)
+        (self.directory / "logs").mkdir(mode=0o700)
+        make_python_environment(self.directory / "python", self.layout.python)
+
+    async def _start_supervisor(self, memory: int) -> SupervisorClient:
+        if not self.directory.exists():
+            self._make_directories()
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        log = os.open(self.directory / "supervisor.log", flags, 0o600)
+        try:
+            if self._isolation == "none":
+                return await SupervisorClient.start([], str(SUPERVISOR_PROGRAM), "", log)
+            command = isolating_command(self.directory, str(SUPERVISOR_PROGRAM))
+            return await SupervisorClient.start(command, SUPERVISOR_SEEN_AS, _resource_limits(memory), log)
+        finally:
+            os.close(log)
+
+
+def _resource_limits(memory: int) -> str:
+    """Return the limits of a box whose children may use `memory` GiB, as its supervisor reads them."""
+    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    data = min(memory * limits.GIB, int(machine * limits.MEMORY_FRACTION))
+    bounds = limits.RESOURCE_LIMITS | {"DATA": data}
+    return ",".join(f"{name}={value}" for name, value in bounds.items())

@@ -1,0 +1,219 @@
+"""A session: one bash, which runs one command at a time.
+
+The bash reads its script from a pipe. For each command, the server writes one line to that pipe. The line
+evaluates the command with its streams on new FIFOs, and then writes the exit code to the session's status
+FIFO. So `cd`, exports and functions persist, a command cannot read the next one as its input, and the
+server never polls. `exit N` ends the bash; then the supervisor reports the exit code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import os
+import shlex
+import shutil
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ...wire.logs import Stream
+from .. import failures, limits
+from ..box.pipes import PipeReader, PipeWriter, open_fifo, widen
+from .log import CommandLog
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..box.supervisor_client import Child
+
+# Without braces: after a command with an unclosed quote, bash takes the next `{` for the name of a program.
+# With `builtin` and `\\`: a command may define functions and aliases named `eval` and `printf`.
+_LINE = (
+    "\\builtin eval {command} <{stdin} >{out} 2>{err}; \\builtin printf '%s %s\\n' {number} $? >{status}\n"
+)
+_NEVER_RAN = "the session ended before this command could run"
+_MAX_PARTIAL_STATUS = 64  # bytes; a command could write anything to the status FIFO
+
+
+@dataclass(eq=False)
+class SessionCommand:
+    """A command of a session. `exit_code` is `None` until it has ended.
+
+    With `echo`, its log also gets its input.
+    """
+
+    id: str
+    number: int
+    command: str
+    log: CommandLog
+    is_async: bool
+    echo: bool
+    exit_code: int | None = None
+    stdin: PipeWriter | None = None
+    readers: tuple[PipeReader, ...] = ()
+    started: asyncio.Event = field(default_factory=asyncio.Event)
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Session:
+    """A bash in a sandbox, and its commands.
+
+    `shell` reads its script from the other end of the pipe `script`. The session owns its own end.
+    `directory` has the FIFOs, and is `seen_as` in the sandbox. `logs` has the logs, which the sandbox
+    does not see.
+    """
+
+    def __init__(
+        self, session_id: str, shell: Child, script: int, *, directory: Path, seen_as: str, logs: Path
+    ) -> None:
+        self.id = session_id
+        self._shell = shell
+        self._script = PipeWriter(script)
+        self.commands: dict[str, SessionCommand] = {}
+        self._directory = directory
+        self._seen_as = seen_as
+        self._logs = logs
+        self._queue: asyncio.Queue[SessionCommand] = asyncio.Queue()
+        self._current: SessionCommand | None = None
+        self._partial = b""
+        directory.mkdir(parents=True)
+        logs.mkdir(parents=True)
+        status = open_fifo(directory / "status", os.O_RDWR)  # with a writer, so that it never reaches its end
+        self._status = PipeReader(status, self._read_status)
+        self._ended = False
+        self._feeder = asyncio.create_task(self._feed())
+        shell.exit.add_done_callback(self._on_exit)
+
+    def submit(self, text: str, *, is_async: bool, echo: bool) -> SessionCommand:
+        """Queue a command. Raises `ApiError` if the shell has ended or at the limit."""
+        if self._ended:
+            raise failures.untyped(
+                "failed to execute command: bad request: failed to write command: write |1: broken pipe"
+            )
+        if len(self.commands) >= limits.COMMANDS:
+            raise failures.too_many("commands in this session", limits.COMMANDS)
+        number = len(self.commands) + 1
+        log = CommandLog(self._logs / str(number))
+        command = SessionCommand(str(uuid.uuid4()), number, text, log, is_async, echo)
+        self.commands[command.id] = command
+        self._queue.put_nowait(command)
+        return command
+
+    async def write_input(self, command: SessionCommand, data: str) -> None:
+        """Write `data` to the stdin of an asynchronous command. Raises `ApiError` 410 if it has ended."""
+        if command.exit_code is not None:
+            raise failures.gone("command has already completed")
+        text = data if data.endswith("\n") else data + "\n"
+        if command.echo:
+            command.log.write(Stream.STDOUT, text.encode())
+        await command.started.wait()
+        if command.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):  # the command has just ended
+                await command.stdin.write(text.encode())
+
+    async def _feed(self) -> None:
+        while True:
+            command = await self._queue.get()
+            if self._ended:
+                self._finish(command, -1, _NEVER_RAN)
+                continue
+            self._current = command
+            try:
+                line = self._open_streams(command)
+                command.started.set()
+                await self._script.write(line)
+            except OSError as error:
+                self._finish(command, -1, f"the command could not be started: {error.strerror}")
+            await command.done.wait()
+
+    def _open_streams(self, command: SessionCommand) -> bytes:
+        number = command.number
+        readers = []
+        for name, stream in (("out", Stream.STDOUT), ("err", Stream.STDERR)):
+            fd = open_fifo(self._directory / f"{number}.{name}", os.O_RDONLY)
+            widen(fd)
+            readers.append(PipeReader(fd, functools.partial(command.log.write, stream)))
+        command.readers = tuple(readers)
+        stdin = "/dev/null"  # a synchronous command has no input
+        if command.is_async:
+            command.stdin = PipeWriter(open_fifo(self._directory / f"{number}.in", os.O_RDWR))
+            stdin = f"{self._seen_as}/{number}.in"
+        return _LINE.format(
+            command=shlex.quote(command.command.replace("\0", "")),
+            stdin=shlex.quote(stdin),
+            out=shlex.quote(f"{self._seen_as}/{number}.out"),
+            err=shlex.quote(f"{self._seen_as}/{number}.err"),
+            status=shlex.quote(f"{self._seen_as}/status"),
+            number=number,
+        ).encode("utf-8", "surrogateescape")
+
+    def _read_status(self, data: bytes) -> None:
+        *lines, self._partial = (self._partial + data).split(b"\n")
+        self._partial = self._partial[-_MAX_PARTIAL_STATUS:]
+        for line in lines:
+            number, _, code = line.partition(b" ")
+            command = self._current
+            if command is not None and number == b"%d" % command.number and code.isdigit():
+                self._finish(command, int(code))
+
+    def _on_exit(self, exited: asyncio.Future[int]) -> None:
+        self._ended = True
+        self._status.drain()
+        code = exited.result()
+        if self._current is not None:
+            self._finish(self._current, 128 - code if code < 0 else code)
+        self._script.close()
+        while not self._queue.empty():
+            self._finish(self._queue.get_nowait(), -1, _NEVER_RAN)
+
+    def _finish(self, command: SessionCommand, exit_code: int, why: str | None = None) -> None:
+        """Record the end of `command`, unless it is recorded already. First read the rest of its output.
+
+        `why` is added to the log of a command that did not run.
+        """
+        if command.done.is_set():
+            return
+        for reader in command.readers:
+            reader.drain()
+        if why is not None:
+            command.log.write(Stream.STDERR, f"{why}\n".encode())
+        command.exit_code = exit_code
+        command.log.finish()
+        if command.stdin is not None:
+            command.stdin.close()
+        for name in ("in", "out", "err"):
+            with contextlib.suppress(FileNotFoundError):
+                (self._directory / f"{command.number}.{name}").unlink()
+        if all(reader.ended.done() for reader in command.readers):
+            command.log.close()
+        else:  # a background child has a stream open
+            gathered = asyncio.gather(*(reader.ended for reader in command.readers))
+            gathered.add_done_callback(lambda _: command.log.close())
+        command.started.set()
+        command.done.set()
+
+    async def delete(self, grace: float) -> None:
+        """End the shell's process tree and all followers, and remove the logs.
+
+        `grace` is the time in seconds between SIGTERM and SIGKILL.
+        """
+        await self._shell.terminate(grace)
+        await self.close()
+
+    async def close(self) -> None:
+        """Release the session's files and descriptors. Its processes have ended already."""
+        self._ended = True
+        self._feeder.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._feeder
+        self._status.close()
+        self._script.close()
+        for command in self.commands.values():
+            self._finish(command, -1, _NEVER_RAN)
+            for reader in command.readers:
+                reader.close()
+            command.log.close()
+        shutil.rmtree(self._directory, ignore_errors=True)
+        shutil.rmtree(self._logs, ignore_errors=True)
