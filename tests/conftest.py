@@ -40,7 +40,7 @@ SLOW_FILES = {
     "server/test_sdk_async.py",
     "server/test_serve.py",
     "server/test_sessions.py",
-    "server/test_spare.py",
+    "server/test_warm_box.py",
 }
 
 _running: pytest.Item | None = None

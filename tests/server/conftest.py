@@ -22,11 +22,6 @@ if TYPE_CHECKING:
 DEADLINE = 20.0
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def eventually(condition: Callable[[], Any], what: str, deadline: float = DEADLINE) -> Any:
     """Wait until `condition` returns something true, and return that. Fail after `deadline` seconds."""
     end = time.monotonic() + deadline
