@@ -43,7 +43,7 @@ OnMessage = Callable[[Message], None]
 # The agent's messages that the kernel acts on. The interpreter object acts on the others itself.
 AgentEvent = Interrupted | UsageReport | MagicClosed
 
-_VARIABLES_LOST = "Its variables are lost; the next cell runs in a fresh one."
+_VARIABLES_LOST = "The variables are lost; the next cell runs in a fresh interpreter."
 
 
 class Interpreter:

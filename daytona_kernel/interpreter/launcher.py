@@ -1,8 +1,8 @@
-"""The start of an agent in a sandbox, through the page's own calls.
+"""The start of an agent in a sandbox, through Daytona's public API.
 
-The archive and its configuration are written by one `exec`, which takes a script of any length;
-the agent then runs as an async command of a session of its own, so that deleting the session ends
-it. What it prints, one JSON object a line, is its log: progress, then the port that it listens on.
+One `exec`, which takes a script of any length, writes the archive and its configuration. The agent then
+runs as an asynchronous command of a new session, so that deleting the session ends it. Its log has one
+JSON object on each line: progress, then the port on which it listens.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..client.models import SessionExecuteRequest
 from ..errors import DaytonaError, DaytonaNotFoundError, InterpreterStartError
+from ..wire.connection import PROTOCOL_VERSION
+from ..wire.conventions import SESSION_PREFIX
 from ..wire.logs import Stream
 from ..wire.messages import SUBPROTOCOL
 from .bundle import agent_archive, archive_name
@@ -31,18 +33,19 @@ if TYPE_CHECKING:
     from ..client.process import AsyncProcess
     from ..client.sandbox import AsyncSandbox
 
-# A session whose name begins so is the kernel's own: listed to nobody, deleted with the interpreter.
-SESSION_PREFIX = "daytona-kernel-"
-# Over a connection that only carries the interpreter, a sandbox may still fall asleep.
+# A shell reports a signal as this plus its number.
+_SIGNALED = 128
+# The connection to the interpreter alone must not keep an idle sandbox awake.
 _HEADERS = {"X-Daytona-Skip-Last-Activity-Update": "true"}
 
 
 @dataclass(frozen=True)
 class LaunchedAgent:
-    """An agent that runs: where it is, and what opens it. All a kernel needs to come back to it.
+    """A running agent: where it is, and what opens it. A kernel needs no more to return to it.
 
     port: where it listens, on the sandbox's localhost.
-    message_session: the Jupyter message session that the interpreter's messages bear.
+    message_session: the Jupyter message session of the interpreter's messages.
+    protocol: the version of the protocol that it speaks; 0 for an agent from before the versions.
     """
 
     session_id: str
@@ -50,6 +53,7 @@ class LaunchedAgent:
     port: int
     credentials: Credentials
     message_session: str
+    protocol: int = 0
 
 
 async def launch(
@@ -58,13 +62,13 @@ async def launch(
     magics: Mapping[str, str] = MappingProxyType({}),
     on_progress: Callable[[str], None] = lambda _text: None,
 ) -> LaunchedAgent:
-    """Start an agent and wait until it listens; its interpreter may still be starting.
+    """Start an agent and wait until it listens. Its interpreter may still be starting then.
 
-    message_session: the id that the interpreter's messages shall bear.
-    magics: what the interpreter shall know as magics of the kernel: their help by name.
+    message_session: the Jupyter message session for the interpreter's messages.
+    magics: the help of the kernel's magics by name.
     on_progress: called with a line of text while something is being installed.
 
-    Raises InterpreterStartError when the sandbox cannot run one, and DaytonaError.
+    Raises InterpreterStartError when the sandbox cannot run an agent, and DaytonaError.
     """
     credentials = Credentials(link=secrets.token_hex(8), secret=secrets.token_urlsafe(32))
     session_id = SESSION_PREFIX + credentials.link
@@ -88,11 +92,11 @@ async def launch(
         session_id, SessionExecuteRequest(command=command, run_async=True, suppress_input_echo=True)
     )
     port = await _await_port(process, session_id, started.cmd_id, on_progress)
-    return LaunchedAgent(session_id, started.cmd_id, port, credentials, message_session)
+    return LaunchedAgent(session_id, started.cmd_id, port, credentials, message_session, PROTOCOL_VERSION)
 
 
 async def end(process: AsyncProcess, session_id: str) -> None:
-    """End the agent of a session, and its interpreter. No error when they are gone already."""
+    """End the agent of a session and its interpreter. It is no error if they are gone already."""
     try:
         await process.delete_session(session_id)
     except DaytonaNotFoundError:
@@ -103,31 +107,30 @@ T = TypeVar("T")
 
 
 class OnApi(Protocol):
-    """Runs a call on the event loop that a sandbox belongs to, and awaits it here."""
+    """Runs a coroutine on the event loop of a sandbox, from another loop."""
 
-    async def __call__(self, call: Coroutine[Any, Any, T], /) -> T:
-        """Return what the call returns."""
+    async def __call__(self, coroutine: Coroutine[Any, Any, T], /) -> T:
+        """Return the coroutine's result."""
         ...
 
 
-async def _here(call: Coroutine[Any, Any, T], /) -> T:
-    return await call
+async def _on_this_loop(coroutine: Coroutine[Any, Any, T], /) -> T:
+    return await coroutine
 
 
 class AgentGateway:
     """The way to a launched agent through the API; see connection.Gateway.
 
-    on_api: runs a call of the sandbox on the event loop that the sandbox belongs to; None where the
-        gateway is used on that same loop.
+    on_api: runs a coroutine on the sandbox's event loop; None if the gateway is used on that loop.
     """
 
     def __init__(self, sandbox: AsyncSandbox, agent: LaunchedAgent, on_api: OnApi | None = None) -> None:
         self._sandbox = sandbox
         self._agent = agent
-        self._on_api = on_api or _here
+        self._on_api = on_api or _on_this_loop
 
     async def open(self) -> ClientConnection:
-        """See Gateway. The preview's token changes when a sandbox restarts, so ask each time."""
+        """See Gateway. The preview's token changes when the sandbox restarts, so it is read each time."""
         preview = await self._on_api(self._sandbox.preview_url(self._agent.port))
         headers = {**_HEADERS, "x-daytona-preview-token": preview.token or ""}
         return await self._sandbox.open_websocket(preview.url, headers=headers, subprotocols=[SUBPROTOCOL])
@@ -139,25 +142,24 @@ class AgentGateway:
                 self._sandbox.process.get_session_command(self._agent.session_id, self._agent.command_id)
             )
         except DaytonaNotFoundError:
-            return "The interpreter is gone: its session was deleted, or the whole sandbox was."
+            return "The interpreter is gone: its session or the whole sandbox was deleted."
         except DaytonaError:
             return None
         if command.exit_code is None:
             return None
         status = command.exit_code
-        # A shell reports a signal as 128 and its number.
-        return describe_end(128 - status if status > 128 else status)
+        return describe_end(_SIGNALED - status if status > _SIGNALED else status)
 
 
 async def _await_port(
     process: AsyncProcess, session_id: str, command_id: str, on_progress: Callable[[str], None]
 ) -> int:
-    said: list[str] = []
+    other_lines: list[str] = []
     async for line in _lines(process, session_id, command_id):
         try:
             report = json.loads(line)
         except ValueError:
-            said.append(line)
+            other_lines.append(line)
             continue
         if "port" in report:
             return int(report["port"])
@@ -166,12 +168,12 @@ async def _await_port(
         on_progress(str(report.get("progress", "")))
     raise InterpreterStartError(
         "The sandbox could not start the interpreter: "
-        + (said[-1] if said else "its command ended silently.")
+        + (other_lines[-1] if other_lines else "its command ended without a word.")
     )
 
 
 async def _lines(process: AsyncProcess, session_id: str, command_id: str) -> AsyncIterator[str]:
-    """The lines of a command's log, of either stream, as they appear."""
+    """Yield the lines of both streams of a command's log, as they appear."""
     rest = dict.fromkeys(Stream, b"")
     chunks = process.follow_session_command_logs(session_id, command_id)
     try:
@@ -188,7 +190,10 @@ async def _lines(process: AsyncProcess, session_id: str, command_id: str) -> Asy
 
 
 def _writing_script(link: str, settings: str) -> str:
-    """A script that writes archive and configuration for the owner's eyes, and prints where."""
+    """Return a script that writes archive and configuration, readable for their owner only.
+
+    The last line that it prints is their directory.
+    """
     archive = base64.encodebytes(agent_archive()).decode()
     return f"""set -e
 umask 077

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..client.models import FileUpload
 from ..errors import DaytonaError, DaytonaFileNotFoundError, FileTransferError
 from ..formatting import format_bytes, format_count
+from ..wire.paths import complete_path
 from .copying import local_files
 from .copying.local_files import NewFiles
 from .copying.plan import Entry, Plan, Source, plan_copy
@@ -110,7 +111,7 @@ class FileMagics:
     @completes("local")
     async def local_paths(self, _call: MagicCall, expected: Expected) -> list[str]:
         """Return paths of the notebook's machine."""
-        return await asyncio.to_thread(local_files.complete, expected.typed)
+        return await asyncio.to_thread(complete_path, expected.typed)
 
 
 async def _plan_upload(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..client.models import Session, SessionExecuteRequest
 from ..errors import DaytonaConflictError, DaytonaNotFoundError, DaytonaSessionEndedError, MagicUsageError
-from ..interpreter.launcher import SESSION_PREFIX
+from ..wire.conventions import SESSION_PREFIX
 from .log import follow_log
 from .magic import cell_magic, completes, magic
 from .options import TIMEOUT

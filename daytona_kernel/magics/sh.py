@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import CommandFailedError, DaytonaNotFoundError, DaytonaTimeoutError, MagicUsageError
-from ..interpreter.launcher import SESSION_PREFIX
+from ..wire.conventions import SESSION_PREFIX
 from .magic import magic
 from .options import ENV, NO_RAISE, TIMEOUT
 from .outcome import finish

@@ -1,9 +1,9 @@
 """Jupyter messages as bytes: the framing of the subprotocol `v1.kernel.websocket.jupyter.org`.
 
-A frame is a table of offsets (little-endian 64-bit: their count, then the start of each part and
-the end of the last) followed by the parts: the channel's name, header, parent header, metadata,
-content and any number of buffers. The parts are the bytes that Jupyter signs and sends; nothing
-is parsed on the way but what routing needs, and that once, when it is first asked for.
+A frame is a table of offsets and then the parts: the channel's name, header, parent header, metadata,
+content, and any number of buffers. The table consists of little-endian 64-bit numbers: their count, the
+start of each part, and the end of the last. The parts are the bytes that Jupyter signs and sends. Only
+what routing needs is parsed, at its first use.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ SUBPROTOCOL = "v1.kernel.websocket.jupyter.org"
 
 # header, parent header, metadata, content
 _FIXED_PARTS = 4
-# A part larger than this is a view of its frame.
+_OFFSET_BYTES = 8
+# A part larger than this is a view of its frame and not a copy.
 _VIEW_BYTES = 1 << 16
 
 Part = bytes | memoryview
 
 
 class FrameError(ProtocolError):
-    """The bytes are not a frame."""
+    """The bytes are not a frame of a Jupyter message."""
 
 
 class Message:
     """One Jupyter message on one channel.
 
-    channel: `shell`, `iopub`, `stdin` or `control`, or `agent` for what kernel and agent say to
-        each other.
+    channel: `shell`, `iopub`, `stdin` or `control`; or `agent` for the messages between kernel and agent.
     parts: header, parent header, metadata and content as JSON bytes, then the buffers.
     """
 
@@ -64,7 +64,7 @@ class Message:
 
     @property
     def content(self) -> dict[str, Any]:
-        """The content, parsed at each call: most messages pass through without."""
+        """The content, parsed at each use: most messages pass through without one."""
         return _parse_object(self.parts[3])
 
     @property
@@ -88,7 +88,7 @@ class Message:
 
 
 def encode_json(value: object) -> bytes:
-    """Encode as Jupyter does: UTF-8, no spaces; lone surrogates stay escaped."""
+    """Encode a value as Jupyter does, in UTF-8 without spaces. Lone surrogates stay escaped."""
     try:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
     except UnicodeEncodeError:
@@ -96,9 +96,9 @@ def encode_json(value: object) -> bytes:
 
 
 def encode_frame(message: Message, prefix: bytes = b"") -> bytes:
-    """Encode a message; `prefix` is put in front of the frame without another copy."""
+    """Return a message's frame behind the prefix. The frame is not copied for it."""
     parts = [message.channel.encode(), *message.parts]
-    position = 8 * (len(parts) + 2)
+    position = _OFFSET_BYTES * (len(parts) + 2)
     offsets = [len(parts) + 1, position]
     for part in parts:
         position += len(part)
@@ -107,24 +107,21 @@ def encode_frame(message: Message, prefix: bytes = b"") -> bytes:
 
 
 def decode_frame(frame: bytes, start: int = 0) -> Message:
-    """Decode the frame that begins at byte `start`.
-
-    Raises FrameError when the offsets do not fit the bytes.
-    """
+    """Return the message whose frame starts at byte `start`. Raises FrameError."""
     size = len(frame) - start
-    if size < 8:
+    if size < _OFFSET_BYTES:
         raise FrameError("the frame is shorter than its table of offsets")
     (count,) = struct.unpack_from("<Q", frame, start)
-    if count < _FIXED_PARTS + 2 or size < 8 * (count + 1):
+    if count < _FIXED_PARTS + 2 or size < _OFFSET_BYTES * (count + 1):
         raise FrameError(f"{count} offsets do not make a message")
-    offsets = struct.unpack_from(f"<{count}Q", frame, start + 8)
-    if offsets[0] != 8 * (count + 1) or offsets[-1] != size or list(offsets) != sorted(offsets):
+    offsets = struct.unpack_from(f"<{count}Q", frame, start + _OFFSET_BYTES)
+    if offsets[0] != _OFFSET_BYTES * (count + 1) or offsets[-1] != size or list(offsets) != sorted(offsets):
         raise FrameError("the offsets do not fit the frame")
     view = memoryview(frame)[start:]
     channel, *parts = (
-        # A large part is not copied: it keeps the frame alive, of which it is the most.
-        view[begin:end] if end - begin > _VIEW_BYTES else bytes(view[begin:end])
-        for begin, end in pairwise(offsets)
+        # A view of a large part keeps little more alive than the part, and saves a copy.
+        view[first:end] if end - first > _VIEW_BYTES else bytes(view[first:end])
+        for first, end in pairwise(offsets)
     )
     try:
         return Message(bytes(channel).decode("ascii"), parts)

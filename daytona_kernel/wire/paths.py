@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 
 def complete_path(typed: str) -> list[str]:
@@ -12,7 +13,7 @@ def complete_path(typed: str) -> list[str]:
     """
     folder, slash, _ = typed.rpartition("/")
     try:
-        with os.scandir(os.path.expanduser(folder + slash) or ".") as entries:
+        with os.scandir(Path(folder + slash).expanduser()) as entries:
             return sorted(f"{folder}{slash}{each.name}{'/' * each.is_dir()}" for each in entries)
-    except OSError:
+    except (OSError, RuntimeError):  # RuntimeError: the user of a `~user` is unknown
         return []

@@ -11,6 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from daytona_kernel.kernel.host.handover import HandoverFile
+
 from .driver import Driver, processes_of, running_kernel, wait_until
 
 
@@ -47,6 +49,20 @@ def test_a_kernel_that_replaces_a_crashed_one_finds_the_old_interpreter(own_kern
     own_kernel.manager.restart_kernel(now=True)
     own_kernel.connect()
     assert own_kernel.run("x + 1").result == "42"
+
+
+def test_a_kernel_does_not_use_an_agent_of_another_version(own_kernel: Driver) -> None:
+    own_kernel.run("x = 41; open('kept.txt', 'w').write('here')")
+    own_kernel.client.stop_channels()
+    os.kill(own_kernel.pid, signal.SIGKILL)
+    file = HandoverFile(Path(own_kernel.manager.connection_file))
+    handover = file.read()
+    assert handover.agent is not None
+    handover.agent["protocol"] = 0
+    file.write(handover)
+    own_kernel.manager.restart_kernel(now=True)
+    own_kernel.connect()
+    assert own_kernel.run("print('x' in globals(), open('kept.txt').read())").stdout == "False here\n"
 
 
 LEAKS = "import subprocess; subprocess.Popen(['setsid', 'sleep', '600']); open('file', 'w').write('x')"

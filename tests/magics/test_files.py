@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from daytona_kernel.magics.copying.local_files import complete, is_safe
+from daytona_kernel.magics.copying.local_files import is_safe
+from daytona_kernel.wire.paths import complete_path
 from tests.kernel.driver import Driver, running_kernel, wait_until
 
 from .conftest import failure
@@ -415,7 +416,7 @@ def test_paths_of_both_sides_are_completed(kernel: Driver, here: Path, there: st
     assert completions("%download re") == ["remote.csv"]
     assert completions("%upload a re") == ["remote.csv"]
     assert completions(f"%upload a {here.name}/lo") == [f"{here.name}/local.csv"]
-    assert complete(f"{here}/l") == [f"{here}/folder/", f"{here}/local.csv"]
+    assert complete_path(f"{here}/l") == [f"{here}/folder/", f"{here}/local.csv"]
 
 
 def test_help_shows_the_usage_and_mentions_cp(kernel: Driver) -> None:

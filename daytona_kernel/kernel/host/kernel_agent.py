@@ -11,6 +11,7 @@ from ...errors import DaytonaError
 from ...interpreter import launcher
 from ...interpreter.connection import Credentials
 from ...interpreter.launcher import LaunchedAgent
+from ...wire.connection import PROTOCOL_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,6 +59,10 @@ class KernelAgent:
         if found is None:
             return None
         agent = LaunchedAgent(**{**found, "credentials": Credentials(**found["credentials"])})
+        if agent.protocol != PROTOCOL_VERSION:
+            # Another version of this package started it, and the two could not talk to each other.
+            await launcher.end(process, agent.session_id)
+            return None
         try:
             command = await process.get_session_command(agent.session_id, agent.command_id)
         except DaytonaError:

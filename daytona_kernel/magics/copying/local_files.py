@@ -222,13 +222,3 @@ def _cannot_write(place: str, error: OSError) -> FileTransferError:
     blocked = error.errno in (errno.ELOOP, errno.ENOTDIR)
     reason = "a link or a file is in its way" if blocked else error.strerror
     return FileTransferError(f"{place} cannot be written here: {reason}.")
-
-
-def complete(start: str) -> list[str]:
-    """Return the paths in the folder of a partial path; folders end in `/`."""
-    directory, slash, _ = start.rpartition("/")
-    try:
-        with os.scandir(Path(directory + slash).expanduser()) as entries:
-            return sorted(f"{directory}{slash}{each.name}{'/' * each.is_dir()}" for each in entries)
-    except (OSError, RuntimeError):
-        return []

@@ -15,6 +15,7 @@ from typing import ClassVar
 import tornado.iostream
 import tornado.web
 
+from ...wire.conventions import PREVIEW_PORTS
 from .. import failures, limits
 from .control import parse_port
 from .request import ToolboxHandler
@@ -28,7 +29,6 @@ _OWN_HEADERS = {
     "proxy-connection",
     "host",
 }
-_PREVIEW_PORTS = range(3000, 10000)
 _LISTENING = "0A"  # the state of a listening socket in /proc/net/tcp
 
 
@@ -138,7 +138,7 @@ class PortsHandler(ToolboxHandler):
     """Lists the ports from 3000 to 9999 on which a program listens."""
 
     def get(self) -> None:
-        self.answer({"ports": sorted(port for port in listening_ports() if port in _PREVIEW_PORTS)})
+        self.answer({"ports": sorted(port for port in listening_ports() if port in PREVIEW_PORTS)})
 
 
 class PortInUseHandler(ToolboxHandler):
@@ -146,7 +146,7 @@ class PortInUseHandler(ToolboxHandler):
 
     def get(self, port: str) -> None:
         number = parse_port(port)
-        if number not in _PREVIEW_PORTS:
+        if number not in PREVIEW_PORTS:
             raise failures.bad_request("port out of range: must be between 3000 and 9999")
         self.answer({"isInUse": number in listening_ports()})
 
