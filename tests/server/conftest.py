@@ -54,6 +54,7 @@ class EmbeddedServer:
     isolation: str
     directory: Path
     lease: httpx.Response | None = None
+    clients: contextlib.ExitStack = dataclasses.field(default_factory=contextlib.ExitStack)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -63,8 +64,9 @@ class EmbeddedServer:
         return httpx.Client(base_url=self.api_url, headers=self.headers, timeout=60, trust_env=False)
 
     def take_lease(self) -> httpx.Response:
-        client = self.client()
+        client = self.clients.enter_context(self.client())
         response = client.send(client.build_request("GET", "/lease"), stream=True)
+        self.clients.callback(response.close)
         assert response.status_code == 200
         return response
 
@@ -76,6 +78,9 @@ class EmbeddedServer:
             self.process.wait(DEADLINE)
         finally:
             self.process.kill()
+            self.clients.close()
+            assert self.process.stdout is not None
+            self.process.stdout.close()
 
 
 def start_embedded(env: dict[str, str] | None = None, **timings: float) -> EmbeddedServer:

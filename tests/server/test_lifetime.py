@@ -68,6 +68,7 @@ def test_delete_of_the_lease_does_not_wait_for_the_grace(isolation: str) -> None
     assert server.process.wait(20) == 0
     assert processes_with(mark) == []
     assert not server.directory.exists()
+    server.end()
 
 
 def test_another_lease_within_the_grace_keeps_the_server() -> None:
@@ -99,7 +100,7 @@ time.sleep(1000)
     about = json.loads(starter.stdout.readline())
     assert processes_with(about["id"]) or psutil.pid_exists(about["pid"])
     starter.kill()
-    starter.wait()
+    starter.communicate()
     eventually(lambda: not psutil.pid_exists(about["pid"]), "the server has ended", 10)
     assert processes_with(about["id"]) == []
 
@@ -151,6 +152,7 @@ def test_a_signal_ends_the_server_cleanly(signum: int) -> None:
     assert server.process.wait(10) == 0
     assert processes_with(mark) == []
     assert not server.directory.exists()
+    server.end()
 
 
 def test_descriptors_and_processes_do_not_pile_up(server: EmbeddedServer) -> None:
