@@ -1,4 +1,4 @@
-"""Both kernels, driven as front ends drive them, and what scenarios are made of."""
+"""ipykernel and this kernel, driven like front ends drive them, and the steps of scenarios."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tests.kernel.driver import DEADLINE, Answer, Driver, running_kernel
 
 from .execution import KERNELS
-from .normalisation import Normaliser, merged_messages
+from .normalization import Normalizer, merged_messages
 from .report import difference
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ Scenario = Callable[[Driver], Any]
 
 
 class Both:
-    """Both kernels, with the places that are each one's own. After a failure they are no longer equal."""
+    """Both kernels, with the directories of each. After a failed test, they are no longer equal."""
 
     def __init__(self, drivers: list[Driver]) -> None:
         self._drivers = drivers
@@ -33,9 +33,10 @@ class Both:
             self._places.append({cwd: "<cwd>", home: "<home>"})
 
     def same(self, scenario: Scenario, within: float = 0.0) -> Any:
-        """Play the scenario with both, check that they are equal, and return what ipykernel gave.
+        """Play the scenario with both kernels, check that the results are equal, and return ipykernel's.
 
-        within: seconds in which daytona may play it again until it is equal; then it must not count a cell.
+        within: the seconds in which daytona may repeat the scenario until it is equal. Such a scenario must
+            not change the execution count.
         """
         self.equal = False
         deadline = time.monotonic() + within
@@ -47,7 +48,7 @@ class Both:
         return ipykernel
 
     def _play(self, index: int, scenario: Scenario) -> Any:
-        return Normaliser(self._places[index]).value(_plain(scenario(self._drivers[index])))
+        return Normalizer(self._places[index]).value(_plain(scenario(self._drivers[index])))
 
 
 @contextmanager
@@ -63,7 +64,7 @@ def running_both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
 
 
 class Shared:
-    """The kernels that the tests share, as long as they are equal."""
+    """The two kernels that tests share as long as they are equal."""
 
     def __init__(self, start: Callable[[], AbstractContextManager[Both]]) -> None:
         self._start = start
@@ -71,7 +72,7 @@ class Shared:
         self._both: Both | None = None
 
     def both(self) -> Both:
-        """Return them, fresh ones if the last test has set them apart."""
+        """Return the two kernels. They are new if the last test failed."""
         if self._both is None or not self._both.equal:
             self.close()
             self._both = self._running.enter_context(self._start())
@@ -92,7 +93,7 @@ def _plain(value: Any) -> Any:
 
 
 def shown(driver: Driver, msg_id: str) -> Answer:
-    """What a request brings on iopub, until the kernel is idle."""
+    """Return the messages of a request on iopub, until the kernel is idle."""
     answer = Answer()
     deadline = time.monotonic() + DEADLINE
     while not answer.messages or answer.messages[-1]["content"].get("execution_state") != "idle":
@@ -102,8 +103,8 @@ def shown(driver: Driver, msg_id: str) -> Answer:
     return answer
 
 
-def asked(driver: Driver, code: str, answers: list[str]) -> dict[str, Any]:
-    """Run a cell that asks, and answer it; return the prompts and what the cell brought."""
+def answer_prompts(driver: Driver, code: str, answers: list[str]) -> dict[str, Any]:
+    """Run a cell that asks for input, and answer; return the prompts and the cell's results."""
     msg_id = driver.send(code, allow_stdin=True)
     prompts = []
     for answer in answers:
@@ -113,17 +114,16 @@ def asked(driver: Driver, code: str, answers: list[str]) -> dict[str, Any]:
 
 
 def send_behind_a_failing_cell(driver: Driver, send: Callable[[], list[str]], **options: Any) -> list[str]:
-    """Have requests wait behind a cell that then fails; return the ids of all. send: sends them."""
+    """Send requests while a cell runs that then fails; return the ids of all. send: sends the requests."""
     failing = driver.send("input('fail? ')\n1 / 0", allow_stdin=True, **options)
     driver.client.get_stdin_msg(timeout=DEADLINE)
     ids = send()
-    # The answer goes another way than they, and nothing tells when they lie in the kernel's queue.
-    time.sleep(1)
+    driver.run_beside("")
     driver.client.input("yes")
     return [failing, *ids]
 
 
-def placed(driver: Driver, cells: list[str], last: str) -> list[list[Any]]:
+def printed_texts(driver: Driver, cells: list[str], last: str) -> list[list[Any]]:
     """Run cells, wait until the text `last` was printed, and return the printed texts by cell and stream."""
     parents: dict[str, int] = {}
     for code in cells:

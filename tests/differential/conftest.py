@@ -1,4 +1,4 @@
-"""The two kernels, side by side: for the notebooks of one group, and for the tests of one module."""
+"""The two kernels: one pair for the notebooks of a group, and one for the tests of a module."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Pairs:
-    """One pair at a time: that of the group which runs."""
+    """The pairs of kernels, one at a time."""
 
     def __init__(self, tmp_path_factory: pytest.TempPathFactory) -> None:
         self._tmp_path_factory = tmp_path_factory
@@ -24,7 +24,7 @@ class Pairs:
         self._pair: Pair | None = None
 
     def of_group(self, group: str) -> Pair:
-        """Return the group's pair, started if it does not run."""
+        """Return the group's pair, and start it if it does not run."""
         if group != self._group or self._pair is None:
             self.close()
             directory = self._tmp_path_factory.mktemp(group)
@@ -33,7 +33,7 @@ class Pairs:
         return self._pair
 
     def close(self) -> None:
-        """End the pair that runs; the next one is fresh."""
+        """End the running pair. The next pair is a new one."""
         self._pair = None
         self._running.close()
 

@@ -1,6 +1,6 @@
-"""What differs from ipykernel, each with its reason.
+"""The differences from ipykernel, each with its reason.
 
-`test_notebooks` checks that nothing else does, and that these still do.
+`test_notebooks` checks that there are no others, and that each of these still exists.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Difference:
-    """A cell whose outputs differ. begins: how the cell's source begins."""
+    """A cell with different outputs. start: the start of the cell's source."""
 
     notebook: str
-    begins: str
+    start: str
     reason: str
 
 
 _SANDBOX = "Cells run in the sandbox, with its own Python environment, name and variables"
-_SOCKETS = "The interpreter's sockets lie in the sandbox; front ends connect to the kernel"
-_SUBCLASS = "The sandbox's kernel is a subclass of ipykernel's, with an answer for what ipykernel leaves open"
-_MAGICS = "The kernel's own magics are listed too, and its %%sh stands in the place of IPython's"
-_FROZEN = "The standard library is not frozen in the sandbox's interpreter, so that a debugger can stop in it"
+_SOCKETS = "The interpreter's sockets are in the sandbox; front ends connect to the kernel"
+_SUBCLASS = "The interpreter is a subclass of ipykernel's kernel"
+_MAGICS = "The list includes the kernel's magics, and its %%sh replaces IPython's"
+_FROZEN = "The interpreter does not use the frozen standard library, so that a debugger can stop in it"
 
 DIFFERENCES = [
     Difference("execution/place", "sys.executable", _SANDBOX),
@@ -40,5 +40,5 @@ DIFFERENCES = [
 
 
 def listed(notebook: str, source: str) -> Difference | None:
-    """The difference that is listed for a cell, or None."""
-    return next((d for d in DIFFERENCES if d.notebook == notebook and source.startswith(d.begins)), None)
+    """Return the difference that is listed for a cell, or None."""
+    return next((d for d in DIFFERENCES if d.notebook == notebook and source.startswith(d.start)), None)

@@ -1,4 +1,4 @@
-"""One notebook, executed by both kernels at once, and everything that a front end saw of it."""
+"""The execution of a notebook by both kernels at once, with everything that a front end sees."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import ensure_async
 from nbclient import NotebookClient
 
-from .normalisation import Normaliser, merged_messages, merged_outputs
+from .normalization import Normalizer, merged_messages, merged_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ _CELL_SECONDS = 60
 
 @dataclass
 class CellRecord:
-    """What a cell brought: its outputs as they would be saved, and the messages that they came from."""
+    """The results of a cell: its outputs as they are saved, and its messages."""
 
     source: str
     outputs: Any = None
@@ -43,14 +43,14 @@ class CellRecord:
 
 @dataclass
 class Record:
-    """An executed notebook in its normal form."""
+    """An executed notebook in its normalized form."""
 
     cells: list[CellRecord]
     metadata: Any
 
 
 class _RecordingClient(NotebookClient):
-    """nbclient, which also keeps the messages as they came."""
+    """An nbclient that also records the messages."""
 
     def __init__(self, notebook: NotebookNode, **options: Any) -> None:
         super().__init__(
@@ -67,13 +67,14 @@ class _RecordingClient(NotebookClient):
     def process_message(
         self, msg: dict[str, Any], cell: NotebookNode, cell_index: int
     ) -> NotebookNode | None:
-        # nbclient changes the message that it takes.
+        # nbclient changes the message.
         self.messages.setdefault(cell_index, []).append({**msg, "content": copy.deepcopy(msg["content"])})
         try:
             return super().process_message(msg, cell, cell_index)
         finally:
-            # nbclient's Output widget sends past asyncio's back, which may swallow the edge that announces
-            # a reply: the cell would then wait for its timeout, with any kernel. Asking tells asyncio.
+            # nbclient's Output widget sends without asyncio. That may consume the event that announces a
+            # reply, and the cell would wait for its timeout, with any kernel. Reading the events repairs it.
+            assert self.kc is not None
             self.kc.shell_channel.socket.get(zmq.EVENTS)
 
     def _keep_reply(self, cell: NotebookNode, cell_index: int, execute_reply: dict[str, Any]) -> None:
@@ -81,15 +82,15 @@ class _RecordingClient(NotebookClient):
 
 
 def plain_environment() -> dict[str, str]:
-    """The environment without what changes how ipykernel works, and with a sandbox's shell."""
-    # Where pytest is announced, ipykernel leaves the file descriptors 1 and 2 alone.
+    """Return this environment without variables that change ipykernel, and with a sandbox's shell."""
+    # If PYTEST_CURRENT_TEST is set, ipykernel does not capture the file descriptors 1 and 2.
     unwanted = ("IPYTHONDIR", "PYTHONDONTWRITEBYTECODE", "PYTEST_CURRENT_TEST")
     kept = {name: value for name, value in os.environ.items() if name not in unwanted}
     return kept | {"SHELL": "/bin/bash"}
 
 
 class RunningKernel:
-    """A kernel and nbclient's way to it, for several notebooks."""
+    """A kernel for several notebooks, and its client."""
 
     def __init__(self, name: str, directory: Path) -> None:
         self.name = name
@@ -99,7 +100,7 @@ class RunningKernel:
         self._client: AsyncKernelClient | None = None
 
     async def start(self) -> None:
-        """Start it where it finds nothing that a person has at home."""
+        """Start the kernel with an empty home directory."""
         self._home.mkdir(parents=True)
         self._work.mkdir()
         environment = plain_environment() | {"HOME": str(self._home), "ONLY_AT_HOME": "yes"}
@@ -114,16 +115,16 @@ class RunningKernel:
         }
 
     async def _ask(self, expression: str) -> str:
-        """The value of an expression, a string, without a trace in the interpreter."""
-        asked = {"it": expression}
-        reply = await self._client.execute("", silent=True, user_expressions=asked, reply=True)
+        """Return the value of a string expression, without a change of the interpreter's state."""
+        assert self._client is not None
+        reply = await self._client.execute("", silent=True, user_expressions={"it": expression}, reply=True)
         return str(ast.literal_eval(reply["content"]["user_expressions"]["it"]["data"]["text/plain"]))
 
     async def execute(self, source: Source) -> Record:
         client = _RecordingClient(source.notebook(self.name), km=self._manager)
         client.kc = self._client
         notebook = await client.async_execute()
-        normal = Normaliser(self._places)
+        normal = Normalizer(self._places)
         cells = [
             CellRecord(
                 cell.source,
@@ -146,7 +147,7 @@ class RunningKernel:
 
 
 class Pair:
-    """Both kernels, side by side."""
+    """ipykernel and this kernel."""
 
     def __init__(self, runner: asyncio.Runner, directory: Path) -> None:
         self._runner = runner
@@ -167,7 +168,7 @@ class Pair:
 
 @contextmanager
 def running_pair(directory: Path) -> Iterator[Pair]:
-    """Both kernels, each with an empty home."""
+    """Run both kernels, each with an empty home directory."""
     with asyncio.Runner() as runner:
         pair = Pair(runner, directory)
         try:

@@ -1,12 +1,12 @@
-"""The notebooks that both kernels execute, each a file of cells that reads as a program.
+"""The notebooks that both kernels execute, each written as a file that reads like a program.
 
-`notebooks/GROUP/NAME.ipy` is IPython's Python, cut into cells by lines that begin with `# %%`; the rest
-of such a line is the cell's tags. The notebooks of a group share a kernel, so what they import is
-imported once, and one that changes the kernel for good has a group of its own.
+`notebooks/GROUP/NAME.ipy` is Python for IPython. Lines that start with `# %%` separate the cells; the rest
+of such a line contains the cell's tags. The notebooks of a group share a kernel, so that their imports run
+once. A notebook that changes the kernel for good has a separate group.
 
     python -m tests.differential.notebook DIRECTORY
 
-writes them as `.ipynb` files, to be looked at in JupyterLab.
+writes the notebooks as `.ipynb` files for JupyterLab.
 """
 
 from __future__ import annotations
@@ -25,44 +25,45 @@ _MARK = "# %%"
 
 @dataclass(frozen=True)
 class Source:
-    """One notebook as it is written here."""
+    """A notebook as a source file."""
 
     path: Path
 
     @property
     def group(self) -> str:
-        """The notebooks with the same group run in one kernel."""
+        """The group. Its notebooks run in one kernel."""
         return self.path.parent.name
 
     @property
     def name(self) -> str:
-        """Group and name: what a failing test and a listed difference call it."""
+        """The group and the name, as in the names of tests and in the list of differences."""
         return f"{self.group}/{self.path.stem}"
 
     def notebook(self, kernel: str = "python3") -> NotebookNode:
-        """Make the notebook, not yet executed."""
-        cells = []
+        """Return the notebook, without outputs."""
+        cells: list[NotebookNode] = []
         for tags, source in _cells(self.path.read_text()):
             cell = nbformat.v4.new_code_cell(source, metadata={"tags": tags} if tags else {})
-            # Ids are random; two executions of one notebook must begin alike.
+            # Ids are random, and both kernels must get the same notebook.
             cell["id"] = f"cell-{len(cells)}"
             cells.append(cell)
         kernelspec = {"name": kernel, "display_name": kernel, "language": "python"}
-        return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernelspec})
+        notebook: NotebookNode = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernelspec})
+        return notebook
 
 
 def sources() -> list[Source]:
-    """All of them, those of a group together."""
+    """Return all notebooks, sorted by group."""
     return [Source(path) for path in sorted(SOURCES.glob("*/*.ipy"))]
 
 
 def groups() -> dict[str, list[Source]]:
-    """The notebooks by group."""
+    """Return the notebooks by group."""
     return {group: list(members) for group, members in groupby(sources(), lambda source: source.group)}
 
 
 def _cells(text: str) -> list[tuple[list[str], str]]:
-    """The tags and the source of each cell. What stands before the first mark is about the notebook."""
+    """Return the tags and the source of each cell. The lines before the first mark describe the notebook."""
     cells: list[tuple[list[str], list[str]]] = []
     for line in text.splitlines():
         if line.startswith(_MARK):
@@ -73,7 +74,7 @@ def _cells(text: str) -> list[tuple[list[str], str]]:
 
 
 def write_notebooks(directory: Path) -> None:
-    """Write all of them into a directory, a folder for each group."""
+    """Write all notebooks into a directory, with a folder for each group."""
     for source in sources():
         target = directory / f"{source.name}.ipynb"
         target.parent.mkdir(parents=True, exist_ok=True)

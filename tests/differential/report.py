@@ -1,4 +1,4 @@
-"""How two executions of a notebook differ, as a person wants to read it."""
+"""Readable reports of the differences between two executions of a notebook."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LINES = 40
 
 
 def differing_cells(one: Record, other: Record) -> Iterator[tuple[CellRecord, str]]:
-    """The cells that differ, each with the first of its parts that does, as a diff."""
+    """Yield each cell that differs, with a diff of its first different part."""
     for ours, theirs in zip(one.cells, other.cells, strict=True):
         for part in _PARTS:
             left, right = getattr(ours, part), getattr(theirs, part)
@@ -26,7 +26,7 @@ def differing_cells(one: Record, other: Record) -> Iterator[tuple[CellRecord, st
 
 
 def difference(one: Any, other: Any) -> str:
-    """Two values of JSON as a diff, empty when they are equal."""
+    """Return a diff of two JSON values; empty if they are equal."""
     lines = unified_diff(_lines(one), _lines(other), "ipykernel", "daytona", lineterm="", n=2)
     shown = [line[:400] for line in lines]
     more = [f"… {len(shown) - _LINES} more lines"] if len(shown) > _LINES else []
@@ -38,7 +38,7 @@ def _lines(value: Any) -> list[str]:
 
 
 def _split(value: Any) -> Any:
-    """A text of several lines as its lines, so that the diff is one of lines."""
+    """Return the value with each text of several lines as a list, so that the diff compares lines."""
     if isinstance(value, str):
         lines = value.splitlines(keepends=True)
         return lines if len(lines) > 1 else value

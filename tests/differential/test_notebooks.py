@@ -1,8 +1,8 @@
-"""Whatever a notebook does with ipykernel it does here, cell for cell.
+"""Notebooks behave the same with ipykernel and with this kernel, cell for cell.
 
-Each notebook of `notebooks/` is executed by both kernels, through nbclient. Outputs, messages, replies
-and saved widgets must be equal but for what no two executions share (see `normalisation`) and what
-`differences` lists.
+Both kernels execute each notebook of `notebooks/` through nbclient. Outputs, messages, replies and saved
+widgets must be equal. Exceptions are values that differ in any two executions (see `normalization`), and
+the differences that `differences` lists.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
 def test_a_notebook_is_the_same_with_both_kernels(pairs: Pairs, source: Source) -> None:
     ipykernel, daytona = _executed(pairs, source)
     assert ipykernel.cells, "the notebook is empty"
-    expected = {d.begins for d in DIFFERENCES if d.notebook == source.name}
+    expected = {d.start for d in DIFFERENCES if d.notebook == source.name}
     unexpected = []
     for cell, shown in differing_cells(ipykernel, daytona):
         known = listed(source.name, cell.source)
         if known is None:
             unexpected.append(shown)
         else:
-            expected.discard(known.begins)
+            expected.discard(known.start)
     if metadata := difference(ipykernel.metadata, daytona.metadata):
         unexpected.append(f"The notebook's metadata: {metadata}")
     assert not unexpected, "\n\n".join(["", *unexpected])
     assert not expected, f"These differences are gone; take them off the list: {sorted(expected)}"
 
 
-def test_the_listed_differences_are_of_notebooks_that_are_there() -> None:
+def test_each_listed_difference_names_an_existing_notebook() -> None:
     assert {d.notebook for d in DIFFERENCES} <= {source.name for source in sources()}
     assert len(sources()) >= 40
 
@@ -47,6 +47,6 @@ def _executed(pairs: Pairs, source: Source) -> tuple[Record, Record]:
     try:
         return pairs.of_group(source.group).execute(source)
     except BaseException:
-        # What failed half-way may have left the two kernels with different counts.
+        # A failure may leave the two kernels with different execution counts.
         pairs.close()
         raise

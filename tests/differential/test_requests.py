@@ -1,6 +1,6 @@
-"""Requests that notebooks cannot show, compared with ipykernel.
+"""Requests that notebooks cannot send, compared with ipykernel.
 
-A scenario is played with one kernel and then the other; what it returns must be equal, once it is normal.
+A scenario is played with one kernel and then with the other. The normalized results must be equal.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from tests.kernel.driver import DEADLINE, Answer, Driver, running_kernel
 from .both import Both, send_behind_a_failing_cell, shown
 from .execution import KERNELS
 
-# How a cell is run
+# Executions
 
 
-def test_a_silent_execution_does_not_count(both: Both) -> None:
+def test_a_silent_execution_does_not_change_the_execution_count(both: Both) -> None:
     def scenario(driver: Driver) -> list[Answer]:
         return [
             driver.run("x = 1; print('printed'); display('shown'); x", silent=True),
@@ -31,7 +31,7 @@ def test_a_silent_execution_does_not_count(both: Both) -> None:
     assert after["reply"]["status"] == "ok"
 
 
-def test_an_execution_that_is_not_stored_has_no_history(both: Both) -> None:
+def test_an_execution_without_store_history_is_not_in_the_history(both: Both) -> None:
     def scenario(driver: Driver) -> list[Any]:
         return [
             driver.run("'unstored'", store_history=False),
@@ -45,11 +45,11 @@ def test_an_execution_that_is_not_stored_has_no_history(both: Both) -> None:
 
 
 @pytest.mark.parametrize("code", ["", "   ", "\n\n", "# a comment", "pass"])
-def test_cells_without_code_count_as_they_do(both: Both, code: str) -> None:
+def test_cells_without_code_change_the_execution_count_equally(both: Both, code: str) -> None:
     both.same(lambda driver: [driver.run(code), driver.run("get_ipython().execution_count")])
 
 
-def test_user_expressions_come_with_the_reply(both: Both) -> None:
+def test_user_expressions_are_in_the_reply(both: Both) -> None:
     expressions = {
         "sum": "1 + 1",
         "html": "__import__('IPython').display.HTML('<b>x</b>')",
@@ -65,7 +65,7 @@ def test_user_expressions_come_with_the_reply(both: Both) -> None:
 
 
 @pytest.mark.parametrize("stop", [True, False])
-def test_a_failed_cell_aborts_the_queue_or_does_not(both: Both, stop: bool) -> None:
+def test_stop_on_error_decides_whether_a_failed_cell_aborts_the_queue(both: Both, stop: bool) -> None:
     def scenario(driver: Driver) -> list[Answer]:
         def send() -> list[str]:
             return [driver.send(code, stop_on_error=stop) for code in ("print('second')", "3")]
@@ -79,7 +79,7 @@ def test_a_failed_cell_aborts_the_queue_or_does_not(both: Both, stop: bool) -> N
     assert [a["reply"]["status"] for a in answers] == ["error", expected, expected, "ok"]
 
 
-def test_a_silent_failure_aborts_nothing(both: Both) -> None:
+def test_a_silent_failure_does_not_abort_the_queue(both: Both) -> None:
     def scenario(driver: Driver) -> list[Answer]:
         ids = send_behind_a_failing_cell(driver, lambda: [driver.send("'second'")], silent=True)
         return [driver.collect(msg_id) for msg_id in ids]
@@ -87,8 +87,8 @@ def test_a_silent_failure_aborts_nothing(both: Both) -> None:
     assert [a["reply"]["status"] for a in both.same(scenario)] == ["error", "ok"]
 
 
-def test_what_an_abort_leaves_alone(both: Both) -> None:
-    """Requests between the aborted cells are answered, and what comes after the idle runs."""
+def test_an_abort_does_not_affect_other_requests_and_later_cells(both: Both) -> None:
+    """Requests between the aborted cells are answered, and a cell after the `idle` runs."""
 
     def scenario(driver: Driver) -> list[Any]:
         def send() -> list[str]:
@@ -96,21 +96,17 @@ def test_what_an_abort_leaves_alone(both: Both) -> None:
             return [complete, driver.send("print('never')")]
 
         failing, complete, aborted = send_behind_a_failing_cell(driver, send)
-        replies: dict[str, Any] = {}
-        while len(replies) < 3:
-            reply = driver.client.get_shell_msg(timeout=DEADLINE)
-            replies[reply["parent_header"]["msg_id"]] = reply["content"]
         return [
-            replies[failing]["status"],
-            "print" in replies[complete].get("matches", []),
-            replies[aborted]["status"],
+            driver.reply(failing)["status"],
+            "print" in driver.reply(complete).get("matches", []),
+            driver.reply(aborted)["status"],
             driver.run("4"),
         ]
 
     assert both.same(scenario)[:3] == ["error", True, "aborted"]
 
 
-def test_the_cells_id_reaches_the_interpreter(both: Both) -> None:
+def test_the_id_of_a_cell_reaches_the_interpreter(both: Both) -> None:
     def scenario(driver: Driver) -> Answer:
         driver.run("seen = []\nnote = lambda info: seen.append(info.cell_id)")
         driver.run("get_ipython().events.register('pre_run_cell', note)")
@@ -125,7 +121,7 @@ def test_the_cells_id_reaches_the_interpreter(both: Both) -> None:
     assert "the-cell" in str(answer["messages"])
 
 
-# What else a front end requests
+# Other requests
 
 
 @pytest.mark.parametrize(
@@ -134,7 +130,7 @@ def test_the_cells_id_reaches_the_interpreter(both: Both) -> None:
      ("open('fil", 9), ("\U0001f600 = known_", 10)],
 )  # fmt: skip
 def test_completions(both: Both, code: str, cursor: int) -> None:
-    """Equal as soon as Jedi has read what it needs: until then daytona answers without it, in time."""
+    """Both are equal when Jedi has read its files. Until then, daytona answers in time without Jedi."""
 
     def scenario(driver: Driver) -> Any:
         driver.run("known_name = {'key': 1}; open('file_here', 'w').close()", silent=True)
@@ -180,7 +176,7 @@ def test_history(both: Both, content: dict[str, Any]) -> None:
     assert both.same(scenario)["history"]
 
 
-def test_the_interpreter_is_told_of_in_the_same_words(both: Both) -> None:
+def test_kernel_info_describes_the_same_interpreter(both: Both) -> None:
     def scenario(driver: Driver) -> Any:
         info = driver.request("kernel_info_request", {})
         return [info["language_info"], info["status"], sorted(info["supported_features"])]
@@ -189,38 +185,38 @@ def test_the_interpreter_is_told_of_in_the_same_words(both: Both) -> None:
     assert (language["name"], status) == ("python", "ok")
 
 
-def test_comms_are_listed_and_spoken_to(both: Both) -> None:
+def test_comms_are_listed_and_receive_messages(both: Both) -> None:
     def scenario(driver: Driver) -> list[Any]:
         opened = driver.run(
             "from comm import create_comm, get_comm_manager\n"
-            "comm = create_comm('told')\n"
-            "comm.on_msg(lambda message: print('told', message['content']['data']))\n"
+            "comm = create_comm('target_1')\n"
+            "comm.on_msg(lambda message: print('received', message['content']['data']))\n"
             "comm.on_close(lambda message: print('closed'))"
         )
         comm_id = opened.contents("comm_open")[0]["comm_id"]
-        listed = driver.request("comm_info_request", {"target_name": "told"})
+        listed = driver.request("comm_info_request", {"target_name": "target_1"})
         answers = []
         for msg_type in ("comm_msg", "comm_close", "comm_msg"):
             msg_id = driver.send_message(msg_type, {"comm_id": comm_id, "data": {"n": 1}})
             answers.append(shown(driver, msg_id))
-        return [listed, *answers, driver.request("comm_info_request", {"target_name": "told"})]
+        return [listed, *answers, driver.request("comm_info_request", {"target_name": "target_1"})]
 
-    listed, told, *_ = both.same(scenario)
+    listed, received, *_ = both.same(scenario)
     assert len(listed["comms"]) == 1
-    assert "told {'n': 1}" in str(told)
+    assert "received {'n': 1}" in str(received)
 
 
-def test_a_comm_of_an_unknown_target_is_closed(both: Both) -> None:
+def test_a_comm_with_an_unknown_target_is_closed(both: Both) -> None:
     def scenario(driver: Driver) -> Answer:
         content = {"comm_id": "c" * 32, "target_name": "none", "data": {}}
         messages = shown(driver, driver.send_message("comm_open", content)).messages
-        # The complaint on stderr names the time.
+        # The message on stderr contains the time.
         return Answer([m for m in messages if m["msg_type"] != "stream"])
 
     assert "comm_close" in str(both.same(scenario))
 
 
-def test_cells_of_the_kernels_own_magics_count_like_any_other(both: Both) -> None:
+def test_cells_with_kernel_magics_are_counted_like_other_cells(both: Both) -> None:
     def scenario(driver: Driver) -> list[Any]:
         own = driver.manager.kernel_name == "daytona"
         line, cell = ("%sh", "%%sh") if own else ("!", "%%bash")
@@ -234,7 +230,7 @@ def test_cells_of_the_kernels_own_magics_count_like_any_other(both: Both) -> Non
     assert both.same(scenario) == [[0, 1, 2, 3, 4, 5], True]
 
 
-def test_messages_that_want_a_key_do_not_end_the_kernel(both: Both) -> None:
+def test_messages_with_missing_keys_do_not_end_the_kernel(both: Both) -> None:
     def scenario(driver: Driver) -> Answer:
         driver.send_message("execute_request", {"silent": False})
         driver.send_message("no_such_request", {})
@@ -243,7 +239,7 @@ def test_messages_that_want_a_key_do_not_end_the_kernel(both: Both) -> None:
     assert "alive" in str(both.same(scenario))
 
 
-# What is large, and what is last
+# Large messages, and exit
 
 
 def test_a_cell_of_megabytes(both: Both) -> None:
@@ -272,7 +268,7 @@ def test_a_large_buffer_reaches_the_interpreter(both: Both) -> None:
 
 
 @pytest.mark.parametrize("code", ["exit", "quit()", "exit(True)"])
-def test_leaving_by_exit_is_asked_for_in_the_same_words(code: str) -> None:
+def test_exit_sends_the_same_payload(code: str) -> None:
     payloads = []
     for name in KERNELS:
         with running_kernel(name) as driver:

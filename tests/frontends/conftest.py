@@ -1,4 +1,4 @@
-"""Notebooks on disk, Jupyter's commands, and a Jupyter that knows this kernel as `python3`."""
+"""Notebooks, Jupyter's commands, and a kernelspec that names this kernel `python3`."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ _COMMAND_SECONDS = 100
 
 
 def make_notebook(cells: Sequence[str], kernel: str = "daytona", **tags: list[str]) -> NotebookNode:
-    """Make a notebook with one code cell a source. tags: those of a cell, by `cell0`, `cell1` and so on."""
-    made = [
+    """Return a notebook with a code cell for each source. tags: a cell's tags, as `cell0`, `cell1`, …."""
+    code_cells = [
         nbformat.v4.new_code_cell(source, metadata={"tags": tags.get(f"cell{index}", [])})
         for index, source in enumerate(cells)
     ]
     kernelspec = {"name": kernel, "display_name": kernel, "language": "python"}
-    return nbformat.v4.new_notebook(cells=made, metadata={"kernelspec": kernelspec})
+    notebook: NotebookNode = nbformat.v4.new_notebook(cells=code_cells, metadata={"kernelspec": kernelspec})
+    return notebook
 
 
 def texts(cell: NotebookNode) -> str:
-    """All that a cell shows as text."""
+    """Return all outputs of a cell as text."""
     shown = []
     for output in cell.outputs:
         if output.output_type == "stream":
@@ -45,7 +46,7 @@ def texts(cell: NotebookNode) -> str:
 
 @pytest.fixture
 def run_jupyter(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run one of Jupyter's commands, as it is installed, in the directory of the test."""
+    """Return a function that runs one of Jupyter's installed commands in the directory of the test."""
 
     def run(*arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         program = Path(sys.executable).with_name(arguments[0])
@@ -64,7 +65,7 @@ def run_jupyter(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str
 
 
 def own_environment(directory: Path) -> dict[str, str]:
-    """The environment of a Jupyter whose files all lie in a directory."""
+    """Return the environment of a Jupyter that keeps all its files in a directory."""
     settings = {
         "JUPYTER_CONFIG_DIR": str(directory / "config"),
         "JUPYTER_DATA_DIR": str(directory / "data"),
@@ -77,7 +78,7 @@ def own_environment(directory: Path) -> dict[str, str]:
 
 @pytest.fixture
 def named_python3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The kernel under the name that Jupyter's own suites know. Returns that name."""
+    """Install this kernel under the name that programs use for ipykernel, and return that name."""
     kernels = tmp_path / "jupyter" / "kernels"
     shutil.copytree(KERNELSPEC, kernels / "python3")
     monkeypatch.setenv("JUPYTER_PATH", str(kernels.parent))

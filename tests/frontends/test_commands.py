@@ -27,7 +27,9 @@ def test_nbconvert_executes_into_a_notebook_and_a_page(run_jupyter: Run, tmp_pat
     assert "from the sandbox" in page.stdout
 
 
-def test_nbconvert_fails_with_the_cells_error_or_allows_it(run_jupyter: Run, tmp_path: Path) -> None:
+def test_nbconvert_fails_with_the_error_of_a_cell_unless_errors_are_allowed(
+    run_jupyter: Run, tmp_path: Path
+) -> None:
     nbformat.write(make_notebook(["1 / 0", "'after'"]), tmp_path / "n.ipynb")
     done = run_jupyter("jupyter-nbconvert", "--execute", "--to", "notebook", "--output", "out", "n.ipynb")
     assert done.returncode != 0
@@ -48,20 +50,22 @@ def test_jupyter_execute_writes_the_notebook(run_jupyter: Run, tmp_path: Path) -
     assert texts(nbformat.read(tmp_path / "n.ipynb", 4).cells[0]) == "2"
 
 
-def test_jupyter_run_prints_what_a_file_or_stdin_prints(run_jupyter: Run, tmp_path: Path) -> None:
+def test_jupyter_run_prints_the_output_of_a_file_or_of_stdin(run_jupyter: Run, tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text("import sys\nprint('out')\nprint('err', file=sys.stderr)\n6 * 7\n")
     done = run_jupyter("jupyter-run", "--kernel", "daytona", "script.py")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[:2] == ["out", "42"]
     assert "err" in done.stderr
-    failed = run_jupyter("jupyter-run", "--kernel", "daytona", stdin="print('begun')\nraise KeyError('k')\n")
+    failed = run_jupyter(
+        "jupyter-run", "--kernel", "daytona", stdin="print('started')\nraise KeyError('k')\n"
+    )
     assert failed.returncode != 0
-    assert "begun" in failed.stdout
+    assert "started" in failed.stdout
     assert "KeyError" in failed.stdout + failed.stderr
 
 
 class Console:
-    """`jupyter console` at a terminal."""
+    """A `jupyter console` in a terminal."""
 
     def __init__(self, directory: Path) -> None:
         program = str(Path(sys.executable).with_name("jupyter-console"))
@@ -70,7 +74,7 @@ class Console:
             program,
             arguments,
             cwd=str(directory),
-            env={**own_environment(directory), "TERM": "dumb", "NO_COLOR": "1"},  # type: ignore[arg-type]
+            env={**own_environment(directory), "TERM": "dumb", "NO_COLOR": "1"},
             encoding="utf-8",
             timeout=60,
             echo=False,
@@ -78,11 +82,11 @@ class Console:
         )
         self.wait_for("In [1]: ")
 
-    def say(self, line: str) -> None:
+    def type_line(self, line: str) -> None:
         self._child.sendline(line)
 
     def wait_for(self, text: str) -> str:
-        """Wait for a text, and return what came before it."""
+        """Wait for a text, and return the text before it."""
         self._child.expect_exact(text)
         return str(self._child.before)
 
@@ -105,32 +109,32 @@ def console(tmp_path: Path) -> Iterator[Console]:
 
 
 def test_a_console_shows_results_errors_and_help(console: Console) -> None:
-    console.say("6 * 7")
+    console.type_line("6 * 7")
     console.wait_for("Out[1]: 42")
     console.wait_for("In [2]: ")
-    console.say("1 / 0")
-    # The name is in colour.
+    console.type_line("1 / 0")
+    # The name of the exception is colored.
     console.wait_for(": division by zero")
     console.wait_for("In [3]: ")
-    console.say("%sh echo from the sandbox")
+    console.type_line("%sh echo from the sandbox")
     console.wait_for("from the sandbox")
     console.wait_for("In [4]: ")
-    console.say("'name: ' + input('who? ')")
+    console.type_line("'name: ' + input('who? ')")
     console.wait_for("who? ")
-    console.say("Ada")
+    console.type_line("Ada")
     console.wait_for("Out[4]: 'name: Ada'")
     console.wait_for("In [5]: ")
-    console.say("exit")
+    console.type_line("exit")
     console.wait_until_it_ends()
 
 
 def test_a_console_interrupts_its_cell(console: Console) -> None:
-    console.say("kept = 5")
+    console.type_line("kept = 5")
     console.wait_for("In [2]: ")
-    console.say("print('be' + 'gun', flush=True); import time; time.sleep(300)")
-    console.wait_for("begun")
+    console.type_line("print('star' + 'ted', flush=True); import time; time.sleep(300)")
+    console.wait_for("started")
     console.interrupt()
     console.wait_for("KeyboardInterrupt")
     console.wait_for("In [3]: ")
-    console.say("kept + 1")
+    console.type_line("kept + 1")
     console.wait_for("Out[3]: 6")

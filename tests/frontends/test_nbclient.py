@@ -1,10 +1,9 @@
-"""nbclient's behaviours with this kernel in the place of `python3`, without a special case."""
+"""nbclient with this kernel in place of `python3`, without special cases."""
 
 from __future__ import annotations
 
 import os
 import signal
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,7 +27,7 @@ def execute(cells: list[str], kernel: str, **options: Any) -> NotebookNode:
     return client_of(cells, kernel, **options).execute()
 
 
-def test_the_kernel_passes_for_python3(named_python3: str) -> None:
+def test_the_kernel_can_replace_python3(named_python3: str) -> None:
     notebook = execute(["import os; 'DAYTONA_SANDBOX_ID' in os.environ", "1 + 1"], named_python3)
     assert [texts(cell) for cell in notebook.cells] == ["True", "2"]
     assert [cell.execution_count for cell in notebook.cells] == [1, 2]
@@ -44,13 +43,13 @@ def test_a_cell_that_fails_raises_and_leaves_its_error(named_python3: str) -> No
     assert after.outputs == []
 
 
-def test_errors_may_be_allowed_everywhere_or_by_name(named_python3: str) -> None:
+def test_errors_can_be_allowed_everywhere_or_by_name(named_python3: str) -> None:
     cells = ["1 / 0", "'after'"]
     assert texts(execute(cells, named_python3, allow_errors=True).cells[1]) == "'after'"
     assert texts(execute(cells, named_python3, allow_error_names=["ZeroDivisionError"]).cells[1]) == "'after'"
 
 
-def test_tags_of_cells(named_python3: str) -> None:
+def test_the_tags_of_cells_are_respected(named_python3: str) -> None:
     cells = ["1 / 0", "print('skipped')", "'after'"]
     notebook = execute(cells, named_python3, cell0=["raises-exception"], cell1=["skip-execution"])
     failed, skipped, after = notebook.cells
@@ -66,7 +65,7 @@ def test_a_timeout_ends_the_notebook(named_python3: str) -> None:
         execute(["1", "import time; time.sleep(300)"], named_python3, timeout=5)
 
 
-def test_a_timeout_may_interrupt_and_go_on(named_python3: str) -> None:
+def test_a_timeout_can_interrupt_the_cell_and_continue(named_python3: str) -> None:
     cells = ["kept = 1", "import time\ntime.sleep(300)", "kept"]
     notebook = execute(cells, named_python3, timeout=5, interrupt_on_timeout=True, allow_errors=True)
     _, interrupted, after = notebook.cells
@@ -74,7 +73,7 @@ def test_a_timeout_may_interrupt_and_go_on(named_python3: str) -> None:
     assert texts(after) == "1"
 
 
-def test_a_timeout_may_depend_on_the_cell(named_python3: str) -> None:
+def test_a_timeout_can_depend_on_the_cell(named_python3: str) -> None:
     notebook = execute(
         ["'fast'", "import time\nwhile True: time.sleep(0.01)", "'after'"],
         named_python3,
@@ -92,13 +91,11 @@ def test_a_kernel_that_dies_is_noticed(named_python3: str) -> None:
             os.kill(client.km.provisioner.pid, signal.SIGKILL)
 
     client = client_of(["1", "import time; time.sleep(300)"], named_python3, on_cell_complete=kill)
-    begun = time.monotonic()
     with pytest.raises(DeadKernelError):
         client.execute()
-    assert time.monotonic() - begun < _SECONDS
 
 
-def test_a_cell_that_kills_its_interpreter_fails_and_the_next_has_a_fresh_one(named_python3: str) -> None:
+def test_a_cell_that_kills_its_interpreter_fails_and_the_next_cell_has_a_new_one(named_python3: str) -> None:
     cells = ["x = 1", "import os; os._exit(3)", "'x' in globals()"]
     with pytest.raises(CellExecutionError, match="InterpreterDiedError"):
         execute(cells, named_python3)
@@ -106,7 +103,7 @@ def test_a_cell_that_kills_its_interpreter_fails_and_the_next_has_a_fresh_one(na
     assert texts(notebook.cells[2]) == "False"
 
 
-def test_widgets_state_is_kept(named_python3: str) -> None:
+def test_the_state_of_widgets_is_saved(named_python3: str) -> None:
     cells = ["import ipywidgets\ns = ipywidgets.IntSlider(value=3)\ns", "s.value = 9"]
     notebook = execute(cells, named_python3)
     states = notebook.metadata.widgets["application/vnd.jupyter.widget-state+json"]["state"]
@@ -121,7 +118,7 @@ def test_widgets_state_is_kept(named_python3: str) -> None:
     assert "widgets" not in without.metadata
 
 
-def test_displays_are_updated_where_they_were_shown(named_python3: str) -> None:
+def test_displays_are_updated_in_place(named_python3: str) -> None:
     cells = [
         "handle = display('first', display_id='place')",
         "display('second', display_id='place');",
@@ -177,7 +174,7 @@ def test_hooks_are_called_in_order(named_python3: str) -> None:
     assert called == ["on_notebook_start", *cell, *cell, "on_cell_error", "on_notebook_complete"]
 
 
-def test_one_cell_at_a_time_with_a_kernel_that_is_kept(named_python3: str) -> None:
+def test_cells_can_be_executed_one_at_a_time_in_one_kernel(named_python3: str) -> None:
     client = client_of(["x = 5", "x * 2"], named_python3)
     with client.setup_kernel():
         for index, cell in enumerate(client.nb.cells):

@@ -30,7 +30,7 @@ def test_a_notebook_opens_runs_and_is_saved(lab: Lab) -> None:
     assert cells[1]["outputs"][0]["data"]["text/plain"] == ["21"]
 
 
-def test_a_restart_gives_a_fresh_interpreter(lab: Lab) -> None:
+def test_a_restart_starts_a_new_interpreter(lab: Lab) -> None:
     notebook = lab.open_in_notebook_7("again.ipynb", ["x = 1", "'x' in globals()"], kernel="daytona")
     notebook.run(0)
     notebook.restart_kernel()

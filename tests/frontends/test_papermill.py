@@ -1,4 +1,4 @@
-"""papermill: parameters, progress, and what becomes of a notebook that fails."""
+"""papermill: parameters, progress, and notebooks that fail."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def test_parameters_of_every_type(tmp_path: Path) -> None:
     parameters: dict[str, Any] = {
         "a": None, "b": True, "c": 1.5, "d": [1, "x"], "e": {"k": [None]}, "f": 'q"uote\n', "g": float("inf")
     }  # fmt: skip
-    made = make_notebook(["a = b = c = d = e = f = g = 0", "[a, b, c, d, e, f, g]"], cell0=["parameters"])
-    nbformat.write(made, tmp_path / "in.ipynb")
+    notebook = make_notebook(["a = b = c = d = e = f = g = 0", "[a, b, c, d, e, f, g]"], cell0=["parameters"])
+    nbformat.write(notebook, tmp_path / "in.ipynb")
     out = papermill.execute_notebook(
         str(tmp_path / "in.ipynb"), str(tmp_path / "out.ipynb"), parameters, progress_bar=False
     )
@@ -67,7 +67,7 @@ def test_a_notebook_that_fails_is_saved_with_its_error(run_jupyter: Run, tmp_pat
     assert done.returncode != 0
     assert "ZeroDivisionError" in done.stderr
     cells = nbformat.read(tmp_path / "out.ipynb", 4).cells
-    # papermill puts a cell with the message first, and one with a link before the cell that failed.
+    # papermill adds a cell with the message at the top, and one with a link before the failed cell.
     assert "An Exception was encountered at" in cells[0].source
     by_source = {cell.source: cell for cell in cells}
     assert texts(by_source["'before'"]) == "'before'"
@@ -77,7 +77,7 @@ def test_a_notebook_that_fails_is_saved_with_its_error(run_jupyter: Run, tmp_pat
     assert by_source["'never'"].outputs == []
 
 
-def test_papermill_with_the_name_python3(named_python3: str, tmp_path: Path) -> None:
+def test_papermill_runs_the_kernel_as_python3(named_python3: str, tmp_path: Path) -> None:
     path = str(tmp_path / "in.ipynb")
     cells = ["import os", "'DAYTONA_SANDBOX_ID' in os.environ", "raise SystemExit(3)"]
     nbformat.write(make_notebook(cells, named_python3), path)
@@ -87,16 +87,16 @@ def test_papermill_with_the_name_python3(named_python3: str, tmp_path: Path) -> 
     assert [texts(cell) for cell in out.cells if "DAYTONA" in cell.source] == ["True"]
 
 
-def test_a_timeout_of_papermill(tmp_path: Path) -> None:
+def test_papermill_ends_a_cell_at_its_timeout(tmp_path: Path) -> None:
     path = str(tmp_path / "in.ipynb")
-    nbformat.write(make_notebook(["print('begun', flush=True)\nimport time; time.sleep(300)"]), path)
+    nbformat.write(make_notebook(["print('started', flush=True)\nimport time; time.sleep(300)"]), path)
     with pytest.raises(Exception, match="timed out"):
         papermill.execute_notebook(path, str(tmp_path / "out.ipynb"), execution_timeout=6, progress_bar=False)
-    (cell,) = [c for c in nbformat.read(tmp_path / "out.ipynb", 4).cells if "begun" in c.source]
-    assert texts(cell) == "begun\n"
+    (cell,) = [c for c in nbformat.read(tmp_path / "out.ipynb", 4).cells if "started" in c.source]
+    assert texts(cell) == "started\n"
 
 
-def test_the_output_is_saved_as_the_cells_go(tmp_path: Path) -> None:
+def test_the_output_is_saved_after_each_cell(tmp_path: Path) -> None:
     path, out = tmp_path / "in.ipynb", tmp_path / "out.ipynb"
     nbformat.write(make_notebook(["'first'", "raise KeyboardInterrupt"]), path)
     with pytest.raises(PapermillExecutionError, match="KeyboardInterrupt"):

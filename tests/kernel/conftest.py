@@ -1,4 +1,4 @@
-"""Kernels for tests: one that a module shares, and one for a test that ends it."""
+"""Kernels for tests: one that a module shares, and one for a single test that changes it for good."""
 
 from collections.abc import Iterator
 

@@ -23,7 +23,7 @@ DEADLINE = 30.0
 
 @dataclass
 class Answer:
-    """What one request brought: its messages on iopub in order, and the content of its reply."""
+    """The results of one request: its messages on iopub in order, and the content of its reply."""
 
     messages: list[dict[str, Any]] = field(default_factory=list)
     reply: dict[str, Any] = field(default_factory=dict)
@@ -32,7 +32,7 @@ class Answer:
         return [m["content"] for m in self.messages if m["msg_type"] == msg_type]
 
     def printed(self, stream: str) -> str:
-        """What stands in the cell in the end: a `clear_output` takes away what was before it."""
+        """Return the text in the cell at the end. A `clear_output` removes the text before it."""
         text = ""
         for message in self.messages:
             if message["msg_type"] == "clear_output":
@@ -61,7 +61,7 @@ class Answer:
 
 
 class Driver:
-    """One kernel and one client of it."""
+    """A kernel and one client of it."""
 
     def __init__(self, manager: KernelManager) -> None:
         self.manager = manager
@@ -71,22 +71,22 @@ class Driver:
         self.client: BlockingKernelClient = self.manager.client()
         self.client.start_channels()
         self.client.wait_for_ready(timeout=DEADLINE)
-        # Replies that came while another one was waited for, by the request's id.
+        # Replies that arrived while the test waited for another one, by the request's id.
         self._replies: dict[str, dict[str, Any]] = {}
 
     def send(self, code: str, **options: Any) -> str:
-        return self.client.execute(code, **options)
+        return str(self.client.execute(code, **options))
 
     def collect(self, msg_id: str, on_message: Callable[[dict[str, Any]], None] | None = None) -> Answer:
         """Wait for a request's reply and `idle`."""
         answer = self.collect_output(msg_id, on_message)
-        answer.reply = self._reply(self.client.shell_channel, msg_id)
+        answer.reply = self.reply(msg_id)
         return answer
 
     def collect_output(
         self, msg_id: str, on_message: Callable[[dict[str, Any]], None] | None = None
     ) -> Answer:
-        """Wait for a request's `idle`; it may be another client's, which has the reply."""
+        """Wait for a request's `idle`. The request may be another client's, which gets the reply."""
         answer = Answer()
         deadline = time.monotonic() + DEADLINE
         while True:
@@ -121,32 +121,44 @@ class Driver:
             message["header"]["subshell_id"] = subshell_id
         sender = self.client.shell_channel if channel == "shell" else self.client.control_channel
         sender.send(message)
-        return self._reply(sender, message["header"]["msg_id"])
+        return self.reply(message["header"]["msg_id"], channel)
 
-    def _reply(self, channel: Any, msg_id: str) -> dict[str, Any]:
+    def run_beside(self, code: str) -> None:
+        """Run code on a subshell, while a cell runs on the main shell.
+
+        When this returns, the interpreter has received all that was sent on the shell channel before.
+        """
+        content = {"subshell_id": self.request("create_subshell_request", {}, "control")["subshell_id"]}
+        execution = {"code": code, "silent": True}
+        assert self.request("execute_request", execution, "shell", content["subshell_id"])["status"] == "ok"
+        assert self.request("delete_subshell_request", content, "control")["status"] == "ok"
+
+    def reply(self, msg_id: str, channel: str = "shell") -> dict[str, Any]:
+        """Wait for the reply to a request, and return its content."""
+        receiver = self.client.shell_channel if channel == "shell" else self.client.control_channel
         deadline = time.monotonic() + DEADLINE
         while msg_id not in self._replies:
-            reply = channel.get_msg(timeout=max(0.0, deadline - time.monotonic()))
+            reply = receiver.get_msg(timeout=max(0.0, deadline - time.monotonic()))
             self._replies[reply["parent_header"].get("msg_id")] = reply["content"]
         return self._replies.pop(msg_id)
 
     def next_output(self, msg_type: str, timeout: float = DEADLINE) -> dict[str, Any]:
-        """Return the next message of a type on iopub, whatever its parent. Raises queue.Empty."""
+        """Return the next message of a type on iopub, of any request. Raises queue.Empty."""
         deadline = time.monotonic() + timeout
         while True:
             message = self.client.get_iopub_msg(timeout=max(0.0, deadline - time.monotonic()))
             if message["msg_type"] == msg_type:
-                return message
+                return dict(message)
 
     def interrupt_when_printed(self, code: str, pause: float = 0.0) -> tuple[Answer, float]:
-        """Run code that prints, interrupt it then; return its answer and the seconds that it took to stop.
+        """Run code that prints, and interrupt it then. Return its answer and the seconds until it stopped.
 
         pause: seconds to wait before the interrupt.
         """
         return self.interrupt_when("stream", code, pause)
 
     def interrupt_when(self, msg_type: str, code: str, pause: float = 0.0) -> tuple[Answer, float]:
-        """The same at its first message of a type."""
+        """Run code and interrupt it at its first message of a type; see interrupt_when_printed."""
         interrupted = 0.0
 
         def on_message(message: dict[str, Any]) -> None:
@@ -154,7 +166,7 @@ class Driver:
             if message["msg_type"] == msg_type and not interrupted:
                 time.sleep(pause)
                 interrupted = time.monotonic()
-                # It is waited for, so that it cannot come in the next cell.
+                # Without waiting for the reply, the interrupt could arrive during the next cell.
                 assert self.request("interrupt_request", {}, "control")["status"] == "ok"
 
         answer = self.run(code, on_message)
@@ -175,7 +187,7 @@ def running_kernel(
     name: str = "daytona", cwd: Path | str | None = None, **environment: str
 ) -> Iterator[Driver]:
     manager = KernelManager(kernel_name=name)
-    # Where pytest is announced, ipykernel leaves the file descriptors 1 and 2 alone.
+    # If this variable announces pytest, ipykernel does not capture the file descriptors 1 and 2.
     inherited = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
     manager.start_kernel(env={**inherited, **environment}, cwd=cwd and str(cwd))
     driver = None
@@ -198,7 +210,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = 10.0, what: str =
 
 
 def processes_of(driver: Driver) -> list[psutil.Process]:
-    """The kernel, its embedded server, and everything that runs in its sandbox."""
+    """Return the kernel, its embedded server, and everything that runs in its sandbox."""
     kernel = psutil.Process(driver.pid)
     return [kernel, *kernel.children(recursive=True)]
 

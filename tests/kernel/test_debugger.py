@@ -1,4 +1,4 @@
-"""The debugger, from the first request to the last, with debugpy in the sandbox."""
+"""The debugger with debugpy in the sandbox, from the first request to the last."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class Debugger:
         self._sequence = 0
 
     def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
-        """Send a request on the control channel, and return its answer, which must be a success."""
+        """Send a request on the control channel, check that it succeeds, and return its answer."""
         self._sequence += 1
         request = {"type": "request", "seq": self._sequence, "command": command, "arguments": arguments}
         reply = self.kernel.request("debug_request", request, "control")
         assert reply["success"], reply
         return dict(reply.get("body") or {})
 
-    def begin(self) -> None:
+    def start(self) -> None:
         self.ask("initialize", adapterID="", clientID="test", linesStartAt1=True, columnsStartAt1=True)
         self.ask("attach")
 
@@ -37,14 +37,14 @@ class Debugger:
         self.ask("configurationDone")
 
     def wait_until_stopped(self) -> int:
-        """Wait for the event on iopub, and return the thread that has stopped."""
+        """Wait for the event on iopub, and return the stopped thread."""
         while (event := self.kernel.next_output("debug_event")["content"])["event"] != "stopped":
             pass
         return int(event["body"]["threadId"])
 
     def top_frame(self, thread: int) -> dict[str, Any]:
         frames = self.ask("stackTrace", threadId=thread)["stackFrames"]
-        # Nothing of the kernel's is in the user's call stack.
+        # The user's call stack has no frames of the kernel.
         assert [frame["name"] for frame in frames] == ["double", "<module>"]
         return dict(frames[0])
 
@@ -56,14 +56,14 @@ class Debugger:
 
 
 def stop_at_the_breakpoint(debugger: Debugger) -> tuple[str, int]:
-    """Run the cell up to its second line; return its request and the thread that has stopped."""
-    debugger.begin()
+    """Run the cell up to its second line; return its request and the stopped thread."""
+    debugger.start()
     debugger.set_breakpoint(CELL, 2)
     msg_id = debugger.kernel.send(CELL)
     return msg_id, debugger.wait_until_stopped()
 
 
-def test_a_breakpoint_in_a_cell_from_begin_to_end(own_kernel: Driver) -> None:
+def test_a_breakpoint_in_a_cell_from_start_to_end(own_kernel: Driver) -> None:
     debugger = Debugger(own_kernel)
     assert not debugger.ask("debugInfo")["isStarted"]
     msg_id, thread = stop_at_the_breakpoint(debugger)
@@ -95,7 +95,7 @@ def test_a_breakpoint_in_a_cell_from_begin_to_end(own_kernel: Driver) -> None:
     assert own_kernel.run("double(4)").result == "8"
 
 
-def test_questions_are_answered_at_a_breakpoint(own_kernel: Driver) -> None:
+def test_introspection_requests_are_answered_at_a_breakpoint(own_kernel: Driver) -> None:
     debugger = Debugger(own_kernel)
     msg_id, thread = stop_at_the_breakpoint(debugger)
     reply = own_kernel.request("complete_request", {"code": "doub", "cursor_pos": 4})
@@ -106,7 +106,7 @@ def test_questions_are_answered_at_a_breakpoint(own_kernel: Driver) -> None:
     assert own_kernel.collect(msg_id).stdout == "42\n"
 
 
-def test_an_interpreter_that_replaces_another_is_debugged_as_well(own_kernel: Driver) -> None:
+def test_an_interpreter_that_replaces_another_can_be_debugged(own_kernel: Driver) -> None:
     for end in ("restart", "kill"):
         debugger = Debugger(own_kernel)
         msg_id, thread = stop_at_the_breakpoint(debugger)
@@ -125,7 +125,7 @@ def test_an_interpreter_that_replaces_another_is_debugged_as_well(own_kernel: Dr
     assert own_kernel.collect(msg_id).stdout == "42\n"
 
 
-def test_an_interpreter_that_ends_at_a_breakpoint_leaves_nobody_waiting(own_kernel: Driver) -> None:
+def test_an_interpreter_that_ends_at_a_breakpoint_fails_its_cell(own_kernel: Driver) -> None:
     debugger = Debugger(own_kernel)
     pid = own_kernel.run("import os; os.getpid()").result
     msg_id, _ = stop_at_the_breakpoint(debugger)
@@ -135,7 +135,7 @@ def test_an_interpreter_that_ends_at_a_breakpoint_leaves_nobody_waiting(own_kern
     assert own_kernel.run("1 + 1").result == "2"
 
 
-def test_only_an_interpreter_that_has_a_debugger_says_so(own_kernel: Driver) -> None:
+def test_kernel_info_lists_the_debugger_only_if_the_interpreter_has_one(own_kernel: Driver) -> None:
     own_kernel.run("1")
     features = own_kernel.request("kernel_info_request", {})["supported_features"]
     assert features == ["kernel subshells", "debugger"]

@@ -1,4 +1,4 @@
-"""What a kernel leaves for the next one."""
+"""The handover of a kernel to the next one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_a_record_is_for_its_owner_and_comes_back(tmp_path: Path) -> None:
+def test_a_handover_can_be_read_again_only_by_its_owner(tmp_path: Path) -> None:
     file = HandoverFile(tmp_path / "kernel-1.json")
     assert file.read() == Handover()
     handover = Handover(
@@ -24,17 +24,17 @@ def test_a_record_is_for_its_owner_and_comes_back(tmp_path: Path) -> None:
     assert "k-secret" not in repr(handover)
     file.remove()
     file.remove()
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_a_broken_record_is_no_record(tmp_path: Path) -> None:
+def test_a_broken_file_is_read_as_an_empty_handover(tmp_path: Path) -> None:
     file = HandoverFile(tmp_path / "kernel-1.json")
     for text in ("", "[]", '{"nonsense": 1}', "{"):
         file.path.write_text(text)
         assert file.read() == Handover()
 
 
-def test_only_old_records_of_kernels_that_are_gone_are_swept(tmp_path: Path) -> None:
+def test_sweep_removes_only_old_handovers_without_a_connection_file(tmp_path: Path) -> None:
     for name, age, alive in (("gone", 100, False), ("alive", 100, True), ("young", 1, False)):
         file = HandoverFile(tmp_path / f"{name}.json")
         file.write(Handover())

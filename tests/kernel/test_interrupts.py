@@ -1,18 +1,15 @@
-"""Interrupts: what stops at once, what stops when it can, and what is said of the rest."""
+"""Interrupts of code that stops at once, that stops later, and that ignores them."""
 
 from __future__ import annotations
 
 import re
 import socket
-import time
 from typing import Any
 
 import pytest
 
 from .driver import DEADLINE, Driver, processes_of, running_kernel, wait_until
 
-# What is interrupted at once ends much sooner, and what is not runs much longer.
-AT_ONCE = 10.0
 AWAITING = "import asyncio\nprint('go', flush=True)\nawait asyncio.sleep(600)"
 
 
@@ -20,16 +17,9 @@ def sleeping_children(kernel: Driver) -> list[Any]:
     return [p for p in processes_of(kernel) if p.name() == "sleep"]
 
 
-def until_taken(kernel: Driver) -> None:
-    """Wait until the kernel has taken what was sent: an interrupt comes another way, and may be first."""
+def wait_until_received(kernel: Driver) -> None:
+    """Wait until the kernel has received all shell requests. An interrupt takes another channel."""
     kernel.request("kernel_info_request", {})
-
-
-def run_beside(kernel: Driver, code: str) -> None:
-    """Run code on a subshell, while a cell runs."""
-    subshell_id = kernel.request("create_subshell_request", {}, "control")["subshell_id"]
-    reply = kernel.request("execute_request", {"code": code, "silent": True}, "shell", subshell_id)
-    assert reply["status"] == "ok"
 
 
 @pytest.mark.parametrize(
@@ -44,15 +34,14 @@ def run_beside(kernel: Driver, code: str) -> None:
         "async def main():\n    while True: pass\nawait main()",
     ],
 )
-def test_it_stops_at_once_and_keeps_the_state(kernel: Driver, code: str) -> None:
+def test_a_cell_stops_and_keeps_the_state(kernel: Driver, code: str) -> None:
     kernel.run("kept = 1")
-    # From a thread and a little later, or the line that prints may be the one that is interrupted.
+    # A thread prints a little later, so that the interrupt does not hit the line that prints.
     say_go = "import threading; threading.Timer(0.1, print, ['go'], {'flush': True}).start()"
-    answer, seconds = kernel.interrupt_when_printed(f"{say_go}\n{code}")
+    answer, _ = kernel.interrupt_when_printed(f"{say_go}\n{code}")
     assert (answer.error["ename"], answer.reply["ename"]) == ("KeyboardInterrupt",) * 2
     assert code.splitlines()[-1][-10:] in _plain(answer.error["traceback"])
     assert answer.stderr == ""
-    assert seconds < AT_ONCE
     assert kernel.run("kept").result == "1"
 
 
@@ -70,10 +59,8 @@ def test_a_command_stops_and_keeps_the_state(own_kernel: Driver, code: str) -> N
     own_kernel.run("kept = 1")
     msg_id = own_kernel.send(code)
     wait_until(lambda: bool(sleeping_children(own_kernel)), DEADLINE, "the command never ran")
-    began = time.monotonic()
     own_kernel.manager.interrupt_kernel()
     own_kernel.collect(msg_id)
-    assert time.monotonic() - began < AT_ONCE
     assert own_kernel.run("kept").result == "1"
 
 
@@ -83,11 +70,11 @@ def test_an_interrupt_at_any_moment_costs_no_cell_its_reply(kernel: Driver, code
     for tenths in range(60):
         answer, _ = kernel.interrupt_when("execute_input", code, tenths / 10_000)
         assert answer.reply["status"] == "ok" or answer.reply["ename"] == "KeyboardInterrupt", answer
-    # What came after a cell's end does not end the next one.
+    # An interrupt that arrived after the end of its cell does not interrupt the next cell.
     assert kernel.run("print('next')").stdout == "next\n"
 
 
-def test_an_interrupt_before_the_first_line_is_shown_there(kernel: Driver) -> None:
+def test_an_interrupt_before_the_first_line_is_shown_at_that_line(kernel: Driver) -> None:
     kernel.run(
         "import os, signal\ntransformers = get_ipython().input_transformers_cleanup\n"
         "def interrupt(lines):\n    transformers.remove(interrupt)\n"
@@ -99,7 +86,7 @@ def test_an_interrupt_before_the_first_line_is_shown_there(kernel: Driver) -> No
     assert "----> 2 first = 1" in _plain(answer.error["traceback"])
 
 
-def test_a_task_group_is_cancelled_whole(kernel: Driver) -> None:
+def test_all_tasks_of_a_task_group_are_canceled(kernel: Driver) -> None:
     code = (
         "import asyncio\nended = []\n"
         "async def child():\n    try: await asyncio.sleep(600)\n    finally: ended.append(1)\n"
@@ -112,14 +99,14 @@ def test_a_task_group_is_cancelled_whole(kernel: Driver) -> None:
     assert kernel.run("ended").result == "[1, 1]"
 
 
-def test_a_cell_that_was_cancelled_by_its_own_code_is_no_interrupt(kernel: Driver) -> None:
+def test_a_cell_that_cancels_itself_is_not_interrupted(kernel: Driver) -> None:
     kernel.interrupt_when_printed(AWAITING)
     answer = kernel.run("task = asyncio.ensure_future(asyncio.sleep(9)); task.cancel(); await task")
     assert (answer.error["ename"], answer.reply["ename"]) == ("CancelledError",) * 2
 
 
-def test_a_call_that_holds_on_is_named_and_stops_when_it_returns(kernel: Driver) -> None:
-    # A mutex of C is waited for in a call that no signal ends, as a long computation is.
+def test_a_blocking_call_shows_a_notice_and_stops_when_it_returns(kernel: Driver) -> None:
+    # No signal ends the wait for a mutex in C, like a long computation.
     kernel.run("import ctypes\nlibc, mutex, kept = ctypes.CDLL(None), ctypes.create_string_buffer(64), 1")
     msg_id = kernel.send(
         "libc.pthread_mutex_lock(mutex)\nprint('go', flush=True)\nlibc.pthread_mutex_lock(mutex)\nkept = 2"
@@ -130,12 +117,12 @@ def test_a_call_that_holds_on_is_named_and_stops_when_it_returns(kernel: Driver)
     assert notice["name"] == "stderr"
     assert "SIGINT" in notice["text"]
     assert "restart the kernel" in notice["text"]
-    run_beside(kernel, "libc.pthread_mutex_unlock(mutex)")
+    kernel.run_beside("libc.pthread_mutex_unlock(mutex)")
     assert kernel.collect(msg_id).error["ename"] == "KeyboardInterrupt"
     assert kernel.run("kept").result == "1"
 
 
-def test_what_ignores_interrupts_is_named_each_time_and_goes_on(kernel: Driver) -> None:
+def test_a_cell_that_ignores_interrupts_shows_a_notice_each_time_and_continues(kernel: Driver) -> None:
     msg_id = kernel.send(
         "import os, signal, time\nbefore = signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
         "print('go', flush=True)\nwhile not os.path.exists('stop'): time.sleep(0.01)\n"
@@ -143,14 +130,14 @@ def test_what_ignores_interrupts_is_named_each_time_and_goes_on(kernel: Driver) 
     )
     kernel.next_output("stream")
     for _ in range(2):
-        # The second comes while the first is unanswered.
+        # The second interrupt arrives while the first one has no notice yet.
         kernel.manager.interrupt_kernel()
         kernel.manager.interrupt_kernel()
         notice = kernel.next_output("stream")["content"]
         assert notice["name"] == "stderr"
         assert "the cell still runs" in notice["text"]
         assert "Interrupt again" in notice["text"]
-    run_beside(kernel, "open('stop', 'w').close()")
+    kernel.run_beside("open('stop', 'w').close()")
     answer = kernel.collect(msg_id)
     assert (answer.stdout, answer.stderr, answer.reply["status"]) == ("end\n", "", "ok")
 
@@ -158,42 +145,40 @@ def test_what_ignores_interrupts_is_named_each_time_and_goes_on(kernel: Driver) 
 def test_the_cells_behind_an_interrupted_one_are_aborted(kernel: Driver) -> None:
     for first in (AWAITING, "print('go', flush=True)\nwhile True: pass"):
         ids = [kernel.send(code) for code in (first, "y = 1", "y = 2")]
-        until_taken(kernel)
+        wait_until_received(kernel)
         kernel.next_output("stream")
         kernel.manager.interrupt_kernel()
         assert [kernel.collect(each).reply["status"] for each in ids] == ["error", "aborted", "aborted"]
         assert kernel.run("'y' in globals()").result == "False"
 
 
-def test_an_interrupt_of_nothing_does_nothing(kernel: Driver) -> None:
+def test_an_interrupt_without_a_running_cell_does_nothing(kernel: Driver) -> None:
     kernel.run("kept = 3")
     for _ in range(3):
         assert kernel.request("interrupt_request", {}, "control")["status"] == "ok"
     assert kernel.run("kept").result == "3"
 
 
-def test_cells_that_wait_for_their_sandbox_stop_at_once() -> None:
+def test_cells_that_wait_for_their_sandbox_stop() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with running_kernel(DAYTONA_API_URL=url, DAYTONA_API_KEY="k") as driver:
             ids = [driver.send("1 + 1"), driver.send("2 + 2")]
-            until_taken(driver)
-            began = time.monotonic()
+            wait_until_received(driver)
             driver.manager.interrupt_kernel()
             first = driver.collect_output(ids[0])
             assert first.error["ename"] == "KeyboardInterrupt"
             assert "nothing of it has run" in first.error["evalue"]
             assert driver.collect(ids[1]).reply["status"] == "aborted"
-            assert time.monotonic() - began < AT_ONCE
 
 
 def test_an_interpreter_that_is_starting_survives_an_interrupt(own_kernel: Driver) -> None:
     own_kernel.run("import os, signal")
     msg_id = own_kernel.send("os.kill(os.getpid(), signal.SIGKILL)")
     assert own_kernel.collect(msg_id).error["ename"] == "InterpreterDiedError"
-    # A fresh one is being started: it takes far longer than these messages.
+    # The start of a new interpreter takes far longer than these messages.
     waiting = own_kernel.send("1 + 1")
-    until_taken(own_kernel)
+    wait_until_received(own_kernel)
     own_kernel.manager.interrupt_kernel()
     answer = own_kernel.collect(waiting)
     assert answer.error["ename"] == "KeyboardInterrupt"

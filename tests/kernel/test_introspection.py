@@ -1,4 +1,4 @@
-"""What a front end asks about code: answered by the live interpreter, in time, also while a cell runs."""
+"""Introspection requests: the live interpreter answers them in time, also while a cell runs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def inspect(kernel: Driver, code: str, detail_level: int = 0) -> dict[str, Any]:
 
 
 def history(kernel: Driver, **content: Any) -> list[tuple[int, str]]:
-    """The entries as (line number, source)."""
+    """Return the entries as (line number, source)."""
     reply = kernel.request("history_request", {"output": False, "raw": True, **content})
     assert reply["status"] == "ok"
     return [(line, source) for _, line, source in reply["history"]]
@@ -35,14 +35,14 @@ def test_completion_knows_the_live_objects_and_their_types(kernel: Driver) -> No
     kernel.run("class Boat:\n    def sail(self, knots): 'Go.'\n    masts = 3\nboat = Boat()")
 
     def typed() -> bool:
-        # Until Jedi has read what it needs, the names come without their types.
+        # Until Jedi has read its files, the names come without their types.
         reply = complete(kernel, "boat.")
         assert {"sail", "masts"} <= set(reply["matches"])
         assert (reply["cursor_start"], reply["cursor_end"]) == (5, 5)
         types = {each["text"]: each for each in reply["metadata"]["_jupyter_types_experimental"]}
         return types["sail"]["type"] == "function" and "knots" in types["sail"]["signature"]
 
-    wait_until(typed, 60, "the types never came")
+    wait_until(typed, 60, "the types never arrived")
     assert complete(kernel, "boat.sail(kno")["matches"] == ["knots="]
     assert "%timeit" in complete(kernel, "%time")["matches"]
     assert complete(kernel, "no_such_name.")["matches"] == []
@@ -60,7 +60,7 @@ def test_completion_does_not_wait_for_jedi(own_kernel: Driver) -> None:
         assert [each["text"] for each in reply["metadata"]["_jupyter_types_experimental"]] == [name]
 
 
-def test_inspection_at_both_levels(kernel: Driver) -> None:
+def test_inspection_has_two_levels_of_detail(kernel: Driver) -> None:
     kernel.run("def sail(knots):\n    'Go before the wind.'\n    return knots * 1.852")
     brief, full = inspect(kernel, "sail"), inspect(kernel, "sail", 1)
     assert brief["found"]
@@ -70,7 +70,7 @@ def test_inspection_at_both_levels(kernel: Driver) -> None:
     assert not inspect(kernel, "no_such_name")["found"]
 
 
-def test_whether_a_cell_is_complete(kernel: Driver) -> None:
+def test_is_complete_knows_complete_incomplete_and_invalid_code(kernel: Driver) -> None:
     for code, status, indent in (
         ("x = 1", "complete", None),
         ("for i in x:\n    if i:", "incomplete", " " * 8),
@@ -99,7 +99,7 @@ def test_history_by_tail_range_and_search(own_kernel: Driver) -> None:
     assert reply["history"][0][2] == ["one + two", "3"]
 
 
-def test_every_question_is_answered_while_a_cell_runs(own_kernel: Driver) -> None:
+def test_every_introspection_request_is_answered_while_a_cell_runs(own_kernel: Driver) -> None:
     own_kernel.run(
         "import time; from comm import create_comm; c = create_comm('target'); an_unusual_name = 5"
     )
@@ -115,24 +115,24 @@ def test_every_question_is_answered_while_a_cell_runs(own_kernel: Driver) -> Non
     assert own_kernel.collect(blocked).error["ename"] == "KeyboardInterrupt"
 
 
-def test_an_empty_answer_comes_in_time_when_c_code_holds_the_interpreter(own_kernel: Driver) -> None:
+def test_an_empty_reply_comes_in_time_when_c_code_holds_the_interpreter_lock(own_kernel: Driver) -> None:
     own_kernel.run("import ctypes; an_unusual_name = 5")
-    # A PyDLL keeps the interpreter's lock while it calls.
+    # A PyDLL holds the interpreter lock during a call.
     blocked = own_kernel.send("ctypes.PyDLL(None).system(b'sleep 600')")
-    wait_until(lambda: bool(sleepers(own_kernel)), DEADLINE, "the call never began")
+    wait_until(lambda: bool(sleepers(own_kernel)), DEADLINE, "the call never started")
     reply = complete(own_kernel, "an_unus")
     assert (reply["status"], reply["matches"], reply["cursor_start"]) == ("ok", [], 7)
     assert own_kernel.request("is_complete_request", {"code": "if x:"}) == {"status": "unknown"}
     assert not inspect(own_kernel, "an_unusual_name")["found"]
     for sleeper in sleepers(own_kernel):
         sleeper.kill()
-    # What the interpreter says after all is not seen.
+    # The late replies of the interpreter are dropped.
     answer = own_kernel.collect(blocked)
     assert answer.reply["status"] == "ok"
     assert complete(own_kernel, "an_unus")["matches"] == ["an_unusual_name"]
 
 
-def test_a_question_is_busy_then_idle_and_nothing_else(kernel: Driver) -> None:
+def test_an_introspection_request_publishes_busy_then_idle_and_nothing_else(kernel: Driver) -> None:
     for msg_type, content in (
         ("complete_request", {"code": "prin", "cursor_pos": 4}),
         ("comm_info_request", {}),
@@ -142,7 +142,7 @@ def test_a_question_is_busy_then_idle_and_nothing_else(kernel: Driver) -> None:
         assert [m["content"].get("execution_state") for m in answer.messages] == ["busy", "idle"]
 
 
-def test_nothing_is_known_before_there_is_a_sandbox() -> None:
+def test_replies_are_empty_before_there_is_a_sandbox() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with running_kernel(DAYTONA_API_URL=url, DAYTONA_API_KEY="k") as driver:

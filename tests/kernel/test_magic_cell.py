@@ -1,4 +1,4 @@
-"""What the kernel makes of a cell, without running it."""
+"""The recognition of cells that are a single magic."""
 
 import pytest
 from hypothesis import given
@@ -25,11 +25,11 @@ NAMES = {"sh", "session"}
         ("", None),
     ],
 )
-def test_only_a_whole_magic_is_one(code: str, cell: MagicCell | None) -> None:
+def test_only_a_cell_that_is_one_magic_is_recognized(code: str, cell: MagicCell | None) -> None:
     assert parse_magic_cell(code, NAMES) == cell
 
 
 @given(st.text())
-def test_any_text_is_a_cell(code: str) -> None:
+def test_any_text_can_be_parsed(code: str) -> None:
     cell = parse_magic_cell(code, NAMES)
     assert cell is None or cell.name in NAMES

@@ -1,4 +1,4 @@
-"""The whole suite of jupyter_kernel_test, with this kernel's name."""
+"""The complete suite of jupyter_kernel_test, with this kernel's name."""
 
 import jupyter_kernel_test
 
@@ -27,8 +27,8 @@ class TestDaytonaKernel(jupyter_kernel_test.KernelTests):
         },
     ]
     code_history_pattern = "1?2*"
-    # Not "range": for the session of the moment IPython answers with session 0, and the suite wants its
-    # number; ipykernel fails there in the same way.
+    # "range" is missing: IPython answers with session 0 for the current session, and the suite expects the
+    # session's number. ipykernel fails in the same way.
     supported_history_operations = ("tail", "search")
     code_inspect_sample = "print"
     code_clear_output = "from IPython.display import clear_output; clear_output()"

@@ -1,4 +1,4 @@
-"""`input()` and `getpass`: asked of the front end whose cell it is, and of nobody else."""
+"""`input()` and `getpass`: only the front end that sent the cell is asked."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from jupyter_client.blocking.client import BlockingKernelClient
 from .driver import DEADLINE, Driver
 
 
-def asked(client: BlockingKernelClient) -> dict[str, Any]:
-    """The content of the next `input_request`."""
+def next_prompt(client: BlockingKernelClient) -> dict[str, Any]:
+    """Return the content of the next `input_request`."""
     message = client.get_stdin_msg(timeout=DEADLINE)
     assert message["msg_type"] == "input_request"
     return dict(message["content"])
 
 
-def test_prompts_in_a_row_and_a_hidden_one(kernel: Driver) -> None:
+def test_a_cell_can_ask_several_times_and_for_a_password(kernel: Driver) -> None:
     msg_id = kernel.send(
         "import getpass\na = input('name: ')\nb = getpass.getpass('key: ')\nc = input()\nprint([a, b, c])",
         allow_stdin=True,
@@ -26,59 +26,59 @@ def test_prompts_in_a_row_and_a_hidden_one(kernel: Driver) -> None:
         ("key: ", True, "sésame"),
         ("", False, ""),
     ):
-        assert asked(kernel.client) == {"prompt": prompt, "password": password}
+        assert next_prompt(kernel.client) == {"prompt": prompt, "password": password}
         kernel.client.input(answer)
     assert kernel.collect(msg_id).stdout == "['Ada', 'sésame', '']\n"
 
 
-def test_what_was_printed_stands_before_the_question(kernel: Driver) -> None:
+def test_printed_text_appears_before_the_prompt(kernel: Driver) -> None:
     msg_id = kernel.send("print('before', end=''); input()", allow_stdin=True)
     assert kernel.next_output("stream")["content"]["text"] == "before"
-    asked(kernel.client)
+    next_prompt(kernel.client)
     kernel.client.input("x")
     assert kernel.collect(msg_id).result == "'x'"
 
 
-def test_the_end_of_input(kernel: Driver) -> None:
+def test_the_end_of_input_raises_eoferror(kernel: Driver) -> None:
     msg_id = kernel.send("input()", allow_stdin=True)
-    asked(kernel.client)
+    next_prompt(kernel.client)
     kernel.client.input("\x04")
     assert kernel.collect(msg_id).error["ename"] == "EOFError"
 
 
-def test_no_front_end_that_answers(kernel: Driver) -> None:
+def test_input_is_an_error_when_the_front_end_does_not_allow_it(kernel: Driver) -> None:
     for code in ("input()", "import getpass; getpass.getpass()"):
         error = kernel.run(code, allow_stdin=False).error
         assert error["ename"] == "StdinNotImplementedError"
         assert "does not support input requests" in error["evalue"]
 
 
-def test_an_interrupt_ends_the_question_and_keeps_the_state(kernel: Driver) -> None:
+def test_an_interrupt_ends_the_prompt_and_keeps_the_state(kernel: Driver) -> None:
     for code in ("kept = 1; input('?')", "import getpass; kept = 1; getpass.getpass()"):
         msg_id = kernel.send(code, allow_stdin=True)
-        asked(kernel.client)
+        next_prompt(kernel.client)
         kernel.manager.interrupt_kernel()
         assert kernel.collect(msg_id).error["ename"] == "KeyboardInterrupt"
-        # An answer that comes too late is nobody's.
+        # An answer that arrives too late is dropped.
         kernel.client.input("late")
         again = kernel.send("[kept, input('again')]", allow_stdin=True)
-        assert asked(kernel.client)["prompt"] == "again"
+        assert next_prompt(kernel.client)["prompt"] == "again"
         kernel.client.input("now")
         assert kernel.collect(again).result == "[1, 'now']"
 
 
 def test_each_client_is_asked_for_its_own_cell(kernel: Driver) -> None:
-    # A client that the manager makes would share the first one's identity.
+    # A client from the manager would share the identity of the first client.
     second = BlockingKernelClient(connection_file=kernel.manager.connection_file)
     second.load_connection_file()
     second.start_channels()
     try:
         second.wait_for_ready(timeout=DEADLINE)
         theirs = second.execute("input('second?')", allow_stdin=True)
-        assert asked(second)["prompt"] == "second?"
+        assert next_prompt(second)["prompt"] == "second?"
         mine = kernel.send("input('first?')", allow_stdin=True)
         second.input("two")
-        assert asked(kernel.client)["prompt"] == "first?"
+        assert next_prompt(kernel.client)["prompt"] == "first?"
         kernel.client.input("one")
         assert kernel.collect_output(theirs).result == "'two'"
         assert kernel.collect(mine).result == "'one'"
@@ -95,7 +95,7 @@ def test_a_thread_may_ask_while_a_later_cell_runs(kernel: Driver) -> None:
         "thread = threading.Thread(target=ask); thread.start()"
     )
     msg_id = kernel.send("go.set(); thread.join(); answers", allow_stdin=True)
-    assert asked(kernel.client)["prompt"] == "thread?"
+    assert next_prompt(kernel.client)["prompt"] == "thread?"
     kernel.client.input("yes")
     assert kernel.collect(msg_id).result == "['yes']"
 
@@ -110,15 +110,15 @@ def test_a_comm_callback_may_ask_while_a_cell_runs(own_kernel: Driver) -> None:
     msg_id = own_kernel.send("while not answers: time.sleep(0.01)\nanswers", allow_stdin=True)
     own_kernel.next_output("execute_input")
     own_kernel.send_message("comm_msg", {"comm_id": comm_id, "data": {}}, subshell_id)
-    assert asked(own_kernel.client)["prompt"] == "callback?"
+    assert next_prompt(own_kernel.client)["prompt"] == "callback?"
     own_kernel.client.input("yes")
     assert own_kernel.collect(msg_id).result == "['yes']"
 
 
-def test_a_subshell_asks_who_uses_it(own_kernel: Driver) -> None:
+def test_a_subshell_asks_its_own_client(own_kernel: Driver) -> None:
     subshell_id = own_kernel.request("create_subshell_request", {}, "control")["subshell_id"]
     content = {"code": "print(input('subshell?'))", "allow_stdin": True}
     own_kernel.send_message("execute_request", content, subshell_id)
-    assert asked(own_kernel.client)["prompt"] == "subshell?"
+    assert next_prompt(own_kernel.client)["prompt"] == "subshell?"
     own_kernel.client.input("yes")
     assert own_kernel.next_output("stream")["content"]["text"] == "yes\n"

@@ -1,8 +1,7 @@
-"""Subshells end to end: what arrives while a cell runs is handled while it runs."""
+"""Subshells end to end: they handle requests while a cell runs on the main shell."""
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,14 +12,12 @@ def test_a_subshell_runs_code_while_the_main_shell_is_busy(own_kernel: Driver) -
     own_kernel.run("import time; done = False")
     subshell_id = own_kernel.request("create_subshell_request", {}, "control")["subshell_id"]
     assert own_kernel.request("list_subshell_request", {}, "control")["subshell_id"] == [subshell_id]
-    began = time.monotonic()
     blocked = own_kernel.send("while not done: time.sleep(0.01)")
     freeing = own_kernel.send_message("execute_request", {"code": "done = True; print('freed')"}, subshell_id)
     freed = own_kernel.next_output("stream")
     assert freed["content"]["text"] == "freed\n"
     assert freed["parent_header"]["msg_id"] == freeing
     own_kernel.collect(blocked)
-    assert time.monotonic() - began < 20
     assert (
         own_kernel.request("delete_subshell_request", {"subshell_id": subshell_id}, "control")["status"]
         == "ok"
@@ -28,18 +25,18 @@ def test_a_subshell_runs_code_while_the_main_shell_is_busy(own_kernel: Driver) -
     assert own_kernel.request("list_subshell_request", {}, "control")["subshell_id"] == []
 
 
-def test_an_unknown_subshell_is_an_error_and_not_a_silence(own_kernel: Driver) -> None:
+def test_a_request_for_an_unknown_subshell_is_answered_with_an_error(own_kernel: Driver) -> None:
     reply = own_kernel.request("execute_request", {"code": "1"}, subshell_id="none-such")
     assert reply["ename"] == "UnknownSubshellError"
     gone = own_kernel.request("delete_subshell_request", {"subshell_id": "none-such"}, "control")
     assert gone["status"] == "error"
 
 
-def test_what_was_sent_to_a_subshell_is_done_before_it_is_deleted(own_kernel: Driver) -> None:
+def test_a_subshell_handles_its_requests_before_it_is_deleted(own_kernel: Driver) -> None:
     own_kernel.run("from comm import create_comm\nc = create_comm('t', data={})")
     comm_id = own_kernel.run("c.comm_id").result.strip("'")
     for _ in range(30):
-        # JupyterLab does so when it looks for the widgets of a kernel.
+        # JupyterLab does this when it looks for the widgets of a kernel.
         subshell_id = own_kernel.request("create_subshell_request", {}, "control")["subshell_id"]
         sent = [
             own_kernel.send_message("comm_msg", {"comm_id": comm_id, "data": n}, subshell_id)
@@ -66,7 +63,7 @@ def test_a_widget_message_reaches_a_busy_kernel(own_kernel: Driver) -> None:
     )
     comm_id = own_kernel.run("c.comm_id").result.strip("'")
     subshell_id = own_kernel.request("create_subshell_request", {}, "control")["subshell_id"]
-    # The comm speaks from the main shell, as a widget does that a cell updates while it runs.
+    # The comm sends from the main shell, like a widget that a running cell updates.
     blocked = own_kernel.send("c.send('from the main shell')\nwhile not seen: time.sleep(0.01)\nprint(seen)")
     own_kernel.next_output("comm_msg")
     own_kernel.send_message("comm_msg", {"comm_id": comm_id, "data": "clicked"}, subshell_id)

@@ -1,4 +1,4 @@
-"""Widgets of the sandbox, spoken to as a page speaks to them."""
+"""Widgets of the sandbox, used as a page uses them."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 def model_of(answer_data: dict[str, Any]) -> str:
-    """The comm of the widget that a bundle shows."""
+    """Return the comm of the widget that a MIME bundle shows."""
     return str(answer_data[VIEW]["model_id"])
 
 
 def shown(kernel: Driver, code: str) -> str:
-    """Run a cell whose value is a widget, and return the widget's comm."""
+    """Run a cell that shows a widget, and return the widget's comm."""
     answer = kernel.run(code)
     (bundle,) = answer.contents("execute_result") or answer.contents("display_data")
     return model_of(bundle["data"])
 
 
 def update(kernel: Driver, comm_id: str, buffers: list[bytes] | None = None, **state: Any) -> str:
-    """Change a widget's state, as a page does; return the message's id."""
+    """Change a widget's state like a page; return the message's id."""
     paths = [[name] for name, value in state.items() if value is None]
     data = {
         "method": "update",
@@ -44,12 +44,12 @@ def send(kernel: Driver, comm_id: str, data: dict[str, Any], buffers: list[bytes
 
 
 def answers(kernel: Driver, msg_id: str) -> list[dict[str, Any]]:
-    """The messages that a comm message has brought."""
+    """Return the messages that answer a comm message."""
     return kernel.collect_output(msg_id).messages
 
 
 def states(messages: list[dict[str, Any]], comm_id: str) -> list[dict[str, Any]]:
-    """What a widget's updates among messages have set."""
+    """Return the state of each update of a widget among messages."""
     return [
         message["content"]["data"]["state"]
         for message in messages
@@ -59,7 +59,7 @@ def states(messages: list[dict[str, Any]], comm_id: str) -> list[dict[str, Any]]
     ]
 
 
-def test_a_slider_calls_who_observes_it_and_follows_its_value(kernel: Driver) -> None:
+def test_a_slider_calls_its_observer_and_follows_its_value(kernel: Driver) -> None:
     slider = shown(
         kernel,
         "import ipywidgets\nslider = ipywidgets.IntSlider(3)\n"
@@ -71,7 +71,7 @@ def test_a_slider_calls_who_observes_it_and_follows_its_value(kernel: Driver) ->
     assert states(kernel.run("slider.value = 5").messages, slider) == [{"value": 5}]
 
 
-def test_a_button_is_clicked(kernel: Driver) -> None:
+def test_a_click_calls_the_buttons_callback(kernel: Driver) -> None:
     button = shown(kernel, "b = ipywidgets.Button()\nb.on_click(lambda _: print('clicked'))\nb")
     clicked = answers(kernel, send(kernel, button, {"method": "custom", "content": {"event": "click"}}))
     assert [m["content"]["text"] for m in clicked if m["msg_type"] == "stream"] == ["clicked\n"]
@@ -81,11 +81,11 @@ def test_an_error_in_a_callback_is_shown_and_the_widget_lives(kernel: Driver) ->
     button = shown(kernel, "b = ipywidgets.Button()\nb.on_click(lambda _: 1 / 0)\nb")
     for _ in range(2):
         messages = answers(kernel, send(kernel, button, {"method": "custom", "content": {"event": "click"}}))
-        said = str([m["content"] for m in messages if m["msg_type"] in ("error", "stream")])
-        assert "ZeroDivisionError" in said
+        shown_error = str([m["content"] for m in messages if m["msg_type"] in ("error", "stream")])
+        assert "ZeroDivisionError" in shown_error
 
 
-def test_interact_puts_what_its_function_prints_into_an_output(kernel: Driver) -> None:
+def test_interact_captures_the_printed_text_of_its_function(kernel: Driver) -> None:
     answer = kernel.run("box = ipywidgets.interactive(lambda n: print(n * 2), n=(0, 10))\nbox")
     assert answer.reply["status"] == "ok"
     ids = kernel.run("[w.comm.comm_id for w in box.children]").result
@@ -93,19 +93,19 @@ def test_interact_puts_what_its_function_prints_into_an_output(kernel: Driver) -
     msg_id = update(kernel, slider, value=7)
     messages = answers(kernel, msg_id)
     printed = [i for i, m in enumerate(messages) if m["msg_type"] == "stream"]
-    # The page captures what comes under this id from one message to the other.
-    begin, *_, end = [
+    # The page captures the messages with this parent id between these two comm messages.
+    start, *_, end = [
         i
         for i, m in enumerate(messages)
         if m["msg_type"] == "comm_msg" and "msg_id" in m["content"]["data"].get("state", {})
     ]
     assert [messages[i]["content"]["text"] for i in printed] == ["14\n"]
-    assert begin < printed[0] < end
+    assert start < printed[0] < end
     assert states(messages, output)[0] == {"msg_id": msg_id}
     assert messages[end]["content"]["data"]["state"] == {"msg_id": ""}
 
 
-def test_an_output_captures_all_kinds(kernel: Driver) -> None:
+def test_an_output_widget_captures_text_and_displays(kernel: Driver) -> None:
     kernel.run("out = ipywidgets.Output()")
     output = shown(kernel, "out")
     messages = kernel.run("with out:\n    print('text'); display({'text/plain': 'shown'}, raw=True)").messages
@@ -144,7 +144,7 @@ def test_tqdm_shows_its_widget(kernel: Driver) -> None:
     assert states(answer.messages, bar)[-1].get("bar_style") == "success"
 
 
-def test_anywidget_sends_and_takes_buffers(kernel: Driver) -> None:
+def test_anywidget_sends_and_receives_buffers(kernel: Driver) -> None:
     comm_id = shown(
         kernel,
         "import anywidget, traitlets\n"
@@ -153,7 +153,7 @@ def test_anywidget_sends_and_takes_buffers(kernel: Driver) -> None:
         "    data = traitlets.Any(b'').tag(sync=True)\n"
         "blob = Blob(data=b'\\x00\\x01')\nblob",
     )
-    # A value that is bytes travels beside the state, named by its path.
+    # A value of bytes is sent as a buffer, and its path names it in the state.
     answers(kernel, update(kernel, comm_id, [b"\xff\x00\xfe"], data=None))
     assert kernel.run("bytes(blob.data)").result == repr(b"\xff\x00\xfe")
     answer = kernel.run("blob.data = b'\\x07' * 100_000")
@@ -165,7 +165,7 @@ def test_anywidget_sends_and_takes_buffers(kernel: Driver) -> None:
     assert kernel.run("got").result == repr([({"n": 1}, b"\x01\x02")])
 
 
-def test_a_figure_of_ipympl_is_drawn_and_takes_events(kernel: Driver) -> None:
+def test_an_ipympl_figure_is_drawn_and_handles_events(kernel: Driver) -> None:
     answer = kernel.run(
         "%matplotlib widget\nimport matplotlib.pyplot as plt\nfig, ax = plt.subplots()\nax.plot([1, 2])\n"
         "pressed = []\nfig.canvas.mpl_connect('button_press_event', lambda e: pressed.append((e.x, e.y)))\n"
@@ -197,7 +197,7 @@ def test_a_figure_of_ipympl_is_drawn_and_takes_events(kernel: Driver) -> None:
     kernel.run("plt.close('all')")
 
 
-def test_comm_info_joins_the_sandboxes_comms_and_the_kernels(kernel: Driver) -> None:
+def test_comm_info_lists_the_comms_of_the_sandbox_and_of_the_kernel(kernel: Driver) -> None:
     slider = shown(kernel, "ipywidgets.IntSlider()")
     other = kernel.run("from comm import create_comm\nc = create_comm('other')\nc.comm_id").result.strip("'")
     log = shown(kernel, "%session create joined\njob = %session run joined --async sleep 600")
@@ -219,7 +219,7 @@ def test_comm_info_joins_the_sandboxes_comms_and_the_kernels(kernel: Driver) -> 
     kernel.run("%session delete joined")
 
 
-def test_what_is_for_an_unknown_comm_is_answered_as_by_ipykernel(kernel: Driver) -> None:
+def test_messages_for_an_unknown_comm_are_answered_like_ipykernel(kernel: Driver) -> None:
     messages = answers(kernel, send(kernel, "no-such-comm", {}))
     assert [m["msg_type"] for m in messages] == ["status", "stream", "status"]
     opening = kernel.send_message(
@@ -229,12 +229,12 @@ def test_what_is_for_an_unknown_comm_is_answered_as_by_ipykernel(kernel: Driver)
     assert "comm_close" in kinds
 
 
-@pytest.mark.parametrize("beside", [False, True])
-def test_all_states_are_told_at_once_as_a_reload_asks(own_kernel: Driver, beside: bool) -> None:
+@pytest.mark.parametrize("cell_runs", [False, True])
+def test_all_widgets_are_listed_at_once_after_a_reload(own_kernel: Driver, cell_runs: bool) -> None:
     slider = shown(own_kernel, "import ipywidgets\nslider = ipywidgets.IntSlider(7)\nslider")
-    log = shown(own_kernel, "%session create told\njob = %session run told --async sleep 600")
-    blocked = own_kernel.send("while True: pass") if beside else None
-    if beside:
+    log = shown(own_kernel, "%session create listed\njob = %session run listed --async sleep 600")
+    blocked = own_kernel.send("while True: pass") if cell_runs else None
+    if cell_runs:
         own_kernel.next_output("execute_input")
     subshell_id = own_kernel.request("create_subshell_request", {}, "control")["subshell_id"]
     target = {"comm_id": "control", "target_name": "jupyter.widget.control", "data": {}}
@@ -242,17 +242,17 @@ def test_all_states_are_told_at_once_as_a_reload_asks(own_kernel: Driver, beside
     opening["header"]["subshell_id"] = subshell_id
     own_kernel.client.shell_channel.send(opening)
     answers(own_kernel, opening["header"]["msg_id"])
-    asked = {"comm_id": "control", "data": {"method": "request_states"}}
-    messages = answers(own_kernel, own_kernel.send_message("comm_msg", asked, subshell_id))
-    (told,) = [m["content"]["data"]["states"] for m in messages if m["msg_type"] == "comm_msg"]
-    assert told[slider]["state"]["value"] == 7
-    assert log in told
+    question = {"comm_id": "control", "data": {"method": "request_states"}}
+    messages = answers(own_kernel, own_kernel.send_message("comm_msg", question, subshell_id))
+    (listed,) = [m["content"]["data"]["states"] for m in messages if m["msg_type"] == "comm_msg"]
+    assert listed[slider]["state"]["value"] == 7
+    assert log in listed
     if blocked is not None:
         own_kernel.manager.interrupt_kernel()
         assert own_kernel.collect(blocked).error["ename"] == "KeyboardInterrupt"
 
 
-def test_an_interpreters_comms_end_with_it_and_the_kernels_do_not(own_kernel: Driver) -> None:
+def test_the_kernels_comms_outlive_an_interpreter(own_kernel: Driver) -> None:
     slider = shown(own_kernel, "import ipywidgets\nipywidgets.IntSlider()")
     log = shown(own_kernel, "%session create stays\njob = %session run stays --async sleep 600")
     own_kernel.run("import os; os.kill(os.getpid(), 9)")

@@ -1,11 +1,11 @@
-"""The kernel with a Daytona that it did not start: an API URL, a key, and sandboxes that outlive kernels."""
+"""The kernel's sandbox at a server that the kernel did not start. Sandboxes can outlive kernels there."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 from concurrent.futures import Future
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from daytona_kernel import CreateSandboxParams, Daytona, DaytonaConfig, Sandbox
 from daytona_kernel.kernel.host.handover import HandoverFile
@@ -28,7 +28,7 @@ def sandboxes(served: dict[str, str]) -> list[str]:
         return [sandbox.id for sandbox in daytona.list()]
 
 
-def test_a_kernel_makes_one_sandbox_and_deletes_it(served: dict[str, str]) -> None:
+def test_a_kernel_creates_one_sandbox_and_deletes_it(served: dict[str, str]) -> None:
     with running_kernel(**served) as driver:
         assert driver.run("1 + 1").result == "2"
         assert len(sandboxes(served)) == 1
@@ -38,7 +38,7 @@ def test_a_kernel_makes_one_sandbox_and_deletes_it(served: dict[str, str]) -> No
     wait_until(lambda: sandboxes(served) == [], what="the sandbox was not deleted")
 
 
-def test_a_sandbox_that_was_given_is_kept(served: dict[str, str]) -> None:
+def test_the_sandbox_of_the_environment_variable_is_kept(served: dict[str, str]) -> None:
     with Daytona(config(served)) as daytona:
         sandbox = daytona.create()
         try:
@@ -56,7 +56,7 @@ def _use_twice(served: dict[str, str], sandbox: Sandbox) -> None:
     assert sandbox.process.list_sessions() == []
 
 
-def test_a_refused_key_is_one_sentence(served: dict[str, str]) -> None:
+def test_a_refused_key_is_reported_in_one_sentence(served: dict[str, str]) -> None:
     with running_kernel(**{**served, "DAYTONA_API_KEY": "wrong-key-1234"}) as driver:
         answer = driver.run("1 + 1")
         assert answer.error["ename"] == "DaytonaAuthenticationError"
@@ -65,14 +65,14 @@ def test_a_refused_key_is_one_sentence(served: dict[str, str]) -> None:
         assert driver.request("kernel_info_request", {})["status"] == "ok"
 
 
-def test_a_sandbox_that_goes_away_is_told_and_replaced(served: dict[str, str]) -> None:
+def test_a_deleted_sandbox_is_reported_and_replaced(served: dict[str, str]) -> None:
     config = DaytonaConfig(api_key=served["DAYTONA_API_KEY"], api_url=served["DAYTONA_API_URL"])
     with running_kernel(**served) as driver, Daytona(config) as daytona:
         driver.run("x = 1")
         (sandbox_id,) = sandboxes(served)
         deleted = False
 
-        def delete(message: dict) -> None:
+        def delete(message: dict[str, Any]) -> None:
             nonlocal deleted
             if message["msg_type"] == "stream" and not deleted:
                 deleted = True
@@ -86,9 +86,9 @@ def test_a_sandbox_that_goes_away_is_told_and_replaced(served: dict[str, str]) -
     assert os.environ.get("DAYTONA_API_KEY") is None
 
 
-def test_a_sandbox_without_an_interpreter_is_usable_and_says_so(served: dict[str, str]) -> None:
+def test_a_sandbox_without_an_interpreter_is_usable(served: dict[str, str]) -> None:
     with Daytona(config(served)) as daytona:
-        # No Python is found there, and none of what the agent is written with.
+        # This sandbox finds no Python, and none of the programs that write the agent.
         sandbox = daytona.create(CreateSandboxParams(env_vars={"PATH": "/nowhere"}))
         try:
             with running_kernel(**served, DAYTONA_SANDBOX_ID=sandbox.id) as driver:
@@ -108,7 +108,7 @@ def test_a_sandbox_without_an_interpreter_is_usable_and_says_so(served: dict[str
 
 def test_a_cell_that_waits_for_an_installation_can_be_interrupted(served: dict[str, str]) -> None:
     with Daytona(config(served)) as daytona:
-        # Its Python sees no packages, and its installer takes for ever.
+        # The sandbox's Python sees no packages, and its installer never ends.
         sandbox = daytona.create(CreateSandboxParams(env_vars={"PATH": "/tmp/bin:/usr/bin:/bin"}))
         try:
             for name, command in {"python3": f'exec {base_python()} -S "$@"', "uv": "sleep 600"}.items():
@@ -120,7 +120,7 @@ def test_a_cell_that_waits_for_an_installation_can_be_interrupted(served: dict[s
             with running_kernel(**served, DAYTONA_SANDBOX_ID=sandbox.id) as driver:
                 interrupted = False
 
-                def interrupt(message: dict) -> None:
+                def interrupt(message: dict[str, Any]) -> None:
                     nonlocal interrupted
                     if "Installing ipykernel" in str(message["content"]) and not interrupted:
                         interrupted = True
@@ -135,7 +135,7 @@ def test_a_cell_that_waits_for_an_installation_can_be_interrupted(served: dict[s
             sandbox.delete()
 
 
-def test_activity_is_told_to_the_api(
+def test_refresh_activity_updates_the_time_of_the_last_activity(
     served: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for name, value in served.items():

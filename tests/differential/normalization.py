@@ -1,7 +1,7 @@
-"""What differs between any two executions, made equal: addresses, ids, times, temporary paths.
+"""The normalization of values that differ between any two executions: addresses, ids, times, paths.
 
-The same rules for both kernels. An id becomes its place in the order of appearance, so that who refers
-to whom is still compared.
+The rules are the same for both kernels. An id is replaced by its position in the order of appearance, so
+that references between messages are still compared.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-# Ids of messages and of Jupyter's sessions; uuids, with dashes, without, and the half of one.
+# Ids of messages and message sessions; uuids with and without dashes, and halves of uuids.
 _ID = re.compile(
     r"(?<![0-9a-f])"
     r"(?:[0-9a-f]{8}-[0-9a-f]{24}(?:_\d+_\d+)?|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}|[0-9a-f]{16})"
@@ -27,14 +27,14 @@ _RULES = [
     (re.compile(r"^The slowest run took .*\n", re.MULTILINE), ""),
     (re.compile(r"^.* ± .* (per loop \(mean ± std\. dev\. of )", re.MULTILINE), r"… \1"),
 ]
-# Longer texts are compared by their digest, as they are, and shown by their ends.
+# Longer texts are compared by their digests, and reported by their two ends.
 _LONG = 200_000
 
 
-class Normaliser:
-    """Normalises one execution, from its first message to its last.
+class Normalizer:
+    """Normalizes one execution, from its first message to its last.
 
-    places: directories of this execution's own, and what to call each.
+    places: the directories of this execution, and the replacement of each.
     """
 
     def __init__(self, places: Mapping[str, str]) -> None:
@@ -42,7 +42,7 @@ class Normaliser:
         self._ids: dict[str, str] = {}
 
     def value(self, value: Any) -> Any:
-        """Return a value of JSON, or bytes, in its normal form."""
+        """Return a JSON value, or bytes, in its normalized form."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, Mapping):
@@ -54,7 +54,7 @@ class Normaliser:
         return value
 
     def text(self, text: str) -> str:
-        """Return a text in its normal form."""
+        """Return a text in its normalized form."""
         if len(text) > _LONG:
             digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
             return f"{text[:80]}… <{len(text)} characters {digest}> …{text[-80:]}"
@@ -72,7 +72,8 @@ class Normaliser:
 def merged(items: list[Any], stream_of: Callable[[Any], Any]) -> list[Any]:
     """Join consecutive streams of one name, as front ends do.
 
-    stream_of: returns the mapping with an item's `name` and `text`, which is changed; None for other items.
+    stream_of: returns the mapping with an item's `name` and `text`, or None for other items. The mapping
+        is changed.
     """
     joined: list[Any] = []
     for item in items:
@@ -86,12 +87,12 @@ def merged(items: list[Any], stream_of: Callable[[Any], Any]) -> list[Any]:
 
 
 def merged_messages(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the messages less what no front end looks at, their streams joined."""
+    """Return the messages with joined streams, without the fields that no front end uses."""
     names = ("msg_type", "content", "metadata", "buffers")
     kept = [{**{name: each[name] for name in names}, "content": dict(each["content"])} for each in messages]
     return merged(kept, lambda each: each["content"] if each["msg_type"] == "stream" else None)
 
 
 def merged_outputs(outputs: list[Any]) -> list[Any]:
-    """Return a cell's outputs, their streams joined."""
+    """Return a cell's outputs with joined streams."""
     return merged(outputs, lambda each: each if each["output_type"] == "stream" else None)
