@@ -102,10 +102,10 @@ class Host:
         self._relay_loop.call(self._relay.slot.connect, sandbox.process, make)
 
     async def _move(self, request: Message, work: Callable[[], Awaitable[str]], start: bool) -> None:
-        """Replace the sandbox for a cell. The relay decides when `work` runs; see relay.move."""
+        """Replace the sandbox for a cell. The relay decides when `work` runs; see relay.move.Move."""
         if self._connecting is not None:
             self._connecting.cancel()
-        await self._relay_loop.run(self._relay.move(request.msg_id, work, start=start))
+        await self._relay_loop.run(self._relay.cells.move(request.msg_id, work, start=start))
 
     # Magics
 

@@ -11,22 +11,19 @@ for one; the interpreter ended before it replied; the cell is a magic that does 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, TypeVar, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 from ...errors import (
-    CellUnstartedError,
     DaytonaError,
     InterpreterDiedError,
     InterpreterError,
     InterpreterLostError,
-    InterpreterReplacedError,
 )
 from ...wire.agent_messages import Interrupted, MagicClosed, UsageReport
 from ...wire.magic_messages import MSG_TYPE
-from ..magic_cell import parse_magic_cell
 from . import introspection
+from .cells import Cells, WaitInterruptedError
 from .introspection import Introspection
-from .move import Move
 from .notices import InterruptNotice, WaitingNotice
 from .own_requests import OwnRequests
 from .requests import Request, StandIn
@@ -35,24 +32,18 @@ from .subshells import Subshells
 from .widget_states import WidgetStates
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Coroutine
 
-    from ...interpreter.interpreter import AgentEvent, Interpreter
+    from ...interpreter.interpreter import AgentEvent
     from ...wire.magic_messages import MagicAnswer
     from ...wire.messages import Message
     from ..host.host import Host
     from ..out.outbox import Outbox
 
-T = TypeVar("T")
-
-# Seconds that a cell with a kernel magic waits for the interpreter. After that, the kernel runs it alone.
-_MAGIC_WAIT_SECONDS = 3.0
 # Message sessions of front ends whose address is remembered for `input_request`.
 _MAX_CLIENTS = 100
 
-_UNSTARTED = "The cell was still waiting for Python in its sandbox, and nothing of it has run. Run it again."
 _UNSENT = "Python was restarting when this was sent. Run it again."
-_UNMOVED = "Switching sandboxes was interrupted; cells still run in the current sandbox."
 
 
 class Relay:
@@ -82,6 +73,16 @@ class Relay:
             outbox, self._own_requests, self._stand_in, self.subshells, self._spawn
         )
         self._waiting_notice = WaitingNotice(outbox, self._first_waiting)
+        self.cells = Cells(
+            host,
+            self.slot,
+            outbox,
+            self._stand_in,
+            self.subshells,
+            self._waiting_notice,
+            self._requests,
+            self.publish,
+        )
         self._interrupt_notice = InterruptNotice(outbox, lambda r: r.message.msg_id in self._requests)
         self._widget_states = WidgetStates()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -119,30 +120,6 @@ class Relay:
         """Pass an answer to a magic call on to the interpreter."""
         if self.slot.interpreter is not None:
             await self.slot.interpreter.tell(answer)
-
-    async def move(self, msg_id: str, work: Callable[[], Awaitable[str]], *, start: bool) -> None:
-        """Replace the sandbox, for the cell with this message id; see Move.
-
-        If the cell runs in the interpreter, this returns when the interpreter is gone, and `_execute`
-        finishes the move. If the kernel runs the cell alone, this returns when the move is finished.
-
-        Raises DaytonaError if the cell has been interrupted, or if the kernel runs it and `work` fails.
-        """
-        request = self._requests.get(msg_id)
-        if request is None:
-            raise DaytonaError(_UNMOVED)
-        request.move = Move(
-            request,
-            work,
-            start=start,
-            slot=self.slot,
-            api=self._host.api,
-            outbox=self._outbox,
-            others_wait=lambda: any(r.is_execution for r in self._requests.values() if r is not request),
-        )
-        request.move.leave()
-        if request.alone:
-            await request.move.finish()
 
     async def close(self) -> None:
         """Disconnect from the interpreter, and answer no more requests."""
@@ -184,7 +161,7 @@ class Relay:
         request.stop_on_error = bool(content.get("stop_on_error", True)) and not content.get("silent")
         self._requests[message.msg_id] = request
         self._remember_client(str(message.header.get("session")), request.idents)
-        self._spawn(self._execute(request, content["code"]))
+        self._spawn(self.cells.run(request, content["code"]))
 
     def _remember_client(self, session: str, idents: list[bytes]) -> None:
         self._clients.pop(session, None)
@@ -214,11 +191,6 @@ class Relay:
         elif (request := self._requests.pop(message.parent_id, None)) is not None:
             self._outbox.reply(request.channel, request.idents, message.parts)
 
-    def _publish_after_announcement(self, message: Message) -> None:
-        """Publish a message, unless it is the status `busy`, which the relay has published already."""
-        if message.msg_type != "status" or message.content.get("execution_state") != "busy":
-            self.publish(message)
-
     def _take_event(self, event: AgentEvent) -> None:
         """Act on a message of the agent itself."""
         match event:
@@ -232,84 +204,7 @@ class Relay:
             case unexpected:
                 assert_never(unexpected)
 
-    # Cells
-
-    async def _execute(self, request: Request, code: str) -> None:
-        try:
-            while not await self._execute_once(request, code):
-                pass
-        except (_WaitInterruptedError, CellUnstartedError):
-            self._fail(request, "KeyboardInterrupt", _UNSTARTED)
-        except DaytonaError as error:
-            self._fail(request, type(error).__name__, str(error))
-        finally:
-            self._requests.pop(request.message.msg_id, None)
-            if request.move is not None:
-                request.move.abandon()
-
-    async def _execute_once(self, request: Request, code: str) -> bool:
-        """Run a cell; return False if the interpreter was replaced and the cell must run in the next one."""
-        magic = parse_magic_cell(code, self._host.registry)
-        try:
-            # Not wait_for: its task needs more turns of the loop, and later cells would overtake this one.
-            async with asyncio.timeout(None if magic is None else _MAGIC_WAIT_SECONDS):
-                interpreter = await self._await_interpreter(request)
-        except (TimeoutError, InterpreterError) as error:
-            # The sandbox may be usable although it has no interpreter, or none yet.
-            request.alone = True
-            await self._until_interrupted(request, self._host.run_alone(request.message, magic, error))
-            self._stand_in.succeed(request)
-            return True
-        self._waiting_notice.clear(request)
-        message = await self.subshells.address(request.message)
-        on_message = self._publish_after_announcement if request.announced else self.publish
-        process = self.slot.process
-        assert process is not None
-        try:
-            # Each cell goes through process.code_run, the client's one way to run code, so that a program
-            # with the client can do all that the kernel does. The request already carries the code as the
-            # front end sent it. Output and reply arrive at on_message, so the response has no use here.
-            await process.code_run(code, interpreter=interpreter, on_message=on_message, request=message)
-        except InterpreterReplacedError:
-            if request.move is None:
-                return False
-            request.announced = True  # the interpreter has published `busy`
-            await request.move.finish()
-            self._stand_in.succeed(request)
-        return True
-
-    async def _await_interpreter(self, request: Request) -> Interpreter:
-        """Return the interpreter; start one if there is none, and wait for it unless interrupted."""
-        while (interpreter := self.slot.interpreter) is None:
-            self.slot.want()
-            self._stand_in.announce(request)
-            self._waiting_notice.schedule()
-            await self._until_interrupted(request, self.slot.arrival())
-        return interpreter
-
-    async def _until_interrupted(self, request: Request, awaited: Awaitable[T]) -> T:
-        """Await something that the kernel does for a cell. Raises _WaitInterruptedError on an interrupt."""
-        work = asyncio.ensure_future(awaited)
-        interrupted: asyncio.Future[Any] = asyncio.ensure_future(request.interrupted.wait())
-        waited: list[asyncio.Future[Any]] = [work, interrupted]
-        try:
-            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
-            if not work.done():
-                raise _WaitInterruptedError
-            return work.result()
-        finally:
-            interrupted.cancel()
-            work.cancel()
-
-    def _fail(self, request: Request, ename: str, evalue: str) -> None:
-        if request.aborted:
-            self._stand_in.abort(request)
-            return
-        self._waiting_notice.clear(request)
-        self._stand_in.fail(request, ename, evalue)
-        if request.stop_on_error:
-            for other in self._requests.values():
-                other.aborted = other.is_execution and other is not request
+    # The table of requests
 
     @property
     def _running_on_main_shell(self) -> Request | None:
@@ -328,12 +223,12 @@ class Relay:
     async def _forward(self, request: Request) -> None:
         msg_id = request.message.msg_id
         try:
-            await self._await_interpreter(request)
+            await self.cells.await_interpreter(request)
             message = await self.subshells.address(request.message)
             if message.msg_type.endswith("_request"):
                 self._requests[msg_id] = request
             await self._send_to_interpreter(message)
-        except _WaitInterruptedError:
+        except WaitInterruptedError:
             self._stand_in.fail(request, "KeyboardInterrupt", "The kernel was still waiting for its sandbox.")
         except DaytonaError as error:
             self._requests.pop(msg_id, None)
@@ -366,7 +261,3 @@ class Relay:
         task = asyncio.ensure_future(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-class _WaitInterruptedError(Exception):
-    """The reader interrupted a cell that waited for the kernel."""

@@ -1,0 +1,169 @@
+"""The execution of cells: in the interpreter, or by the kernel alone when there is no interpreter."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ...errors import CellUnstartedError, DaytonaError, InterpreterError, InterpreterReplacedError
+from ..magic_cell import parse_magic_cell
+from .move import Move
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from ...interpreter.interpreter import Interpreter
+    from ...wire.messages import Message
+    from ..host.host import Host
+    from ..out.outbox import Outbox
+    from .notices import WaitingNotice
+    from .requests import Request, StandIn
+    from .slot import InterpreterSlot
+    from .subshells import Subshells
+
+T = TypeVar("T")
+
+# Seconds that a cell with a kernel magic waits for the interpreter. After that, the kernel runs it alone.
+_MAGIC_WAIT_SECONDS = 3.0
+
+_UNSTARTED = "The cell was still waiting for Python in its sandbox, and nothing of it has run. Run it again."
+_UNMOVED = "Switching sandboxes was interrupted; cells still run in the current sandbox."
+
+
+class WaitInterruptedError(Exception):
+    """The reader interrupted a cell that waited for the kernel."""
+
+
+class Cells:
+    """Executes cells. It belongs to the relay's loop.
+
+    requests: the relay's table of requests without a reply, by message id.
+    publish: passes a message of the interpreter on to front ends.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        slot: InterpreterSlot,
+        outbox: Outbox,
+        stand_in: StandIn,
+        subshells: Subshells,
+        waiting_notice: WaitingNotice,
+        requests: dict[str, Request],
+        publish: Callable[[Message], None],
+    ) -> None:
+        self._host = host
+        self._slot = slot
+        self._outbox = outbox
+        self._stand_in = stand_in
+        self._subshells = subshells
+        self._waiting_notice = waiting_notice
+        self._requests = requests
+        self._publish = publish
+
+    async def run(self, request: Request, code: str) -> None:
+        """Run a cell, and answer its request. It never raises an error of the cell."""
+        try:
+            while not await self._run_once(request, code):
+                pass
+        except (WaitInterruptedError, CellUnstartedError):
+            self._fail(request, "KeyboardInterrupt", _UNSTARTED)
+        except DaytonaError as error:
+            self._fail(request, type(error).__name__, str(error))
+        finally:
+            self._requests.pop(request.message.msg_id, None)
+            if request.move is not None:
+                request.move.abandon()
+
+    async def _run_once(self, request: Request, code: str) -> bool:
+        """Run a cell; return False if the interpreter was replaced and the cell must run in the next one."""
+        magic = parse_magic_cell(code, self._host.registry)
+        try:
+            # Not wait_for: its task needs more turns of the loop, and later cells would overtake this one.
+            async with asyncio.timeout(None if magic is None else _MAGIC_WAIT_SECONDS):
+                interpreter = await self.await_interpreter(request)
+        except (TimeoutError, InterpreterError) as error:
+            # The sandbox may be usable although it has no interpreter, or none yet.
+            request.alone = True
+            await self._until_interrupted(request, self._host.run_alone(request.message, magic, error))
+            self._stand_in.succeed(request)
+            return True
+        self._waiting_notice.clear(request)
+        message = await self._subshells.address(request.message)
+        on_message = self._publish_after_announcement if request.announced else self._publish
+        process = self._slot.process
+        assert process is not None
+        try:
+            # Each cell goes through process.code_run, the client's one way to run code, so that a program
+            # with the client can do all that the kernel does. The request already carries the code as the
+            # front end sent it. Output and reply arrive at on_message, so the response has no use here.
+            await process.code_run(code, interpreter=interpreter, on_message=on_message, request=message)
+        except InterpreterReplacedError:
+            if request.move is None:
+                return False
+            request.announced = True  # the interpreter has published `busy`
+            await request.move.finish()
+            self._stand_in.succeed(request)
+        return True
+
+    async def move(self, msg_id: str, work: Callable[[], Awaitable[str]], *, start: bool) -> None:
+        """Replace the sandbox, for the cell with this message id; see Move.
+
+        If the cell runs in the interpreter, this returns when the interpreter is gone, and `run`
+        finishes the move. If the kernel runs the cell alone, this returns when the move is finished.
+
+        Raises DaytonaError if the cell has been interrupted, or if the kernel runs it and `work` fails.
+        """
+        request = self._requests.get(msg_id)
+        if request is None:
+            raise DaytonaError(_UNMOVED)
+        request.move = Move(
+            request,
+            work,
+            start=start,
+            slot=self._slot,
+            api=self._host.api,
+            outbox=self._outbox,
+            others_wait=lambda: any(r.is_execution for r in self._requests.values() if r is not request),
+        )
+        request.move.leave()
+        if request.alone:
+            await request.move.finish()
+
+    async def await_interpreter(self, request: Request) -> Interpreter:
+        """Return the interpreter; start one if there is none, and wait for it unless interrupted."""
+        while (interpreter := self._slot.interpreter) is None:
+            self._slot.want()
+            self._stand_in.announce(request)
+            self._waiting_notice.schedule()
+            await self._until_interrupted(request, self._slot.arrival())
+        return interpreter
+
+    async def _until_interrupted(self, request: Request, awaited: Awaitable[T]) -> T:
+        """Await something that the kernel does for a cell. Raises WaitInterruptedError on an interrupt."""
+        work = asyncio.ensure_future(awaited)
+        interrupted: asyncio.Future[Any] = asyncio.ensure_future(request.interrupted.wait())
+        waited: list[asyncio.Future[Any]] = [work, interrupted]
+        try:
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                raise WaitInterruptedError
+            return work.result()
+        finally:
+            interrupted.cancel()
+            work.cancel()
+
+    def _fail(self, request: Request, ename: str, evalue: str) -> None:
+        if request.aborted:
+            self._stand_in.abort(request)
+            return
+        self._waiting_notice.clear(request)
+        self._stand_in.fail(request, ename, evalue)
+        if request.stop_on_error:
+            for other in self._requests.values():
+                other.aborted = other.is_execution and other is not request
+
+    def _publish_after_announcement(self, message: Message) -> None:
+        """Publish a message, unless it is the status `busy`, which the relay has published already."""
+        if message.msg_type != "status" or message.content.get("execution_state") != "busy":
+            self._publish(message)
