@@ -44,7 +44,7 @@ class DaytonaKernel(Kernel):
     implementation_version = __version__
     banner = f"Daytona (Python), daytona-kernel {__version__}: cells run in a sandbox"
     help_links = [{"text": "Daytona", "url": "https://www.daytona.io/docs"}]  # noqa: RUF012 - as in the base class
-    # What a front end needs to color and to save a notebook, until the interpreter has told its own.
+    # Front ends need these values to color and to save a notebook before there is an interpreter.
     language_info = {  # noqa: RUF012 - as in the base class
         "name": "python",
         "version": platform.python_version(),
@@ -54,7 +54,7 @@ class DaytonaKernel(Kernel):
         "nbconvert_exporter": "python",
         "file_extension": ".py",
     }
-    # The features of a new ipykernel, until the interpreter has told its own. It may lack debugpy.
+    # The features of a new ipykernel. An interpreter without debugpy reports fewer.
     supported_features = ("kernel subshells", "debugger")
 
     def start(self) -> None:

@@ -1,4 +1,4 @@
-"""The first step of a kernel: it starts its sandbox and its interpreter.
+"""The first step of a kernel: the start of its sandbox and its interpreter.
 
 Starting them is mostly waiting, and importing ipykernel is mostly computing. Together they take only as
 long as the longer of the two. So this module imports the client, and nothing of ipykernel.

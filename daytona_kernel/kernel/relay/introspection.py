@@ -1,8 +1,8 @@
-"""Introspection requests: about code and the interpreter's state. They are answered while a cell runs too.
+"""Introspection requests, which ask about code and the interpreter's state.
 
-While a cell runs, they go to a subshell that belongs to the kernel. If the caller gives up after some time,
-a request has a deadline, and gets an empty reply then: C code that holds the interpreter lock stops every
-thread of the interpreter.
+While a cell runs, they go to a subshell that belongs to the kernel. Requests whose caller gives up after
+some time have a deadline. After it, the kernel sends an empty reply: C code that holds the interpreter lock
+stops every thread of the interpreter.
 
 The first completion in a new interpreter is slow, because it reads many files. So the kernel asks for one
 ahead, but only for a person: a program that executes notebooks does not need completions.

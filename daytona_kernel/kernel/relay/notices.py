@@ -1,4 +1,4 @@
-"""The texts that the kernel shows in a cell that waits: for its sandbox, or for an interrupt to stop it."""
+"""Notices: the texts that the kernel shows in a cell that waits for its sandbox or ignores an interrupt."""
 
 from __future__ import annotations
 

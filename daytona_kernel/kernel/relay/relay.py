@@ -1,6 +1,6 @@
 """The relay passes messages between front ends and the interpreter as raw bytes, and parses little of them.
 
-It runs on the shell channel's event loop, where requests arrive, so that a running cell holds nothing up. A
+It runs on the shell channel's event loop, where requests arrive, so a running cell delays nothing. A
 request leaves under the front end's own header. Each answer names that request already, so the relay only
 signs it again. Status, `execute_input` and reply are the interpreter's own.
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from ..host.host import Host
     from ..out.outbox import Outbox
 
-# Message sessions of front ends whose address is remembered for `input_request`.
+# The limit of remembered clients. A long-lived kernel would remember each reload of a page otherwise.
 _MAX_CLIENTS = 100
 
 _UNSENT = "Python was restarting when this was sent. Run it again."
@@ -52,8 +52,8 @@ class Relay:
     def __init__(self, outbox: Outbox, host: Host) -> None:
         self._outbox = outbox
         self._host = host
-        # A running cell is also in the interpreter's table of executions. There it can end by losing the
-        # interpreter; here it ends with its reply to the front end.
+        # The interpreter has another table, of executions: an execution can fail without a reply from the
+        # interpreter, and it is over only when `idle` has arrived too.
         self._requests: dict[str, Request] = {}
         # The ZMQ identities of each client, by the message session of its cells, the latest last.
         self._clients: dict[str, list[bytes]] = {}
@@ -64,7 +64,7 @@ class Relay:
             on_ready=self._use_interpreter,
             on_ended=self._forget_interpreter,
         )
-        # Of the interpreter that was ready last; empty before there is one.
+        # The kernel_info of the latest interpreter; empty before there is one.
         self.kernel_info: dict[str, Any] = {}
         self._own_requests = OwnRequests(outbox, self._send_to_interpreter)
         self.subshells = Subshells(self._own_requests.ask)
@@ -179,7 +179,7 @@ class Relay:
         elif self._own_requests.take(message):
             pass
         elif message.channel == "iopub":
-            # The kernel has a start of its own to announce, and a welcome of its own to say.
+            # The kernel publishes its own start and its own welcome.
             is_start = message.msg_type == "status" and not message.parent_id
             if not is_start and message.msg_type != "iopub_welcome":
                 self._outbox.publish(self._widget_states.join(message).parts, message.msg_type)

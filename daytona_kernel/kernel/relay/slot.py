@@ -58,7 +58,7 @@ class InterpreterSlot:
         return asyncio.shield(self._arrival)
 
     def want(self) -> None:
-        """Start an interpreter, unless there or being started. If the slot is closed, `reopen` starts it."""
+        """Start an interpreter, unless there is one or it is being started. `reopen` does it if closed."""
         if self._closed:
             self._wanted = True
         elif self.interpreter is None and not self._starting:
@@ -68,7 +68,8 @@ class InterpreterSlot:
     def connect(self, process: AsyncProcess, make: Callable[..., Interpreter]) -> None:
         """Use a new interpreter, and let the waiting requests continue.
 
-        process: of the interpreter's sandbox. make: builds the interpreter, given the slot's callbacks.
+        process: the process API of the interpreter's sandbox.
+        make: builds the interpreter, given the slot's callbacks.
         """
         self._starting = False
         self.process = process
