@@ -122,8 +122,8 @@ def test_previews_are_urls(kernel: Driver) -> None:
 @pytest.mark.parametrize(
     ("code", "ename", "words"),
     [
-        ("x = 1\n%sandbox new", "MagicUsageError", "a cell of its own"),
-        ("%sandbox stop\nx = 1", "MagicUsageError", "a cell of its own"),
+        ("x = 1\n%sandbox new", "MagicUsageError", "alone in its cell"),
+        ("%sandbox stop\nx = 1", "MagicUsageError", "alone in its cell"),
         ("%sandbox attach none-such", "DaytonaNotFoundError", "no sandbox 'none-such'"),
         ("%sandbox attach", "MagicUsageError", "ID is missing"),
         ("%sandbox new --cpu many", "MagicUsageError", "--cpu takes a number of cores, not 'many'"),
