@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 import httpx
@@ -17,6 +18,7 @@ from daytona_toolbox_api_client.models.session import Session
 from daytona_toolbox_api_client.models.work_dir_response import WorkDirResponse
 
 from daytona_kernel.server import limits
+from daytona_kernel.server.app import Server
 from daytona_kernel.server.toolbox.sandbox import Description, Intervals
 from daytona_kernel.server.toolbox.sandboxes import Sandboxes
 
@@ -179,3 +181,33 @@ def test_requests_that_skip_activity_do_not_count(api: httpx.Client, toolbox: To
     assert last() == before
     toolbox.execute("sleep 0.01")
     assert last() > before
+
+
+@pytest.mark.anyio
+async def test_a_connection_past_the_limit_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SOCKETS", 2)
+    server = Server(tmp_path, "key", "none", limits.Timings())
+    server.listen("127.0.0.1", 0)
+
+    async def connect() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n")
+        return reader, writer
+
+    first, second, third = [await connect() for _ in range(3)]
+    for reader, _ in (first, second):
+        assert await reader.readline() == b"HTTP/1.1 404 Not Found\r\n"
+    with contextlib.suppress(ConnectionResetError):
+        assert await third[0].read() == b""
+    first[1].close()
+    async with asyncio.timeout(20):
+        answer = b""
+        while not answer:  # until the server has noticed the end of the first connection
+            fourth = await connect()
+            with contextlib.suppress(ConnectionResetError):
+                answer = await fourth[0].readline()
+            fourth[1].close()
+    assert answer == b"HTTP/1.1 404 Not Found\r\n"
+    for _, writer in (second, third):
+        writer.close()
+    await server.close()
