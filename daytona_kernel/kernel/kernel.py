@@ -10,6 +10,7 @@ import asyncio
 import platform
 from typing import TYPE_CHECKING, Any
 
+import traitlets
 from ipykernel.kernelbase import Kernel
 from zmq.eventloop.zmqstream import ZMQStream
 
@@ -56,6 +57,9 @@ class DaytonaKernel(Kernel):
     }
     # The features of a new ipykernel. An interpreter without debugpy reports fewer.
     supported_features = ("kernel subshells", "debugger")
+    # ipykernel passes these to every kernel. Here the sandbox has the debugger and the variables.
+    debugpy_stream = traitlets.Any()
+    user_ns = traitlets.Any()
 
     def start(self) -> None:
         """Create the host and the relay, and register the handlers for messages."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 from jupyter_client.manager import KernelManager
+
+from tests.child_warnings import SHOW_WARNINGS, warnings_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -189,16 +193,23 @@ def running_kernel(
     manager = KernelManager(kernel_name=name)
     # If this variable announces pytest, ipykernel does not capture the file descriptors 1 and 2.
     inherited = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
-    manager.start_kernel(env={**inherited, **environment}, cwd=cwd and str(cwd))
-    driver = None
-    try:
-        driver = Driver(manager)
-        yield driver
-    finally:
-        if driver is not None:
-            driver.close()
-        else:
-            manager.shutdown_kernel(now=True)
+    # ipykernel runs cells in its own process, where the variable would change what they print.
+    shown = SHOW_WARNINGS if name == "daytona" else {}
+    with tempfile.TemporaryFile("w+") as log:
+        manager.start_kernel(env={**inherited, **shown, **environment}, cwd=cwd and str(cwd), stderr=log)
+        driver = None
+        try:
+            driver = Driver(manager)
+            yield driver
+        finally:
+            if driver is not None:
+                driver.close()
+            else:
+                manager.shutdown_kernel(now=True)
+            log.seek(0)
+            printed = log.read()
+            sys.stderr.write(printed)
+        assert not shown or warnings_in(printed) == []
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 10.0, what: str = "") -> None:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from tests.child_warnings import SHOW_WARNINGS, warnings_in
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -72,8 +74,10 @@ class EmbeddedServer:
 
     def end(self) -> None:
         if self.process.poll() is None:
+            log = (self.directory / "server.log").read_text()
             with self.client() as client, contextlib.suppress(httpx.HTTPError):
                 client.delete("/lease")
+            assert warnings_in(log) == []
         try:
             self.process.wait(DEADLINE)
         finally:
@@ -88,10 +92,11 @@ def start_embedded(env: dict[str, str] | None = None, **timings: float) -> Embed
     process = subprocess.Popen(
         [sys.executable, "-m", "daytona_kernel.server", "--embedded", json.dumps(timings)],
         stdout=subprocess.PIPE,
-        env=os.environ | (env or {}),
+        env=os.environ | SHOW_WARNINGS | (env or {}),
     )
     assert process.stdout is not None
-    about = json.loads(process.stdout.readline())
+    with process.stdout as output:
+        about = json.loads(output.readline())
     log = Path(f"/proc/{process.pid}/fd/1")
     directory = eventually(
         lambda: next(iter([path.parent for path in [log.resolve()] if path.name == "server.log"]), None),
