@@ -35,7 +35,7 @@ def format_duration(seconds: float) -> str:
 def format_clock(seconds: float) -> str:
     """Return a duration for a clock that runs: 0.4 s, 12 s, 3:05, 1:02:03.
 
-    The log view shows this form while a command runs; log_view.js has the same rules.
+    `views/static/formats.js` has the same rules for the log view.
     """
     if seconds < 10:
         return f"{seconds:.1f} s"

@@ -13,19 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.browser import browser, jupyterlab, lab
+from tests.lab_server import LabServer, run_lab_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["browser", "jupyterlab", "lab"]
+    from playwright.sync_api import BrowserContext
+
+    from tests.browser import Lab
 
 TESTS = Path(__file__).parent
 
 # Every test in these folders starts a kernel, or an interpreter in a sandbox.
 _KERNEL_FOLDERS = {"differential", "frontends", "interpreter", "kernel"}
 # Elsewhere, a test starts one if it asks for one of these fixtures or calls one of these functions.
-_KERNEL_FIXTURES = {"jupyterlab", "kernel", "own_kernel"}
+_KERNEL_FIXTURES = {"kernel", "lab_server", "own_kernel"}
 _KERNEL_FUNCTIONS = {"KernelManager", "NotebookClient", "execute_notebook", "running_kernel"}
 # These files wait for clocks, start several servers or install packages.
 SLOW_FILES = {
@@ -50,6 +52,36 @@ _running: pytest.Item | None = None
 def anyio_backend() -> str:
     """Run asynchronous tests on asyncio, the event loop of ipykernel and tornado."""
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def lab_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabServer]:
+    """Run a JupyterLab server for all tests of the run."""
+    with run_lab_server(tmp_path_factory.mktemp("jupyterlab")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[BrowserContext]:
+    """Run a headless Chromium for all tests. All pages share a cache, since JupyterLab is large."""
+    pytest.importorskip("playwright")
+    from tests.browser import CHROMIUM, run_chromium
+
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed")
+    with run_chromium() as chromium:
+        context = chromium.new_context(viewport={"width": 1100, "height": 900})
+        context.grant_permissions(["clipboard-read", "clipboard-write"])
+        yield context
+
+
+@pytest.fixture
+def lab(lab_server: LabServer, browser: BrowserContext) -> Iterator[Lab]:
+    """Open a page for one test, whose kernels end with the test."""
+    from tests.browser import new_page
+
+    with new_page(lab_server, browser) as page:
+        yield page
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

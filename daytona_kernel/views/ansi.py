@@ -1,10 +1,11 @@
-"""What terminal output means on one line: text, its styles, and where a line is overwritten.
+r"""Terminal output on one line: its text, its styles, and what it overwrites.
 
-A log is no screen. Colours and attributes (SGR) become styles; `\\r`, `\\b` and the sequences that
-move or erase within a line edit that line; everything else that a terminal would obey (titles,
-links, cursor addressing, bells) is dropped. No sequence crosses a newline, so a line can be read
-without those before it but for the style that it begins with.
+A log is not a screen. Colors and attributes (SGR) become styles. `\r`, `\b` and the sequences that move
+or erase within a line edit that line. All other sequences (titles, links, cursor addressing, bells) are
+dropped. No sequence crosses a newline, so of all earlier lines only the style matters for the next line.
 """
+
+# ruff: noqa: PLR2004  (the numbers are terminal codes, which have no better names)
 
 from __future__ import annotations
 
@@ -19,13 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Color = int | str
-"""0–15 for a colour of the palette, which the page chooses; `#rrggbb` for any other."""
+"""0 to 15 for a color of the palette, which the page chooses; `#rrggbb` for any other color."""
 
 
 class Style(NamedTuple):
-    """How a run of characters looks, and which stream it came from. `None`: the default colour.
+    """The look of a run of characters, and the stream that it came from. `None`: the default color.
 
-    A tuple, since styles are compared and looked up for every coloured word of a log.
+    It is a tuple, since styles are compared and looked up for every colored word of a log.
     """
 
     stderr: bool = False
@@ -44,9 +45,9 @@ _UNSTYLED = PLAIN[Stream.STDOUT]
 
 
 class Line(NamedTuple):
-    """One line. `runs` are (length, style) and cover `text`; none at all: plain stdout.
+    """One line. `runs` are (length, style) and cover `text`; without runs it is plain stdout.
 
-    `cut` counts the characters beyond the longest line that is kept.
+    `cut` counts the characters at the end that were not kept, since the line is too long.
     """
 
     text: str
@@ -54,7 +55,7 @@ class Line(NamedTuple):
     cut: int = 0
 
 
-# Sequences are bounded, so that one never ended is shown as text sooner or later.
+# The lengths are bounded, so that a sequence without an end becomes text at some point.
 _STRING = r"\x1b[\]PX^_][^\x00-\x1f\x7f]{0,4096}"
 _TOKEN = re.compile(
     r"\x1b\[(?P<parameters>[0-?]{0,64})[ -/]{0,8}(?P<final>[@-~])"
@@ -62,32 +63,32 @@ _TOKEN = re.compile(
     r"|\x1b[ -/]{0,8}[0-~]"
     r"|(?P<control>[\x00-\x08\x0b-\x1f\x7f])"
 )
-_BEGUN = re.compile(rf"(?:\x1b\[[0-?]{{0,64}}[ -/]{{0,8}}|{_STRING}\x1b?|\x1b[ -/]{{0,8}})\Z")
+_UNFINISHED = re.compile(rf"(?:\x1b\[[0-?]{{0,64}}[ -/]{{0,8}}|{_STRING}\x1b?|\x1b[ -/]{{0,8}})\Z")
 _SGR = re.compile(r"\x1b\[([0-9;:]{0,64})m")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 def has_control(text: str) -> bool:
-    """Whether `text` holds anything but characters, tabs and newlines."""
+    """Return whether `text` has control characters other than tabs and newlines."""
     return _CONTROL.search(text) is not None
 
 
-def split_begun(text: str) -> tuple[str, str]:
-    """Split off a control sequence at the end of `text` that may be completed by what follows."""
+def split_unfinished(text: str) -> tuple[str, str]:
+    """Split off a control sequence at the end of `text` that later text can complete."""
     last = text.rfind("\x1b")
     if last < 0:
         return text, ""
-    # A final ESC may begin the terminator of a string that an earlier ESC began.
+    # A final ESC can be the start of the terminator of a string that an earlier ESC started.
     starts = [text.rfind("\x1b", 0, last), last] if last == len(text) - 1 else [last]
     for start in starts:
-        if start >= 0 and _BEGUN.match(text, start):
+        if start >= 0 and _UNFINISHED.match(text, start):
             return text[:start], text[start:]
     return text, ""
 
 
 @lru_cache(maxsize=4096)
 def apply_sgr(style: Style, parameters: str) -> Style:
-    """Return `style` after `ESC [ parameters m`; what is not understood changes nothing."""
+    """Return `style` after `ESC [ parameters m`. Unknown parameters change nothing."""
     codes = iter(parameters.replace(":", ";:").split(";"))
     for code in codes:
         number = _number(code) if code else 0
@@ -102,11 +103,11 @@ def apply_sgr(style: Style, parameters: str) -> Style:
 
 
 def _number(code: str) -> int:
-    # `4:3` (a curly underline) reaches here as `4`, `:3`: a sub-parameter is no code of its own.
+    # `4:3` (a curly underline) arrives as `4` and `:3`. The second is a sub-parameter and not a code.
     return int(code) if code.isdigit() else -1
 
 
-_ATTRIBUTES: dict[int, dict[str, Any]] = {
+_CHANGES: dict[int, dict[str, Any]] = {
     1: {"bold": True},
     2: {"faint": True},
     3: {"italic": True},
@@ -119,31 +120,21 @@ _ATTRIBUTES: dict[int, dict[str, Any]] = {
     24: {"underline": False},
     27: {"inverse": False},
     29: {"strike": False},
+    39: {"foreground": None},
+    49: {"background": None},
+    **{30 + color: {"foreground": color} for color in range(8)},
+    **{40 + color: {"background": color} for color in range(8)},
+    **{90 + color: {"foreground": 8 + color} for color in range(8)},
+    **{100 + color: {"background": 8 + color} for color in range(8)},
 }
 
 
 def _apply_code(style: Style, code: int) -> Style:
-    if code == 0:
-        return Style(stderr=style.stderr)
-    if code in _ATTRIBUTES:
-        return style._replace(**_ATTRIBUTES[code])
-    if 30 <= code <= 37:
-        return style._replace(foreground=code - 30)
-    if 90 <= code <= 97:
-        return style._replace(foreground=code - 82)
-    if 40 <= code <= 47:
-        return style._replace(background=code - 40)
-    if 100 <= code <= 107:
-        return style._replace(background=code - 92)
-    if code == 39:
-        return style._replace(foreground=None)
-    if code == 49:
-        return style._replace(background=None)
-    return style
+    return Style(stderr=style.stderr) if code == 0 else style._replace(**_CHANGES.get(code, {}))
 
 
 def _extended_color(codes: Iterator[str]) -> Color | None:
-    """Read what follows a 38 or 48: `5;n` or `2;r;g;b`, also with colons, then `2::r:g:b` too."""
+    """Read a color after 38 or 48: `5;n` or `2;r;g;b`, or with colons, then also `2::r:g:b`."""
     kind = next(codes, "")
     colons = kind.startswith(":")
     wanted = {"5": 1, "2": 3}.get(kind.lstrip(":"), 0)
@@ -167,7 +158,7 @@ def _indexed_color(index: int) -> Color:
 
 
 def skip_line(text: str, style: Style) -> Style:
-    """Return the style in force after `text`, of which nothing else is wanted."""
+    """Return the style after `text`, which is not kept."""
     start = max(text.rfind("\x1b[0m"), text.rfind("\x1b[m"), 0)
     for sequence in _SGR.finditer(text, start):
         style = apply_sgr(style, sequence[1])
@@ -175,7 +166,7 @@ def skip_line(text: str, style: Style) -> Style:
 
 
 def read_line(text: str, style: Style) -> tuple[Line, Style] | None:
-    """Return a line that holds no control but colours, and the style after it; else `None`."""
+    """Return a line without controls other than colors, and the style after it; `None` for other lines."""
     parts = _SGR.split(text)
     bare = "".join(parts[::2])
     if _CONTROL.search(bare):
@@ -192,9 +183,9 @@ def read_line(text: str, style: Style) -> tuple[Line, Style] | None:
 
 
 def drop_overwritten(text: str) -> str:
-    """Return `text`, which holds no newline, without what a later part of it writes over.
+    r"""Return `text`, which has no newline, without the parts that a later part overwrites.
 
-    A part is what stands between two `\\r`; of a dropped one only its colours stay.
+    A part is the text between two `\r`. A dropped part leaves its colors.
     """
     first, *parts = text.split("\r")
     bare = text if "\x1b" not in text else _SGR.sub("", text)
@@ -212,10 +203,10 @@ def drop_overwritten(text: str) -> str:
 
 
 class LineEditor:
-    """The line that is being written: a row of characters, and the column where the next one goes.
+    """The line that is being written: its characters, and the column of the next one.
 
-    Columns are characters, not cells of a terminal. Only the first `limit` of them are kept; what
-    is written beyond is counted.
+    A column is one character, also if a terminal would give it two cells. Only the first `limit`
+    characters are kept; the others are counted.
     """
 
     def __init__(self, limit: int) -> None:
@@ -223,31 +214,32 @@ class LineEditor:
         self.clear()
 
     def clear(self) -> None:
+        """Start an empty line."""
         self._characters: list[str] = []
         self._styles: list[Style] = []
         self._column = 0
         self._end = 0
 
     @property
-    def begun(self) -> bool:
-        """Whether anything stands on the line."""
+    def has_content(self) -> bool:
+        """Whether the line has any characters."""
         return self._end > 0
 
     def line(self) -> Line:
-        """Return the line as it stands."""
+        """Return the line so far."""
         runs = tuple((len(list(run)), style) for style, run in groupby(self._styles))
         cut = self._end - len(self._characters)
         return Line("".join(self._characters), _plain_as_none(runs), cut)
 
     def write(self, text: str, style: Style) -> Style:
-        """Obey `text`, which holds no newline, from `style` on; return the style after it."""
+        """Write `text`, which has no newline, starting with `style`; return the style after it."""
         if not has_control(text):
             self._put(text, style)
             return style
         if "\r" in text:
             text = drop_overwritten(text)
         elif self._column >= self._limit and not _CONTROL.search(bare := _SGR.sub("", text)):
-            self._put(bare, style)  # which only counts it
+            self._put(bare, style)  # beyond the limit, so it is only counted
             return skip_line(text, style)
         position = 0
         for token in _TOKEN.finditer(text):
@@ -298,7 +290,7 @@ class LineEditor:
             self._column = min(max(count, 1), self._limit) - 1
 
     def _erase(self, what: int) -> None:
-        """Erase to the end of the line (0), to its beginning (1) or all of it (2)."""
+        """Erase to the end of the line (0), to its start (1) or all of it (2)."""
         if what == 1:
             self._put_blank(min(self._column + 1, len(self._characters)))
         elif what in (0, 2):

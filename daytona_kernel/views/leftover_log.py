@@ -1,8 +1,8 @@
-"""Logs that a notebook was saved with while their commands ran, and whose kernel is gone since.
+"""Leftover logs: the saved logs of commands that were still running when their kernel ended.
 
-Such an output names a view that nobody has any more: a page would say "model not found" where the
-log stands that was saved beside it. So a kernel opens these views again, as ones whose log is lost,
-and each gives way to what was saved.
+Such an output names a view of the old kernel, and a page shows "model not found" in place of the log
+that is saved beside it. So the next kernel opens these views again in the state lost, and each lets the
+page replace it by the saved log.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from . import WIDGET_MIME_TYPE
+
 if TYPE_CHECKING:
     from .log_view import LogView
 
-# In the metadata of an output that shows a view, and with it the command and its session.
+# The key in the metadata of an output that shows a view. Its value has the command and the session.
 MARK = "daytona-kernel-log"
-
-_WIDGET_MIME_TYPE = "application/vnd.jupyter.widget-view+json"
 
 
 @dataclass(frozen=True, slots=True)
 class LeftoverLog:
-    """A view that was saved, and what was saved with it. model_id: of the view's model."""
+    """A view in a notebook's file, and the log saved with it. `model_id` is the id of the view's model."""
 
     model_id: str
     command: str
@@ -31,7 +31,7 @@ class LeftoverLog:
     bundle: dict[str, Any]
 
     def open(self) -> LogView:
-        """Return the view, which the caller keeps."""
+        """Return the view. It answers pages for as long as the caller keeps it."""
         from .log_view import LogView
 
         view = LogView(model_id=self.model_id, command=self.command, session=self.session, state="lost")
@@ -46,16 +46,12 @@ class LeftoverLog:
 
 
 def read_leftover_logs(notebook: str | Path) -> list[LeftoverLog]:
-    """Return the views that a notebook was saved with; none where it cannot be read."""
+    """Return the leftover logs in a notebook's file, or none if it cannot be read."""
     try:
         content = Path(notebook).read_bytes()
         cells = json.loads(content).get("cells", []) if MARK.encode() in content else []
-        return [
-            left
-            for cell in cells
-            for output in cell.get("outputs", ())
-            if (left := _leftover_log(output)) is not None
-        ]
+        outputs = [output for cell in cells for output in cell.get("outputs", ())]
+        return [log for output in outputs if (log := _leftover_log(output)) is not None]
     except (OSError, ValueError, AttributeError, TypeError):
         return []
 
@@ -63,7 +59,7 @@ def read_leftover_logs(notebook: str | Path) -> list[LeftoverLog]:
 def _leftover_log(output: dict[str, Any]) -> LeftoverLog | None:
     mark = output.get("metadata", {}).get(MARK)
     data = dict(output.get("data", {}))
-    model = data.pop(_WIDGET_MIME_TYPE, None)
+    model = data.pop(WIDGET_MIME_TYPE, None)
     if mark is None or model is None:
         return None
     bundle = {mime: "".join(text) for mime, text in data.items()}

@@ -1,10 +1,9 @@
-"""The tail of a log, in bounded memory, however much was printed.
+"""The last lines of a log, in bounded memory, however much is printed.
 
-`feed` only decodes and collects, and of a full block it drops what cannot stay in the window. What
-was collected is settled into lines when someone looks; so the cost is that of what is kept and looked
-at, not of what is printed. Finished lines never change and their
-numbers count from the first line of the log, so a reader that wants only what is new need remember
-one number.
+`feed` only decodes and collects. From a full block it drops the lines that cannot stay. The collected
+text is settled into lines when a caller looks at them, so the cost depends on the lines that are kept
+and read, and not on the amount of output. Finished lines never change, and their numbers count from the
+first line of the log, so a reader of new lines has to remember only one number.
 """
 
 from __future__ import annotations
@@ -15,18 +14,18 @@ from dataclasses import dataclass
 from itertools import islice
 
 from ..wire.logs import LogChunk, Stream
-from .ansi import PLAIN, Line, LineEditor, has_control, read_line, skip_line, split_begun
+from .ansi import PLAIN, Line, LineEditor, has_control, read_line, skip_line, split_unfinished
 
-_BLOCK = 512 << 10  # in characters; the larger, the longer it keeps other threads waiting
-_PIECE_COST = 64  # of a piece, however short it is
+_PIECE_COST = 64  # the cost of a collected piece beside its characters
 
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """Consecutive lines of a log: finished ones, and the unfinished last one where that was asked for.
+    """Consecutive lines of a log.
 
-    `first` is the number of `lines[0]`, counted from 0; `times` holds (line number, seconds since the
-    epoch) where the time of arrival changes.
+    `first` is the number of `lines[0]`, counted from 0. `unfinished` is the line after the last newline;
+    it is `None` if the excerpt ends earlier. `times` has (line number, seconds since the epoch) where the
+    time of arrival changes.
     """
 
     first: int
@@ -38,17 +37,26 @@ class Excerpt:
 class LogBuffer:
     """The last lines of a log.
 
-    `max_lines` and `max_characters` bound the finished lines kept, `max_line` the characters kept of
-    any one line (its beginning). All in all no more than `max_characters + max_line` characters and
-    512 Ki not yet settled are held, and two numbers a line.
+    max_lines, max_characters: how much is kept of the finished lines.
+    max_line: how many characters are kept of a line, counted from its start.
+    block: how many characters are collected before they are settled. A large block keeps other threads
+        waiting for longer.
+
+    The buffer holds at most `max_characters + max_line + block` characters, and two numbers a line.
     """
 
     def __init__(
-        self, *, max_lines: int = 5_000, max_characters: int = 2 << 20, max_line: int = 16 << 10
+        self,
+        *,
+        max_lines: int = 5_000,
+        max_characters: int = 2 << 20,
+        max_line: int = 16 << 10,
+        block: int = 512 << 10,
     ) -> None:
         self.max_lines = max_lines
         self.max_characters = max_characters
         self.max_line = max_line
+        self._block = block
         self.byte_count = 0
         self._decoders = {
             stream: codecs.getincrementaldecoder("utf-8")(errors="replace") for stream in Stream
@@ -58,7 +66,7 @@ class LogBuffer:
         self._pending: list[tuple[Stream, str]] = []
         self._pending_size = 0
         self._pending_since = 0.0
-        # A plain line of stdout is kept as a bare str: most lines are, and it costs nothing.
+        # A plain line of stdout is kept as a str. Most lines are plain, and a str needs less memory.
         self._lines: deque[str | Line] = deque()
         self._characters = 0
         self._finished = 0
@@ -74,11 +82,11 @@ class LogBuffer:
             self._pending_since = time
         self._pending.append((chunk.stream, text))
         self._pending_size += len(text) + _PIECE_COST
-        if self._pending_size >= _BLOCK:
+        if self._pending_size >= self._block:
             self._thin(time)
 
     def finish(self) -> None:
-        """Take note that the log has ended: what was held back as incomplete is incomplete for good."""
+        """Note that the log has ended, so that incomplete characters and sequences become text."""
         self._settle()
         for stream, decoder in self._decoders.items():
             rest = self._held[stream] + decoder.decode(b"", final=True)
@@ -86,26 +94,26 @@ class LogBuffer:
             self._styles[stream] = self._editor.write(rest, self._styles[stream])
 
     def shrink(self, max_lines: int, max_characters: int) -> None:
-        """Keep less from now on."""
+        """Lower the limits, and drop the lines beyond them."""
         self._settle()
         self.max_lines, self.max_characters = max_lines, max_characters
         self._drop()
 
     @property
     def line_count(self) -> int:
-        """How many lines the log has so far, an unfinished last one included."""
+        """How many lines the log has so far, with an unfinished last one."""
         self._settle()
-        return self._finished + self._editor.begun
+        return self._finished + self._editor.has_content
 
     @property
     def next_line(self) -> int:
-        """The number of the line that is being written, or will be next."""
+        """The number of the line that is being written or comes next."""
         self._settle()
         return self._finished
 
     @property
     def first_line(self) -> int:
-        """The number of the first line that is kept, which is the count of those dropped."""
+        """The number of the first line that is kept, which is also the count of dropped lines."""
         self._settle()
         return self._finished - len(self._lines)
 
@@ -119,8 +127,8 @@ class LogBuffer:
     ) -> Excerpt:
         """Return the lines from number `since` to the end of the log, or up to number `before`.
 
-        Of more than `max_lines` lines or about `max_characters` characters, the last ones. `None`: no
-        limit.
+        Of more than `max_lines` lines or about `max_characters` characters, return the last ones. `None`
+        sets no limit.
         """
         self._settle()
         end = self._finished if before is None else min(before, self._finished)
@@ -141,14 +149,8 @@ class LogBuffer:
         unfinished = self._editor.line() if before is None else None
         return Excerpt(first, lines, unfinished, self._times_of(first, end + 1))
 
-    def to_text(self) -> str:
-        """Return what is kept as text without styles."""
-        excerpt = self.read()
-        text = "".join(f"{line.text}\n" for line in excerpt.lines)
-        return text + (excerpt.unfinished.text if excerpt.unfinished else "")
-
     def _thin(self, time: float) -> None:
-        """Drop of a full block what its last lines push out; settle it where that is not most of it."""
+        """Drop the lines of a full block that its last lines push out. If it is still large, settle it."""
         stream = self._pending[0][0]
         if all(each is stream for each, _ in self._pending):
             text = self._held[stream] + "".join(text for _, text in self._pending)
@@ -157,7 +159,7 @@ class LogBuffer:
                 text = self._skip(stream, text)
                 self._pending, self._pending_size = [(stream, text)], len(text) + _PIECE_COST
                 self._pending_since = time
-        if self._pending_size > _BLOCK // 2:
+        if self._pending_size > self._block // 2:
             self._settle()
 
     def _settle(self) -> None:
@@ -178,7 +180,7 @@ class LogBuffer:
         text = self._held[stream] + text
         if "\r" in text:
             text = text.replace("\r\n", "\n")
-        text, self._held[stream] = split_begun(text)
+        text, self._held[stream] = split_unfinished(text)
         if text.count("\n") > self.max_lines:
             text = self._skip(stream, text)
         *finished, rest = text.split("\n")
@@ -191,7 +193,7 @@ class LogBuffer:
         self._styles[stream] = self._editor.write(rest, self._styles[stream])
 
     def _skip(self, stream: Stream, text: str) -> str:
-        """Drop all that we have, and of `text` the lines that cannot stay; return its rest."""
+        """Drop all lines that are kept, and the lines of `text` that cannot stay; return the rest of it."""
         skipped = text.rsplit("\n", self.max_lines + 1)[0] + "\n"
         self._styles[stream] = skip_line(skipped, self._styles[stream])
         self._finished += skipped.count("\n")
@@ -234,8 +236,8 @@ class LogBuffer:
             self._times.popleft()
 
     def _note_time(self, time: float) -> None:
-        """Lines that begin from now on arrived at `time`; one begun already keeps its own."""
-        line = self._finished + self._editor.begun
+        """Note that lines from here on arrived at `time`. An unfinished line keeps its earlier time."""
+        line = self._finished + self._editor.has_content
         if self._times and self._times[-1][0] == line:
             self._times.pop()
         self._times.append((line, time))

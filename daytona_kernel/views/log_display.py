@@ -1,16 +1,16 @@
-"""One command's log, followed and shown in a notebook until the command has ended.
+"""One command's log: follows it and shows it in a notebook until the command has ended.
 
     chunks ──→ LogBuffer ──→ batches ──→ LogView ──→ pages
-                   └──→ bundles: first the view, at the end the log itself without the view
+                   └──→ bundles: first the view, at the end the saved log without the view
 
-A batch goes out at once when the log was quiet, then at most ten a second, and fewer when printing
-outruns them, the kernel is slow or many logs are followed: a batch holds the newest lines only, and a
-page asks for earlier ones when its reader wants them. A front end that does not say that it has the
-view (nbclient, a console) gets snapshots of the log instead, until it does.
+The first batch after a pause goes out at once, then at most ten a second. Batches are less frequent
+when the command prints faster than that, the kernel is slow or it follows many logs. A batch has only
+the newest lines; a page asks for earlier ones when its reader wants them. A front end that does not
+report that it has the view (nbclient, a console) gets the saved log instead, until it does.
 
-A view outlives its command: a page that was reloaded meanwhile has lost the display's id, so nothing
-can replace the output there but the view itself, which asks for the final bundle. It asks for
-snapshots too while the command runs, for when the kernel ends without a last word.
+A view outlives its command. A page that was reloaded has lost the display's id, so only the view itself
+can replace the output there. It asks for the final saved log, and for earlier ones while the command
+runs, in case the kernel ends without notice.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Any
 
 from .leftover_log import MARK
 from .log_buffer import Excerpt, LogBuffer
-from .log_download import LogDownload
+from .log_download import INTERRUPTED, LogDownload
 from .pace import PACE
-from .saved_log import Heading, html_snapshot, plain_snapshot
+from .saved_log import Heading, SavedLog
+from .styled_text import encode_line
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -33,39 +34,43 @@ if TYPE_CHECKING:
 
 Bundle = dict[str, Any]
 
+# Between two batches, in seconds.
 _BATCH_INTERVAL = 0.1
 _FLOOD_INTERVAL = 0.4
-_SLOWEST_INTERVAL = 1.0
+_LONGEST_INTERVAL = 1.0
+_INTERVAL_PER_COST = 20  # a batch may take a twentieth of the event loop's time
+
+# After so many bytes the follower pauses, for twice the time that it has worked.
 _TURN_BYTES = 256 << 10
-_REST = 2.0  # times as long as a turn took
+_REST_PER_WORK = 2.0
+
 _BATCH_LINES = 500
 _FLOOD_LINES = 100
 _BATCH_CHARACTERS = 64 << 10
 _ANSWER_LINES = 5_000
 _ANSWER_CHARACTERS = 1 << 20
-_SNAPSHOT_LINES = 200
-_SNAPSHOT_CHARACTERS = 32 << 10
+_RUNNING_LINES = 200  # of the saved log of a command that still runs
+_RUNNING_CHARACTERS = 32 << 10
 _FINAL_LINES = 1_000
 _FINAL_CHARACTERS = 128 << 10
-_SNAPSHOT_INTERVAL = 2.0
-_LINE_BYTES = 8  # what goes with the text of a line, and with each of its styles
+_SAVE_INTERVAL = 2.0
+_LINE_BYTES = 8  # the JSON around a line's text, and around each of its styles
 
 
 class LogDisplay:
     """The display of a command's log. Call `show` in the cell, then await `run` in a task.
 
-    chunks: the log as it grows; ends when the command has ended, raises when it cannot be followed.
-    publish: sends a bundle and its metadata as `display_data`, or where its third argument is true as
-        `update_display_data`, always with the same display id; under the parent of the cell that is
-        running at that moment, or else of the cell that showed it.
-    stop: ends the command; what it returns is shown in the view. send_input: writes text to the
-        command's stdin. Both may raise; what they say is shown too.
-    download: the bytes of the whole log so far, from its beginning; ends without waiting for more.
-    exit_code: asked once the log has ended; `None` if nobody knows.
-    started: when the command began, in seconds since the epoch; `None`: now.
+    chunks: the log. It ends when the command has ended, and raises if the log can no longer be followed.
+    publish: sends a bundle and its metadata as `display_data`, or if its third argument is true as
+        `update_display_data`, always with the same display id. The parent is the cell that is running
+        at that moment, or else the cell that showed the log.
+    stop: ends the command. The view shows the text that it returns.
+    send_input: writes a text to the command's stdin. If it or `stop` raises, the view shows the error.
+    download: the bytes of the whole log so far. It ends without waiting for more.
+    exit_code: awaited when the log has ended; `None` if the code is unknown.
+    started: when the command started, in seconds since the epoch; `None`: now.
 
-    All methods are called on the asyncio loop that runs `run`; messages from pages may come from any
-    thread.
+    Call all methods on the event loop that runs `run`. Pages may send their messages from any thread.
     """
 
     def __init__(
@@ -97,8 +102,8 @@ class LogDisplay:
         self._ended: float | None = None
         self._stopping = False
         self._view: LogView | None = None
-        self._seen = False
-        self._replaced = False
+        self._has_page = False
+        self._replaced = False  # whether a saved log has taken the view's place, for want of a page
         self._news = asyncio.Event()
         self._sent = 0
         self._final: Bundle | None = None
@@ -107,7 +112,7 @@ class LogDisplay:
 
     def show(self) -> None:
         """Publish the view, as the output of the cell that is running."""
-        # Imported here, since most kernels never show a log and it takes 180 ms.
+        # This import takes 180 ms, and most kernels never show a log.
         from .log_view import LogView
 
         self._loop = asyncio.get_running_loop()
@@ -116,12 +121,12 @@ class LogDisplay:
         self._publish_view(update=False)
 
     async def run(self) -> None:
-        """Follow the log to its end, and replace the view by the final log.
+        """Follow the log to its end, and replace the view by the saved log.
 
-        When cancelled, the last state known takes the view's place, and says that the command runs on.
+        When it is canceled, the saved log says that it is no longer followed.
         """
         sender = asyncio.create_task(self._send_batches())
-        snapshots = asyncio.create_task(self._publish_snapshots())
+        saver = asyncio.create_task(self._publish_saved_logs())
         try:
             taken, worked = 0, time.thread_time()
             async for chunk in self._chunks:
@@ -129,27 +134,27 @@ class LogDisplay:
                 self._news.set()
                 taken += len(chunk.data)
                 if taken >= _TURN_BYTES:
-                    # A flood that waits in its pipe loses nothing; cells that wait for it do.
-                    await asyncio.sleep(_REST * (time.thread_time() - worked))
+                    # A flood can wait in its pipe. Cells need the processor now.
+                    await asyncio.sleep(_REST_PER_WORK * (time.thread_time() - worked))
                     taken, worked = 0, time.thread_time()
             self.exit_status = await self._exit_code()
             self.state = "stopped" if self._stopping else "exited"
         except asyncio.CancelledError:
             self._lose("the kernel stopped following it")
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (the log's reader sees the error)
             self._lose(str(error))
         finally:
             sender.cancel()
-            snapshots.cancel()
+            saver.cancel()
             self._end()
             if aclose := getattr(self._chunks, "aclose", None):
                 await aclose()
 
     def close(self) -> None:
-        """Forget the view: a page that still shows it shows it no longer."""
+        """Close the view, also in pages that still show it."""
         for view in list(self._downloads):
-            self._start(self._end_download(view))
+            self._start_task(self._end_download(view))
         if self._view is not None:
             self._view.close()
             self._view = None
@@ -167,7 +172,7 @@ class LogDisplay:
         self._ended = time.time()
         self.buffer.finish()
         self._send_news()
-        self._final = self._snapshot()
+        self._final = self._saved_log()
         if self._view is not None:
             with self._view.hold_sync():
                 self._view.elapsed = self.elapsed
@@ -181,29 +186,27 @@ class LogDisplay:
         while True:
             await self._news.wait()
             self._news.clear()
-            begun = time.monotonic()
+            started = time.monotonic()
             whole, size = self._send_news(limit)
-            cost = time.monotonic() - begun
-            # Nobody reads what outruns a batch: then less is more, and a slow kernel is spared.
+            cost = time.monotonic() - started
+            # Output faster than a batch is unreadable anyway: send fewer lines, less often.
             limit = _BATCH_LINES if whole else _FLOOD_LINES
             interval = _BATCH_INTERVAL if whole else min(2 * interval, _FLOOD_INTERVAL)
-            pause = min(max(interval, 20 * cost), _SLOWEST_INTERVAL)
+            pause = min(max(interval, _INTERVAL_PER_COST * cost), _LONGEST_INTERVAL)
             await asyncio.sleep(max(pause, PACE.spend(size)) if size else pause)
 
     def _send_news(self, limit: int = _BATCH_LINES) -> tuple[bool, int]:
-        """Send what is new, or the newest lines of it; return whether that was all, and its bytes."""
+        """Send the newest of the lines that were not sent; return whether these were all, and their bytes."""
         excerpt = self.buffer.read(self._sent, max_lines=limit, max_characters=_BATCH_CHARACTERS)
         whole = excerpt.first <= self._sent
         self._sent = self.buffer.next_line
-        if self._view is None or not self._seen:
+        if self._view is None or not self._has_page:
             return whole, 0
         self._view.send(self._lines_message(excerpt))
         lines = [*excerpt.lines, excerpt.unfinished] if excerpt.unfinished else excerpt.lines
         return whole, sum(len(line.text) + _LINE_BYTES * (1 + len(line.runs)) for line in lines)
 
     def _lines_message(self, excerpt: Excerpt, **more: Any) -> dict[str, Any]:
-        from .log_view import encode_line
-
         return {
             "type": "lines",
             "first": excerpt.first,
@@ -219,20 +222,20 @@ class LogDisplay:
             **more,
         }
 
-    async def _publish_snapshots(self) -> None:
+    async def _publish_saved_logs(self) -> None:
         shown = -1
         while True:
-            await asyncio.sleep(_SNAPSHOT_INTERVAL)
-            if self._seen:
+            await asyncio.sleep(_SAVE_INTERVAL)
+            if self._has_page:
                 return
             if self.buffer.byte_count != shown:
                 shown = self.buffer.byte_count
                 self._replaced = True
-                self._publish(self._snapshot(), {}, True)
+                self._publish(self._saved_log(), {}, True)
 
-    def _meet_page(self) -> None:
-        """Take note that a page has the view; where it was late, the view takes its place again."""
-        self._seen = True
+    def _greet_page(self) -> None:
+        """Note that a page has the view. If the saved log had replaced the view, publish the view again."""
+        self._has_page = True
         if self._replaced and self._ended is None and self._view is not None:
             self._replaced = False
             self._publish_view(update=True)
@@ -240,13 +243,13 @@ class LogDisplay:
     def _publish_view(self, *, update: bool) -> None:
         assert self._view is not None
         mark = {MARK: {"command": self.command, "session": self.session}}
-        self._publish(self._view.bundle() | self._snapshot(), mark, update)
+        self._publish(self._view.bundle() | self._saved_log(), mark, update)
 
-    def _snapshot(self) -> Bundle:
-        final = self._ended is not None
+    def _saved_log(self) -> Bundle:
+        ended = self._ended is not None
         excerpt = self.buffer.read(
-            max_lines=_FINAL_LINES if final else _SNAPSHOT_LINES,
-            max_characters=_FINAL_CHARACTERS if final else _SNAPSHOT_CHARACTERS,
+            max_lines=_FINAL_LINES if ended else _RUNNING_LINES,
+            max_characters=_FINAL_CHARACTERS if ended else _RUNNING_CHARACTERS,
         )
         heading = Heading(
             command=self.command,
@@ -258,10 +261,7 @@ class LogDisplay:
             line_count=self.buffer.line_count,
             byte_count=self.buffer.byte_count,
         )
-        return {
-            "text/html": html_snapshot(heading, excerpt),
-            "text/plain": plain_snapshot(heading, excerpt),
-        }
+        return SavedLog(heading, excerpt).bundle()
 
     def _receive(self, content: dict[str, Any]) -> None:
         self._loop.call_soon_threadsafe(self._handle, content)
@@ -269,20 +269,20 @@ class LogDisplay:
     def _handle(self, content: dict[str, Any]) -> None:
         match content:
             case {"type": "present"}:
-                self._meet_page()
+                self._greet_page()
             case {"type": "read", "view": view}:
-                self._meet_page()
+                self._greet_page()
                 self._answer_read(view, content.get("since") or 0, content.get("before"))
             case {"type": "stop"}:
-                self._start(self._stop_command())
+                self._start_task(self._stop_command())
             case {"type": "input", "text": str(text)}:
-                self._start(self._say(self._send_input(text)))
+                self._start_task(self._write_input(text))
             case {"type": "download", "view": view, "piece": int(piece)}:
-                self._start(self._send_piece(view, piece))
+                self._start_task(self._send_piece(view, piece))
             case {"type": "downloaded", "view": view}:
-                self._start(self._end_download(view))
+                self._start_task(self._end_download(view))
             case {"type": "bundle", "view": view} if self._view is not None:
-                answer = {"bundle": self._final or self._snapshot(), "model_id": self._view.model_id}
+                answer = {"bundle": self._final or self._saved_log(), "model_id": self._view.model_id}
                 self._view.send({"type": "bundle", "to": view, "state": self.state, **answer})
 
     def _answer_read(self, view: str, since: int, before: int | None) -> None:
@@ -295,32 +295,31 @@ class LogDisplay:
             return
         self._stopping = True
         try:
-            if said := await self._stop():
-                self._notify(said)
-        except Exception as error:
+            if text := await self._stop():
+                self._notify(text)
+        except Exception as error:  # noqa: BLE001  (the log's reader sees the error)
             self._stopping = False
             self._notify(str(error))
 
-    async def _say(self, effect: Awaitable[None]) -> None:
-        """Await an effect that a page asked for, and show there what went wrong."""
+    async def _write_input(self, text: str) -> None:
         try:
-            await effect
-        except Exception as error:
+            await self._send_input(text)
+        except Exception as error:  # noqa: BLE001  (the log's reader sees the error)
             self._notify(str(error))
 
     async def _send_piece(self, view: str, piece: int) -> None:
-        """Send one piece of the whole log: the page asks for each, so none waits in memory."""
         if piece == 0:
             await self._end_download(view)
             self._downloads[view] = LogDownload(self._download())
         answer: dict[str, Any] = {"type": "piece", "to": view, "piece": piece}
         data = b""
-        try:
-            if view not in self._downloads:
-                raise ValueError("it was interrupted; start it again")
-            data, answer["last"] = await self._downloads[view].read(piece)
-        except Exception as error:
-            answer["error"] = str(error)
+        if download := self._downloads.get(view):
+            try:
+                data, answer["last"] = await download.read(piece)
+            except Exception as error:  # noqa: BLE001  (the log's reader sees the error)
+                answer["error"] = str(error)
+        else:
+            answer["error"] = INTERRUPTED
         if self._view is not None:
             self._view.send(answer, buffers=[data])
 
@@ -332,7 +331,7 @@ class LogDisplay:
         if self._view is not None:
             self._view.send({"type": "notice", "text": text[:1].upper() + text[1:]})
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start_task(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -1,7 +1,7 @@
-"""A whole log on its way to a page, piece by piece.
+"""A whole log on its way to a page, in pieces.
 
-The page asks for each piece, so one at most waits in memory, and a piece that was lost on the way is
-asked for again. A download whose page has gone away ends by itself.
+The page asks for each piece, so no more than one waits in memory, and the page asks again for a piece
+that was lost. A download ends if its page asks for nothing for a minute.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
+INTERRUPTED = "it was interrupted; start it again"
+
 _PIECE_BYTES = 512 << 10
-_PATIENCE = 60.0
+_PAGE_TIMEOUT = 60.0
 
 
 class LogDownload:
-    """The bytes of a log in pieces of 512 KiB, the last one shorter, numbered from 0."""
+    """The bytes of a log in pieces of 512 KiB, numbered from 0. The last piece can be shorter."""
 
     def __init__(self, data: AsyncIterator[bytes]) -> None:
         self._data = _cut(data)
@@ -29,9 +31,9 @@ class LogDownload:
         self._closing: asyncio.Task[None] | None = None
 
     async def read(self, number: int) -> tuple[bytes, bool]:
-        """Return a piece, and whether it is the last: the next one, or the latest again.
+        """Return a piece, and whether it is the last: the next piece, or the latest one again.
 
-        Raises ValueError for any other, and what the source of the log raises.
+        Raises ValueError for any other number, and the errors of the log's source.
         """
         async with self._lock:
             self._wait_for_page()
@@ -40,11 +42,11 @@ class LogDownload:
                 self._next = await anext(self._data, None)
                 self._number = number
             if number != self._number or self._piece is None:
-                raise ValueError("the download was interrupted; start it again")
+                raise ValueError(INTERRUPTED)
             return self._piece, self._next is None
 
     async def aclose(self) -> None:
-        """Let go of the source of the log."""
+        """Close the log's source."""
         if self._watch is not None:
             self._watch.cancel()
         async with self._lock:
@@ -53,7 +55,7 @@ class LogDownload:
     def _wait_for_page(self) -> None:
         if self._watch is not None:
             self._watch.cancel()
-        self._watch = asyncio.get_running_loop().call_later(_PATIENCE, self._give_up)
+        self._watch = asyncio.get_running_loop().call_later(_PAGE_TIMEOUT, self._give_up)
 
     def _give_up(self) -> None:
         self._closing = asyncio.get_running_loop().create_task(self.aclose())

@@ -1,7 +1,7 @@
-"""How fast the followed logs of a kernel may send, all together.
+"""The rate at which all log views of a kernel together may send.
 
-Jupyter's server drops what exceeds 1 MB a second, and with it what the user's cells say; and each
-message costs the page time, however short it is.
+Jupyter's server drops messages above 1 MB a second, also those of the user's cells. And each message
+costs the page time, even a short one.
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ from __future__ import annotations
 import time
 
 _BYTES_A_SECOND = 400_000
-_MESSAGE_BYTES = 4_000  # what a message counts for beside its bytes
+_MESSAGE_BYTES = 4_000  # the cost of a message beside its bytes
 
 
 class Pace:
-    """A clock that each message moves on. It belongs to one event loop."""
+    """A clock that each message moves forward. It belongs to one event loop."""
 
     def __init__(self) -> None:
-        self._free = 0.0
+        self._free_at = 0.0
 
     def spend(self, size: int) -> float:
-        """Note that a message of `size` bytes was sent; return the seconds until the next one may be."""
+        """Note that a message of `size` bytes was sent; return the seconds to wait before the next one."""
         now = time.monotonic()
-        self._free = max(self._free, now) + (size + _MESSAGE_BYTES) / _BYTES_A_SECOND
-        return self._free - now
+        self._free_at = max(self._free_at, now) + (size + _MESSAGE_BYTES) / _BYTES_A_SECOND
+        return self._free_at - now
 
 
 PACE = Pace()

@@ -1,4 +1,4 @@
-"""Widgets of the sandbox in JupyterLab, worked by hand."""
+"""Widgets of the sandbox in JupyterLab, used with keyboard and mouse."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def test_interact_and_an_output_that_captures(lab: Lab) -> None:
     )
     notebook.run(0)
     interacted = notebook.cell(0).locator(".jp-Cell-outputArea")
-    expect(interacted).to_contain_text("twice 10", timeout=20_000)
+    expect(interacted).to_contain_text("twice 10")
     interacted.locator(".widget-readout").fill("8")
     lab.page.keyboard.press("Enter")
-    expect(interacted).to_contain_text("twice 16", timeout=20_000)
+    expect(interacted).to_contain_text("twice 16")
     notebook.run(1)
     captured = notebook.cell(1).locator(".jp-Cell-outputArea")
     captured.get_by_role("button", name="add").click()
-    expect(captured.locator("b")).to_have_text("bold", timeout=20_000)
+    expect(captured.locator("b")).to_have_text("bold")
     expect(captured).to_contain_text("line")
 
 
@@ -69,7 +69,8 @@ def test_a_figure_of_ipympl_is_drawn(lab: Lab) -> None:
         "ipympl.ipynb",
         [
             (
-                "%matplotlib widget\nimport matplotlib.pyplot as plt\nfig, ax = plt.subplots()\nax.plot([1, 2])\n"
+                "%matplotlib widget\nimport matplotlib.pyplot as plt\n"
+                "fig, ax = plt.subplots()\nax.plot([1, 2])\n"
                 "clicks = []\nfig.canvas.mpl_connect('button_press_event', clicks.append)\nplt.show()"
             ),
             "len(clicks)",
@@ -78,7 +79,7 @@ def test_a_figure_of_ipympl_is_drawn(lab: Lab) -> None:
     notebook.run(0, timeout=60)
     canvas = notebook.cell(0).locator(".jupyter-matplotlib-canvas-div canvas").first
     canvas.wait_for(timeout=30_000)
-    # Pixels that are not of one colour: the line has come. The canvas may be made anew meanwhile.
+    # The line is drawn when the pixels differ. ipympl can replace the canvas before that.
     lab.page.wait_for_function(
         """() => {
             const canvas = document.querySelector(
@@ -120,7 +121,7 @@ export default {
                 f"    _esm = '''{esm}'''\n"
                 "    data = traitlets.Any(b'').tag(sync=True)\nw = Bytes(data=b'\\x01\\x02')\nw"
             ),
-            # Comms are on a subshell, so the click may come after this cell has begun.
+            # Comms have their own subshell, so the click can arrive after this cell has started.
             (
                 "import time\nuntil = time.time() + 10\n"
                 "while w.data == b'\\x01\\x02' and time.time() < until:\n    time.sleep(0.01)\nbytes(w.data)"

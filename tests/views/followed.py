@@ -1,7 +1,6 @@
-"""A followed command for notebooks of tests: a child's real output, shown by a real `LogDisplay`.
+"""A followed command without a sandbox: a child's output in a `LogDisplay`, under plain ipykernel.
 
-It stands in for the sandbox only: the child runs here, its output is kept in a file as a toolbox
-keeps it, and what `ipykernel` offers publishes the bundles.
+The child runs on this machine, and a file keeps its output as a toolbox does.
 """
 
 from __future__ import annotations
@@ -26,18 +25,22 @@ _PIECE = 64 << 10
 
 
 class FollowedCommand:
-    """A shell command whose log is shown; `await` its `task` for the end."""
+    """A shell command whose log is shown. `task` ends with the log.
+
+    `failure` is an error for the next requests to stop the command or to send input.
+    """
 
     def __init__(self, command: str, session: str = "s1") -> None:
         self.command = command
-        # Without a name, so that it is gone with the kernel, however that ends.
+        self.failure: Exception | None = None
+        # The file has no name, so it disappears with the kernel, however the kernel ends.
         self._log = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
         self.display = LogDisplay(
             self._chunks(),
             command=command,
             session=session,
             publish=self._publish,
-            stop=self._stop,
+            stop=self.stop,
             send_input=self._send_input,
             download=self._download,
             exit_code=self._exit_code,
@@ -77,7 +80,7 @@ class FollowedCommand:
                 task.cancel()
 
     def _publish(self, bundle: dict[str, Any], metadata: dict[str, Any], update: bool) -> None:
-        # Outside of the context of the cell that began the command: under the one that runs now.
+        # ipykernel keeps the parent in the context, and the parent is the cell that runs now.
         Context().run(
             publish_display_data,
             bundle,
@@ -86,15 +89,22 @@ class FollowedCommand:
             update=update,
         )
 
-    async def _stop(self) -> None:
+    async def stop(self) -> None:
+        """End the command."""
+        self._fail()
         assert self.child is not None
         os.killpg(self.child.pid, signal.SIGTERM)
 
     async def _send_input(self, text: str) -> None:
+        self._fail()
         assert self.child is not None
         assert self.child.stdin is not None
         self.child.stdin.write(text.encode())
         await self.child.stdin.drain()
+
+    def _fail(self) -> None:
+        if self.failure is not None:
+            raise self.failure
 
     async def _download(self) -> AsyncIterator[bytes]:
         offset = 0

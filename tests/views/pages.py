@@ -1,4 +1,4 @@
-"""A kernel with followed commands, and pages that speak to it as a browser would, over real sockets."""
+"""A kernel with followed commands, and pages that send it the messages of a browser, over real sockets."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_client.manager import KernelManager
 
+from daytona_kernel.views import WIDGET_MIME_TYPE
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parent.parent.parent
-WIDGET = "application/vnd.jupyter.widget-view+json"
 
 PREPARE = f"""
 import sys
@@ -23,7 +24,7 @@ from tests.views.followed import FollowedCommand
 
 
 class Kernel:
-    """ipykernel, whose loop follows the commands. `seen` holds each message that it published."""
+    """A plain ipykernel that follows commands on its own loop. `seen` has each message that it published."""
 
     name = "python3"
 
@@ -50,66 +51,66 @@ class Kernel:
         parent = self.client.execute(code)
 
         def is_idle(message: dict[str, Any]) -> bool:
-            return (
-                message["parent_header"].get("msg_id") == parent
-                and message["msg_type"] == "status"
-                and message["content"]["execution_state"] == "idle"
-            )
+            if message["parent_header"].get("msg_id") != parent or message["msg_type"] != "status":
+                return False
+            return bool(message["content"]["execution_state"] == "idle")
 
-        begun = len(self.seen)
-        self.wait(is_idle, timeout, begun)
-        own = [m for m in self.seen[begun:] if m["parent_header"].get("msg_id") == parent]
+        since = len(self.seen)
+        self.wait(is_idle, timeout, since)
+        own = [m for m in self.seen[since:] if m["parent_header"].get("msg_id") == parent]
         errors = [m["content"] for m in own if m["msg_type"] == "error"]
         assert not errors, "\n".join(errors[0]["traceback"])
         results = [m["content"]["data"]["text/plain"] for m in own if m["msg_type"] == "execute_result"]
         return results[0] if results else ""
 
     def wait(
-        self, wanted: Callable[[dict[str, Any]], bool], timeout: float = 20, begun: int = 0
+        self, wanted: Callable[[dict[str, Any]], bool], timeout: float = 20, since: int = 0
     ) -> dict[str, Any]:
-        """Return the first message published since `begun` that is wanted."""
+        """Return the first wanted message. `since` is an index in `seen`."""
         deadline = time.monotonic() + timeout
         while True:
-            while begun < len(self.seen):
-                if wanted(self.seen[begun]):
-                    return self.seen[begun]
-                begun += 1
+            while since < len(self.seen):
+                if wanted(self.seen[since]):
+                    return self.seen[since]
+                since += 1
             left = deadline - time.monotonic()
             assert left > 0, f"not published within {timeout} s"
             try:
                 message = self.client.get_iopub_msg(timeout=left)
             except Empty:
                 continue
-            message["arrived"] = time.monotonic()
-            self.seen.append(message)
+            self._add(message)
 
     def listen(self, seconds: float) -> list[dict[str, Any]]:
-        """Return what is published in the next seconds."""
-        begun = len(self.seen)
+        """Return the messages of the next seconds."""
+        since = len(self.seen)
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             try:
                 message = self.client.get_iopub_msg(timeout=left)
             except Empty:
                 break
-            message["arrived"] = time.monotonic()
-            self.seen.append(message)
-        return self.seen[begun:]
+            self._add(message)
+        return self.seen[since:]
 
-    def begin(self, command: str, name: str) -> None:
-        """Run the cell that begins a command."""
+    def _add(self, message: dict[str, Any]) -> None:
+        message["arrived"] = time.monotonic()
+        self.seen.append(message)
+
+    def start(self, command: str, name: str) -> None:
+        """Run a cell that starts a command."""
         self.execute(f"{name} = FollowedCommand({command!r})")
 
     def follow(self, command: str, *, present: bool = True, name: str = "c") -> Page:
-        """Follow a command in a cell, and be the page that shows it."""
-        begun = len(self.seen)
-        self.begin(command, name)
-        shown = self.wait(lambda m: WIDGET in m["content"].get("data", {}), begun=begun)
-        return Page(self, shown["content"]["data"][WIDGET]["model_id"], begun, present=present)
+        """Follow a command in a cell, and return a page that shows it. present: the page has the view."""
+        since = len(self.seen)
+        self.start(command, name)
+        shown = self.wait(lambda m: WIDGET_MIME_TYPE in m["content"].get("data", {}), since=since)
+        return Page(self, shown["content"]["data"][WIDGET_MIME_TYPE]["model_id"], since, present=present)
 
 
 class SandboxKernel(Kernel):
-    """The kernel of this package: commands run in sessions of its sandbox, of the names they are given."""
+    """The kernel of this package. Each command runs in a session of the sandbox."""
 
     name = "daytona"
 
@@ -117,19 +118,19 @@ class SandboxKernel(Kernel):
         """Run the first cell."""
         self.execute("1")
 
-    def begin(self, command: str, name: str) -> None:
-        """Run the cell that begins a command."""
+    def start(self, command: str, name: str) -> None:
+        """Run the cells that start a command in a new session."""
         self.execute(f"%session create {name}")
         self.execute(f"%%session {name} --async\n{command}")
 
 
 class Page:
-    """One page that holds the model of one log view."""
+    """A page with the model of one log view. Messages before index `since` do not concern it."""
 
-    def __init__(self, kernel: Kernel, model: str, begun: int, *, present: bool = True) -> None:
+    def __init__(self, kernel: Kernel, model: str, since: int, *, present: bool = True) -> None:
         self.kernel = kernel
         self.model = model
-        self.begun = begun
+        self.since = since
         self.name = f"page-{time.monotonic_ns()}"
         if present:
             self.send({"type": "present"})
@@ -142,35 +143,35 @@ class Page:
         self.kernel.client.shell_channel.send(message)
 
     def is_custom(self, kind: str, *, answer: bool = False) -> Callable[[dict[str, Any]], bool]:
-        """Whether a message is of that kind, from this view, and meant for this page (alone: `answer`)."""
+        """Return a test for messages of a kind to this page. answer: only messages to no other page."""
 
-        def claimed(message: dict[str, Any]) -> bool:
+        def matches(message: dict[str, Any]) -> bool:
             if message["msg_type"] != "comm_msg" or message["content"]["comm_id"] != self.model:
                 return False
             content = message["content"]["data"].get("content", {})
             to = content.get("to")
             return content.get("type") == kind and (to == self.name or (to is None and not answer))
 
-        return claimed
+        return matches
 
     def wait(self, kind: str, wanted: Callable[[dict[str, Any]], bool] = lambda _: True, **more: Any) -> Any:
-        """Return the content of the first custom message of a kind that is wanted."""
+        """Return the content of the first wanted custom message of a kind."""
         is_kind = self.is_custom(kind, answer=more.pop("answer", False))
         message = self.kernel.wait(
             lambda m: is_kind(m) and wanted(m["content"]["data"]["content"]),
-            begun=more.pop("begun", self.begun),
+            since=more.pop("since", self.since),
             **more,
         )
         return message["content"]["data"]["content"] | {"buffers": message["buffers"]}
 
     def ask(self, kind: str, content: dict[str, Any]) -> Any:
-        """Send a message, and return the answer that is meant for this page."""
-        begun = len(self.kernel.seen)
+        """Send a message, and return the answer to this page."""
+        since = len(self.kernel.seen)
         self.send(content)
-        return self.wait(kind, answer=True, begun=begun)
+        return self.wait(kind, answer=True, since=since)
 
     def download(self) -> Iterator[bytes]:
-        """Yield the pieces of the whole log, asked for as a view does."""
+        """Ask for the whole log as a view does, and yield its pieces."""
         piece, last = 0, False
         while not last:
             answer = self.ask("piece", {"type": "download", "piece": piece})
@@ -180,7 +181,7 @@ class Page:
         self.send({"type": "downloaded"})
 
     def bundles(self) -> list[dict[str, Any]]:
-        """The bundles published for this view so far, the first one with its view."""
+        """Return the bundles published for this view so far. The first contains the view."""
         own = self.display_id
         return [
             m["content"]["data"] for m in self._displays() if m["content"]["transient"]["display_id"] == own
@@ -192,16 +193,16 @@ class Page:
         shown = next(
             m["content"]
             for m in self._displays()
-            if m["content"]["data"].get(WIDGET, {}).get("model_id") == self.model
+            if m["content"]["data"].get(WIDGET_MIME_TYPE, {}).get("model_id") == self.model
         )
         return str(shown["transient"]["display_id"])
 
     def _displays(self) -> list[dict[str, Any]]:
         types = {"display_data", "update_display_data"}
-        return [m for m in self.kernel.seen[self.begun :] if m["msg_type"] in types]
+        return [m for m in self.kernel.seen[self.since :] if m["msg_type"] in types]
 
     def final(self, timeout: float = 20) -> dict[str, Any]:
-        """Wait for the command's end and return the bundle that stays."""
+        """Wait for the command's end, and return the saved log."""
         self.kernel.wait(
             lambda m: (
                 m["msg_type"] == "comm_msg"
@@ -209,7 +210,7 @@ class Page:
                 and m["content"]["data"].get("state", {}).get("state", "running") != "running"
             ),
             timeout,
-            self.begun,
+            self.since,
         )
         own = self.display_id
         self.kernel.wait(
@@ -219,6 +220,6 @@ class Page:
                 and "still running" not in m["content"]["data"]["text/plain"]
             ),
             timeout,
-            self.begun,
+            self.since,
         )
         return self.bundles()[-1]

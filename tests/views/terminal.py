@@ -1,6 +1,6 @@
-"""A plain model of what a log looks like: one character at a time, nothing bounded, nothing fast.
+"""A simple model of a log: it reads one character at a time, without limits and without haste.
 
-`LogBuffer` must show the same lines, cut to its bounds, however its input was cut.
+`LogBuffer` has to show the same lines, within its limits, however its input was cut.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Terminal:
 
 
 class _Parser:
-    """One stream of the log; `held` is a control sequence that has not ended."""
+    """One stream of the log. `held` is a control sequence that has not ended."""
 
     def __init__(self, terminal: Terminal, stream: Stream) -> None:
         self.terminal = terminal
@@ -115,7 +115,7 @@ class _Parser:
             self.terminal.edit(final, parameters)
 
     def give_up(self, character: str) -> None:
-        """What was held is no sequence: its introducer is dropped, its rest is text."""
+        """Treat the held text as text, since it is not a sequence. Its introducer is dropped."""
         introducer = 2 if self.held[1:2] in {"[", "]", "P", "X", "^", "_"} else 1
         rest, self.held = self.held[introducer:], ""
         for again in rest + character:

@@ -1,4 +1,4 @@
-"""Every colour of the view can be read on the themes that JupyterLab comes with."""
+"""Every color of the view can be read on the themes that JupyterLab comes with."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 
 import daytona_kernel.views
 
-CSS = (Path(daytona_kernel.views.__path__[0]) / "static" / "log_view.css").read_text()
+CSS = (Path(daytona_kernel.views.__path__[0]) / "static" / "text.css").read_text()
 LIGHT, DARK = "#ffffff", "#111111"
 TEXT = ("bad", "stderr", *(f"c{number}" for number in range(16)))
-SIGNS = ("good", "warn")  # of the dot only
+SIGNS = ("good", "warn")  # only the dot has them
 
 
 def colors(selector: str) -> dict[str, str]:
@@ -38,7 +38,7 @@ def contrast(one: str, other: str) -> float:
     ("selector", "background"), [(".dk-log", LIGHT), ('[data-jp-theme-light="false"] .dk-log', DARK)]
 )
 def test_contrast(selector: str, background: str) -> None:
-    """4.5 for text and 3 for signs, as WCAG wants."""
+    """WCAG requires 4.5 for text and 3 for signs."""
     found = colors(selector)
     weak = {
         name: f"{found[name]} {contrast(found[name], background):.2f}"

@@ -1,4 +1,4 @@
-"""Views that a notebook was saved with, read from its file."""
+"""Leftover logs are found in the file of a notebook."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from daytona_kernel.views import WIDGET_MIME_TYPE
 from daytona_kernel.views.leftover_log import MARK, LeftoverLog, read_leftover_logs
-from tests.views.pages import WIDGET
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +18,7 @@ def output(**more: Any) -> dict[str, Any]:
     return {
         "output_type": "display_data",
         "metadata": {MARK: {"command": "make", "session": "s"}},
-        "data": {WIDGET: {"model_id": "m1"}, "text/html": ["<p>", "log"], "text/plain": "log"},
+        "data": {WIDGET_MIME_TYPE: {"model_id": "m1"}, "text/html": ["<p>", "log"], "text/plain": "log"},
         **more,
     }
 
@@ -30,7 +30,7 @@ def write(path: Path, *outputs: dict[str, Any]) -> Path:
 
 
 def test_views_are_found_by_their_mark(tmp_path: Path) -> None:
-    users = {"output_type": "display_data", "metadata": {}, "data": {WIDGET: {"model_id": "w"}}}
+    users = {"output_type": "display_data", "metadata": {}, "data": {WIDGET_MIME_TYPE: {"model_id": "w"}}}
     final = output(data={"text/html": "<p>"})
     stream = {"output_type": "stream", "name": "stdout", "text": MARK}
     path = write(tmp_path / "n.ipynb", users, output(), final, stream)
@@ -39,12 +39,12 @@ def test_views_are_found_by_their_mark(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "no notebook", f'"{MARK}"', f'["{MARK}"]', f'{{"cells": ["{MARK}"]}}'])
-def test_what_is_no_notebook_has_none(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_not_a_notebook_has_none(tmp_path: Path, text: str) -> None:
     path = tmp_path / "n.ipynb"
     path.write_text(text)
     assert read_leftover_logs(path) == []
 
 
-def test_no_file_has_none(tmp_path: Path) -> None:
+def test_a_missing_file_has_none(tmp_path: Path) -> None:
     for path in (tmp_path / "none.ipynb", tmp_path, ""):
         assert read_leftover_logs(path) == []

@@ -1,3 +1,5 @@
+"""The buffer shows what a terminal would show, in bounded memory, however its input is cut."""
+
 from __future__ import annotations
 
 import tracemalloc
@@ -6,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daytona_kernel.views import log_buffer
 from daytona_kernel.views.ansi import Line, Style, apply_sgr
 from daytona_kernel.views.log_buffer import LogBuffer
 from daytona_kernel.wire.logs import LogChunk, Stream
@@ -48,7 +49,7 @@ def texts(buffer: LogBuffer) -> list[str]:
         (b"bell\x07nul\x00del\x7f\ttab", ["bellnuldel\ttab"]),
         (b"\xff\xfeok", ["��ok"]),
         ("é→😀".encode(), ["é→😀"]),
-        (b"\x1b[31\nnot a colour", ["31", "not a colour"]),
+        (b"\x1b[31\nnot a color", ["31", "not a color"]),
         ("a\u2028b\x85c\x0bd\x0ce\n".encode(), ["a\u2028b\x85cde", ""]),
     ],
 )
@@ -107,7 +108,7 @@ PIECES = st.one_of(
     st.text(st.characters(codec="utf-8"), max_size=12),
     st.text("ab \n", max_size=20),
 )
-# What progress bars do, and lines that end and do not.
+# The output of progress bars, and lines with and without an end.
 PROGRESS = st.lists(
     st.tuples(
         st.just(OUT),
@@ -135,24 +136,18 @@ def test_buffer_is_the_tail_of_the_model(
     finish: bool,
     block: int,
 ) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(log_buffer, "_BLOCK", block)
-        check_against_model(log, cut, max_characters, max_lines, finish)
-
-
-def check_against_model(
-    log: list[tuple[Stream, list[str]]], cut: int, max_characters: int, max_lines: int, finish: bool
-) -> None:
     chunks = [LogChunk(stream, "".join(pieces).encode()) for stream, pieces in log]
     terminal = Terminal()
     terminal.feed(chunks)
-    whole = LogBuffer(max_lines=max_lines, max_characters=max_characters, max_line=50)
-    pieces = LogBuffer(max_lines=max_lines, max_characters=max_characters, max_line=50)
+    whole, pieces = (
+        LogBuffer(max_lines=max_lines, max_characters=max_characters, max_line=50, block=block)
+        for _ in range(2)
+    )
     for chunk in chunks:
         whole.feed(chunk)
         for start in range(0, len(chunk.data), cut):
             pieces.feed(LogChunk(chunk.stream, chunk.data[start : start + cut]))
-            _ = pieces.line_count  # settles
+            _ = pieces.line_count  # reading it settles the piece
     if finish:
         for ended in (terminal, whole, pieces):
             ended.finish()
@@ -172,7 +167,7 @@ def check_against_model(
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.text("ab\n\r", max_size=30), max_size=20), st.integers(1, 10), st.integers(1, 20))
-def test_a_reader_of_news_has_what_a_reader_of_all_has(pieces: list[str], every: int, keep: int) -> None:
+def test_reading_new_lines_again_and_again_gives_all_lines(pieces: list[str], every: int, keep: int) -> None:
     buffer = LogBuffer(max_lines=keep)
     seen: dict[int, str] = {}
     next_line = 0
@@ -233,14 +228,14 @@ def test_a_huge_line_keeps_its_beginning_and_counts_the_rest() -> None:
     assert (unfinished.text[:12], unfinished.cut) == ("start overxx", 900)
 
 
-def test_sequences_that_never_end_are_shown() -> None:
+def test_a_sequence_without_an_end_becomes_text() -> None:
     assert texts(fed(b"\x1b]" + b"t" * 5000, max_line=10_000)) == ["t" * 5000]
     assert texts(fed(b"\x1b]" + b"t" * 4000)) == [""]
     assert texts(fed(b"\x1b]" + b"t" * 4000, finish=True)) == ["t" * 4000]
     assert texts(fed(b"\x1b[" + b"1;" * 40 + b"mx")) == ["1;" * 40 + "mx"]
 
 
-def test_style_outlives_the_lines_that_set_it() -> None:
+def test_a_style_lasts_beyond_the_lines_that_set_it() -> None:
     for size in (7, 1 << 20):
         log = b"\x1b[31mred\n" + b"plain looking\n" * 1000
         buffer = fed(*(log[i : i + size] for i in range(0, len(log), size)), max_lines=5)
@@ -250,7 +245,9 @@ def test_style_outlives_the_lines_that_set_it() -> None:
 def test_a_style_ends_in_lines_that_are_skipped() -> None:
     for reset in (b"\x1b[0m", b"\x1b[m", b"\x1b[39m"):
         buffer = fed(b"\x1b[31mred\n", max_lines=5)
-        assert buffer.next_line == 1  # settled: red is in force before the block that is skipped
+        assert (
+            buffer.next_line == 1
+        )  # reading it settles the line, so red is the style before the skipped block
         buffer.feed(LogChunk(OUT, b"\x1b[1m" + reset + b"\n" + b"plain\n" * 100))
         bold = Style(bold=True) if reset == b"\x1b[39m" else Style()
         assert buffer.read().lines == [Line("plain", ((5, bold),) if bold.bold else ())] * 5
@@ -259,7 +256,7 @@ def test_a_style_ends_in_lines_that_are_skipped() -> None:
 def test_shrinking() -> None:
     buffer = fed(b"line\n" * 100, b"rest")
     buffer.shrink(10, 20)
-    assert buffer.to_text() == "line\n" * 5 + "rest"
+    assert texts(buffer) == ["line"] * 5 + ["rest"]
     assert buffer.first_line == 95
 
 
@@ -269,14 +266,14 @@ def test_shrinking() -> None:
         b"".join(b"line %d\n" % number for number in range(200_000)),
         b"y\n" * 5_000_000,
         b"x" * 10_000_000,
-        b"\x1b[32mINFO\x1b[0m a line of a program that likes colours\n" * 180_000,
+        b"\x1b[32mINFO\x1b[0m a line of a program that likes colors\n" * 180_000,
         b"\r 57% of it" * 400_000,
         b"\x1b[32mx\x1b[0m" * 400_000,
     ],
-    ids=["200,000 lines", "yes", "one line of 10 MB", "colours", "progress", "colours in one line"],
+    ids=["200,000 lines", "yes", "one line of 10 MB", "colors", "progress", "colors in one line"],
 )
-def test_a_flood_is_taken_to_its_end(log: bytes) -> None:
-    """What took longer than its size allows would not end in the time that a test has."""
+def test_a_flood_is_read_to_its_end(log: bytes) -> None:
+    """A cost that grows faster than the input would exceed the time limit of a test."""
     buffer = LogBuffer()
     for start in range(0, len(log), 65536):
         buffer.feed(LogChunk(OUT, log[start : start + 65536]))
@@ -293,10 +290,10 @@ def test_a_flood_is_taken_to_its_end(log: bytes) -> None:
         b"no end of a line" * 20,
         "\N{PILE OF POO}".encode() * 5000 + b"\n",
     ],
-    ids=["lines", "colours", "one line", "wide characters"],
+    ids=["lines", "colors", "one line", "wide characters"],
 )
 def test_memory_is_bounded(piece: bytes) -> None:
-    """4 Mi characters, of up to four bytes, and what Python needs around each line."""
+    """The limit allows 4 Mi characters of up to four bytes, and Python's overhead for each line."""
     buffer = LogBuffer()
     tracemalloc.start()
     for _ in range((8 << 20) // len(piece)):

@@ -1,3 +1,5 @@
+"""Saved logs keep their text, styles and outcome where style sheets and scripts are dropped."""
+
 from __future__ import annotations
 
 import subprocess
@@ -9,12 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daytona_kernel.views.log_buffer import LogBuffer
-from daytona_kernel.views.saved_log import (
-    Heading,
-    html_snapshot,
-    plain_snapshot,
-)
+from daytona_kernel.views.log_buffer import Excerpt, LogBuffer
+from daytona_kernel.views.saved_log import Heading, SavedLog
 from daytona_kernel.wire.logs import LogChunk, Stream
 
 HEADING = Heading(
@@ -29,7 +27,7 @@ HEADING = Heading(
 
 
 class Reader(HTMLParser):
-    """The text of a page, and what its elements are: GitHub keeps the elements and drops the styles."""
+    """The text and the elements of a page. GitHub keeps the elements and drops the styles."""
 
     VOID = frozenset({"br", "img"})
 
@@ -62,16 +60,24 @@ class Reader(HTMLParser):
         return next(style for data, style in self.styles if data == text)
 
 
-def excerpt_of(log: bytes, stream: Stream = Stream.STDOUT, **limits: int):  # type: ignore[no-untyped-def]
+def excerpt_of(log: bytes, stream: Stream = Stream.STDOUT, max_lines: int | None = None) -> Excerpt:
     buffer = LogBuffer()
     buffer.feed(LogChunk(stream, log))
     buffer.finish()
-    return buffer.read(**limits)  # type: ignore[arg-type]
+    return buffer.read(max_lines=max_lines)
+
+
+def html_of(heading: Heading, excerpt: Excerpt) -> str:
+    return SavedLog(heading, excerpt).to_html()
+
+
+def text_of(heading: Heading, excerpt: Excerpt) -> str:
+    return SavedLog(heading, excerpt).to_text()
 
 
 def test_plain() -> None:
     excerpt = excerpt_of(b"one\n\x1b[31mtwo\x1b[0m <3\nthree", max_lines=1)
-    assert plain_snapshot(HEADING, excerpt).split("\n") == [
+    assert text_of(HEADING, excerpt).split("\n") == [
         "$ make <all> …  (exited 0 · 1:23 · 1,234 lines · 57 kB · session build)",
         "… 1 earlier line not kept …",
         "two <3",
@@ -80,32 +86,32 @@ def test_plain() -> None:
 
 
 def test_html() -> None:
-    page = Reader(html_snapshot(HEADING, excerpt_of(b"one\n\x1b[1;31mtwo\x1b[0m <b>&\n")))
+    page = Reader(html_of(HEADING, excerpt_of(b"one\n\x1b[1;31mtwo\x1b[0m <b>&\n")))
     assert page.text == "● make <all> … exited 0 · 1:23 · 1,234 lines · 57 kB · session build\none\ntwo <b>&"
     assert set(page.tags) == {"details", "summary", "span", "code", "div", "pre"}
-    assert page.style_of("two") == "color:#d44343;font-weight:bold"
+    assert page.style_of("two") == "font-weight:bold;color:#d44343"
 
 
-def test_long_logs_are_folded_but_for_their_end() -> None:
-    page = Reader(html_snapshot(HEADING, excerpt_of(b"x\n" * 150)))
+def test_a_long_log_is_folded_except_for_its_end() -> None:
+    page = Reader(html_of(HEADING, excerpt_of(b"x\n" * 150)))
     assert page.tags.count("details") == 2
     assert "50 lines above" in page.text
     assert page.text.count("x\n") + page.text.endswith("x") >= 149
 
 
-def test_colours_are_kept() -> None:
+def test_colors_are_kept() -> None:
     log = b"\x1b[38;2;1;2;3mtrue\x1b[0m \x1b[48;5;21mback\x1b[0m \x1b[7minverse\x1b[0m \x1b[4;9mlines\x1b[0m"
-    page = Reader(html_snapshot(HEADING, excerpt_of(log)))
+    page = Reader(html_of(HEADING, excerpt_of(log)))
     assert page.style_of("true") == "color:#010203"
     assert page.style_of("back") == "color:#ffffff;background-color:#0000ff"
     assert page.style_of("inverse") == "color:#ffffff;background-color:#777777"
     assert page.style_of("lines") == "text-decoration:underline line-through"
-    assert Reader(html_snapshot(HEADING, excerpt_of(b"x", Stream.STDERR))).style_of("x").startswith("color:")
+    assert Reader(html_of(HEADING, excerpt_of(b"x", Stream.STDERR))).style_of("x").startswith("color:")
 
 
 def test_the_palette_can_be_read_on_white_and_on_black() -> None:
     log = b"".join(b"\x1b[%dm%dx\x1b[0m\n" % (code, code) for code in [*range(30, 38), *range(90, 98)])
-    page = Reader(html_snapshot(HEADING, excerpt_of(log)))
+    page = Reader(html_of(HEADING, excerpt_of(log)))
     for code in [*range(30, 38), *range(90, 98)]:
         luminance = luminance_of(page.style_of(f"{code}x").removeprefix("color:"))
         assert 1.05 / (luminance + 0.05) >= 3.9
@@ -132,27 +138,27 @@ def luminance_of(color: str) -> float:
 )
 def test_headings(changes: dict[str, object], words: str) -> None:
     heading = replace(HEADING, **changes)  # type: ignore[arg-type]
-    assert words in plain_snapshot(heading, excerpt_of(b""))
-    assert words in Reader(html_snapshot(heading, excerpt_of(b""))).text
+    assert words in text_of(heading, excerpt_of(b""))
+    assert words in Reader(html_of(heading, excerpt_of(b""))).text
 
 
 def test_an_empty_log_says_so() -> None:
-    assert Reader(html_snapshot(HEADING, excerpt_of(b""))).text.endswith("no output")
+    assert Reader(html_of(HEADING, excerpt_of(b""))).text.endswith("no output")
 
 
-def test_huge_lines_say_what_is_missing() -> None:
+def test_a_huge_line_shows_how_much_is_missing() -> None:
     excerpt = excerpt_of(b"x" * 20_000)
-    assert plain_snapshot(HEADING, excerpt).endswith("x … 3,616 more characters")
-    assert "… 3,616 more characters" in html_snapshot(HEADING, excerpt)
+    assert text_of(HEADING, excerpt).endswith("x … 3,616 more characters")
+    assert "… 3,616 more characters" in html_of(HEADING, excerpt)
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), max_size=50))
 def test_any_text_survives(text: str) -> None:
-    page = Reader(html_snapshot(replace(HEADING, command="c"), excerpt_of(f"first\n{text}\nlast".encode())))
+    page = Reader(html_of(replace(HEADING, command="c"), excerpt_of(f"first\n{text}\nlast".encode())))
     assert page.text.endswith(f"\nfirst\n{text}\nlast")
 
 
-def test_widgets_are_imported_with_the_first_view_only() -> None:
+def test_widgets_are_imported_with_the_first_view() -> None:
     code = "import sys, daytona_kernel.views.log_display; print([m for m in sys.modules if 'widget' in m])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

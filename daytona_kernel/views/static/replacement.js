@@ -1,0 +1,78 @@
+// The saved log that takes the view's place in the notebook.
+//
+// The kernel replaces the view when the command ends. It cannot where a page was reloaded, since that page
+// does not know the display's id, nor after its own end. So the view asks for the saved log now and then,
+// and replaces its own output in the notebook that the page will save.
+
+const WIDGET_MIME_TYPE = "application/vnd.jupyter.widget-view+json";
+const ENDED_GRACE_MS = 1_500;
+const ANSWER_TIMEOUT_MS = 10_000;
+const QUIET_MS = 400;
+const INTERVAL_MS = 4_000;
+
+/** @typedef {{ state: string, model_id: string, bundle: Record<string, string> }} SavedLogMessage */
+
+/**
+ * JupyterLab's list of a cell's outputs.
+ * @typedef {object} Outputs
+ * @property {number} length
+ * @property {(index: number) => { data?: Record<string, any> }} get
+ * @property {(index: number, output: object) => void} set
+ */
+
+/** @typedef {Iterable<{ outputs?: Outputs }>} Cells */
+
+export class Replacement {
+  /**
+   * @param {() => void} ask asks the kernel for the saved log
+   * @param {() => Cells | undefined} cells the notebook's cells, where the page has them
+   */
+  constructor(ask, cells) {
+    this.ask = ask;
+    this.cells = cells;
+    /** @type {SavedLogMessage | null} */
+    this.latest = null;
+    this.askedAt = -Infinity;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.timer = undefined;
+  }
+
+  dispose() {
+    clearTimeout(this.timer);
+  }
+
+  /** Ask while the command runs: when its log falls quiet, and now and then while it does not. @param {number} changedAt @param {number} now */
+  askIfChanged(changedAt, now) {
+    const wait = now - changedAt > QUIET_MS ? QUIET_MS : INTERVAL_MS;
+    if (changedAt <= this.askedAt || now - this.askedAt < wait) return;
+    this.askedAt = now;
+    this.ask();
+  }
+
+  /** Ask after the command's end. The kernel may be gone by then, so an earlier saved log must do. */
+  askAtEnd() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => {
+      this.ask();
+      this.timer = setTimeout(() => this.apply(), ANSWER_TIMEOUT_MS);
+    }, ENDED_GRACE_MS);
+  }
+
+  /** @param {SavedLogMessage} message */
+  receive(message) {
+    this.latest = message;
+    if (message.state !== "running") this.apply();
+  }
+
+  /** Replace the view by the latest saved log, wherever the notebook shows it. */
+  apply() {
+    if (!this.latest) return;
+    const { model_id: id, bundle } = this.latest;
+    for (const { outputs } of this.cells() ?? []) {
+      for (let index = 0; outputs && index < outputs.length; index += 1) {
+        if (outputs.get(index).data?.[WIDGET_MIME_TYPE]?.model_id !== id) continue;
+        outputs.set(index, { output_type: "display_data", data: bundle, metadata: {} });
+      }
+    }
+  }
+}
