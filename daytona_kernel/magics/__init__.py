@@ -1,6 +1,6 @@
 """The kernel's magics: `%sh`, `%session`, `%upload` and the others that run in the kernel's process.
 
-To add a magic, write a class in a file of its own (`local.py` is a short model), decorate its methods
+To add a magic, write one class in one file (`local.py` is a short model), decorate its methods
 with `magic` and `cell_magic`, and list the class in `declarations.py`. Help, error messages,
 completion and README's table follow from the declaration.
 """

@@ -1,4 +1,4 @@
-"""Where the copies go, by the rules of cp."""
+"""The plan of a copy: the destinations that `cp -r` would choose."""
 
 import pytest
 

@@ -34,7 +34,7 @@ def test_the_tab_key_completes_a_magic(lab: Lab) -> None:
     lab.page.keyboard.type("%sandbox st")
     offered = lab.page.locator(".jp-Completer-item")
     for _ in range(10):
-        # JupyterLab drops what takes over a second, as the first completion on a busy machine may.
+        # JupyterLab drops a completion that takes over a second, as the first one on a busy machine may.
         lab.page.keyboard.press("Tab")
         try:
             expect(offered.first).to_be_visible(timeout=3_000)
