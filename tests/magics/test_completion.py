@@ -10,6 +10,8 @@ from daytona_kernel.magics.arguments import Expected, expected_after
 from daytona_kernel.magics.signature import Option, Positional, Signature
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.kernel.driver import Driver
 
 SIGNATURE = Signature(
@@ -49,12 +51,13 @@ def complete(kernel: Driver, line: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def prepared(kernel: Driver) -> Driver:
+def prepared(kernel: Driver) -> Iterator[Driver]:
     kernel.run("import os; os.makedirs('/tmp/c/inner'); os.chdir('/tmp/c'); open('f.txt', 'w')")
     kernel.run("%session create build")
     kernel.run("job = %session run build --async sleep 100")
     kernel.run("1")
-    return kernel
+    yield kernel
+    kernel.run("os.chdir(os.environ['HOME'])")
 
 
 @pytest.mark.parametrize(

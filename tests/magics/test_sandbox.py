@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 __all__ = ["served"]
 
 
+@pytest.fixture(scope="module")
+def kernel() -> Iterator[Driver]:
+    """A kernel that moves between sandboxes, which no other module may share."""
+    with running_kernel() as driver:
+        yield driver
+
+
 def shown(answer: Answer) -> str:
     (display,) = answer.contents("display_data")
     return str(display["data"]["text/plain"])
