@@ -37,7 +37,7 @@ WATCH = """node => {
     let pressed = null;
     const painted = () => requestAnimationFrame(() => delays.push(performance.now() - pressed));
     node.addEventListener("keydown", (event) => { pressed = event.timeStamp; }, true);
-    new MutationObserver(() => requestAnimationFrame(painted)).observe(
+    new MutationObserver(() => pressed !== null && requestAnimationFrame(painted)).observe(
         node, { childList: true, characterData: true, subtree: true });
 }"""
 
