@@ -1,8 +1,8 @@
-"""`python agent.pyz CONFIGURATION`, and `… interpreter CONNECTION_FILE PARENT` for its own child.
+"""The command line of the agent: `agent.pyz CONFIGURATION`.
 
-The configuration is a JSON file, removed as soon as it was read:
-`{"secret", "link", "message_session", "magics": {name: help}}`.
-What the launcher must know is printed as JSON lines: `{"progress": …}`, `{"port": …}`, `{"error": …}`.
+The agent starts its child as `agent.pyz interpreter CONNECTION_FILE PARENT`. The configuration is a JSON
+file, which the agent deletes when it has read it. It prints JSON lines for the launcher. See
+docs/protocol.md for both.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def main() -> None:
         report(error=str(error))
         sys.exit(1)
 
-    # The interpreter takes longest to start: it begins before the agent imports what it needs.
+    # The interpreter takes longest to start, so it starts before the agent's own imports.
     from .interpreter import InterpreterProcess, SocketDirectory
 
     with tempfile.TemporaryDirectory(prefix="daytona-", ignore_cleanup_errors=True) as path:
@@ -86,8 +86,8 @@ async def serve(
 
 
 def report(**line: object) -> None:
-    """Tell the launcher, which reads the log of the agent's command."""
-    print(json.dumps(line), flush=True)
+    """Print a line for the launcher, which reads the log of the agent's command."""
+    print(json.dumps(line), flush=True)  # noqa: T201  # stdout is the agent's way to the launcher
 
 
 if __name__ == "__main__":

@@ -51,7 +51,9 @@ class Agent:
     on_outgoing: called when the link has something to send.
     """
 
-    def __init__(self, start_interpreter: Callable[[], InterpreterProcess], first: InterpreterProcess):
+    def __init__(
+        self, start_interpreter: Callable[[], InterpreterProcess], first: InterpreterProcess
+    ) -> None:
         self._start_interpreter = start_interpreter
         self._process = first
         self._channels: InterpreterChannels | None = None

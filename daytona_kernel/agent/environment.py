@@ -1,9 +1,9 @@
-"""Which Python runs the cells: the sandbox's own, with ipykernel added where it lacks it.
+"""The Python that runs the cells: the sandbox's own, with ipykernel added if it is missing.
 
-An image without ipykernel, or with one too old, gets it in a directory of its own that is put
-in front of the image's packages. The Python stays the image's, so that `python`, `pip` and `%pip`
-mean the same one as the cells; and an image whose Python is externally managed, or has no venv
-module, or is a venv itself, is no special case. The directory is used again the next time.
+If the image has no ipykernel, or an old one, the agent installs it into a separate directory in front of
+the image's packages. The Python stays the image's, so that `python`, `pip`, `%pip` and the cells all use
+the same one. A Python that is externally managed, has no venv module, or is a venv itself needs no special
+case. The next agent uses the directory again.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ def ensure(report: Callable[..., None]) -> None:
     """Make ipykernel importable here and in the interpreter.
 
     report: called with `progress=text` while something is being installed.
+
     Raises UnusableEnvironmentError.
     """
     if _recent(_installed_version()):
@@ -46,7 +47,7 @@ def ensure(report: Callable[..., None]) -> None:
 
 
 def use() -> None:
-    """In the interpreter: see what `ensure` has installed, without showing it to the user's programs."""
+    """Make what `ensure` installed importable in the interpreter, and hide it from the user's programs."""
     directory = os.environ.pop(_PATH_VARIABLE, None)
     if directory:
         sys.path.insert(1, directory)

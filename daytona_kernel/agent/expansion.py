@@ -1,8 +1,8 @@
 """The user's variables in the line of a kernel magic: `{expression}` and `$name`, as after IPython's `!`.
 
-IPython itself gives up the whole line where one piece cannot be evaluated, and takes `$i` for the
-Python variable also where the command is `for i in 1 2; do echo $i; done`. Here each piece stands
-for itself, and what is the shell's stays the shell's:
+IPython itself leaves the whole line as it is if one piece cannot be evaluated, and takes `$i` for the Python
+variable even in `for i in 1 2; do echo $i; done`. Here each piece is evaluated alone, and the shell keeps
+its own pieces:
 
     $name           not within single quotes, after a backslash, or where the command sets `name` itself
     ${name}, $$     never
@@ -38,7 +38,7 @@ _SET = re.compile(
 
 
 def expand(line: str, namespace: Mapping[str, Any]) -> str:
-    """Return the line with the user's values. namespace: the names that the cell sees."""
+    """Return the line with the user's values filled in. namespace: the names that the cell sees."""
     own = _names_set_in(line)
     pieces = []
     position = 0
@@ -64,7 +64,7 @@ def _names_set_in(line: str) -> set[str]:
 
 
 def _variable(dotted: str, own: set[str], namespace: Mapping[str, Any]) -> str:
-    """The value of `$name`, or of as much of `$name.attribute` as there is: `$name.txt` is a file."""
+    """Return the value of `$name`, or of the longest `$name.attribute` that exists: `$name.txt` is a file."""
     name, *attributes = dotted.split(".")
     if name in own or name not in namespace:
         return f"${dotted}"
@@ -72,7 +72,7 @@ def _variable(dotted: str, own: set[str], namespace: Mapping[str, Any]) -> str:
     while attributes:
         try:
             value = getattr(value, attributes[0])
-        except Exception:
+        except Exception:  # noqa: BLE001  # a property of the user can raise anything
             break
         attributes.pop(0)
     return ".".join([str(value), *attributes])
@@ -85,7 +85,8 @@ def _value(field: str, namespace: Mapping[str, Any], otherwise: str) -> str:
         only_pythons = isinstance(body, ast.Name) and body.id not in namespace
         if only_pythons or isinstance(body, ast.Tuple | ast.Constant):
             return otherwise
-        value = eval((expression or "").strip(), dict(namespace))
+        # The user's own line, in the user's own interpreter.
+        value = eval((expression or "").strip(), dict(namespace))  # noqa: S307
         return format(Formatter().convert_field(value, conversion), spec or "")
-    except Exception:
+    except Exception:  # noqa: BLE001  # the user's expression can raise anything
         return otherwise

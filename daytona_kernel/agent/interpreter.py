@@ -1,8 +1,8 @@
 """ipykernel as the agent's child: its process, and its channels.
 
-The sockets are unix sockets in a private directory, so messages are not signed: nobody else can
-reach them. The child has a session and a process group of its own, so that an interrupt reaches
-what the user's code started, and nothing above it; a parent-death signal ends it with the agent.
+The sockets are unix sockets in a private directory. Nobody else can reach them, so messages are not signed.
+The child leads a new session and process group, so that an interrupt reaches it and everything that the
+user's code started, but not the agent. A parent-death signal ends it with the agent.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ from ..wire.messages import Message
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# `stdin` is first: an answer to `input()` must never wait behind a request.
+# `stdin` comes first: an answer to `input()` must not wait behind a request.
 REQUEST_CHANNELS = ("stdin", "shell", "control")
 
 
 class SocketDirectory:
-    """A directory for unix sockets, wherever it lies: their paths may have 107 characters at most.
+    """A directory for unix sockets, whose paths may have 107 characters at most.
 
-    Agent and interpreter hold it open under one descriptor, and name what is in it by that.
+    Agent and interpreter hold the directory open under one descriptor, and use that in place of its path,
+    which may be long.
     """
 
     def __init__(self, path: str) -> None:
@@ -38,15 +39,15 @@ class SocketDirectory:
         self.descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
 
     def socket_path(self, name: str) -> str:
-        """The path of a socket, for this process and for the interpreter."""
+        """Return the path of a socket, for this process and for the interpreter."""
         return f"/proc/self/fd/{self.descriptor}/{name}"
 
 
 class InterpreterProcess:
-    """The child, from fork to its end. Made before zmq is imported: starting it is what takes time.
+    """The child, from fork to its end. The agent makes it before it imports zmq, since its start takes long.
 
     directory: the agent's private directory, for sockets and connection files.
-    message_session: the id of the kernel's Jupyter message session, which the child's messages bear.
+    message_session: the id of the kernel's Jupyter message session, which the child's messages carry.
     """
 
     def __init__(self, directory: SocketDirectory, message_session: str, environment: dict[str, str]) -> None:
@@ -83,15 +84,15 @@ class InterpreterProcess:
         self.pid = self._child.pid
 
     def address(self, channel: str) -> str:
-        """The zmq address of a channel."""
+        """Return the zmq address of a channel."""
         return f"ipc://{self._directory.socket_path(self._name)}-{_SOCKETS.index(channel) + 1}"
 
     def interrupt(self) -> None:
-        """SIGINT to the child's process group, as Jupyter's local provisioner sends it."""
+        """Send SIGINT to the child's process group, as Jupyter's local provisioner does."""
         self._signal(signal.SIGINT)
 
     async def ended(self) -> int:
-        """Wait for the child's end; a negative number is the signal that ended it."""
+        """Wait for the child's end; return its exit status, or the negated signal."""
         descriptor = os.pidfd_open(self.pid)
         loop = asyncio.get_running_loop()
         gone = asyncio.Event()
@@ -107,11 +108,11 @@ class InterpreterProcess:
         """End the child and its process group, and remove its files."""
         self._signal(signal.SIGKILL)
         self._child.wait()
-        for left in self._directory.path.glob(f"{self._name}*"):
-            left.unlink(missing_ok=True)
+        for file in self._directory.path.glob(f"{self._name}*"):
+            file.unlink(missing_ok=True)
 
     def _signal(self, number: signal.Signals) -> None:
-        # The group outlives its leader while something that the user's code started is in it.
+        # The group lives as long as any process in it, also after its leader has ended.
         try:
             os.killpg(self.pid, number)
         except ProcessLookupError:
@@ -151,8 +152,8 @@ class InterpreterChannels:
     async def ready(self) -> dict[str, object]:
         """Wait until the interpreter answers and its iopub is heard; return its kernel_info.
 
-        A subscription reaches a publisher some time after it was made, and what is published
-        before is lost: so ask again until both sockets have spoken.
+        A subscription takes effect some time after it was made, and messages before that are lost. So this
+        asks again until both sockets have received a message.
         """
         while not (self._answered.is_set() and self._heard.is_set()):
             self._answered.clear()
@@ -170,7 +171,7 @@ class InterpreterChannels:
         self._streams[message.channel].send_multipart([b"<IDS|MSG>", b"", *message.parts])
 
     def pause(self, paused: bool) -> None:
-        """Stop or go on taking output from the interpreter."""
+        """Stop taking output from the interpreter, or start again."""
         stream = self._streams["iopub"]
         if paused:
             stream.stop_on_recv()
@@ -178,7 +179,7 @@ class InterpreterChannels:
             stream.on_recv(self._receiver("iopub"))
 
     def close(self) -> None:
-        """Take what is there already, then close the sockets."""
+        """Take the messages that have arrived, then close the sockets."""
         for stream in self._streams.values():
             stream.flush()
             stream.close(linger=0)
@@ -204,7 +205,7 @@ _SOCKETS = ("shell", "iopub", "stdin", "control", "hb")
 
 
 def _own_command() -> list[str]:
-    """The arguments that run this program again: an archive, or a module of a package."""
+    """Return the arguments that run this program again: an archive, or a module of a package."""
     package = __package__.rpartition(".")[0]
     main = Path(sys.argv[0])
     return [str(main)] if main.suffix == ".pyz" else ["-m", f"{package}.agent"]

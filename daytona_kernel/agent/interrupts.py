@@ -1,12 +1,12 @@
-"""What SIGINT does in the interpreter: KeyboardInterrupt where code of the user runs, and nowhere else.
+"""Interrupts in the interpreter: SIGINT raises KeyboardInterrupt only where code of the user runs.
 
-ipykernel lets it be raised wherever the main thread happens to be. In its own code that costs the
-cell its reply, and in an event loop the process. So while a request is handled the signal is only
-noted, but for the places that catch what is raised below them; an interrupt that comes before a
-cell has begun is raised by its first line.
+ipykernel lets SIGINT raise it wherever the main thread is. In ipykernel's own code that costs the cell its
+reply, and in an event loop it ends the process. So while a request is handled, the handler only notes the
+signal, except below functions that catch every exception. An interrupt that comes before the cell starts
+is raised by the cell's first line.
 
-A cell that awaits is a task of the event loop: while it awaits, it is cancelled. ipykernel does that
-too, but its loop finds out only when something else wakes it.
+A cell that awaits is a task of the event loop, and an interrupt cancels it. ipykernel does so too, but its
+loop notices only when something else wakes it.
 """
 
 from __future__ import annotations
@@ -28,27 +28,28 @@ RunNodes = Callable[..., Awaitable[Any]]
 class Interrupts:
     """The interrupts of one shell.
 
-    handlers: of requests for whose answer nobody waits long, so that KeyboardInterrupt may end them.
+    handlers: of introspection requests, which KeyboardInterrupt may end, since nobody waits long for a reply.
     """
 
     def __init__(self, shell: Any, handlers: Iterable[Callable[..., Any]]) -> None:
         self._cell_code = {shell.run_ast_nodes.__code__}
         catching = (shell.events.trigger, shell.user_expressions, *handlers)
         self._catching_code = {each.__code__ for each in catching}
-        self._early = False  # the cell has not begun, and shall not
+        self._early = False  # an interrupt came before the cell started
         self._interrupted: asyncio.Future[Any] | None = None
+        # Undocumented in IPython: the only function that starts code of the user and nothing else.
         shell.run_ast_nodes = self._interruptible(shell.run_ast_nodes)
         shell.set_custom_exc((asyncio.CancelledError,), self._show_cancelled)
 
-    def begin_request(self) -> Any:
-        """Note interrupts from now on, and return what handled them before. For the main thread alone."""
+    def start_request(self) -> Any:
+        """Note interrupts from now on; return the handler before. Only the main thread may call this."""
         before = signal.signal(signal.SIGINT, self._note)
         self._early = False
         return before
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         __tracebackhide__ = True
-        self._early = True  # also where a hook before the cell is interrupted
+        self._early = True  # also if the interrupt ends a hook before the cell
         if _is_below(self._catching_code, frame):
             signal.default_int_handler(number, frame)
 
@@ -57,9 +58,9 @@ class Interrupts:
             if threading.current_thread() is not threading.main_thread():
                 return await run_nodes(nodes, *arguments, **options)  # no interrupt reaches a subshell
             if signal.getsignal(signal.SIGINT) != self._note:
-                # It is a task, or a cell inside another.
+                # The cell is a task, or runs inside another cell.
                 return await run_nodes(self._unless_early(nodes), *arguments, **options)
-            # Python's own, since libraries look for it. What it raises up here, IPython's runner shows.
+            # Python's own handler, since libraries look for it. IPython's runner shows what it raises here.
             signal.signal(signal.SIGINT, signal.default_int_handler)
             try:
                 return await run_nodes(self._unless_early(nodes), *arguments, **options)
@@ -74,13 +75,13 @@ class Interrupts:
         early, self._early = self._early, False
         if not early or not nodes:
             return nodes
-        # It is shown as if the first line had been interrupted.
+        # The traceback looks as if the first line had been interrupted.
         interrupt = ast.Raise(ast.Name("KeyboardInterrupt", ast.Load()))
         return [ast.fix_missing_locations(ast.copy_location(interrupt, nodes[0]))]
 
     @contextmanager
     def cancelling(self, cell: asyncio.Future[Any]) -> Iterator[None]:
-        """Let an interrupt end a cell that is a task, whether it awaits or its code runs."""
+        """Let an interrupt end a cell that is a task, both while it awaits and while its code runs."""
         loop = asyncio.get_running_loop()
 
         def interrupt(number: int, frame: FrameType | None) -> None:
@@ -108,7 +109,7 @@ class Interrupts:
         tb: Any,
         tb_offset: Any = None,
     ) -> None:
-        """Show a cancelled cell: as with asyncio itself, a KeyboardInterrupt if that was the cause."""
+        """Show a canceled cell, as KeyboardInterrupt if an interrupt canceled it, as asyncio itself does."""
         if self._interrupted is not None and self._interrupted is asyncio.current_task():
             interrupt = KeyboardInterrupt().with_traceback(tb)
             result = shell.displayhook.exec_result
@@ -119,7 +120,7 @@ class Interrupts:
 
 
 def _is_below(codes: set[CodeType], frame: FrameType | None) -> bool:
-    """Whether one of these functions has called what runs."""
+    """Return whether one of these functions is below the frame on the call stack."""
     while frame is not None:
         frame = frame.f_back
         if frame is not None and frame.f_code in codes:

@@ -1,18 +1,18 @@
-"""The agent's journal: what the kernel has not acknowledged, in memory first, then in a file.
+"""The agent's journal: the messages that the kernel has not acknowledged, in memory and then in a file.
 
-A kernel that is away (a sleeping laptop, a dropped connection) must find every message when it
-comes back, and a cell that prints without end must not fill the sandbox's memory meanwhile. The
-first bytes stay in memory, where a connected kernel takes them from; beyond that they go to a file
-without a name, which is emptied whenever everything in it was acknowledged. Both are bounded: when
-the journal is `full` its owner stops reading from the interpreter.
+A kernel that is away (a sleeping laptop, a dropped connection) must find every message when it returns, and
+a cell that prints without end must not fill the sandbox's memory meanwhile. The first bytes stay in memory,
+where a connected kernel takes them from. The rest goes to a file without a name, which is emptied when
+everything in it was acknowledged. Both have limits: when the journal is `full`, its owner stops reading from
+the interpreter.
 """
 
 from __future__ import annotations
 
 import io
-import os
 import tempfile
 from collections import deque
+from pathlib import Path
 
 MEMORY_BYTES = 64 << 20
 FILE_BYTES = 2 << 30
@@ -21,8 +21,8 @@ FILE_BYTES = 2 << 30
 class SpillingJournal:
     """See `wire.link.Journal`.
 
-    memory_bytes: what is kept in memory before the file is used.
-    file_bytes: what the file may hold before the journal is full.
+    memory_bytes: the size in memory beyond which the file is used.
+    file_bytes: the size of the file at which the journal is full.
     """
 
     def __init__(self, memory_bytes: int = MEMORY_BYTES, file_bytes: int = FILE_BYTES) -> None:
@@ -38,7 +38,7 @@ class SpillingJournal:
 
     @property
     def full(self) -> bool:
-        """Whether no more should be appended before something was dropped."""
+        """Whether nothing should be appended until packets were dropped."""
         return self._file_end >= self._file_bytes
 
     def append(self, sequence: int, packet: bytes) -> None:
@@ -51,7 +51,7 @@ class SpillingJournal:
             return
         if self._file is None:
             descriptor, path = tempfile.mkstemp(prefix="daytona-journal-")
-            os.unlink(path)
+            Path(path).unlink()
             self._file = io.FileIO(descriptor, "r+")
         self._file.seek(self._file_end)
         self._file.write(packet)
@@ -85,6 +85,6 @@ class SpillingJournal:
             self._file_end = 0
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file, which deletes it."""
         if self._file is not None:
             self._file.close()

@@ -1,9 +1,8 @@
-"""The ipykernel of the sandbox: IPython's own kernel application with what the agent needs of it.
+"""The interpreter: ipykernel's own application, with the changes that the agent needs.
 
-It dies with the agent also when C code holds the interpreter lock, which ipykernel's own parent
-poller, a Python thread, cannot do. It never drops output for a slow reader. Widgets' messages
-reach the subshell that the front end chose. Completion answers in time, and an interrupt stops the
-cell and nothing else.
+It ends with the agent even while C code holds the interpreter lock; ipykernel's own parent poller is a
+Python thread and cannot do so. It never drops output for a slow reader. Messages of widgets reach the
+subshell that the front end chose. Completion answers in time, and an interrupt stops only the cell.
 """
 
 from __future__ import annotations
@@ -34,26 +33,26 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main(connection_file: str, agent_pid: int) -> None:
-    """Run until the agent ends it. agent_pid: the parent, whose death is ours too."""
+    """Run until the agent ends this process. agent_pid: the parent, whose death ends this process, too."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != agent_pid:
-        sys.exit("the agent was gone before its interpreter had started")
+        sys.exit("the agent ended before its interpreter had started")
     message_session = os.environ.pop("DAYTONA_MESSAGE_SESSION")
     magic_socket = os.environ.pop("DAYTONA_MAGIC_SOCKET")
     magics = json.loads(os.environ.pop("DAYTONA_MAGICS"))
 
-    # What the user's code finds is what `python -m ipykernel_launcher` would show it.
+    # The user's code finds the same as under `python -m ipykernel_launcher`.
     sys.path.pop(0)
     sys.argv = ["ipykernel_launcher.py", "-f", connection_file]
 
     app = IPKernelApp.instance(kernel_class=SandboxKernel)
-    # "Somebody looks after this process": no notes for a terminal, and no poller for pid 1.
+    # A parent watches this process: no hints for a terminal, and no poller for pid 1.
     app.parent_handle = 1
     app.initialize(sys.argv[1:])
-    # Set, and not configured: the user's code reads the configuration.
+    # Set here and not in the configuration, which the user's code can read.
     app.session.session = message_session
-    # The base class of the outer kernel pays this sleep, or nobody.
-    app.kernel._execute_sleep = 0.0
+    # Private: the pause before an error's reply lets a front end abort cells; the relay needs none.
+    app.kernel._execute_sleep = 0.0  # noqa: SLF001
     if app.shell is not None:
         KernelMagics(app.shell, magic_socket).register(magics)
     app.start()
@@ -61,44 +60,55 @@ def main(connection_file: str, agent_pid: int) -> None:
 
 # Libraries look for this name in the configuration, and for the connection file under it.
 class IPKernelApp(kernelapp.IPKernelApp):
+    """ipykernel's application, whose output waits for a slow reader."""
+
     def init_iopub(self, context: zmq.Context[Any]) -> None:
+        """Create the iopub socket."""
         super().init_iopub(context)
-        # A full queue makes the sending thread wait; the default is to lose the message.
+        # A full queue makes the sending thread wait. By default zmq drops the message.
         self.iopub_thread.socket.setsockopt(zmq.XPUB_NODROP, 1)
 
     def init_kernel(self) -> None:
+        """Create the kernel."""
         super().init_kernel()
         _repair_comm_routing()
 
 
 class SandboxKernel(IPythonKernel):
+    """ipykernel's kernel, with other interrupts and completion."""
+
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         others = [handler for name, handler in self.shell_handlers.items() if name != "execute_request"]
         self._interrupts = Interrupts(self.shell, others)
         self._completion = TimelyCompletion(self.shell.Completer)
         if hasattr(self, "debugger"):
-            # What is under every cell belongs in no call stack of the user's.
+            # Hide the frames below every cell (asyncio, ipykernel) from the debugger's call stack.
             codes = [frame.f_code for frame, _ in traceback.walk_stack(None)]
             codes.append(self.shell.run_ast_nodes.__code__)
             self.debugger.kernel_modules += {code.co_filename for code in codes}
 
     def do_complete(self, code: str, cursor_pos: int) -> dict[str, Any]:
+        """Return the content of a `complete_reply`, in time."""
         complete = super().do_complete
         return self._completion.complete(lambda: complete(code, cursor_pos))
 
     def pre_handler_hook(self) -> None:
-        self.saved_sigint_handler = self._interrupts.begin_request()
+        """Handle interrupts from the start of a request."""
+        # ipykernel's own post_handler_hook restores this attribute.
+        self.saved_sigint_handler = self._interrupts.start_request()
 
+    # Private in ipykernel, which has no other place to cancel a cell that awaits.
     def _cancel_on_sigint(self, future: asyncio.Future[Any]) -> AbstractContextManager[None]:
         return self._interrupts.cancelling(future)
 
 
 def _repair_comm_routing() -> None:
-    """Let a comm message go to the subshell that the front end named.
+    """Let each comm message go to the subshell that the front end named.
 
-    ipykernel 7.4 sends it to the shell that last published on that comm, which for a widget made
-    by a running cell is the busy main shell: a button then does nothing until the cell ends.
+    ipykernel 7.4 sends it to the shell that last published on that comm. For a widget that a running cell
+    made, that is the busy main shell, and a button does nothing until the cell ends. The private names
+    exist in 7.4 only.
     """
     if ipykernel.version_info[:2] != (7, 4) or not hasattr(BaseComm, "_reply_subshell_for"):
         return
@@ -112,4 +122,4 @@ def _repair_comm_routing() -> None:
                 default = self._reply_subshell_ids.pop(request_id)
         return default
 
-    BaseComm._reply_subshell_for = reply_subshell_for
+    BaseComm._reply_subshell_for = reply_subshell_for  # noqa: SLF001

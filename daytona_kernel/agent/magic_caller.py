@@ -12,6 +12,7 @@ import socket
 import sys
 import uuid
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
 
 from ..wire.magic_messages import (
@@ -237,7 +238,7 @@ def _result(outcome: Outcome) -> Any:
 
 def _current_directory() -> str | None:
     try:
-        return os.getcwd()
+        return str(Path.cwd())
     except OSError:
         return None  # it was deleted
 

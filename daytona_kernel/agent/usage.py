@@ -1,9 +1,9 @@
-"""What the interpreter and the whole sandbox use, as a `usage_reply` says it.
+"""The CPU and memory of the interpreter and of the whole sandbox, for a `usage_reply`.
 
-Measured from outside, so that it is also answered while C code holds the interpreter's lock. The
-"kernel" is the interpreter and what it has started. The "host" is the sandbox: its control group
-where it has one of its own, as a container does; else all processes that can be seen from here, which
-are the sandbox's where it has a process namespace, and the machine's where nothing isolates it.
+The agent measures from outside, so that it answers even while C code holds the interpreter lock. The
+reply's "kernel" is the interpreter's process tree. Its "host" is the sandbox: its control group if it has
+one, as a container does; otherwise all processes that are visible here. Those are the sandbox's if it has a
+process namespace, and the machine's if nothing isolates it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True)
 class _Process:
-    """seconds: of CPU, with those of its children that have ended. resident: bytes."""
+    """A process. seconds: of CPU, including children that have ended. resident: bytes."""
 
     pid: int
     parent: int
@@ -36,7 +36,7 @@ class _Process:
 
 
 class Usage:
-    """Measures CPU from one report to the next, the first time from its making."""
+    """Measures the CPU used since the report before, or since this object was made."""
 
     def __init__(self) -> None:
         self._interpreter: tuple[int, float] = (0, 0.0)
@@ -52,7 +52,7 @@ class Usage:
         self._sandbox = _sandbox_seconds(processes)
         self._time = time.monotonic()
         elapsed = max(self._time - began, 0.001)
-        # Another interpreter began with nothing; and a sum falls when one who has worked is seen no more.
+        # A new interpreter starts at zero, and a sum shrinks when a process that has worked is gone.
         worked = self._interpreter[1] - (before[1] if before[0] == interpreter else 0.0)
         cpus = _cpu_count()
         sandbox_worked = max(self._sandbox - sandbox_before, 0.0)
@@ -76,7 +76,7 @@ def _processes() -> list[_Process]:
             stat = (_PROC / entry.name / "stat").read_text(errors="replace")
         except OSError:
             continue  # it has ended
-        # The name, in parentheses, may hold anything.
+        # The process's name, in parentheses, may contain spaces and parentheses.
         fields = stat.rpartition(")")[2].split()
         seconds = sum(map(int, fields[11:15])) / _TICKS
         found.append(_Process(int(entry.name), int(fields[1]), seconds, int(fields[21]) * _PAGE))
@@ -84,20 +84,20 @@ def _processes() -> list[_Process]:
 
 
 def _descendants(root: int, processes: Iterable[_Process]) -> list[_Process]:
-    """A process and all that it has started, as far as they have not been left to init."""
+    """Return a process and its descendants, except for those that init has adopted."""
     children: dict[int, list[_Process]] = {}
     found = []
     for each in processes:
         children.setdefault(each.parent, []).append(each)
         if each.pid == root:
             found.append(each)
-    for each in found:  # grows meanwhile
+    for each in found:  # `found` grows in this loop
         found += children.get(each.pid, [])
     return found
 
 
 def _memory(process: _Process) -> int:
-    """Its bytes, with a fair share of what it shares with others."""
+    """Return the process's bytes, with its share of the memory that processes share."""
     try:
         for line in (_PROC / str(process.pid) / "smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
@@ -116,7 +116,7 @@ def _sandbox_seconds(processes: Iterable[_Process]) -> float:
 def _sandbox_memory(processes: Iterable[_Process]) -> dict[str, Any]:
     total = min(_table(_PROC / "meminfo")["MemTotal"] * 1024, _limit())
     if _has_group():
-        # What files have left in memory is given back when somebody wants it.
+        # The system frees the cache of files when a process needs memory.
         cached = _table(_GROUP / "memory.stat").get("inactive_file", 0)
         used = int((_GROUP / "memory.current").read_text()) - cached
     else:
@@ -134,7 +134,7 @@ def _sandbox_memory(processes: Iterable[_Process]) -> dict[str, Any]:
 
 
 def _limit() -> int:
-    """Bytes that the sandbox may use: those of its group, or of one process where that is limited."""
+    """Return the bytes that the sandbox may use: the limit of its group or, if lower, of one process."""
     unlimited = 1 << 62
     limits = [resource.getrlimit(resource.RLIMIT_DATA)[0]]
     try:
@@ -154,11 +154,11 @@ def _cpu_count() -> int:
 
 
 def _has_group() -> bool:
-    # The root of all groups does not count its memory.
+    # The root of all groups has no such file.
     return (_GROUP / "memory.current").exists()
 
 
 def _table(path: Path) -> dict[str, int]:
-    """A file of lines with a name and a number."""
+    """Return the numbers by name in a file whose lines have a name and a number."""
     lines = (line.replace(":", " ").split() for line in path.read_text().splitlines())
     return {words[0]: int(words[1]) for words in lines if len(words) > 1 and words[1].isdigit()}

@@ -1,1 +1,1 @@
-"""The persistent interpreter, seen from outside the sandbox: started, connected to, asked."""
+"""The persistent interpreter from the kernel's side: its start, its connection, its requests."""

@@ -1,8 +1,8 @@
 """The agent as one file that a sandbox's Python can run.
 
-The archive holds the sources of `agent` and `wire`, and beside them their bytecode for the Python
-that runs here: a sandbox with the same Python starts from that, any other compiles the sources.
-Within the archive the package has a name of its own, so that it hides nothing in the sandbox.
+The archive has the sources of `agent` and `wire`, and their bytecode for the Python that runs here. A
+sandbox with the same Python uses the bytecode; any other compiles the sources. In the archive the package
+has another name, so that it hides no package in the sandbox.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from pathlib import Path
 _PACKAGE = "daytona_agent"
 _ROOT = Path(__file__).resolve().parent.parent
 _MAIN = f"from {_PACKAGE}.agent.__main__ import main\n\nmain()\n"
-# The bytecode is bound to its source by a hash that is not checked: a clock's time is not the same
-# in two places. The eight bytes after these flags would be the hash.
+# The flags say that the bytecode belongs to its source by a hash, and that Python need not check it. A
+# modification time would differ between machines. The eight bytes after the flags are the place of the hash.
 _UNCHECKED = (1).to_bytes(4, "little") + bytes(8)
 
 
 @cache
 def agent_archive() -> bytes:
-    """Return the archive, the same bytes at each call."""
+    """Return the archive. The same sources give the same bytes."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as out:
         out.writestr(zipfile.ZipInfo("__main__.py"), _MAIN)
@@ -43,8 +43,7 @@ def archive_name() -> str:
 
 
 def _add(archive: zipfile.ZipFile, source: Path, name: str) -> None:
-    # The loader compiles once and keeps the result; a ZipInfo has a fixed time, so that the same
-    # sources give the same archive.
+    # The loader caches the compiled code. A ZipInfo has a fixed time, so that the archive does not vary.
     code = SourceFileLoader(name.replace("/", "."), str(source)).get_code(name.replace("/", "."))
     bytecode = MAGIC_NUMBER + _UNCHECKED + marshal.dumps(code)
     for suffix, data in ((".py", source.read_bytes()), (".pyc", bytecode)):

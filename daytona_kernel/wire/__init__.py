@@ -1,1 +1,4 @@
-"""What client, agent and server share: framing, log markers, routes. No I/O, no dependency."""
+"""The definitions that client, agent, server and kernel share: messages, framing, logs, routes.
+
+It does no I/O and needs only the standard library, since it also travels into the sandbox.
+"""

@@ -1,10 +1,9 @@
 """The log of a session command: two streams in one run of bytes, told apart by markers.
 
-The toolbox writes a three-byte marker before each piece of output: `01 01 01` before stdout,
-`02 02 02` before stderr. What follows belongs to that stream until the next marker. Frames of a
-followed log are cut anywhere, also inside a marker, so the demultiplexer holds back the one or
-two bytes that may yet become one. Bytes before the first marker are stdout: that is what a log
-without markers, as old toolboxes give it, means.
+The toolbox writes a three-byte marker before each piece of output: `01 01 01` before stdout, `02 02 02`
+before stderr. The bytes up to the next marker belong to that stream. Frames of a followed log are cut
+anywhere, also inside a marker, so the demultiplexer holds back one or two bytes that may start one. Bytes
+before the first marker are stdout, since old toolboxes write logs without markers.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from enum import Enum
 
 
 class Stream(Enum):
-    """One of the two streams of a command; the value is its name in Jupyter's `stream` message."""
+    """A stream of a command. The value is its name in Jupyter's `stream` message."""
 
     STDOUT = "stdout"
     STDERR = "stderr"
@@ -28,17 +27,16 @@ _END = re.compile(r"exit (-?\d+), (\d+) bytes")
 
 @dataclass(frozen=True, slots=True)
 class LogChunk:
-    """A piece of one stream, cut where the transport cut it: maybe inside a line or a character."""
+    """A piece of one stream. It may start and end inside a line or a character."""
 
     stream: Stream
     data: bytes
 
 
 class LogDemultiplexer:
-    """Bytes of a marked log in, chunks of its streams out.
+    """Splits a marked log into chunks of its streams.
 
-    `feed` accepts pieces of any size; the chunks of all calls, joined stream by stream, do not
-    depend on where the pieces were cut.
+    `feed` accepts pieces of any size. The joined chunks of each stream do not depend on the cuts.
     """
 
     def __init__(self) -> None:
@@ -47,14 +45,14 @@ class LogDemultiplexer:
         self._held = b""
 
     def feed(self, data: bytes) -> list[LogChunk]:
-        """Return the chunks that are certain after `data`; up to two bytes may be held back."""
+        """Return the chunks that are certain after `data`. Up to two bytes are held back."""
         data = self._held + data
-        cut = len(data) - _begun(data)
+        cut = len(data) - _possible_marker(data)
         chunks: list[LogChunk] = []
         position = 0
         while position < cut:
-            # Up to the next marker of the other stream all is of this one; its own markers fall out.
-            # One byte is found ten times as fast as three, and most output holds none of a marker's.
+            # All bytes up to the other stream's next marker are this stream's; drop its own markers.
+            # Finding one byte is ten times as fast as finding three, and most output has no such byte.
             maybe = data.find(self._turn[:1], position, cut)
             turn = data.find(self._turn, maybe, cut) if maybe >= 0 else -1
             end = cut if turn < 0 else turn
@@ -69,7 +67,7 @@ class LogDemultiplexer:
         return chunks
 
     def finish(self) -> list[LogChunk]:
-        """Return what was held back: the log has ended, so it is output and no marker."""
+        """Return the bytes that were held back. The log has ended, so they are output."""
         chunks: list[LogChunk] = []
         self._emit(chunks, self._held)
         self._held = b""
@@ -80,8 +78,8 @@ class LogDemultiplexer:
             chunks.append(LogChunk(self._stream, data))
 
 
-def _begun(data: bytes) -> int:
-    """How many bytes at the end may begin a marker: those that whole markers leave of the last run."""
+def _possible_marker(data: bytes) -> int:
+    """Return how many bytes at the end may start a marker: the rest of the last run after whole markers."""
     last = data[-1:]
     if last not in (b"\x01", b"\x02"):
         return 0
@@ -89,15 +87,15 @@ def _begun(data: bytes) -> int:
 
 
 def encode_end(exit_code: int, size: int) -> str:
-    """Return the close reason of a followed log: how its command ended, and the raw log's bytes.
+    """Return the close reason of a followed log: the command's exit code, and the size of the raw log.
 
-    With it a follower that has them all need not ask again. Other servers give no reason.
+    A follower that has all bytes then needs no other request. Other servers give no reason.
     """
     return f"exit {exit_code}, {size} bytes"
 
 
 def decode_end(reason: str) -> tuple[int, int] | None:
-    """Return the exit code and the size that a close reason tells, or None when it tells nothing."""
+    """Return the exit code and the size in a close reason, or None if it has none."""
     match = _END.fullmatch(reason)
     return (int(match[1]), int(match[2])) if match else None
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import venv
 from pathlib import Path
+from typing import Any
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
@@ -26,7 +27,9 @@ def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory / "bin" / "python"
 
 
-def start(python: Path, folder: Path, **environment: str) -> tuple[list[dict], subprocess.Popen[str]]:
+def start(
+    python: Path, folder: Path, **environment: str
+) -> tuple[list[dict[str, Any]], subprocess.Popen[str]]:
     """Start the agent until it listens, or has ended; return what it reported."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "agent.pyz").write_bytes(agent_archive())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -53,14 +53,18 @@ def test_it_is_full_when_the_file_is_and_not_after_it_was_emptied() -> None:
     journal.close()
 
 
-def test_the_file_has_no_name_and_is_given_back() -> None:
-    before = len(os.listdir("/proc/self/fd"))
+def _open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_the_file_has_no_name_and_is_deleted_at_the_end() -> None:
+    before = _open_files()
     journal = SpillingJournal(memory_bytes=1, file_bytes=100)
     journal.append(1, b"xx")
     journal.append(2, b"yy")
-    assert len(os.listdir("/proc/self/fd")) == before + 1
+    assert _open_files() == before + 1
     journal.close()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert _open_files() == before
 
 
 def test_a_link_resumes_from_the_file() -> None:

@@ -103,7 +103,7 @@ def test_the_host_is_the_control_group_where_there_is_one(
 
 
 def test_a_process_that_is_gone_uses_nothing() -> None:
-    with subprocess.Popen(["true"]) as ended:
+    with subprocess.Popen(["/bin/true"]) as ended:
         ended.wait()
     reply = Usage().report(ended.pid)
     assert (reply["kernel_cpu"], reply["kernel_memory"]) == (0.0, 0)

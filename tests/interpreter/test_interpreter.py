@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
@@ -31,7 +31,7 @@ class Recorder:
     """What an interpreter says of its life."""
 
     def __init__(self) -> None:
-        self.ready: asyncio.Queue[dict] = asyncio.Queue()
+        self.ready: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.ended: asyncio.Queue[str] = asyncio.Queue()
         self.strays: list[Message] = []
 
@@ -188,7 +188,7 @@ async def test_stopping_the_agent_leaves_nothing(agent: LocalAgent) -> None:
         assert len(processes) == 3
         agent.child.send_signal(signal.SIGTERM)
         assert not psutil.wait_procs(processes, timeout=10)[1]
-    assert sorted(os.listdir(agent.directory.name)) == ["agent.pyz", "ipython"]
+    assert sorted(os.listdir(agent.directory.name)) == ["agent.pyz", "ipython"]  # noqa: PTH208
 
 
 async def test_a_wrong_secret_is_refused(agent: LocalAgent) -> None:
