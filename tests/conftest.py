@@ -84,10 +84,12 @@ def lab(lab_server: LabServer, browser: BrowserContext) -> Iterator[Lab]:
         yield page
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests, and put those with a browser last.
 
-    Playwright keeps an event loop running in the main thread, so no asynchronous test can run there after it.
+    This comes before pytest-xdist's own hook, which reads the groups. Playwright keeps an event loop running
+    in the main thread, so no asynchronous test can run there after it.
     """
     for item in items:
         fixtures, functions = _used_by(item)
