@@ -68,7 +68,8 @@ def test_the_file_has_no_name_and_is_deleted_at_the_end() -> None:
 
 
 def test_a_link_resumes_from_the_file() -> None:
-    sender, receiver = Link(SpillingJournal(memory_bytes=100, file_bytes=1 << 20)), Link()
+    journal = SpillingJournal(memory_bytes=100, file_bytes=1 << 20)
+    sender, receiver = Link(journal), Link()
     for number in range(50):
         sender.send(Message.make("iopub", {"msg_id": str(number)}, {"text": "x" * 50}))
     for _ in range(20):
@@ -82,3 +83,4 @@ def test_a_link_resumes_from_the_file() -> None:
         assert message is not None
         arrived.append(int(message.msg_id))
     assert arrived == list(range(20, 50))
+    journal.close()
