@@ -1,4 +1,4 @@
-"""The two drivers of a call: they do what it yields, and tell it what came of it."""
+"""The drivers of exchanges, one sync and one async: they carry out each step and send back its outcome."""
 
 from __future__ import annotations
 
@@ -10,43 +10,41 @@ from typing import TYPE_CHECKING, TypeVar
 import httpx
 
 from ..errors import DaytonaError
-from .exchange import Exchange, Patience, Request, Response, Sleep, Step
+from .exchange import Exchange, Request, RequestTimeout, Response, Sleep, Step
 from .transport import AsyncTransport, Transport, aread_pieces, build_request, read_pieces, websocket_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from websockets.asyncio.client import ClientConnection as AsyncWebSocket
     from websockets.sync.client import ClientConnection as WebSocket
-
-    from .log_stream import LogStream
 
 T = TypeVar("T")
 
 
 class _Address:
-    """Whom requests go to, and in whose name.
+    """A URL that requests are relative to, and the headers that authorize them.
 
-    url: what paths are relative to. headers: those of every request. patience: seconds to wait for
-    an answer where a request does not say, None for ever.
+    request_timeout: seconds to wait for an answer to a request that sets no timeout; None waits forever.
     """
 
-    def __init__(self, url: str, headers: Mapping[str, str], patience: float | None) -> None:
+    def __init__(self, url: str, headers: Mapping[str, str], request_timeout: float | None) -> None:
         self.url = url.rstrip("/")
-        self.patience = patience
+        self.request_timeout = request_timeout
         self._headers = {**headers, "X-Daytona-Source": "daytona-kernel"}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.url!r})"
 
     def headers_for(self, url: str) -> dict[str, str]:
-        """The headers that a URL may be asked with: the key is for this address only."""
+        """Return the authorizing headers if a URL is below this address, and no headers otherwise."""
         known = websocket_url(self.url) + "/"
         return dict(self._headers) if websocket_url(url).startswith(known) else {}
 
     def _build(self, request: Request, *, asynchronous: bool = False) -> httpx.Request:
-        patience = request.patience
-        if isinstance(patience, Patience):
-            patience = self.patience if patience is Patience.SETTINGS else None
+        request_timeout = request.request_timeout
+        if isinstance(request_timeout, RequestTimeout):
+            request_timeout = self.request_timeout
         return build_request(
             request.operation.method,
             self.url + request.path,
@@ -54,7 +52,7 @@ class _Address:
             query=request.query,
             content=None if request.json is None else json.dumps(request.json).encode(),
             body=request.body,
-            patience=patience,
+            request_timeout=request_timeout,
             asynchronous=asynchronous,
         )
 
@@ -64,115 +62,124 @@ class _Address:
 
 
 class Api(_Address):
-    """The driver of the sync client."""
+    """The driver of the sync client.
+
+    url: the address of the control plane or of a toolbox. headers: sent with each request.
+    request_timeout: seconds to wait for an answer to a request that sets no timeout; None waits forever.
+    """
 
     def __init__(
-        self, url: str, headers: Mapping[str, str], transport: Transport, patience: float | None = None
+        self, url: str, headers: Mapping[str, str], transport: Transport, request_timeout: float | None = None
     ) -> None:
-        super().__init__(url, headers, patience)
+        super().__init__(url, headers, request_timeout)
         self.transport = transport
 
     def at(self, url: str) -> Api:
         """Return a driver for another URL, with the same key and transport."""
-        return Api(url, self._headers, self.transport, self.patience)
+        return Api(url, self._headers, self.transport, self.request_timeout)
 
-    def run(self, call: Exchange[T]) -> T:
-        """Carry out a call and return its result."""
-        answer: Response | None = None
+    def run(self, exchange: Exchange[T]) -> T:
+        """Carry out an exchange and return its result."""
+        outcome: Response | None = None
         try:
-            step = next(call)
+            step = next(exchange)
             while True:
                 try:
-                    answer = self.perform(step)
+                    outcome = self.perform(step)
                 except DaytonaError as error:
-                    step = call.throw(error)
+                    step = exchange.throw(error)
                 else:
-                    step = call.send(answer)
+                    step = exchange.send(outcome)
         except StopIteration as end:
             result: T = end.value
             return result
 
     def perform(self, step: Step) -> Response | None:
-        """Do one thing that a call asks for."""
+        """Carry out one step of an exchange and return its outcome."""
         if isinstance(step, Sleep):
             time.sleep(step.seconds)
             return None
         if step.sink is None:
             return self.transport.send(self._build(step))
-        answer = self.open(step)
+        response = self.open(step)
         try:
-            if not answer.is_success:
-                return Response(answer.status_code, answer.headers, b"".join(read_pieces(answer)))
-            for piece in read_pieces(answer):
+            if not response.is_success:
+                return Response(response.status_code, response.headers, b"".join(read_pieces(response)))
+            for piece in read_pieces(response):
                 step.sink.write(piece)
-            return Response(answer.status_code, answer.headers)
+            return Response(response.status_code, response.headers)
         finally:
-            answer.close()
+            response.close()
 
     def open(self, request: Request) -> httpx.Response:
-        """Send a request whose answer is read piece by piece, and closed, by the caller."""
+        """Send a request. The caller reads the response's body in pieces and closes the response."""
         return self.transport.open(self._build(request))
 
     def open_websocket(self, request: Request, subprotocols: Sequence[str] = ()) -> WebSocket:
-        """Open the websocket that a request asks for."""
+        """Open a websocket with a request. The caller closes it."""
         url, headers = self._handshake(request)
         return self.transport.open_websocket(url, headers, subprotocols)
 
 
 class AsyncApi(_Address):
-    """The driver of the async client."""
+    """The driver of the async client. Its parameters are those of `Api`."""
 
     def __init__(
-        self, url: str, headers: Mapping[str, str], transport: AsyncTransport, patience: float | None = None
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        transport: AsyncTransport,
+        request_timeout: float | None = None,
     ) -> None:
-        super().__init__(url, headers, patience)
+        super().__init__(url, headers, request_timeout)
         self.transport = transport
 
     def at(self, url: str) -> AsyncApi:
         """Return a driver for another URL, with the same key and transport."""
-        return AsyncApi(url, self._headers, self.transport, self.patience)
+        return AsyncApi(url, self._headers, self.transport, self.request_timeout)
 
-    async def run(self, call: Exchange[T]) -> T:
-        """Carry out a call and return its result."""
-        answer: Response | None = None
+    async def run(self, exchange: Exchange[T]) -> T:
+        """Carry out an exchange and return its result."""
+        outcome: Response | None = None
         try:
-            step = next(call)
+            step = next(exchange)
             while True:
                 try:
-                    answer = await self.perform(step)
+                    outcome = await self.perform(step)
                 except DaytonaError as error:
-                    step = call.throw(error)
+                    step = exchange.throw(error)
                 else:
-                    step = call.send(answer)
+                    step = exchange.send(outcome)
         except StopIteration as end:
             result: T = end.value
             return result
 
     async def perform(self, step: Step) -> Response | None:
-        """Do one thing that a call asks for."""
+        """Carry out one step of an exchange and return its outcome."""
         if isinstance(step, Sleep):
             await asyncio.sleep(step.seconds)
             return None
         if step.sink is None:
             return await self.transport.send(self._build(step, asynchronous=True))
-        answer = await self.open(step)
+        response = await self.open(step)
         try:
-            if not answer.is_success:
-                body = b"".join([piece async for piece in aread_pieces(answer)])
-                return Response(answer.status_code, answer.headers, body)
-            async for piece in aread_pieces(answer):
+            if not response.is_success:
+                body = b"".join([piece async for piece in aread_pieces(response)])
+                return Response(response.status_code, response.headers, body)
+            async for piece in aread_pieces(response):
                 await asyncio.to_thread(step.sink.write, piece)
-            return Response(answer.status_code, answer.headers)
+            return Response(response.status_code, response.headers)
         finally:
-            await answer.aclose()
+            await response.aclose()
 
     async def open(self, request: Request) -> httpx.Response:
-        """Send a request whose answer is read piece by piece, and closed, by the caller."""
+        """Send a request. The caller reads the response's body in pieces and closes the response."""
         return await self.transport.open(self._build(request, asynchronous=True))
 
-    async def open_log_stream(self, request: Request) -> LogStream:
-        """Open the websocket of the log that a request asks for."""
-        return await self.transport.open_log_stream(*self._handshake(request))
+    async def open_websocket(self, request: Request, subprotocols: Sequence[str] = ()) -> AsyncWebSocket:
+        """Open a websocket with a request. The caller closes it."""
+        url, headers = self._handshake(request)
+        return await self.transport.open_websocket(url, headers, subprotocols)
 
 
 ToolboxApi = Api

@@ -1,9 +1,10 @@
-"""Where sandboxes come from: an account at Daytona, a server of one's own, or the embedded one."""
+"""The clients of Daytona's control plane, which may be Daytona's, another server or the embedded one."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from functools import cache
 from typing import TYPE_CHECKING
 
 from ..config import DaytonaConfig, Settings, resolve
@@ -16,95 +17,93 @@ from .transport import AsyncTransport, Transport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
-
-_announced = False
+    from typing import Self
 
 
 class Daytona:
     """The sync client. `AsyncDaytona` has the same methods.
 
-    config: None takes all from the environment: DAYTONA_API_KEY, DAYTONA_API_URL, DAYTONA_TARGET.
-        With neither a key nor a URL anywhere, sandboxes are made on this machine by the embedded
-        server, which lives as long as this process.
-    transport: the way out; None for one with the config's `verify`.
+    config: None reads the settings from the environment: DAYTONA_API_KEY, DAYTONA_API_URL,
+        DAYTONA_TARGET. If neither a key nor a URL is set, the embedded server creates sandboxes on
+        this machine. It runs as long as this process.
+    transport: None for one with the config's `verify`.
 
-    Raises DaytonaAuthenticationError when there is a URL and no key for it. `close`, or leaving
-    `with`, closes connections and leaves sandboxes alone.
+    Raises DaytonaAuthenticationError if a URL is set without a key. `close`, or the end of `with`,
+    closes connections; the sandboxes keep running.
     """
 
     def __init__(self, config: DaytonaConfig | None = None, *, transport: Transport | None = None) -> None:
         self.config = config or DaytonaConfig()
         self.settings = resolve(self.config)
         self._transport = transport or Transport(verify=self.config.verify)
-        self._made: Api | None = None
+        self._connected: Api | None = None
         if self.settings.embedded:
             embedded.start()
 
     def __repr__(self) -> str:
         return _describe(self, self.settings)
 
-    def __enter__(self) -> Daytona:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.close()
 
     def close(self) -> None:
-        """Close the connections that are kept open."""
+        """Close the idle connections."""
         self._transport.close()
 
     @property
     def _api(self) -> Api:
-        if self._made is None:
+        if self._connected is None:
             url, headers = _address(self.settings)
-            self._made = Api(url, headers, self._transport, self.config.request_timeout)
-        return self._made
+            self._connected = Api(url, headers, self._transport, self.config.request_timeout)
+        return self._connected
 
     def create(
         self, params: CreateSandboxFromSnapshotParams | None = None, *, timeout: float = 60
     ) -> Sandbox:
-        """Create a sandbox, and return it when it has started.
+        """Create a sandbox and return it when it has started.
 
-        params: what it is to be; None for a Python one as Daytona makes it.
-        timeout: seconds to wait for its start; 0 for as long as it takes.
+        params: the sandbox's properties; None for a Python sandbox with Daytona's defaults.
+        timeout: seconds to wait for the start; 0 waits as long as it takes.
 
-        Raises DaytonaTimeoutError, with `sandbox_id`, when it had not started by then.
+        Raises DaytonaTimeoutError if the sandbox has not started by then; `sandbox_id` names it.
         """
-        call = sandboxes.create_sandbox(
+        exchange = sandboxes.create_sandbox(
             params or CreateSandboxFromSnapshotParams(), self.settings.target.value, timeout
         )
-        return Sandbox(self._api, self._api.run(call))
+        return Sandbox(self._api, self._api.run(exchange))
 
     def get(self, sandbox_id_or_name: str) -> Sandbox:
-        """Return a sandbox. Raises DaytonaNotFoundError when there is none of this id or name."""
+        """Return a sandbox. Raises DaytonaNotFoundError if none has this id or name."""
         return Sandbox(self._api, self._api.run(sandboxes.get_sandbox(sandbox_id_or_name)))
 
     def list(self, query: ListSandboxesQuery | None = None) -> Iterator[Sandbox]:
-        """Iterate over the sandboxes that a query matches, None for all; pages are fetched on the way."""
+        """Iterate over the sandboxes that match a query; None matches all. Pages are fetched as needed."""
         cursor: str | None = None
         while True:
-            call = sandboxes.list_page(query or ListSandboxesQuery(), cursor)
-            page, cursor = self._api.run(call)
+            page, cursor = self._api.run(sandboxes.list_page(query or ListSandboxesQuery(), cursor))
             for instance in page:
                 yield Sandbox(self._api, instance)
             if cursor is None:
                 return
 
     def start(self, sandbox: Sandbox, timeout: float = 60) -> None:
-        """As `sandbox.start`."""
+        """See `Sandbox.start`."""
         sandbox.start(timeout)
 
     def stop(self, sandbox: Sandbox, timeout: float = 60) -> None:
-        """As `sandbox.stop`."""
+        """See `Sandbox.stop`."""
         sandbox.stop(timeout)
 
     def delete(self, sandbox: Sandbox) -> None:
-        """As `sandbox.delete`."""
+        """See `Sandbox.delete`."""
         sandbox.delete()
 
 
 class AsyncDaytona:
-    """The async client; see `Daytona`. It belongs to one event loop."""
+    """The async client; see `Daytona`. A client belongs to one event loop."""
 
     def __init__(
         self, config: DaytonaConfig | None = None, *, transport: AsyncTransport | None = None
@@ -112,48 +111,50 @@ class AsyncDaytona:
         self.config = config or DaytonaConfig()
         self.settings = resolve(self.config)
         self._transport = transport or AsyncTransport(verify=self.config.verify)
-        self._made: AsyncApi | None = None
+        self._connected: AsyncApi | None = None
         if self.settings.embedded:
             embedded.start()
 
     def __repr__(self) -> str:
         return _describe(self, self.settings)
 
-    async def __aenter__(self) -> AsyncDaytona:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the connections that are kept open."""
+        """Close the idle connections."""
         await self._transport.aclose()
 
     async def _api(self) -> AsyncApi:
-        if self._made is None:
-            # The embedded server may still be starting, and waiting for it would block the loop.
-            ask = asyncio.to_thread if self.settings.embedded else _at_once
-            url, headers = await ask(_address, self.settings)
-            self._made = AsyncApi(url, headers, self._transport, self.config.request_timeout)
-        return self._made
+        if self._connected is None:
+            if self.settings.embedded:
+                # The server may still be starting, and waiting for it would block the loop.
+                url, headers = await asyncio.to_thread(_address, self.settings)
+            else:
+                url, headers = _address(self.settings)
+            self._connected = AsyncApi(url, headers, self._transport, self.config.request_timeout)
+        return self._connected
 
     async def create(
         self, params: CreateSandboxFromSnapshotParams | None = None, *, timeout: float = 60
     ) -> AsyncSandbox:
-        """As `Daytona.create`."""
+        """See `Daytona.create`."""
         api = await self._api()
-        call = sandboxes.create_sandbox(
+        exchange = sandboxes.create_sandbox(
             params or CreateSandboxFromSnapshotParams(), self.settings.target.value, timeout
         )
-        return AsyncSandbox(api, await api.run(call))
+        return AsyncSandbox(api, await api.run(exchange))
 
     async def get(self, sandbox_id_or_name: str) -> AsyncSandbox:
-        """As `Daytona.get`."""
+        """See `Daytona.get`."""
         api = await self._api()
         return AsyncSandbox(api, await api.run(sandboxes.get_sandbox(sandbox_id_or_name)))
 
     async def list(self, query: ListSandboxesQuery | None = None) -> AsyncIterator[AsyncSandbox]:
-        """As `Daytona.list`, for `async for`."""
+        """Return an async iterator; see `Daytona.list`."""
         api = await self._api()
         cursor: str | None = None
         while True:
@@ -164,15 +165,15 @@ class AsyncDaytona:
                 return
 
     async def start(self, sandbox: AsyncSandbox, timeout: float = 60) -> None:
-        """As `sandbox.start`."""
+        """See `Sandbox.start`."""
         await sandbox.start(timeout)
 
     async def stop(self, sandbox: AsyncSandbox, timeout: float = 60) -> None:
-        """As `sandbox.stop`."""
+        """See `Sandbox.stop`."""
         await sandbox.stop(timeout)
 
     async def delete(self, sandbox: AsyncSandbox) -> None:
-        """As `sandbox.delete`."""
+        """See `Sandbox.delete`."""
         await sandbox.delete()
 
 
@@ -181,24 +182,19 @@ def _address(settings: Settings) -> tuple[str, Mapping[str, str]]:
         return settings.api_url.value, settings.authorization
     server = embedded.start()
     url, key = server.ready()
-    _announce(server)
+    _announce()
     return url, {"Authorization": f"Bearer {key}"}
 
 
-def _announce(server: embedded.EmbeddedServer) -> None:
-    global _announced
-    if not _announced:
-        _announced = True
-        note = f" {server.note}" if server.note else ""
-        print(
-            "No DAYTONA_API_KEY is set: sandboxes run on this machine, in the embedded server "
-            f"(isolation: {server.isolation}).{note}",
-            file=sys.stderr,
-        )
-
-
-async def _at_once(function: object, settings: Settings) -> tuple[str, Mapping[str, str]]:
-    return _address(settings)
+@cache
+def _announce() -> None:
+    """Say once in each process that the embedded server is used."""
+    server = embedded.start()
+    note = f" {server.note}" if server.note else ""
+    sys.stderr.write(
+        "No DAYTONA_API_KEY is set: sandboxes run on this machine, in the embedded server "
+        f"(isolation: {server.isolation}).{note}\n"
+    )
 
 
 def _describe(client: object, settings: Settings) -> str:

@@ -1,12 +1,12 @@
-"""The embedded server: started as a child, and kept alive by a lease. Standard library only.
+"""The embedded server as a child of this process, kept alive by a lease. Standard library only.
 
-The child is started without waiting, so that it starts while this process imports what it needs.
-It says on its standard output where it listens. The lease is a request that this process holds
-open: when the process ends, however it does, the system closes it, and the server ends all that it
-has, after a few seconds in which another process can attach itself.
+The child starts while this process imports its own modules. The first line of its standard output
+says where it listens. The lease is a request that this process holds open. When this process ends,
+for whatever reason, the operating system closes the lease; the server then waits a few seconds for
+another process to attach, and ends with everything in it.
 
-A process has one embedded server, shared by all that ask for it. A forked child does not own it:
-its copy of the lease is closed, and it starts a server of its own when it asks for one.
+Each process has at most one embedded server, which all its clients share. A forked child does not
+own it: the child's copy of the lease is closed, and the child starts another server if it needs one.
 `ready`, `attach` and `close` block; call them in a thread from an event loop (asyncio.to_thread).
 """
 
@@ -17,22 +17,26 @@ import sys
 import time
 from _thread import allocate_lock
 
-TYPE_CHECKING = False  # typing's own costs milliseconds
+from ..wire.routes import LEASE, LEASE_HEADER
+
+TYPE_CHECKING = False  # importing typing takes milliseconds
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Sequence
+    from typing import Self
 
 READY_SECONDS = 30.0
 _LEASE_SECONDS = 5.0
-_LEASE = "/lease"
-_HEADER = b"x-daytona-kernel-server"
-_COMMAND = ("-P", "-m", "daytona_kernel.server", "--embedded")
+_LEASE_HEADER = LEASE_HEADER.lower().encode()
+_ARGUMENTS = ("-P", "-m", "daytona_kernel.server", "--embedded")
 
 
 class EmbeddedServer:
-    """A server of this process, or one that it attached itself to.
+    """A server that this process started, or one that it attached to.
 
-    pid: its process. isolation: how sandboxes are kept apart, "bubblewrap" or "none". note: a
-    sentence about that for the user, or "". They are known when `ready` has returned.
+    pid: the server's process id; 0 for an attached server.
+    isolation: how sandboxes are isolated, "bubblewrap" or "none"; "" before `ready` has returned.
+    note: a sentence for the user about the isolation; "" for none.
     """
 
     def __init__(self, pid: int, out: int | None = None, err: int | None = None) -> None:
@@ -45,53 +49,80 @@ class EmbeddedServer:
         self._lease: socket.socket | None = None
         self._lock = allocate_lock()
 
+    @classmethod
+    def spawn(cls, arguments: Sequence[str] = _ARGUMENTS) -> Self:
+        """Start a server without waiting for it.
+
+        arguments: what Python is started with; the default runs the embedded server.
+        """
+        out, child_out = os.pipe()
+        err = os.memfd_create("embedded-server-stderr")
+        null = os.open(os.devnull, os.O_RDONLY)
+        try:
+            pid = os.posix_spawn(
+                sys.executable,
+                (sys.executable, *arguments),
+                os.environ,
+                file_actions=(
+                    (os.POSIX_SPAWN_DUP2, null, 0),
+                    (os.POSIX_SPAWN_DUP2, child_out, 1),
+                    (os.POSIX_SPAWN_DUP2, err, 2),
+                ),
+                setsid=True,
+            )
+        finally:
+            os.close(child_out)
+            os.close(null)
+        return cls(pid, out, err)
+
     def __repr__(self) -> str:
         return f"<EmbeddedServer {self.pid} {self._address[0] if self._address else 'starting'}>"
 
     def ready(self, timeout: float = READY_SECONDS) -> tuple[str, str]:
-        """Wait until it listens, take the lease, and return its API URL and key.
+        """Wait until the server listens, take the lease, and return the API's URL and key.
 
-        timeout: seconds to wait. Raises EmbeddedServerError, with the reason, when it does not start.
+        timeout: seconds to wait. Raises EmbeddedServerError, with the reason, if the server does not
+        start in time.
         """
         with self._lock:
             if self._address is not None:
                 return self._address
-            hello = self._read_hello(time.monotonic() + timeout)
-            url, key = hello["api_url"], hello["api_key"]
-            if not self._hold(url, key):
+            greeting = self._read_greeting(time.monotonic() + timeout)
+            url, key = greeting["api_url"], greeting["api_key"]
+            if not self.take_lease(url, key):
                 raise self._failure("it refused the lease")
             return url, key
 
-    def _hold(self, url: str, key: str) -> bool:
-        """Take the lease; return whether there was one to take."""
-        taken = _ask("GET", url, key)
+    def take_lease(self, url: str, key: str) -> bool:
+        """Take the lease of the server at an API URL; return False if the server or the lease is gone."""
+        taken = _request_lease("GET", url, key)
         if taken is None:
             return False
         self._lease, head = taken
         self._lease.settimeout(None)
         self._address = (url, key)
-        self.isolation, self.note = _described(head)
+        self.isolation, self.note = _read_isolation(head)
         return True
 
     def alive(self) -> bool:
-        """Whether the server is there; it is not when it has closed the lease."""
+        """Return whether the server still runs. A server that ends closes the lease."""
         if self._lease is None:
             return self._out is not None and not self._reap()
         from select import select
 
-        # A lease has no more to say: what can be read is its end.
+        # The server sends nothing more on a lease, so only its end makes it readable.
         return not select([self._lease], [], [], 0)[0]
 
     def close(self, now: bool = False) -> None:
-        """Give up the lease: the server ends a few seconds later, or at once with `now`."""
+        """Close the lease. The server ends a few seconds later, or at once if `now` is true."""
         with self._lock:
-            if now and self._address is not None and (asked := _ask("DELETE", *self._address)):
-                asked[0].close()
+            if now and self._address is not None and (taken := _request_lease("DELETE", *self._address)):
+                taken[0].close()
             self.disown()
             self._reap()
 
     def disown(self) -> None:
-        """Close what this process holds of the server, without a word to it."""
+        """Close this process's descriptors of the server without a message to it."""
         if self._lease is not None:
             self._lease.close()
             self._lease = None
@@ -100,7 +131,7 @@ class EmbeddedServer:
                 os.close(descriptor)
         self._out = self._err = None
 
-    def _read_hello(self, deadline: float) -> dict[str, str]:
+    def _read_greeting(self, deadline: float) -> dict[str, str]:
         import json
         from select import select
 
@@ -108,107 +139,95 @@ class EmbeddedServer:
             raise self._failure("it has been closed")
         line = b""
         while not line.endswith(b"\n"):
-            left = deadline - time.monotonic()
-            if left <= 0 or not select([self._out], [], [], left)[0]:
-                raise self._failure("it did not say in time that it is ready")
+            remaining = deadline - time.monotonic()
+            if remaining <= 0 or not select([self._out], [], [], remaining)[0]:
+                raise self._failure("it was not ready in time")
             piece = os.read(self._out, 65536)
             if not piece:
                 raise self._failure("it ended before it was ready")
             line += piece
         try:
-            hello: dict[str, str] = json.loads(line)
+            greeting: dict[str, str] = json.loads(line)
         except ValueError:
-            raise self._failure("it said something else than where it listens") from None
-        return hello
+            raise self._failure("its first line is not the expected JSON") from None
+        return greeting
 
-    def _failure(self, what: str) -> Exception:
+    def _failure(self, problem: str) -> Exception:
         from ..errors import EmbeddedServerError
 
-        said = ""
+        printed = ""
         if self._err is not None:
             size = os.fstat(self._err).st_size
-            said = os.pread(self._err, 4000, max(0, size - 4000)).decode("utf-8", "replace").strip()
-        reason = f": {said.splitlines()[-1]}" if said else ""
+            printed = os.pread(self._err, 4000, max(0, size - 4000)).decode("utf-8", "replace").strip()
+        reason = f": {printed.splitlines()[-1]}" if printed else ""
         return EmbeddedServerError(
-            f"The embedded server did not start: {what}{reason}. Set DAYTONA_API_KEY to use Daytona instead."
+            f"The embedded server did not start: {problem}{reason}. "
+            "Set DAYTONA_API_KEY to use Daytona instead."
         )
 
     def _reap(self) -> bool:
-        """Return whether the child has ended, and let the system forget it."""
+        """Return whether the child has ended, and collect its exit status if so."""
         try:
             return os.waitpid(self.pid, os.WNOHANG)[0] != 0
         except ChildProcessError:
             return True
 
 
-_shared: EmbeddedServer | None = None
-_shared_lock = allocate_lock()
+class _Shared:
+    """The embedded server of this process; None until one is needed."""
+
+    def __init__(self) -> None:
+        self.server: EmbeddedServer | None = None
+        self.lock = allocate_lock()
+
+
+_shared = _Shared()
 
 
 def start() -> EmbeddedServer:
-    """Return this process's embedded server; it is started, without waiting, where there is none alive."""
-    global _shared
-    with _shared_lock:
-        if _shared is None or not _shared.alive():
-            _shared = _spawn()
-        return _shared
+    """Return this process's embedded server. If none is alive, start one without waiting for it."""
+    with _shared.lock:
+        if _shared.server is None or not _shared.server.alive():
+            _shared.server = EmbeddedServer.spawn()
+        return _shared.server
 
 
 def current() -> EmbeddedServer | None:
-    """Return the embedded server that this process started or attached last, alive or not; None before."""
-    return _shared
+    """Return the server that this process last started or attached to, alive or not; None for none."""
+    return _shared.server
 
 
 def attach(api_url: str, api_key: str) -> EmbeddedServer | None:
-    """Take a lease on a server that another process started, and make it this process's own.
+    """Take a lease on a server that another process started, and share it in this process.
 
-    Returns None when it is gone.
+    Returns None if the server is gone.
     """
-    global _shared
     server = EmbeddedServer(pid=0)
-    if not server._hold(api_url, api_key):
+    if not server.take_lease(api_url, api_key):
         return None
-    with _shared_lock:
-        _shared = server
+    with _shared.lock:
+        _shared.server = server
     return server
 
 
-def _spawn() -> EmbeddedServer:
-    out, child_out = os.pipe()
-    err = os.memfd_create("embedded-server-stderr")
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    try:
-        pid = os.posix_spawn(
-            sys.executable,
-            (sys.executable, *_COMMAND),
-            os.environ,
-            file_actions=(
-                (os.POSIX_SPAWN_DUP2, nothing, 0),
-                (os.POSIX_SPAWN_DUP2, child_out, 1),
-                (os.POSIX_SPAWN_DUP2, err, 2),
-            ),
-            setsid=True,
-        )
-    finally:
-        os.close(child_out)
-        os.close(nothing)
-    return EmbeddedServer(pid, out, err)
-
-
-def _described(head: bytes) -> tuple[str, str]:
-    """Return the isolation and the note that the head of the lease's answer tells."""
+def _read_isolation(head: bytes) -> tuple[str, str]:
+    """Return the isolation and the note in the head of the response about a lease."""
     import json
 
     for line in head.split(b"\r\n"):
         name, _, value = line.partition(b":")
-        if name.lower() == _HEADER:
+        if name.lower() == _LEASE_HEADER:
             about = json.loads(value)
             return about["isolation"], about["note"]
     return "none", ""
 
 
-def _ask(method: str, api_url: str, api_key: str) -> tuple[socket.socket, bytes] | None:
-    """Send a request about the lease; return its connection and the answer's head when that is good."""
+def _request_lease(method: str, api_url: str, api_key: str) -> tuple[socket.socket, bytes] | None:
+    """Send a request about the lease; return the connection and the response's head, or None on failure.
+
+    The request is written by hand because it delays the kernel's start: importing http.client takes
+    tens of milliseconds.
+    """
     import socket
     from urllib.parse import urlsplit
 
@@ -216,7 +235,7 @@ def _ask(method: str, api_url: str, api_key: str) -> tuple[socket.socket, bytes]
     try:
         connection = socket.create_connection((parts.hostname, parts.port), _LEASE_SECONDS)
         connection.sendall(
-            f"{method} {parts.path}{_LEASE} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
+            f"{method} {parts.path}{LEASE} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
             f"Authorization: Bearer {api_key}\r\n\r\n".encode()
         )
         head = b""
@@ -230,12 +249,11 @@ def _ask(method: str, api_url: str, api_key: str) -> tuple[socket.socket, bytes]
     return None
 
 
-def _forked() -> None:
-    global _shared, _shared_lock
-    _shared_lock = allocate_lock()
-    if _shared is not None:
-        _shared.disown()
-        _shared = None
+def _forget_in_fork() -> None:
+    _shared.lock = allocate_lock()
+    if _shared.server is not None:
+        _shared.server.disown()
+        _shared.server = None
 
 
-os.register_at_fork(after_in_child=_forked)
+os.register_at_fork(after_in_child=_forget_in_fork)

@@ -1,8 +1,8 @@
-"""What is said to Daytona, where no I/O can reach it.
+"""Requests to Daytona and its responses, without I/O.
 
-A call is a generator: it yields what is to be done (a `Request`, a `Sleep`), is sent what came of
-it, and returns its result. `Api.run` and `AsyncApi.run` are the two drivers. An error of the
-connection is thrown into the generator, so that it can decide to repeat.
+An exchange is a generator that carries out one operation: it yields a step (a `Request` or a
+`Sleep`), is sent the outcome, and returns the operation's result. `Api.run` and `AsyncApi.run`
+drive it. They throw a connection's error into the generator, so that it can repeat the request.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..errors import DaytonaError, error_of, request_id_of
@@ -19,37 +20,46 @@ if TYPE_CHECKING:
     from .operations.table import Operation
 
 
-class Patience(Enum):
-    """How long to wait for an answer where the caller does not say."""
+class RequestTimeout(Enum):
+    """A request timeout that is not a number of seconds."""
 
-    SETTINGS = "as the settings say"
-    FOREVER = "as long as it takes"
+    SETTINGS = "the request timeout of the client's settings"
 
 
 class Body(Protocol):
-    """A request's body that is not held in memory. `pieces` starts again from the beginning."""
+    """A request's body that is not held in memory.
+
+    length: its size in bytes. content_type: its MIME type.
+    """
 
     length: int
     content_type: str
 
-    def pieces(self) -> Iterator[bytes]: ...
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the whole body. Each call starts again at the first byte."""
+        ...
 
 
 class Sink(Protocol):
-    """Where a large answer goes piece by piece. `begin` forgets what came before: a repeat follows."""
+    """The receiver of a large response body."""
 
-    def begin(self) -> None: ...
+    def reset(self) -> None:
+        """Discard everything written so far. It precedes each attempt, including the first."""
+        ...
 
-    def write(self, piece: bytes, /) -> object: ...
+    def write(self, piece: bytes, /) -> object:
+        """Take the next piece of the body."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request, relative to the API's or the toolbox's URL.
+    """One HTTP request, relative to the URL of the API or of a toolbox.
 
-    json: the body, or None for none. body: one that is streamed.
-    sink: takes the body of a 2xx answer; the `Response` is then without.
-    patience: seconds to wait for each piece of the answer, None for ever.
+    fields: the values for the fields of the operation's route.
+    json: the body as JSON; None for no body. body: a streamed body.
+    sink: receives the body of a 2xx response; the `Response` then has an empty body.
+    request_timeout: seconds to wait for each piece of the response; None waits forever.
     """
 
     operation: Operation
@@ -59,7 +69,7 @@ class Request:
     json: Any = None
     body: Body | None = None
     sink: Sink | None = None
-    patience: float | Patience | None = Patience.SETTINGS
+    request_timeout: float | RequestTimeout | None = RequestTimeout.SETTINGS
 
     @property
     def path(self) -> str:
@@ -69,7 +79,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer; `headers` has its names in lower case."""
+    """An HTTP response. The names in `headers` are lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -77,21 +87,22 @@ class Response:
 
     @property
     def ok(self) -> bool:
-        return 200 <= self.status < 300
+        """Whether the status is 2xx."""
+        return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
     def json(self) -> Any:
-        """Return the body's JSON; raises DaytonaError when it is none."""
+        """Return the body as JSON. Raises DaytonaError if it is not JSON."""
         try:
             return json.loads(self.body)
         except ValueError as exc:
             raise DaytonaError(
-                f"Daytona answered {self.status} with something that is not JSON; is the API URL right?",
+                f"The server's answer (status {self.status}) is not JSON. Check DAYTONA_API_URL.",
                 status_code=self.status,
                 request_id=request_id_of(self.headers),
             ) from exc
 
     def error(self) -> DaytonaError:
-        """Return the exception that this answer means."""
+        """Return the exception for a response that is not 2xx."""
         message, code = self.body[:2000].decode("utf-8", "replace").strip(), None
         if "json" in self.headers.get("content-type", "json"):
             try:
@@ -99,17 +110,17 @@ class Response:
             except ValueError:
                 content = None
             if isinstance(content, dict):
-                said = content.get("message") or content.get("error") or message
-                message = said if isinstance(said, str) else json.dumps(said)
+                given = content.get("message") or content.get("error") or message
+                message = given if isinstance(given, str) else json.dumps(given)
                 code = content.get("code") if isinstance(content.get("code"), str) else None
         elif "html" in self.headers.get("content-type", ""):
-            message = ""  # a proxy's page, not for reading
+            message = ""  # a proxy's page
         return error_of(self.status, message, code=code, request_id=request_id_of(self.headers))
 
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """Wait; it is answered with None."""
+    """Wait for some seconds. The outcome is None."""
 
     seconds: float
 

@@ -1,4 +1,4 @@
-"""Files of a sandbox: `sandbox.fs`, under the names of Daytona's SDK."""
+"""`sandbox.fs`: the files of a sandbox, with the method names of Daytona's SDK."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class FileSystem:
-    """Files of a sandbox. Relative paths there start at its working directory."""
+    """The files of a sandbox. Relative paths start at the sandbox's working directory."""
 
     def __init__(self, toolbox_api: ToolboxApi) -> None:
         self._api = toolbox_api
@@ -35,29 +35,33 @@ class FileSystem:
     move_files = method(files.move_files)
 
     def upload_file(self, source: bytes | str, remote_path: str) -> None:
-        """Write a file: `source` is its bytes, or the path of a local file, read while it is sent.
+        """Write a file in the sandbox.
 
-        Raises OSError when the local file cannot be read.
+        source: the file's bytes, or the path of a local file.
+
+        Raises OSError if the local file cannot be read.
         """
         self.upload_files([FileUpload(source, remote_path)])
 
     def upload_files(
         self, sources: Sequence[FileUpload], *, on_progress: Callable[[int], object] | None = None
     ) -> None:
-        """Write several files with one request.
+        """Write several files in the sandbox with one request.
 
-        on_progress: called, from any thread, with how many bytes of them are on their way; it begins
-            anew when a broken connection makes the request begin anew.
+        on_progress: called, from any thread, with the number of bytes sent so far. The number starts
+            again at 0 if a broken connection makes the client repeat the request.
+
+        Raises OSError if a local file cannot be read.
         """
         self._api.run(files.upload(MultipartFiles(sources, on_progress or _ignore)))
 
     def download_file(self, remote_path: str, local_path: str | Sink | None = None) -> bytes | None:
-        """Return a file's bytes; or, given a local path or a sink, write them there and return None.
+        """Return a file's bytes, or write them to a local file or a sink and return None.
 
-        The local file is there when it is complete, or not at all. A sink has the methods `begin()`,
-        which is called when what it has been given is to be forgotten, and `write(piece)`.
+        local_path: the path of a local file, which appears only when it is complete; or a sink with
+            the methods `reset()`, which discards everything written so far, and `write(piece)`.
 
-        Raises DaytonaNotFoundError when there is no such file.
+        Raises DaytonaNotFoundError if the file does not exist.
         """
         if local_path is None:
             memory = _Memory()
@@ -84,18 +88,18 @@ class AsyncFileSystem:
     move_files = async_method(files.move_files)
 
     async def upload_file(self, source: bytes | str, remote_path: str) -> None:
-        """As `FileSystem.upload_file`."""
+        """See `FileSystem.upload_file`."""
         await self.upload_files([FileUpload(source, remote_path)])
 
     async def upload_files(
         self, sources: Sequence[FileUpload], *, on_progress: Callable[[int], object] | None = None
     ) -> None:
-        """As `FileSystem.upload_files`."""
+        """See `FileSystem.upload_files`."""
         body = await asyncio.to_thread(MultipartFiles, sources, on_progress or _ignore)
         await self._api.run(files.upload(body))
 
     async def download_file(self, remote_path: str, local_path: str | Sink | None = None) -> bytes | None:
-        """As `FileSystem.download_file`."""
+        """See `FileSystem.download_file`."""
         if local_path is None:
             memory = _Memory()
             await self._api.run(files.download(remote_path, memory))
@@ -113,20 +117,20 @@ def _ignore(_sent: int) -> None:
 
 
 class _Memory(io.BytesIO):
-    """A sink in memory; its value is handed out without a copy."""
+    """A sink in memory. `getvalue` copies nothing."""
 
-    def begin(self) -> None:
+    def reset(self) -> None:
         self.seek(0)
         self.truncate()
 
 
 class _LocalFile:
-    """A sink that is a file."""
+    """A sink that writes to a file."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
 
-    def begin(self) -> None:
+    def reset(self) -> None:
         self._file.seek(0)
         self._file.truncate()
 
@@ -136,16 +140,17 @@ class _LocalFile:
 
 @contextmanager
 def _new_file(path: str) -> Iterator[_LocalFile]:
-    """A sink that becomes the file at `path` when all has gone well."""
+    """Yield a sink for a temporary file, which becomes the file at `path` if no exception is raised."""
     target = Path(path)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    temporary = Path(name)
     try:
-        with open(descriptor, "wb") as file:
+        with os.fdopen(descriptor, "wb") as file:
             yield _LocalFile(file)
         umask = os.umask(0)
         os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, target)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(target)
     except BaseException:
-        os.unlink(temporary)
+        temporary.unlink()
         raise

@@ -1,13 +1,13 @@
-"""Following a log: the stream is a hint, GET is the truth. No I/O.
+"""The protocol that follows a log, without I/O: the stream is a hint, GET is the truth.
 
-Everything goes by position: a byte's place in the raw log, markers included. The websocket replays
-the log from its first byte each time it is opened; what was had before is skipped. When it closes,
-fails, or is silent, the command is asked for its exit code and then the whole log is read, in this
-order: a log that is read after the exit code is known is complete.
+A position is a byte's place in the raw log, markers included. Each websocket replays the log from
+its first byte; the protocol skips the bytes that it already has. When the stream closes, fails or
+stays silent, the protocol first asks for the command's exit code and then reads the log by GET. The
+order matters: a log that is read after the exit code is known is complete.
 
-A stream may also, in its middle, begin again. So a frame that begins as the log began is checked
-against GET before it is believed. Where it was right, the log repeats itself, and only twice as
-many equal bytes will look suspicious again.
+A stream may also start over in its middle. So the protocol compares a frame that starts like the
+log with GET before it takes the frame. If the frame is right, the log repeats itself, and from then
+on only a match of twice the length is compared again.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from enum import Enum
+from http import HTTPStatus
 from typing import Any
 
 from ..errors import (
@@ -26,15 +27,13 @@ from ..errors import (
 )
 from ..wire.logs import LogChunk, LogDemultiplexer, decode_end
 from .exchange import Request, Response, Sleep
-from .exchange import Step as CallStep
+from .exchange import Step as ApiStep
 from .operations.sessions import get_session_command, is_json, logs_request
 
-FIRST_QUIET, LONGEST_QUIET = 2.0, 30.0
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
-# A silent command's log is read again and again, at this rate on average at most.
+# The log of a silent command is read repeatedly, at most at this average rate.
 _BYTES_A_SECOND = 1_000_000
 _HEAD = 1 << 16
-_PASSING = (
+_TEMPORARY = (
     DaytonaConnectionError,
     DaytonaRateLimitError,
     DaytonaBadGatewayError,
@@ -42,8 +41,25 @@ _PASSING = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class FollowTimings:
+    """The waits of a follower, in seconds.
+
+    first_quiet, longest_quiet: how long a stream may be silent before the protocol asks for the exit
+        code; the first doubles up to the longest.
+    first_pause, longest_pause: the pause before another attempt; likewise.
+    give_up: nothing but failures for this long raises the last of them.
+    """
+
+    first_quiet: float = 2.0
+    longest_quiet: float = 30.0
+    first_pause: float = 0.1
+    longest_pause: float = 2.0
+    give_up: float = 300.0
+
+
 class Source(Enum):
-    """Where a log comes from."""
+    """The two ways to read a log."""
 
     STREAM = "websocket"
     BODY = "GET"
@@ -51,7 +67,7 @@ class Source(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Open a source, in the place of an earlier one. Answered with the head of the response."""
+    """Open a source and close the one opened before. The outcome is the response without its body."""
 
     source: Source
     request: Request
@@ -59,10 +75,10 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Receive:
-    """Receive a piece: answered with bytes, with None when none came in time, with b"" at a body's end.
+    """Receive a piece. The outcome is bytes, None after `seconds` without any, or b"" at a body's end.
 
-    A stream's end, whatever it is, is answered with `Ended`; a body that breaks raises
-    DaytonaConnectionError.
+    seconds: None waits forever. The outcome of any end of a stream is `Ended`. A body that breaks off
+    raises DaytonaConnectionError.
     """
 
     source: Source
@@ -71,7 +87,7 @@ class Receive:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The stream has closed, with this reason; "" where it gave none."""
+    """The end of a stream, with the reason of its close frame; "" for none."""
 
     reason: str = ""
 
@@ -85,27 +101,28 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Deliver:
-    """Hand over chunks of the log."""
+    """Deliver chunks of the log to the reader."""
 
     chunks: list[LogChunk]
 
 
-Step = CallStep | Open | Receive | Close | Deliver
-Protocol = Generator[Step, Any, None]
+Step = ApiStep | Open | Receive | Close | Deliver
+Steps = Generator[Step, Any, None]
 
 
 class FollowProtocol:
-    """One command's log from an offset on, up to the command's end.
+    """The steps that follow one command's log from an offset to the command's end.
 
-    offset: position in the raw log up to which chunks were handed over.
-    exit_code: the command's, once it is known.
-    patience: seconds of nothing but failures after which the last of them is raised.
+    offset: the position in the raw log to start at.
+    exit_code: the command's exit code; None until it is known.
     """
 
-    def __init__(self, session_id: str, command_id: str, offset: int = 0, patience: float = 300.0) -> None:
+    def __init__(
+        self, session_id: str, command_id: str, offset: int = 0, timings: FollowTimings | None = None
+    ) -> None:
         self.exit_code: int | None = None
         self._ids = (session_id, command_id)
-        self._patience = patience
+        self._timings = timings or FollowTimings()
         self._start = offset
         self._fed = 0
         self._head = bytearray()
@@ -114,35 +131,39 @@ class FollowProtocol:
 
     @property
     def offset(self) -> int:
+        """The position in the raw log after the delivered chunks."""
         return max(self._start, self._fed)
 
-    def run(self) -> Protocol:
-        """Yield what is to be done, until the command has ended and its log is complete.
+    def run(self) -> Steps:
+        """Yield the steps until the command has ended and its log is complete.
 
-        Raises DaytonaNotFoundError when there is no such command, or no longer.
+        Raises DaytonaNotFoundError if the command does not exist, or no longer exists.
         """
-        pause = FIRST_PAUSE
+        pause = self._timings.first_pause
         while True:
             before = self._fed
             if not (yield from self._read_stream()):
-                yield from self._persist(self._ask)
+                yield from self._persist(self._read_exit_code)
                 yield from self._persist(self._read_log)
             if self.exit_code is not None:
                 yield Deliver(self._demultiplexer.finish())
                 return
-            pause = FIRST_PAUSE if self._fed > before else min(pause * 2, LONGEST_PAUSE)
+            if self._fed > before:
+                pause = self._timings.first_pause
+            else:
+                pause = min(pause * 2, self._timings.longest_pause)
             yield Sleep(pause)
 
     def _read_stream(self) -> Generator[Step, Any, bool]:
-        """Take the stream until it closes, or is not to be believed.
+        """Take the stream until it closes or becomes unreliable.
 
-        Returns whether the command has ended and its log is complete, which only the embedded
-        server's stream can tell.
+        Returns whether the command has ended and its log is complete. Only the embedded server says
+        so in its close frame.
         """
         try:
             yield Open(Source.STREAM, replace(logs_request(*self._ids), query={"follow": "true"}))
         except DaytonaError:
-            return False  # GET will tell why, or do without it
+            return False  # GET finds out why, or works without the stream
         ended = yield from self._take_stream()
         yield Close(Source.STREAM)
         end = decode_end(ended.reason)
@@ -153,20 +174,20 @@ class FollowProtocol:
 
     def _take_stream(self) -> Generator[Step, Any, Ended]:
         position = 0
-        quiet = FIRST_QUIET
+        quiet = self._timings.first_quiet
         while True:
             piece = yield Receive(Source.STREAM, quiet)
             if piece is None:
                 behind = position < self._fed
-                yield from self._persist(self._ask)
+                yield from self._persist(self._read_exit_code)
                 if behind or self.exit_code is not None:
                     return Ended()
                 yield from self._persist(self._read_log)
-                quiet = max(min(quiet * 2, LONGEST_QUIET), self._fed / _BYTES_A_SECOND)
+                quiet = max(min(quiet * 2, self._timings.longest_quiet), self._fed / _BYTES_A_SECOND)
                 continue
             if isinstance(piece, Ended):
                 return piece
-            quiet = FIRST_QUIET
+            quiet = self._timings.first_quiet
             if position and self._looks_replayed(piece, position):
                 check = _Comparison(position, piece)
                 yield from self._persist(lambda check=check: self._read_log(check))
@@ -182,23 +203,23 @@ class FollowProtocol:
             return False
         return piece.startswith(self._head[: min(length, 64)]) and piece.startswith(self._head[:length])
 
-    def _ask(self) -> Generator[CallStep, Any, None]:
+    def _read_exit_code(self) -> Generator[ApiStep, Any, None]:
         self.exit_code = (yield from get_session_command(*self._ids)).exit_code
 
-    def _read_log(self, check: _Comparison | None = None) -> Protocol:
-        """Read the log by GET and take what is new in it."""
+    def _read_log(self, check: _Comparison | None = None) -> Steps:
+        """Read the log by GET and take its new bytes."""
         position = check.position if check else self._fed
         request = logs_request(*self._ids)
         if position:
-            # A server that knows no ranges answers with the whole log.
+            # A server without support for ranges answers with the whole log.
             request = replace(request, headers={**request.headers, "Range": f"bytes={position}-"})
         try:
             head: Response = yield Open(Source.BODY, request)
         except DaytonaError as error:
-            if error.status_code == 416:
+            if error.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 return  # nothing new
             raise
-        if head.status != 206:
+        if head.status != HTTPStatus.PARTIAL_CONTENT:
             position = 0
             if check is None and self._fed and head.headers.get("content-length") == str(self._fed):
                 yield Close(Source.BODY)
@@ -223,8 +244,8 @@ class FollowProtocol:
         content = Response(200, {}, b"".join(parts)).json()
         return (content.get("output") or "").encode() if isinstance(content, dict) else b"".join(parts)
 
-    def _take(self, piece: bytes, position: int) -> Protocol:
-        """Hand over what is new in a piece that stands at this position."""
+    def _take(self, piece: bytes, position: int) -> Steps:
+        """Deliver the new bytes of a piece at a position."""
         if position < self._fed:
             piece = piece[self._fed - position :]
         if not piece:
@@ -232,7 +253,7 @@ class FollowProtocol:
         if len(self._head) < _HEAD:
             self._head += piece[: _HEAD - len(self._head)]
         if self._fed < self._start:
-            # What comes before the offset is fed too: it says which stream goes on there.
+            # The bytes before the offset are fed too: they decide which stream continues there.
             known, piece = piece[: self._start - self._fed], piece[self._start - self._fed :]
             self._demultiplexer.feed(known)
             self._fed += len(known)
@@ -241,25 +262,25 @@ class FollowProtocol:
         if chunks:
             yield Deliver(chunks)
 
-    def _persist(self, exchange: Any) -> Protocol:
-        """Do an exchange, again while it fails in a way that may pass."""
-        pause, waited = FIRST_PAUSE, 0.0
+    def _persist(self, exchange: Any) -> Steps:
+        """Carry out an exchange, and repeat it while its failure may be temporary."""
+        pause, waited = self._timings.first_pause, 0.0
         while True:
             try:
                 yield from exchange()
-            except _PASSING as error:
+            except _TEMPORARY as error:
                 permanent = isinstance(error, DaytonaConnectionError) and error.permanent
-                if permanent or waited >= self._patience:
+                if permanent or waited >= self._timings.give_up:
                     raise
             else:
                 return
             yield Sleep(pause)
             waited += pause
-            pause = min(pause * 2, LONGEST_PAUSE)
+            pause = min(pause * 2, self._timings.longest_pause)
 
 
 class _Comparison:
-    """Whether a piece stands at a position of the log, as the log is read."""
+    """A comparison of a piece from the stream with the same place of the log, as GET reads it."""
 
     def __init__(self, position: int, piece: bytes) -> None:
         self.position = position
@@ -269,10 +290,11 @@ class _Comparison:
 
     @property
     def equal(self) -> bool:
+        """Whether the log contains the whole piece at its position."""
         return not self._differs and self._equal_bytes == len(self._piece)
 
     def feed(self, truth: bytes, position: int) -> None:
-        """Compare what of the log stands at `position`."""
+        """Compare the bytes of the log at `position`."""
         start = max(position, self.position)
         end = min(position + len(truth), self.position + len(self._piece))
         if start >= end:

@@ -1,4 +1,4 @@
-"""The labels on sandboxes that kernels create. `daytona-kernel sandboxes` finds sandboxes by them."""
+"""The labels that kernels put on the sandboxes that they create. `daytona-kernel sandboxes` finds them."""
 
 LABEL = "daytona-kernel"
 HOST_LABEL = "daytona-kernel/host"

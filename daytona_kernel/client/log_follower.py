@@ -1,48 +1,62 @@
-"""The two drivers of `FollowProtocol`: an iterator and an async iterator over the chunks of a log."""
+"""The drivers of `FollowProtocol`: an iterator and an async iterator over the chunks of a log."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DaytonaError
 from .exchange import Response
-from .follow_protocol import Close, Deliver, Ended, FollowProtocol, Open, Receive, Source
+from .follow_protocol import Close, Deliver, Ended, FollowProtocol, FollowTimings, Open, Receive, Source
 from .transport import aread_pieces, read_pieces
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+    from typing import Self
 
     import httpx
+    from websockets.asyncio.client import ClientConnection as AsyncWebSocket
     from websockets.sync.client import ClientConnection as WebSocket
 
     from ..wire.logs import LogChunk
     from .api import Api, AsyncApi
-    from .log_stream import LogStream
+    from .exchange import Step as ApiStep
 
 
 class _Followed:
-    """What is known of a followed log."""
+    """The position and the exit code of a followed log."""
 
-    def __init__(self, session_id: str, command_id: str, offset: int = 0) -> None:
-        self._protocol = FollowProtocol(session_id, command_id, offset)
+    def __init__(self, session_id: str, command_id: str, offset: int, timings: FollowTimings | None) -> None:
+        self._protocol = FollowProtocol(session_id, command_id, offset, timings)
         self._offset = offset
 
     @property
     def offset(self) -> int:
-        """Position in the raw log from which a new follower goes on after the chunks taken so far."""
+        """The position in the raw log after the chunks taken so far. A new follower can start here."""
         return self._offset
 
     @property
     def exit_code(self) -> int | None:
-        """The command's exit code; None until it is known, which is at the end of the iteration."""
+        """The command's exit code; None until the iteration ends."""
         return self._protocol.exit_code
 
 
 class LogFollower(_Followed):
-    """The chunks of a command's log, as they appear; `close`, or leave `with`, to stop early."""
+    """An iterator over the chunks of a command's log as the log grows. `close` or `with` stops it early.
 
-    def __init__(self, api: Api, session_id: str, command_id: str, offset: int = 0) -> None:
-        super().__init__(session_id, command_id, offset)
+    api: the driver for the sandbox's toolbox.
+    offset: the position in the raw log to start at. timings: None for the usual ones.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        session_id: str,
+        command_id: str,
+        offset: int = 0,
+        timings: FollowTimings | None = None,
+    ) -> None:
+        super().__init__(session_id, command_id, offset, timings)
         self._api = api
         self._stream: WebSocket | None = None
         self._body: tuple[httpx.Response, Iterator[bytes]] | None = None
@@ -54,7 +68,7 @@ class LogFollower(_Followed):
     def __next__(self) -> LogChunk:
         return next(self._chunks)
 
-    def __enter__(self) -> LogFollower:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -69,40 +83,43 @@ class LogFollower(_Followed):
         try:
             step = next(steps)
             while True:
-                answer: Any = None
+                outcome: Any = None
                 try:
-                    if isinstance(step, Receive):
-                        answer = self._receive(step)
-                    elif isinstance(step, Deliver):
+                    if isinstance(step, Deliver):
                         yield from step.chunks[:-1]
                         self._offset = self._protocol.offset
                         yield from step.chunks[-1:]
-                    elif isinstance(step, Open):
-                        answer = self._open(step)
-                    elif isinstance(step, Close):
-                        self._close(step.source)
                     else:
-                        answer = self._api.perform(step)
+                        outcome = self._perform(step)
                 except DaytonaError as error:
                     step = steps.throw(error)
                 else:
-                    step = steps.send(answer)
+                    step = steps.send(outcome)
         except StopIteration:
             return
         finally:
             for source in Source:
                 self._close(source)
 
+    def _perform(self, step: Receive | Open | Close | ApiStep) -> Any:
+        if isinstance(step, Receive):
+            return self._receive(step)
+        if isinstance(step, Open):
+            return self._open(step)
+        if isinstance(step, Close):
+            return self._close(step.source)
+        return self._api.perform(step)
+
     def _open(self, step: Open) -> Response:
         self._close(step.source)
         if step.source is Source.STREAM:
             self._stream = self._api.open_websocket(step.request)
             return Response(101, {})
-        answer = self._api.open(step.request)
-        self._body = (answer, read_pieces(answer))
-        if not answer.is_success:
-            raise Response(answer.status_code, answer.headers, b"".join(self._body[1])).error()
-        return Response(answer.status_code, answer.headers)
+        response = self._api.open(step.request)
+        self._body = (response, read_pieces(response))
+        if not response.is_success:
+            raise Response(response.status_code, response.headers, b"".join(self._body[1])).error()
+        return Response(response.status_code, response.headers)
 
     def _receive(self, step: Receive) -> bytes | Ended | None:
         if step.source is Source.BODY:
@@ -130,12 +147,19 @@ class LogFollower(_Followed):
 
 
 class AsyncLogFollower(_Followed):
-    """The async form of `LogFollower`; `aclose`, or leave `async with`, to stop early."""
+    """The async form of `LogFollower`. `aclose` or `async with` stops it early."""
 
-    def __init__(self, api: AsyncApi, session_id: str, command_id: str, offset: int = 0) -> None:
-        super().__init__(session_id, command_id, offset)
+    def __init__(
+        self,
+        api: AsyncApi,
+        session_id: str,
+        command_id: str,
+        offset: int = 0,
+        timings: FollowTimings | None = None,
+    ) -> None:
+        super().__init__(session_id, command_id, offset, timings)
         self._api = api
-        self._stream: LogStream | None = None
+        self._stream: AsyncWebSocket | None = None
         self._body: tuple[httpx.Response, AsyncIterator[bytes]] | None = None
         self._chunks = self._iterate()
 
@@ -145,7 +169,7 @@ class AsyncLogFollower(_Followed):
     async def __anext__(self) -> LogChunk:
         return await anext(self._chunks)
 
-    async def __aenter__(self) -> AsyncLogFollower:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -160,59 +184,68 @@ class AsyncLogFollower(_Followed):
         try:
             step = next(steps)
             while True:
-                answer: Any = None
+                outcome: Any = None
                 try:
-                    if isinstance(step, Receive):
-                        answer = await self._receive(step)
-                    elif isinstance(step, Deliver):
+                    if isinstance(step, Deliver):
                         for chunk in step.chunks[:-1]:
                             yield chunk
                         self._offset = self._protocol.offset
                         for chunk in step.chunks[-1:]:
                             yield chunk
-                    elif isinstance(step, Open):
-                        answer = await self._open(step)
-                    elif isinstance(step, Close):
-                        await self._close(step.source)
                     else:
-                        answer = await self._api.perform(step)
+                        outcome = await self._perform(step)
                 except DaytonaError as error:
                     step = steps.throw(error)
                 else:
-                    step = steps.send(answer)
+                    step = steps.send(outcome)
         except StopIteration:
             return
         finally:
             for source in Source:
                 await self._close(source)
 
+    async def _perform(self, step: Receive | Open | Close | ApiStep) -> Any:
+        if isinstance(step, Receive):
+            return await self._receive(step)
+        if isinstance(step, Open):
+            return await self._open(step)
+        if isinstance(step, Close):
+            return await self._close(step.source)
+        return await self._api.perform(step)
+
     async def _open(self, step: Open) -> Response:
         await self._close(step.source)
         if step.source is Source.STREAM:
-            self._stream = await self._api.open_log_stream(step.request)
+            self._stream = await self._api.open_websocket(step.request)
             return Response(101, {})
-        answer = await self._api.open(step.request)
-        self._body = (answer, aread_pieces(answer))
-        if not answer.is_success:
-            raise Response(
-                answer.status_code, answer.headers, b"".join([piece async for piece in self._body[1]])
-            ).error()
-        return Response(answer.status_code, answer.headers)
+        response = await self._api.open(step.request)
+        self._body = (response, aread_pieces(response))
+        if not response.is_success:
+            body = b"".join([piece async for piece in self._body[1]])
+            raise Response(response.status_code, response.headers, body).error()
+        return Response(response.status_code, response.headers)
 
     async def _receive(self, step: Receive) -> bytes | Ended | None:
         if step.source is Source.BODY:
             assert self._body is not None
             return await anext(self._body[1], b"")
+        from websockets.exceptions import ConnectionClosed
+
         assert self._stream is not None
-        assert step.seconds is not None
-        if piece := await self._stream.receive(step.seconds):
-            return piece
-        return None if self._stream.reason is None else Ended(self._stream.reason)
+        try:
+            async with asyncio.timeout(step.seconds):
+                while not (piece := await self._stream.recv(decode=False)):
+                    pass
+        except TimeoutError:
+            return None
+        except ConnectionClosed as closed:
+            return Ended(closed.rcvd.reason if closed.rcvd else "")
+        return piece
 
     async def _close(self, source: Source) -> None:
         if source is Source.STREAM and self._stream is not None:
             stream, self._stream = self._stream, None
-            await stream.leave()
+            await stream.close()
         elif source is Source.BODY and self._body is not None:
             body, self._body = self._body, None
             await body[0].aclose()

@@ -1,9 +1,11 @@
-"""The body of an upload: files as multipart/form-data, read while they are sent."""
+"""The body of an upload: files as multipart/form-data, read while they are sent.
+
+httpx would read the files on the event loop, and reports no progress.
+"""
 
 from __future__ import annotations
 
 import errno
-import os
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,11 +19,12 @@ _PIECE = 1 << 20
 
 
 class MultipartFiles:
-    """Files and where they go, in the form that the toolbox's bulk upload reads.
+    """A request body with files and their destinations, for the toolbox's bulk upload.
 
-    on_progress: called with how many bytes of the files are on their way, from 0 on at each attempt.
+    on_progress: called with the number of the files' bytes sent so far; each attempt starts at 0.
 
-    Raises OSError when a local file cannot be read. Of a file that grows meanwhile goes what it held.
+    Raises OSError if a local file cannot be read. If a file grows during the upload, the bytes that
+    it had at first are sent.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class MultipartFiles:
         self.length = sum(len(head) + size + 2 for head, _, size in self._parts) + len(self._end)
 
     def pieces(self) -> Iterator[bytes]:
+        """Yield the body from its first byte. Raises OSError if a local file cannot be read."""
         sent = 0
         for head, source, size in self._parts:
             self._on_progress(sent)
@@ -57,7 +61,7 @@ class MultipartFiles:
 
 
 def _read(source: bytes | str, size: int) -> Iterator[bytes]:
-    """The first `size` bytes: as many as were announced."""
+    """Yield the first `size` bytes, the number in the request's Content-Length."""
     if isinstance(source, bytes):
         view = memoryview(source)
         for start in range(0, size, _PIECE):
@@ -67,13 +71,13 @@ def _read(source: bytes | str, size: int) -> Iterator[bytes]:
         while size:
             piece = file.read(min(size, _PIECE))
             if not piece:
-                raise OSError(errno.EIO, "became shorter while it was read", source)
+                raise OSError(errno.EIO, "the file shrank during the upload", source)
             size -= len(piece)
             yield piece
 
 
 def _size(source: bytes | str) -> int:
-    return len(source) if isinstance(source, bytes) else os.stat(source).st_size
+    return len(source) if isinstance(source, bytes) else Path(source).stat().st_size
 
 
 def _quoted(name: str) -> str:

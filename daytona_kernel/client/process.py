@@ -1,6 +1,6 @@
-"""Running commands and code in a sandbox: the Process page, in its sync and its async form.
+"""`sandbox.process`: commands, code and sessions in a sandbox, as on Daytona's Process page.
 
-Where a method is only a call, it is defined in `calls`; here it is bound to its driver.
+Most methods are operations of `operations.processes` and `operations.sessions`, bound to a driver.
 """
 
 from __future__ import annotations
@@ -21,18 +21,20 @@ if TYPE_CHECKING:
 
 
 class Interpreter(Protocol):
-    """A persistent interpreter in the sandbox; see `daytona_kernel.interpreter`."""
+    """A persistent interpreter in a sandbox; `daytona_kernel.interpreter` implements it."""
 
     async def execute(
         self, code: str, *, on_message: Callable[[Any], None] | None = None, request: Any = None
-    ) -> ExecuteResponse: ...
+    ) -> ExecuteResponse:
+        """Execute code and return the outcome; see `AsyncProcess.code_run`."""
+        ...
 
 
 class Process:
-    """Process and code execution within a sandbox.
+    """The processes of a sandbox.
 
-    code_toolbox: how the sandbox's language runs code. toolbox_api: the driver for the sandbox's
-    toolbox. instance: the sandbox that this belongs to.
+    code_toolbox: the commands that run code in the sandbox's language.
+    toolbox_api: the driver for the sandbox's toolbox. instance: the sandbox's description.
     """
 
     def __init__(self, code_toolbox: CodeToolbox, toolbox_api: ToolboxApi, instance: SandboxInstance) -> None:
@@ -63,30 +65,30 @@ class Process:
         language: str | None = None,
         request_timeout: float | None = None,
     ) -> ExecuteResponse:
-        """Run code in a fresh runtime of its language, and return what it printed.
+        """Run code in a fresh process of its language and return its output and exit code.
 
-        params: arguments and environment variables for it.
-        timeout: whole seconds that it may take; 0 or None for as long as it takes.
-        language: "python", "javascript" or "typescript"; None for the sandbox's own. Python code may
-            be indented as a whole.
+        params: arguments and environment variables for the code.
+        timeout: whole seconds that the code may take; 0 or None for no limit.
+        language: "python", "javascript" or "typescript"; None for the sandbox's language. Python code
+            may be indented as a whole.
         request_timeout: seconds to wait for the answer; None waits as long as the code takes.
 
-        Code that fails is no error: see `exit_code`. Raises DaytonaTimeoutError when `timeout` was
-        over, and DaytonaBadRequestError for another language.
+        Failing code raises nothing: its status is `exit_code`. Raises DaytonaTimeoutError if the code
+        exceeds `timeout`, and DaytonaBadRequestError for an unknown language.
         """
         toolbox = run_commands.code_toolbox(language) if language else self.code_toolbox
-        call = processes.run_code(
+        exchange = processes.run_code(
             code, params, timeout, code_toolbox=toolbox, request_timeout=request_timeout
         )
-        return self.toolbox_api.run(call)
+        return self.toolbox_api.run(exchange)
 
     def follow_session_command_logs(self, session_id: str, command_id: str, offset: int = 0) -> LogFollower:
-        """Return an iterator over a command's log, from the first byte on, until the command has ended.
+        """Return an iterator over the chunks of a command's log. It ends when the command has ended.
 
-        offset: where to start in the raw log, as a former follower's `offset` said.
+        offset: the position in the raw log to start at, for example another follower's `offset`.
 
-        Each chunk has its stream. No byte is lost or given twice, whatever the connection does.
-        Raises DaytonaNotFoundError, while it iterates, when there is no such command any more.
+        Each chunk names its stream. If the connection breaks, no byte is lost or repeated. The
+        iteration raises DaytonaNotFoundError if the command does not exist, or no longer exists.
         """
         return LogFollower(self.toolbox_api, session_id, command_id, offset)
 
@@ -127,22 +129,22 @@ class AsyncProcess:
         on_message: Callable[[Any], None] | None = None,
         request: Any = None,
     ) -> ExecuteResponse:
-        """Run code in a fresh runtime as `Process.code_run` does; or, with `interpreter`, in that one.
+        """Run code as `Process.code_run` does, or in a persistent interpreter.
 
-        interpreter: a persistent interpreter, which keeps its state from one call to the next.
-        on_message: called with each message that the code causes, as it comes.
-        request: the message that asks for the execution, sent as it is; None makes one.
+        interpreter: the interpreter to use, which keeps its variables; None for a fresh process.
+        on_message: called with each message that the execution causes, as it arrives.
+        request: the `execute_request` to send, with the code in it; None creates one for `code`.
         """
         if interpreter is not None:
             return await interpreter.execute(code, on_message=on_message, request=request)
         toolbox = run_commands.code_toolbox(language) if language else self.code_toolbox
-        call = processes.run_code(
+        exchange = processes.run_code(
             code, params, timeout, code_toolbox=toolbox, request_timeout=request_timeout
         )
-        return await self.toolbox_api.run(call)
+        return await self.toolbox_api.run(exchange)
 
     def follow_session_command_logs(
         self, session_id: str, command_id: str, offset: int = 0
     ) -> AsyncLogFollower:
-        """The async form of `Process.follow_session_command_logs`, for `async for`."""
+        """Return an async iterator; see `Process.follow_session_command_logs`."""
         return AsyncLogFollower(self.toolbox_api, session_id, command_id, offset)

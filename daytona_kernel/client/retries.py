@@ -1,10 +1,11 @@
-"""Sending a request, and repeating it where that is safe; `operations` says where."""
+"""Sending a request, and repeating it where that is safe. `operations.table` says where."""
 
 from __future__ import annotations
 
 import random
 import time
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DaytonaConnectionError, DaytonaConnectionTimeoutError, DaytonaError
@@ -22,31 +23,31 @@ _BUSY = (429, 502, 503, 504)
 
 
 def send(request: Request) -> Generator[Step, Any, Response]:
-    """Send a request and return its 2xx answer.
+    """Send a request and return its 2xx response.
 
-    Raises the exception that another answer means, after the last repeat; a connection's error
-    likewise.
+    Raises the exception for another status, or the connection's error, after the last attempt.
     """
-    arrived = False  # whether an earlier attempt may have been carried out, its answer lost
+    may_be_done = False  # whether an earlier attempt may have been carried out without an answer
     for attempt in range(1, ATTEMPTS + 1):
         if request.sink is not None:
-            request.sink.begin()
+            request.sink.reset()
         retry_after: str | None = None
         try:
             response: Response = yield request
         except DaytonaConnectionError as error:
             failure: DaytonaError = error
             repeatable = _repeatable_without_answer(request.operation, error)
-            arrived = arrived or error.may_have_arrived
+            may_be_done = may_be_done or error.may_have_arrived
         else:
             if response.ok:
                 return response
-            if response.status == 404 and arrived and request.operation.method == "DELETE":
-                return response  # gone, which was the purpose
+            deleting = request.operation.method == "DELETE"
+            if response.status == HTTPStatus.NOT_FOUND and may_be_done and deleting:
+                return response  # the earlier attempt has deleted it
             failure = response.error()
             repeatable = _repeatable_after(request.operation, response.status)
             retry_after = response.headers.get("retry-after")
-            arrived = arrived or response.status in (502, 504)
+            may_be_done = may_be_done or response.status in (502, 504)
         pause = pause_before(attempt, retry_after)
         if not repeatable or attempt == ATTEMPTS or pause is None:
             raise failure
@@ -55,25 +56,26 @@ def send(request: Request) -> Generator[Step, Any, Response]:
 
 
 def pause_before(attempt: int, retry_after: str | None = None) -> float | None:
-    """Return the seconds to wait after this attempt (the first is 1), or None if it asks for too long.
+    """Return the seconds to wait after an attempt (1 is the first); None if the server asks for too many.
 
-    retry_after: the header's value, seconds or a date; it goes before the usual pause.
+    retry_after: the value of the response's header, in seconds or as a date. It overrides the usual pause.
     """
-    if retry_after is not None and (asked := _seconds(retry_after)) is not None:
-        return asked if asked <= _LONGEST_RETRY_AFTER else None
+    if retry_after is not None and (wanted := _seconds(retry_after)) is not None:
+        return wanted if wanted <= _LONGEST_RETRY_AFTER else None
     pause: float = min(_FIRST_PAUSE * 2 ** (attempt - 1), _LONGEST_PAUSE)
-    return pause * random.uniform(0.75, 1.25)  # so that many clients do not come back at once
+    return pause * random.uniform(0.75, 1.25)  # noqa: S311 -- spreads many clients, hides nothing
 
 
 def _repeatable_without_answer(operation: Operation, error: DaytonaConnectionError) -> bool:
     if not error.may_have_arrived or error.permanent:
         return not error.permanent
-    # Who waited as long as the caller allowed does not wait as long again.
+    # A request timeout has used up the time that the caller allows.
     return operation.repeat is Repeat.ALWAYS and not isinstance(error, DaytonaConnectionTimeoutError)
 
 
 def _repeatable_after(operation: Operation, status: int) -> bool:
-    return status == 429 or (status in _BUSY and operation.repeat is Repeat.ALWAYS)
+    rejected = status == HTTPStatus.TOO_MANY_REQUESTS
+    return rejected or (status in _BUSY and operation.repeat is Repeat.ALWAYS)
 
 
 def _seconds(retry_after: str) -> float | None:

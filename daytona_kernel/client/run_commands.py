@@ -1,6 +1,6 @@
-"""How each language runs a piece of code from the shell: the page's `code_toolbox`.
+"""The shell commands that run code in each language: the `code_toolbox` of Daytona's Process page.
 
-Today's toolboxes do this themselves; these commands are for older ones, and for `exec`.
+Current toolboxes run code without them; older ones and `process.exec` need them.
 """
 
 from __future__ import annotations
@@ -11,28 +11,29 @@ import shlex
 from typing import Protocol
 
 from ..errors import DaytonaBadRequestError
+from ..wire.conventions import ARTIFACT_MARK
 from .models import Chart, CodeRunParams, ExecuteResponse, ExecutionArtifacts
-
-_ARTIFACT = "dtn_artifact_k39fd2:"
 
 
 class CodeToolbox(Protocol):
-    """One language."""
+    """The commands of one language."""
 
     @property
-    def language(self) -> str: ...
+    def language(self) -> str:
+        """The language's name: "python", "javascript" or "typescript"."""
+        ...
 
     def get_run_command(self, code: str, params: CodeRunParams | None = None) -> str:
-        """Return the shell command that runs this code."""
+        """Return the shell command that runs `code` with the arguments of `params`."""
         ...
 
     def read_output(self, response: ExecuteResponse) -> ExecuteResponse:
-        """Return the response of that command as `code_run` gives it: charts apart from the text."""
+        """Return the command's response in the form of `code_run`, with the charts taken out of the text."""
         ...
 
 
 class _ShellToolbox:
-    """Feeds the code to an interpreter, in base64 so that no quoting touches it."""
+    """A language whose interpreter reads code from stdin. Base64 protects the code from the shell."""
 
     def __init__(self, language: str, interpreter: str) -> None:
         self.language = language
@@ -41,7 +42,7 @@ class _ShellToolbox:
     def get_run_command(self, code: str, params: CodeRunParams | None = None) -> str:
         encoded = base64.b64encode(code.encode()).decode()
         command = [self._interpreter, *map(shlex.quote, (params and params.argv) or [])]
-        # printf is the shell's own, so the code's length has no limit.
+        # printf is a builtin of the shell, so the length of its argument is not limited.
         return f"printf %s {encoded} | base64 -d | {' '.join(command)}"
 
     def read_output(self, response: ExecuteResponse) -> ExecuteResponse:
@@ -58,10 +59,10 @@ class _ShellToolbox:
 
 
 def _read_artifact(line: str) -> Chart | None:
-    if not line.startswith(_ARTIFACT):
+    if not line.startswith(ARTIFACT_MARK):
         return None
     try:
-        artifact = json.loads(line.removeprefix(_ARTIFACT))
+        artifact = json.loads(line.removeprefix(ARTIFACT_MARK))
         return Chart.from_json(artifact["value"]) if artifact["type"] == "chart" else None
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -76,11 +77,12 @@ LANGUAGES = tuple(_TOOLBOXES)
 
 
 def code_toolbox(language: str | None = None) -> CodeToolbox:
-    """Return the toolbox of a language: "python" (also None), "javascript" or "typescript"."""
+    """Return the toolbox of a language: "python", "javascript" or "typescript"; None means "python".
+
+    Raises DaytonaBadRequestError for another language.
+    """
     try:
         return _TOOLBOXES[str(language or "python").lower()]
     except KeyError:
         known = ", ".join(LANGUAGES)
-        raise DaytonaBadRequestError(
-            f"There is no language {language!r} to run; there are {known}."
-        ) from None
+        raise DaytonaBadRequestError(f"Unknown language {language!r}. Known languages: {known}.") from None

@@ -1,4 +1,4 @@
-"""A sandbox: what is known of it, and what can be done with it."""
+"""A sandbox: its description, its processes, its files and its life."""
 
 from __future__ import annotations
 
@@ -21,40 +21,43 @@ if TYPE_CHECKING:
 
 
 class _Described:
-    """What Daytona last said of a sandbox; `refresh_data` asks again."""
+    """The description of a sandbox that Daytona last sent. `refresh_data` fetches it again."""
 
     instance: SandboxInstance
 
     @property
     def id(self) -> str:
+        """The sandbox's id, which never changes."""
         return self.instance.id
 
     @property
     def name(self) -> str:
+        """The sandbox's name; its id if it was created without a name."""
         return self.instance.name
 
     @property
     def state(self) -> str:
-        """ "started", "stopped", "error", …"""
+        """The state in Daytona's words, for example "started", "stopped" or "error"."""
         return self.instance.state
 
     @property
     def labels(self) -> dict[str, str]:
+        """The sandbox's labels, including the one for its language."""
         return self.instance.labels
 
     @property
     def target(self) -> str:
-        """The region that it runs in."""
+        """The region where the sandbox runs."""
         return self.instance.target
 
     @property
     def toolbox_url(self) -> str:
-        """Where its processes, sessions, files and ports are reached, with the API key."""
+        """The URL of the sandbox's toolbox. Requests to it need the API key."""
         return self.instance.toolbox_url
 
     @property
     def language(self) -> str:
-        """What `process.code_run` runs unless told otherwise."""
+        """The language that `process.code_run` runs by default."""
         return self.instance.labels.get(sandboxes.LANGUAGE_LABEL) or "python"
 
     def __repr__(self) -> str:
@@ -62,7 +65,11 @@ class _Described:
 
 
 class Sandbox(_Described):
-    """A sandbox. `process` runs commands and code in it, `fs` reads and writes its files."""
+    """A sandbox.
+
+    process: runs commands and code in the sandbox. fs: reads and writes its files.
+    instance: the description that Daytona last sent.
+    """
 
     def __init__(self, api: Api, instance: SandboxInstance) -> None:
         self._api = api
@@ -84,7 +91,7 @@ class Sandbox(_Described):
     get_preview_link = preview_url
 
     def get_work_dir(self) -> str:
-        """Return the directory in which commands start."""
+        """Return the directory that commands start in."""
         return self._toolbox.run(files.get_work_dir())
 
     def get_user_home_dir(self) -> str:
@@ -92,18 +99,20 @@ class Sandbox(_Described):
         return self._toolbox.run(files.get_user_home_dir())
 
     def get_version(self) -> str:
-        """Return the version of the toolbox."""
+        """Return the version of the sandbox's toolbox."""
         return self._toolbox.run(files.get_version())
 
     def open_websocket(
         self, url: str, headers: Mapping[str, str] | None = None, subprotocols: Sequence[str] = ()
     ) -> WebSocket:
-        """Open a websocket to a port of the sandbox: its preview URL, or `{toolbox_url}/proxy/{port}/…`.
+        """Open a websocket to a port of the sandbox. The caller closes it.
 
-        headers: beside those that Daytona asks for. The API key goes to the toolbox only.
+        url: below the port's preview URL, or `{toolbox_url}/proxy/{port}/…`. The API key is sent only
+            to the toolbox.
+        headers: sent in addition to those that authorize the request.
 
-        Raises DaytonaConnectionError when it cannot be opened, and the exception that the answer
-        means when it is another one than 101.
+        Raises DaytonaConnectionError if the websocket cannot be opened, and the exception for the
+        response's status if that is not 101.
         """
         sent = {**self._toolbox.headers_for(url), **(headers or {})}
         return self._toolbox.transport.open_websocket(url, sent, subprotocols)
@@ -132,20 +141,20 @@ class AsyncSandbox(_Described):
     get_preview_link = preview_url
 
     async def get_work_dir(self) -> str:
-        """As `Sandbox.get_work_dir`."""
+        """See `Sandbox.get_work_dir`."""
         return await self._toolbox.run(files.get_work_dir())
 
     async def get_user_home_dir(self) -> str:
-        """As `Sandbox.get_user_home_dir`."""
+        """See `Sandbox.get_user_home_dir`."""
         return await self._toolbox.run(files.get_user_home_dir())
 
     async def get_version(self) -> str:
-        """As `Sandbox.get_version`."""
+        """See `Sandbox.get_version`."""
         return await self._toolbox.run(files.get_version())
 
     async def open_websocket(
         self, url: str, headers: Mapping[str, str] | None = None, subprotocols: Sequence[str] = ()
     ) -> AsyncWebSocket:
-        """As `Sandbox.open_websocket`."""
+        """See `Sandbox.open_websocket`."""
         sent = {**self._toolbox.headers_for(url), **(headers or {})}
         return await self._toolbox.transport.open_websocket(url, sent, subprotocols)

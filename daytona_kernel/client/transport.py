@@ -1,22 +1,22 @@
-"""The way out: HTTP over httpx, websockets over websockets; and the one place where their errors become ours.
+"""The network: HTTP by httpx and websockets by websockets, and the one place that translates their errors.
 
-Proxies (HTTPS_PROXY, NO_PROXY, …) and certificate authorities (SSL_CERT_FILE, SSL_CERT_DIR, `verify`)
-are taken as httpx takes them, for both; loopback is never proxied. Redirects are not followed: they
-would carry the key away. A transport belongs to the process that made it: a forked child opens
-connections of its own. An asynchronous one belongs to one event loop.
+Both use the proxies (HTTPS_PROXY, NO_PROXY, …) and the certificate authorities (SSL_CERT_FILE,
+SSL_CERT_DIR, `verify`) of the environment. Loopback is never proxied. Redirects are not followed,
+because they would carry the key away. A transport belongs to the process that created it: a forked
+child opens new connections. An async transport belongs to one event loop.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import os
 import socket
 import ssl
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
@@ -27,6 +27,7 @@ from ..errors import (
     DaytonaConnectionTimeoutError,
     DaytonaError,
 )
+from ..wire.addresses import is_loopback
 from .exchange import Body, Response
 
 if TYPE_CHECKING:
@@ -35,16 +36,12 @@ if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection as AsyncWebSocket
     from websockets.sync.client import ClientConnection as WebSocket
 
-    from .log_stream import LogStream
-
-W = TypeVar("W", bound="AsyncWebSocket")
-
 USER_AGENT = f"daytona-kernel/{__version__}"
 _CONNECT_SECONDS = 20.0
 _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=30)
 
-# A command may be silent for an hour: the probes keep its connection known to what lies between,
-# and find out when the other end is no more.
+# A command may be silent for an hour. The probes keep the connection alive in firewalls and NATs,
+# and detect a server that is gone.
 _KEEPALIVE = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 45),
@@ -52,15 +49,19 @@ _KEEPALIVE = (
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4),
 )
 
-# The library logs handshakes with their headers, and a header holds the key.
+# websockets logs handshakes with their headers, which contain the key.
 _silent = logging.getLogger("daytona_kernel.websocket")
 _silent.addHandler(logging.NullHandler())
 _silent.propagate = False
 _silent.setLevel(logging.CRITICAL)
 
+_is_loopback = lru_cache(maxsize=64)(is_loopback)
+# Parsing takes a tenth of the client's time for a request, and a notebook requests few URLs often.
+_parse_url = lru_cache(maxsize=64)(httpx.URL)
+
 
 class _Routes:
-    """What both transports know: which TLS, which proxies, for which URL."""
+    """The TLS context, the proxy and the options for a URL; both transports use it."""
 
     def __init__(self, verify: ssl.SSLContext | bool) -> None:
         self._verify = verify
@@ -68,21 +69,30 @@ class _Routes:
 
     @property
     def context(self) -> ssl.SSLContext:
-        """The TLS context; reading the authorities takes 20 ms, so not before they are needed."""
+        """The TLS context. It is created on first use: reading the authorities takes 20 ms."""
         if self._context is None:
             self._context = httpx.create_ssl_context(verify=self._verify)
         return self._context
 
-    def client_options(self, url: httpx.URL) -> dict[str, Any]:
-        """What a client for URLs like this one is made with."""
-        # A client for http has a context that trusts nobody.
+    def http_options(self, url: httpx.URL) -> dict[str, Any]:
+        """Return the options of the httpx transport for the host of a URL.
+
+        httpx reads proxies from the environment only for a client whose transport it creates itself,
+        and such a transport sets no socket options.
+        """
+        # A client for http gets a context that trusts nobody.
         context = self.context if url.scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        return {"verify": context, "trust_env": not _is_loopback(url.host), "limits": _LIMITS}
+        return {
+            "verify": context,
+            "limits": _LIMITS,
+            "proxy": proxy_for(url),
+            "socket_options": _KEEPALIVE,
+        }
 
     def websocket_options(
         self, url: httpx.URL, headers: Mapping[str, str], subprotocols: Sequence[str]
     ) -> dict[str, Any]:
-        """What a websocket to this URL is opened with."""
+        """Return the options of the websocket to a URL."""
         secure = url.scheme in ("wss", "https")
         return {
             "additional_headers": dict(headers),
@@ -99,9 +109,10 @@ class _Routes:
 
 
 class Transport:
-    """The way out of the sync client.
+    """The network of the sync client.
 
-    verify: as httpx takes it. http: an httpx transport in the place of the network.
+    verify: as in httpx: True, False, or an ssl.SSLContext.
+    http: an httpx transport to use instead of the network, for tests; None for the network.
     """
 
     def __init__(
@@ -109,111 +120,102 @@ class Transport:
     ) -> None:
         self._routes = _Routes(verify)
         self._http = http
-        self._clients: dict[tuple[str, bool], httpx.Client] = {}
+        self._clients: dict[tuple[str, str], httpx.Client] = {}
         self._pid = os.getpid()
 
     def open(self, request: httpx.Request) -> httpx.Response:
-        """Send a request and return its answer, whose body is still to be read, and which is to be closed.
+        """Send a request and return its response. The caller reads the body and closes the response.
 
-        Raises DaytonaConnectionError when no answer comes.
+        Raises DaytonaConnectionError if no response arrives.
         """
         with translated(request.url):
             return self._client(request.url).send(request, stream=True)
 
     def send(self, request: httpx.Request) -> Response:
-        """Send a request and return the whole answer; raises DaytonaConnectionError when none comes."""
+        """Send a request and return the whole response.
+
+        Raises DaytonaConnectionError if no response arrives.
+        """
         with translated(request.url):
-            answer = self._client(request.url).send(request)
-        return Response(answer.status_code, answer.headers, answer.content)
+            response = self._client(request.url).send(request)
+        return Response(response.status_code, response.headers, response.content)
 
     def open_websocket(
         self, url: str, headers: Mapping[str, str] | None = None, subprotocols: Sequence[str] = ()
     ) -> WebSocket:
-        """Open a websocket. An `http` URL is taken as `ws`.
+        """Open a websocket. The schemes `http` and `https` mean `ws` and `wss`.
 
-        Raises DaytonaConnectionError when it cannot be opened, and the exception that the answer
-        means when it is another one than 101.
+        Raises DaytonaConnectionError if it cannot be opened, and the exception for the response's
+        status if that is not 101.
         """
         from websockets.sync.client import connect
 
         target = httpx.URL(websocket_url(url))
         options = self._routes.websocket_options(target, headers or {}, subprotocols)
         with _translated_handshake(target):
-            opened: WebSocket = connect(str(target), **options).__enter__()  # its owner closes it
+            opened: WebSocket = connect(str(target), **options).__enter__()  # the caller closes it
         return opened
 
     def close(self) -> None:
-        """Close the connections that are kept open."""
+        """Close the idle connections."""
         while self._clients:
             self._clients.popitem()[1].close()
 
     def _client(self, url: httpx.URL) -> httpx.Client:
         if self._pid != os.getpid():
             self._clients, self._pid = {}, os.getpid()
-        key = (url.scheme, _is_loopback(url.host))
+        key = (url.scheme, url.host)
         if key not in self._clients:
-            self._clients[key] = httpx.Client(transport=self._http, **self._routes.client_options(url))
+            http = self._http or httpx.HTTPTransport(**self._routes.http_options(url))
+            self._clients[key] = httpx.Client(transport=http)
         return self._clients[key]
 
 
 class AsyncTransport:
-    """The way out of the async client; its parameters are those of `Transport`."""
+    """The network of the async client. Its parameters are those of `Transport`."""
 
     def __init__(
         self, *, verify: ssl.SSLContext | bool = True, http: httpx.AsyncBaseTransport | None = None
     ) -> None:
         self._routes = _Routes(verify)
         self._http = http
-        self._clients: dict[tuple[str, bool], httpx.AsyncClient] = {}
+        self._clients: dict[tuple[str, str], httpx.AsyncClient] = {}
         self._pid = os.getpid()
 
     async def open(self, request: httpx.Request) -> httpx.Response:
-        """As `Transport.open`."""
+        """See `Transport.open`."""
         with translated(request.url):
             return await self._client(request.url).send(request, stream=True)
 
     async def send(self, request: httpx.Request) -> Response:
-        """As `Transport.send`."""
+        """See `Transport.send`."""
         with translated(request.url):
-            answer = await self._client(request.url).send(request)
-        return Response(answer.status_code, answer.headers, answer.content)
+            response = await self._client(request.url).send(request)
+        return Response(response.status_code, response.headers, response.content)
 
     async def open_websocket(
         self, url: str, headers: Mapping[str, str] | None = None, subprotocols: Sequence[str] = ()
     ) -> AsyncWebSocket:
-        """As `Transport.open_websocket`."""
-        from websockets.asyncio.client import ClientConnection
-
-        return await self._connect(ClientConnection, url, headers or {}, subprotocols)
-
-    async def open_log_stream(self, url: str, headers: Mapping[str, str]) -> LogStream:
-        """Open the websocket of a log; raises as `Transport.open_websocket`."""
-        from .log_stream import LogStream
-
-        return await self._connect(LogStream, url, headers)
-
-    async def _connect(
-        self, kind: type[W], url: str, headers: Mapping[str, str], subprotocols: Sequence[str] = ()
-    ) -> W:
+        """See `Transport.open_websocket`."""
         from websockets.asyncio.client import connect
 
         target = httpx.URL(websocket_url(url))
-        options = self._routes.websocket_options(target, headers, subprotocols)
+        options = self._routes.websocket_options(target, headers or {}, subprotocols)
         with _translated_handshake(target):
-            opened = await connect(str(target), create_connection=kind, **options)
-        return cast("W", opened)
+            return await connect(str(target), **options)
 
     async def aclose(self) -> None:
-        """Close the connections that are kept open."""
+        """Close the idle connections."""
         while self._clients:
             await self._clients.popitem()[1].aclose()
 
     def _client(self, url: httpx.URL) -> httpx.AsyncClient:
         if self._pid != os.getpid():
             self._clients, self._pid = {}, os.getpid()
-        key = (url.scheme, _is_loopback(url.host))
+        key = (url.scheme, url.host)
         if key not in self._clients:
-            self._clients[key] = httpx.AsyncClient(transport=self._http, **self._routes.client_options(url))
+            http = self._http or httpx.AsyncHTTPTransport(**self._routes.http_options(url))
+            self._clients[key] = httpx.AsyncClient(transport=http)
         return self._clients[key]
 
 
@@ -225,44 +227,47 @@ def build_request(
     query: Mapping[str, str] | None = None,
     content: bytes | None = None,
     body: Body | None = None,
-    patience: float | None = None,
+    request_timeout: float | None = None,
     asynchronous: bool = False,
 ) -> httpx.Request:
-    """Return the httpx request for these.
+    """Return an httpx request.
 
-    patience: seconds to wait for each piece of the answer; None for ever.
+    content: the body as JSON text. body: a streamed body. At most one of them is given.
+    request_timeout: seconds to wait for each piece of the response; None waits forever.
+    asynchronous: whether an async transport sends it.
+
+    Raises DaytonaBadRequestError if the URL is malformed.
     """
-    everything = {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "gzip, deflate", **headers}
+    all_headers = {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "gzip, deflate", **headers}
     pieces: Iterable[bytes] | AsyncIterator[bytes] | bytes | None = content
     if content is not None:
-        everything["Content-Type"] = "application/json"
+        all_headers["Content-Type"] = "application/json"
     if body is not None:
-        everything |= {"Content-Type": body.content_type, "Content-Length": str(body.length)}
+        all_headers |= {"Content-Type": body.content_type, "Content-Length": str(body.length)}
         pieces = _read_in_thread(body) if asynchronous else body.pieces()
-    waits = {"connect": _CONNECT_SECONDS, "read": patience, "write": patience, "pool": patience}
-    extensions: dict[str, Any] = {"timeout": waits}
+    timeouts = {
+        "connect": _CONNECT_SECONDS,
+        "read": request_timeout,
+        "write": request_timeout,
+        "pool": request_timeout,
+    }
     with translated(url):
         target = _parse_url(url)
         if query:
             target = target.copy_merge_params(query)
-        if not _is_loopback(target.host):
-            # On loopback nothing lies between, and httpx asks a dozen times a call.
-            extensions["trace"] = _keep_alive_async if asynchronous else _keep_alive
-        return httpx.Request(method, target, headers=everything, content=pieces, extensions=extensions)
-
-
-# A tenth of what the client does for a call, and a notebook calls few of them again and again.
-_parse_url = lru_cache(maxsize=64)(httpx.URL)
+        return httpx.Request(
+            method, target, headers=all_headers, content=pieces, extensions={"timeout": timeouts}
+        )
 
 
 def websocket_url(url: str) -> str:
-    """Return the same URL with `ws` for `http`."""
+    """Return a URL with `ws` in place of `http`."""
     return "ws" + url.removeprefix("http") if url.startswith("http") else url
 
 
 @contextmanager
 def translated(url: httpx.URL | str) -> Generator[None, None, None]:
-    """Turn what httpx raises into the exceptions of `errors`."""
+    """Raise the exceptions of `errors` instead of httpx's."""
     try:
         yield
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as exc:
@@ -271,54 +276,56 @@ def translated(url: httpx.URL | str) -> Generator[None, None, None]:
 
 @contextmanager
 def _translated_handshake(url: httpx.URL) -> Generator[None, None, None]:
-    """Turn what websockets raises while it connects into the exceptions of `errors`."""
+    """Raise the exceptions of `errors` instead of those that websockets raises while it connects."""
     from websockets.exceptions import InvalidStatus, WebSocketException
 
     try:
         yield
     except InvalidStatus as exc:
-        answer = exc.response
-        headers = {name.lower(): value for name, value in answer.headers.raw_items()}
-        raise Response(answer.status_code, headers, bytes(answer.body or b"")).error() from exc
+        response = exc.response
+        headers = {name.lower(): value for name, value in response.headers.raw_items()}
+        raise Response(response.status_code, headers, bytes(response.body or b"")).error() from exc
     except WebSocketException as exc:
         raise DaytonaConnectionError(
-            f"No websocket to {_place(url)} could be opened ({_reason(exc)}).", may_have_arrived=True
+            f"Cannot open a websocket to {_origin(url)} ({_reason(exc)}).", may_have_arrived=True
         ) from exc
-    except OSError as exc:  # TimeoutError is one
+    except OSError as exc:  # including TimeoutError
         raise _unreachable(exc, url) from exc
 
 
-def read_pieces(answer: httpx.Response) -> Iterator[bytes]:
-    """Read an answer's body piece by piece."""
-    with translated(answer.url):
-        yield from answer.iter_bytes()
+def read_pieces(response: httpx.Response) -> Iterator[bytes]:
+    """Yield the body of an open response in pieces. Raises DaytonaConnectionError if it breaks off."""
+    with translated(response.url):
+        yield from response.iter_bytes()
 
 
-async def aread_pieces(answer: httpx.Response) -> AsyncIterator[bytes]:
-    """Read an answer's body piece by piece."""
-    with translated(answer.url):
-        async for piece in answer.aiter_bytes():
+async def aread_pieces(response: httpx.Response) -> AsyncIterator[bytes]:
+    """Yield the body of an open response in pieces. Raises DaytonaConnectionError if it breaks off."""
+    with translated(response.url):
+        async for piece in response.aiter_bytes():
             yield piece
 
 
 def _http_error(exc: Exception, url: httpx.URL | str) -> DaytonaError:
-    place = _place(url)
+    origin = _origin(url)
     if isinstance(exc, (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError)):
-        return DaytonaBadRequestError(f"{place} cannot be asked ({exc}); check DAYTONA_API_URL.")
+        return DaytonaBadRequestError(
+            f"Cannot send a request to {origin} ({exc}). Check the URL, for example DAYTONA_API_URL."
+        )
     if isinstance(exc, httpx.ConnectTimeout | httpx.PoolTimeout):
         return DaytonaConnectionTimeoutError(
-            f"No connection to {place} within {_CONNECT_SECONDS:g} s; {_ADVICE}"
+            f"No connection to {origin} within {_CONNECT_SECONDS:g} s. {_ADVICE}"
         )
     if isinstance(exc, httpx.TimeoutException):
         return DaytonaConnectionTimeoutError(
-            f"{place} did not answer in the time that this client waits (request_timeout). "
-            "What was asked for may go on there.",
+            f"{origin} did not answer within the request timeout. "
+            "The requested operation may still be running there.",
             may_have_arrived=True,
         )
     if isinstance(exc, httpx.ConnectError | httpx.ProxyError):
         return _unreachable(exc, url)
     return DaytonaConnectionError(
-        f"The connection to {place} broke before the answer was complete ({_reason(exc)}).",
+        f"The connection to {origin} broke before the answer was complete ({_reason(exc)}).",
         may_have_arrived=True,
     )
 
@@ -327,51 +334,40 @@ def _unreachable(exc: Exception, url: httpx.URL | str) -> DaytonaConnectionError
     reason = _reason(exc)
     if "CERTIFICATE_VERIFY_FAILED" in reason:
         return DaytonaConnectionError(
-            f"The certificate of {_place(url)} is not one that this machine trusts ({reason}); "
-            "SSL_CERT_FILE can name the authority that signed it.",
+            f"This machine does not trust the certificate of {_origin(url)} ({reason}). "
+            "Set SSL_CERT_FILE to the certificate of the authority that signed it.",
             permanent=True,
         )
-    return DaytonaConnectionError(f"No server answers at {_place(url)} ({reason}); {_ADVICE}")
+    return DaytonaConnectionError(f"No server answers at {_origin(url)} ({reason}). {_ADVICE}")
 
 
-_ADVICE = "check DAYTONA_API_URL, the network and the proxy settings."
+_ADVICE = "Check DAYTONA_API_URL, the network and the proxy settings."
 
 
 def _reason(exc: Exception) -> str:
     return str(exc) or type(exc).__name__
 
 
-def _place(url: httpx.URL | str) -> str:
-    """The server that a URL names, without what may be private in it."""
+def _origin(url: httpx.URL | str) -> str:
+    """Return the scheme, host and port of a URL, without the parts that may be private."""
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL:
-        return "That URL"
+        return "that URL"
     return f"{parsed.scheme}://{parsed.netloc.decode('ascii')}"
 
 
-@lru_cache(maxsize=64)
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def proxy_for(url: httpx.URL) -> str | None:
+    """Return the proxy that the environment names for a URL, as websockets finds it; None for none."""
+    host = url.netloc.decode("ascii")
+    if _is_loopback(url.host) or proxy_bypass(host):
+        return None
+    proxies = getproxies()
+    proxy = proxies.get(url.scheme) or proxies.get("all")
+    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
 
 
 async def _read_in_thread(body: Body) -> AsyncIterator[bytes]:
     pieces = body.pieces()
     while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
         yield piece
-
-
-def _keep_alive(event: str, info: dict[str, Any]) -> None:
-    if event.endswith("connect_tcp.complete"):
-        connection = info["return_value"].get_extra_info("socket")
-        for option in _KEEPALIVE:
-            connection.setsockopt(*option)
-
-
-async def _keep_alive_async(event: str, info: dict[str, Any]) -> None:
-    _keep_alive(event, info)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import os
 import secrets
 import shlex
@@ -11,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..wire.addresses import is_loopback
 from .box.isolation import ISOLATIONS
 from .state_directory import StateDirectory, StateDirectoryInUseError, remove_abandoned
 
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until SIGINT or SIGTERM. Return the exit status."""
-    if not _is_loopback(args.host) and not args.exposed:
+    if not is_loopback(args.host) and not args.exposed:
         print(
             f"Other machines can reach {args.host}, and anyone who has the key can run programs on this "
             f"machine. If you want that, add {_EXPOSE_OPTION}.",
@@ -67,13 +67,6 @@ def run(args: argparse.Namespace) -> int:
         return asyncio.run(_serve(args, directory, _choose_key(args.key)))
     finally:
         directory.remove(whole=args.root is None)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _choose_key(given: str | None) -> str:

@@ -5,3 +5,6 @@ SESSION_PREFIX = "daytona-kernel-"
 
 # The ports of a sandbox that Daytona's previews serve.
 PREVIEW_PORTS = range(3000, 10000)
+
+# `code_run` prints each chart as a line of stdout: this mark and the chart as JSON.
+ARTIFACT_MARK = "dtn_artifact_k39fd2:"

@@ -1,4 +1,4 @@
-"""The async client behind the sync one's face, so that one test is run on both."""
+"""The async client with the methods of the sync client, so that one test covers both."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WRAPPED = ("AsyncDaytona", "AsyncSandbox", "AsyncProcess", "AsyncFileSystem", "
 
 
 class Blocking:
-    """An async object whose methods wait."""
+    """An async object with methods that block."""
 
     def __init__(self, wrapped: Any, portal: BlockingPortal) -> None:
         self._wrapped = wrapped
@@ -23,7 +23,7 @@ class Blocking:
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._wrapped, name)
         if not inspect.ismethod(value):
-            return self._wrap(value)
+            return self.wrap(value)
 
         def call(*args: Any, **kwargs: Any) -> Any:
             plain = [arg._wrapped if isinstance(arg, Blocking) else arg for arg in args]
@@ -32,7 +32,7 @@ class Blocking:
                 result = value(*plain, **kwargs)
                 return await result if inspect.isawaitable(result) else result
 
-            return self._wrap(self._portal.call(run))
+            return self.wrap(self._portal.call(run))
 
         return call
 
@@ -46,12 +46,13 @@ class Blocking:
                 return False, None
 
         while (step := self._portal.call(advance))[0]:
-            yield self._wrap(step[1])
+            yield self.wrap(step[1])
 
     def close(self) -> None:
         self._portal.call(self._wrapped.aclose)
 
-    def _wrap(self, value: Any) -> Any:
+    def wrap(self, value: Any) -> Any:
+        """Return a value of the client, with methods that block if it has async ones."""
         if type(value).__name__ in _WRAPPED or inspect.isasyncgen(value):
             return Blocking(value, self._portal)
         return value

@@ -8,9 +8,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from daytona_kernel import AsyncDaytona, Daytona, DaytonaConfig, SandboxInstance
+from daytona_kernel import (
+    AsyncDaytona,
+    AsyncLogFollower,
+    Daytona,
+    DaytonaConfig,
+    LogFollower,
+    SandboxInstance,
+)
 from daytona_kernel.client import embedded
 from daytona_kernel.client.api import Api, AsyncApi
+from daytona_kernel.client.follow_protocol import FollowTimings
 from daytona_kernel.client.process import AsyncProcess, Process
 from daytona_kernel.client.run_commands import code_toolbox
 from daytona_kernel.client.transport import AsyncTransport, Transport
@@ -109,6 +117,22 @@ def process(kind: str, faulty: FaultyServer) -> Iterator[Any]:
         api = AsyncApi(faulty.url, headers, async_transport, 10)
         yield Blocking(AsyncProcess(code_toolbox(), api, instance), portal)
         portal.call(async_transport.aclose)
+
+
+FAST = FollowTimings(first_quiet=0.2, first_pause=0.01, longest_pause=0.05)
+
+
+@pytest.fixture
+def follow(kind: str, process: Any) -> Callable[..., Any]:
+    """Follows a command's log on the faulty server, and soon checks a silent stream."""
+
+    def start(session_id: str = "s", command_id: str = "c", offset: int = 0) -> Any:
+        if kind == "sync":
+            return LogFollower(process.toolbox_api, session_id, command_id, offset, FAST)
+        follower = AsyncLogFollower(process.toolbox_api, session_id, command_id, offset, FAST)
+        return process.wrap(follower)
+
+    return start
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = 15) -> None:
 
 def gone(pid: int) -> bool:
     try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return True
 
@@ -82,27 +82,47 @@ def test_server_ends_after_its_owner_is_killed() -> None:
     wait_until(lambda: gone(pid))
 
 
-def test_another_process_takes_over_in_the_grace() -> None:
+ATTACHER = """
+import json, sys, time
+from daytona_kernel.client import embedded
+url, key, isolation, note = json.loads(input())
+attached = embedded.attach(url, key)
+assert attached is not None and attached.alive()
+assert (attached.isolation, attached.note) == (isolation, note)
+assert embedded.start() is embedded.current() is attached
+print("attached", flush=True)
+input()
+attached.close(now=True)
+print("closed", flush=True)
+input()
+assert embedded.attach(url, key) is None
+print("gone", flush=True)
+"""
+
+
+def test_another_process_takes_over_within_the_grace() -> None:
     with python(HOLDER) as holder:
         assert holder.stdout is not None
         url, key, pid, isolation, note = json.loads(holder.stdout.readline())
         holder.send_signal(signal.SIGKILL)
-    before = embedded._shared
-    attached = embedded.attach(url, key)
-    try:
-        assert attached is not None
-        assert attached.alive()
-        assert (attached.isolation, attached.note) == (isolation, note)
-        assert embedded.start() is attached
+    with python(ATTACHER) as attacher:
+        assert say(attacher, json.dumps([url, key, isolation, note])) == "attached"
         # Longer than the grace would have lasted.
         deadline = time.monotonic() + 6
         wait_until(lambda: time.monotonic() > deadline or gone(pid))
         assert not gone(pid)
-        attached.close(now=True)
+        assert say(attacher, "") == "closed"
         wait_until(lambda: gone(pid), 5)
-        assert embedded.attach(url, key) is None
-    finally:
-        embedded._shared = before
+        assert say(attacher, "") == "gone"
+
+
+def say(child: subprocess.Popen[str], line: str) -> str:
+    """Send a line to a child and return the line that it answers with."""
+    assert child.stdin is not None
+    assert child.stdout is not None
+    child.stdin.write(line + "\n")
+    child.stdin.flush()
+    return child.stdout.readline().strip()
 
 
 def test_a_wrong_key_gets_no_lease(server: embedded.EmbeddedServer) -> None:
@@ -128,7 +148,7 @@ server = embedded.start()
 url, key = server.ready()
 child = os.fork()
 if child == 0:
-    assert embedded._shared is None and server._lease is None
+    assert embedded.current() is None and not server.alive()
     time.sleep(60)
 print(json.dumps([server.pid, child]), flush=True)
 input()
@@ -165,16 +185,13 @@ print("ok", flush=True)
     ("command", "reason"),
     [
         (("-c", "raise SystemExit('no room on this machine')"), "ended before it was ready: no room on this"),
-        (("-c", "import time; time.sleep(60)"), "did not say in time"),
-        (("-c", "print('hello')"), "something else"),
+        (("-c", "import time; time.sleep(60)"), "was not ready in time"),
+        (("-c", "print('hello')"), "not the expected JSON"),
         (("-m", "no_such_module"), "No module named no_such_module"),
     ],
 )
-def test_a_server_that_does_not_start_says_why(
-    monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], reason: str
-) -> None:
-    monkeypatch.setattr(embedded, "_COMMAND", command)
-    server = embedded._spawn()
+def test_a_server_that_does_not_start_says_why(command: tuple[str, ...], reason: str) -> None:
+    server = embedded.EmbeddedServer.spawn(command)
     try:
         with pytest.raises(EmbeddedServerError, match=reason):
             server.ready(timeout=2)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from daytona_kernel import DaytonaAuthenticationError, DaytonaNotFoundError, SessionExecuteRequest, Stream
-from daytona_kernel.client import follow_protocol
 from daytona_kernel.wire.logs import MARKERS, encode_end, split_log
 
 from .faulty_server import Exchange, FaultyServer, hang_up, reply
@@ -27,14 +26,6 @@ OUT, ERR = MARKERS[Stream.STDOUT], MARKERS[Stream.STDERR]
 LOG = b"".join(
     (ERR if number % 3 == 0 else OUT) + f"line {number} naïve 🎈\n".encode() for number in range(300)
 )
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes the follower look after a silent stream soon."""
-    monkeypatch.setattr(follow_protocol, "FIRST_QUIET", 0.2)
-    monkeypatch.setattr(follow_protocol, "FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(follow_protocol, "LONGEST_PAUSE", 0.05)
 
 
 class Toolbox:
@@ -95,7 +86,7 @@ def model(log: bytes) -> bytes:
     return remarked(pieces)
 
 
-def test_close_frame_is_the_end_of_a_connection_that_stays(process: Any, toolbox: Toolbox) -> None:
+def test_close_frame_is_the_end_of_a_connection_that_stays(follow: Any, toolbox: Toolbox) -> None:
     left = threading.Event()
 
     def staying(exchange: Exchange) -> None:
@@ -106,11 +97,11 @@ def test_close_frame_is_the_end_of_a_connection_that_stays(process: Any, toolbox
         left.set()
 
     toolbox.behaviours = [staying]
-    assert collect(process.follow_session_command_logs("s", "c")) == model(LOG)
+    assert collect(follow()) == model(LOG)
     assert left.wait(10)
 
 
-def test_messages_in_fragments_and_pings_between_them(process: Any, toolbox: Toolbox) -> None:
+def test_messages_in_fragments_and_pings_between_them(follow: Any, toolbox: Toolbox) -> None:
     def fragmented(exchange: Exchange) -> None:
         exchange.accept_websocket()
         exchange.frame(LOG[:100], last=False)
@@ -121,11 +112,11 @@ def test_messages_in_fragments_and_pings_between_them(process: Any, toolbox: Too
         exchange.close_frame(1000, encode_end(7, len(LOG)))
 
     toolbox.behaviours = [fragmented]
-    assert collect(process.follow_session_command_logs("s", "c")) == model(LOG)
+    assert collect(follow()) == model(LOG)
 
 
 @pytest.mark.parametrize("size", [1, 2, 130, 1 << 20])
-def test_bytes_are_cut_anywhere_also_in_the_handshake(process: Any, toolbox: Toolbox, size: int) -> None:
+def test_bytes_are_cut_anywhere_also_in_the_handshake(follow: Any, toolbox: Toolbox, size: int) -> None:
     def cut(exchange: Exchange) -> None:
         connection, sent = exchange.connection, bytearray()
         exchange.connection = cast("socket.socket", SimpleNamespace(sendall=sent.extend))
@@ -139,10 +130,10 @@ def test_bytes_are_cut_anywhere_also_in_the_handshake(process: Any, toolbox: Too
             connection.sendall(sent[start : start + size])
 
     toolbox.behaviours = [cut]
-    assert collect(process.follow_session_command_logs("s", "c")) == model(LOG)
+    assert collect(follow()) == model(LOG)
 
 
-def test_slow_reader_makes_the_server_wait(process: Any, toolbox: Toolbox, faulty: FaultyServer) -> None:
+def test_slow_reader_makes_the_server_wait(follow: Any, toolbox: Toolbox, faulty: FaultyServer) -> None:
     waited = threading.Event()
 
     def flood(exchange: Exchange) -> None:
@@ -156,14 +147,14 @@ def test_slow_reader_makes_the_server_wait(process: Any, toolbox: Toolbox, fault
     toolbox.log = OUT + b"x" * 39_999_996 + b"\n"
     toolbox.visible = len(toolbox.log)
     toolbox.behaviours = [flood]
-    chunks = iter(process.follow_session_command_logs("s", "c"))
+    chunks = iter(follow())
     size = len(next(chunks).data)
     assert waited.wait(30), "all of the log is held by the reader"
     assert size + sum(len(chunk.data) for chunk in chunks) == len(toolbox.log) - len(OUT)
     assert faulty.count("GET", COMMAND + "/logs") == 1
 
 
-def test_slow_reader_may_leave_a_flood(process: Any, toolbox: Toolbox) -> None:
+def test_slow_reader_may_leave_a_flood(follow: Any, toolbox: Toolbox) -> None:
     left = threading.Event()
 
     def flood(exchange: Exchange) -> None:
@@ -175,14 +166,14 @@ def test_slow_reader_may_leave_a_flood(process: Any, toolbox: Toolbox) -> None:
 
     toolbox.ended = False
     toolbox.behaviours = [flood]
-    follower = process.follow_session_command_logs("s", "c")
+    follower = follow()
     next(iter(follower))
     follower.close()
     assert left.wait(10)
 
 
 @pytest.mark.parametrize("size", [1, 3, 5, 1024, 100_000])
-def test_frames_are_cut_anywhere(process: Any, toolbox: Toolbox, size: int) -> None:
+def test_frames_are_cut_anywhere(follow: Any, toolbox: Toolbox, size: int) -> None:
     def whole(exchange: Exchange) -> None:
         exchange.accept_websocket()
         toolbox.send(exchange, toolbox.log, size)
@@ -192,23 +183,23 @@ def test_frames_are_cut_anywhere(process: Any, toolbox: Toolbox, size: int) -> N
     toolbox.log = toolbox.log[: toolbox.log.rindex(b"\n") + 1]
     toolbox.visible = len(toolbox.log)
     toolbox.behaviours = [whole]
-    assert collect(process.follow_session_command_logs("s", "c")) == model(toolbox.log)
+    assert collect(follow()) == model(toolbox.log)
 
 
 @pytest.mark.parametrize("code", [1000, 1011])
-def test_stream_that_closes_early(process: Any, toolbox: Toolbox, code: int) -> None:
+def test_stream_that_closes_early(follow: Any, toolbox: Toolbox, code: int) -> None:
     def early(exchange: Exchange) -> None:
         exchange.accept_websocket()
         toolbox.send(exchange, LOG[:2000])
         exchange.close_frame(code)
 
     toolbox.behaviours = [early]
-    assert collect(process.follow_session_command_logs("s", "c")) == model(LOG)
+    assert collect(follow()) == model(LOG)
 
 
 @pytest.mark.parametrize("size", [len(LOG), 2000, 0])
 def test_a_close_that_tells_the_end_is_believed_where_it_is_complete(
-    process: Any, toolbox: Toolbox, faulty: FaultyServer, size: int
+    follow: Any, toolbox: Toolbox, faulty: FaultyServer, size: int
 ) -> None:
     def telling(exchange: Exchange) -> None:
         exchange.accept_websocket()
@@ -216,11 +207,11 @@ def test_a_close_that_tells_the_end_is_believed_where_it_is_complete(
         exchange.close_frame(1000, encode_end(7, len(LOG)))
 
     toolbox.behaviours = [telling]
-    assert collect(process.follow_session_command_logs("s", "c")) == model(LOG)
+    assert collect(follow()) == model(LOG)
     assert faulty.count("GET", COMMAND) == (0 if size == len(LOG) else 1)
 
 
-def test_stream_that_breaks_while_the_command_runs(process: Any, toolbox: Toolbox) -> None:
+def test_stream_that_breaks_while_the_command_runs(follow: Any, toolbox: Toolbox) -> None:
     def broken(exchange: Exchange) -> None:
         exchange.accept_websocket()
         toolbox.visible += 777
@@ -229,21 +220,21 @@ def test_stream_that_breaks_while_the_command_runs(process: Any, toolbox: Toolbo
 
     toolbox.ended, toolbox.visible = False, 0
     toolbox.behaviours = [broken]
-    assert collect(process.follow_session_command_logs("s", "c")) == model(LOG)
+    assert collect(follow()) == model(LOG)
     assert toolbox.opened > 3
 
 
-def test_stream_that_stalls(process: Any, toolbox: Toolbox) -> None:
+def test_stream_that_stalls(follow: Any, toolbox: Toolbox) -> None:
     def stalled(exchange: Exchange) -> None:
         exchange.accept_websocket()
         toolbox.send(exchange, LOG[:1500])
         exchange.wait_for_close()
 
     toolbox.behaviours = [stalled]
-    assert collect(process.follow_session_command_logs("s", "c")) == model(LOG)
+    assert collect(follow()) == model(LOG)
 
 
-def test_stream_that_stalls_while_the_command_runs(process: Any, toolbox: Toolbox) -> None:
+def test_stream_that_stalls_while_the_command_runs(follow: Any, toolbox: Toolbox) -> None:
     def stalled(exchange: Exchange) -> None:
         exchange.accept_websocket()
         toolbox.send(exchange, LOG[:1500])
@@ -255,11 +246,11 @@ def test_stream_that_stalls_while_the_command_runs(process: Any, toolbox: Toolbo
 
     toolbox.ended, toolbox.visible = False, 1500
     toolbox.behaviours = [stalled]
-    assert collect(process.follow_session_command_logs("s", "c")) == model(LOG)
+    assert collect(follow()) == model(LOG)
 
 
 @pytest.mark.parametrize("size", [700, 64, 1024])
-def test_stream_that_begins_again_in_its_middle(process: Any, toolbox: Toolbox, size: int) -> None:
+def test_stream_that_begins_again_in_its_middle(follow: Any, toolbox: Toolbox, size: int) -> None:
     def replaying(exchange: Exchange) -> None:
         exchange.accept_websocket()
         toolbox.send(exchange, LOG[:2100], size)
@@ -267,11 +258,11 @@ def test_stream_that_begins_again_in_its_middle(process: Any, toolbox: Toolbox, 
         exchange.close_frame()
 
     toolbox.behaviours = [replaying]
-    assert collect(process.follow_session_command_logs("s", "c")) == model(LOG)
+    assert collect(follow()) == model(LOG)
 
 
 def test_log_that_repeats_itself_is_not_taken_for_a_replay(
-    process: Any, faulty: FaultyServer, toolbox: Toolbox
+    follow: Any, faulty: FaultyServer, toolbox: Toolbox
 ) -> None:
     line = OUT + b"tick\n"
 
@@ -283,23 +274,23 @@ def test_log_that_repeats_itself_is_not_taken_for_a_replay(
     toolbox.log = line * 500
     toolbox.visible = len(toolbox.log)
     toolbox.behaviours = [ticking]
-    follower = process.follow_session_command_logs("s", "c")
+    follower = follow()
     assert b"".join(chunk.data for chunk in follower) == b"tick\n" * 500
     assert faulty.count("GET", COMMAND + "/logs") < 10
 
 
 @pytest.mark.parametrize("status", [404, 400, 502])
-def test_stream_that_cannot_be_opened(process: Any, toolbox: Toolbox, status: int) -> None:
+def test_stream_that_cannot_be_opened(follow: Any, toolbox: Toolbox, status: int) -> None:
     toolbox.behaviours = [reply(status, b"no", content_type="text/plain")]
-    assert collect(process.follow_session_command_logs("s", "c")) == model(LOG)
+    assert collect(follow()) == model(LOG)
 
 
-def test_connection_that_closes_in_the_handshake(process: Any, toolbox: Toolbox) -> None:
+def test_connection_that_closes_in_the_handshake(follow: Any, toolbox: Toolbox) -> None:
     toolbox.behaviours = [hang_up]
-    assert collect(process.follow_session_command_logs("s", "c")) == model(LOG)
+    assert collect(follow()) == model(LOG)
 
 
-def test_answers_that_fail_for_a_while(process: Any, toolbox: Toolbox, faulty: FaultyServer) -> None:
+def test_answers_that_fail_for_a_while(follow: Any, toolbox: Toolbox, faulty: FaultyServer) -> None:
     def whole(exchange: Exchange) -> None:
         exchange.accept_websocket()
         toolbox.send(exchange, LOG[:100])
@@ -317,11 +308,11 @@ def test_answers_that_fail_for_a_while(process: Any, toolbox: Toolbox, faulty: F
 
     failures = [half_a_body, reply(502), half_a_body, hang_up]
     faulty.on("GET", COMMAND + "/logs", logs)
-    assert collect(process.follow_session_command_logs("s", "c")) == model(LOG)
+    assert collect(follow()) == model(LOG)
     assert not failures
 
 
-def test_json_answers_are_understood(process: Any, toolbox: Toolbox, faulty: FaultyServer) -> None:
+def test_json_answers_are_understood(follow: Any, toolbox: Toolbox, faulty: FaultyServer) -> None:
     def logs(exchange: Exchange) -> None:
         if "upgrade" in exchange.request.headers:
             exchange.reply(404)
@@ -329,18 +320,18 @@ def test_json_answers_are_understood(process: Any, toolbox: Toolbox, faulty: Fau
             exchange.reply(200, {"output": LOG.decode(), "stdout": "", "stderr": ""})
 
     faulty.on("GET", COMMAND + "/logs", logs)
-    assert collect(process.follow_session_command_logs("s", "c")) == model(LOG)
+    assert collect(follow()) == model(LOG)
 
 
 @pytest.mark.parametrize("offset", [0, 1, 2, 3, 700, 1024, len(LOG) - 1, len(LOG), len(LOG) + 10])
-def test_offset_goes_on_where_another_follower_stopped(process: Any, toolbox: Toolbox, offset: int) -> None:
+def test_offset_goes_on_where_another_follower_stopped(follow: Any, toolbox: Toolbox, offset: int) -> None:
     def whole(exchange: Exchange) -> None:
         exchange.accept_websocket()
         toolbox.send(exchange, LOG)
         exchange.close_frame()
 
     toolbox.behaviours = [whole]
-    follower = process.follow_session_command_logs("s", "c", offset)
+    follower = follow(offset=offset)
     taken = dict.fromkeys(Stream, b"")
     for chunk in follower:
         taken[chunk.stream] += chunk.data
@@ -352,15 +343,15 @@ def test_offset_goes_on_where_another_follower_stopped(process: Any, toolbox: To
     assert follower.offset == max(offset, len(LOG))
 
 
-def test_unknown_command_and_refused_key_are_said_at_once(process: Any, faulty: FaultyServer) -> None:
+def test_unknown_command_and_refused_key_are_said_at_once(follow: Any, faulty: FaultyServer) -> None:
     with pytest.raises(DaytonaNotFoundError):
-        list(process.follow_session_command_logs("s", "unknown"))
+        list(follow("s", "unknown"))
     faulty.on("GET", COMMAND, reply(401, {"message": "Unauthorized"}))
     with pytest.raises(DaytonaAuthenticationError):
-        list(process.follow_session_command_logs("s", "c"))
+        list(follow())
 
 
-def test_stopping_early_closes_the_stream(process: Any, toolbox: Toolbox) -> None:
+def test_stopping_early_closes_the_stream(follow: Any, toolbox: Toolbox) -> None:
     closed: list[bool] = []
 
     def endless(exchange: Exchange) -> None:
@@ -371,7 +362,7 @@ def test_stopping_early_closes_the_stream(process: Any, toolbox: Toolbox) -> Non
 
     toolbox.ended = False
     toolbox.behaviours = [endless]
-    follower = process.follow_session_command_logs("s", "c")
+    follower = follow()
     assert next(iter(follower)).data
     follower.close()
     wait_until(lambda: bool(closed))
@@ -446,7 +437,7 @@ def test_deleting_the_session_ends_the_following(session: Any) -> None:
 
 
 def test_a_command_that_is_gone_ends_the_following(
-    process: Any, toolbox: Toolbox, faulty: FaultyServer
+    follow: Any, toolbox: Toolbox, faulty: FaultyServer
 ) -> None:
     def gone(exchange: Exchange) -> None:
         exchange.accept_websocket()
@@ -456,7 +447,7 @@ def test_a_command_that_is_gone_ends_the_following(
 
     toolbox.ended = False
     toolbox.behaviours = [gone]
-    chunks = iter(process.follow_session_command_logs("s", "c"))
+    chunks = iter(follow())
     assert next(chunks).data
     with pytest.raises(DaytonaNotFoundError):
         list(chunks)

@@ -71,7 +71,7 @@ def test_timeout_is_whole_seconds(sandbox: Any, timeout: float) -> None:
 
 
 def test_exec_waits_no_longer_than_request_timeout(sandbox: Any) -> None:
-    with pytest.raises(DaytonaTimeoutError, match="may go on there"):
+    with pytest.raises(DaytonaTimeoutError, match="may still be running there"):
         sandbox.process.exec("sleep 5; echo late > late", request_timeout=0.3)
 
 

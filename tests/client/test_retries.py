@@ -91,7 +91,7 @@ def test_a_server_that_is_not_there_is_tried_again_and_named(
 ) -> None:
     faulty.close()
     with pytest.raises(
-        DaytonaConnectionError, match=r"No server answers at http://127.0.0.1:\d+ .*check"
+        DaytonaConnectionError, match=r"No server answers at http://127.0.0.1:\d+ .*Check"
     ) as caught:
         process.exec("true")
     assert caught.value.__cause__ is not None

@@ -129,7 +129,7 @@ def use(connect: Any, url: str, **config: Any) -> None:
 
 
 def test_unknown_authority_is_refused_and_explained(connect: Any, secure: FaultyServer) -> None:
-    with pytest.raises(DaytonaConnectionError, match=r"not one that this machine trusts.*SSL_CERT_FILE"):
+    with pytest.raises(DaytonaConnectionError, match=r"does not trust the certificate of.*SSL_CERT_FILE"):
         use(connect, secure.url)
     assert secure.requests == []
 
@@ -168,6 +168,27 @@ def test_https_proxy_is_used_for_requests_and_websockets(
     use(connect, url)
     assert set(proxy.targets) == {f"CONNECT daytona.test:{secure.port}"}
     assert len(proxy.targets) >= 2
+
+
+@pytest.mark.parametrize(
+    ("url", "proxy"),
+    [
+        ("https://daytona.test/api", "http://proxy.test:3128"),
+        ("http://daytona.test/api", "socks5://fallback.test"),
+        ("https://direct.test/api", None),
+        ("https://sub.direct.test:8443/api", None),
+        ("https://127.0.0.1/api", None),
+    ],
+)
+def test_environment_names_the_proxy(url: str, proxy: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    import httpx
+
+    from daytona_kernel.client.transport import proxy_for
+
+    monkeypatch.setenv("HTTPS_PROXY", "proxy.test:3128")
+    monkeypatch.setenv("ALL_PROXY", "socks5://fallback.test")
+    monkeypatch.setenv("NO_PROXY", "direct.test")
+    assert proxy_for(httpx.URL(url)) == proxy
 
 
 def test_loopback_is_never_proxied(
@@ -245,9 +266,7 @@ def test_a_dead_peer_is_noticed_by_keepalive(faulty: FaultyServer) -> None:
 
     faulty.on("GET", "/", reply(200))
     transport = Transport()
-    # A name of loopback that does not look like one: there nothing lies between.
-    url = faulty.url.replace("127.0.0.1", "127.1")
-    answer = transport.open(build_request("GET", url + "/", {}))
+    answer = transport.open(build_request("GET", faulty.url + "/", {}))
     connection = answer.extensions["network_stream"].get_extra_info("socket")
     assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
     assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 45

@@ -1,1 +1,1 @@
-"""The operations of Daytona's API, each defined once: arguments in, requests out, result back. No I/O."""
+"""The operations of Daytona's API, each defined once as an exchange without I/O."""

@@ -1,4 +1,4 @@
-"""Files in the sandbox. Relative paths start at its working directory."""
+"""The operations on files in a sandbox. Relative paths start at its working directory."""
 
 from __future__ import annotations
 
@@ -9,46 +9,52 @@ from . import table
 
 
 def upload(body: Body) -> Exchange[None]:
-    """Write files; `multipart` makes the body."""
+    """Write files. `multipart.MultipartFiles` is the body."""
     yield from send(Request(table.UPLOAD_FILES, body=body))
 
 
 def download(path: str, sink: Sink) -> Exchange[None]:
-    """Read a file into a sink, piece by piece. Raises DaytonaNotFoundError when there is none."""
+    """Read a file into a sink, piece by piece. Raises DaytonaNotFoundError if it does not exist."""
     request = Request(table.DOWNLOAD_FILE, query={"path": path}, sink=sink)
     yield from send(request)
 
 
 def list_files(path: str = ".") -> Exchange[list[FileInfo]]:
-    """Return what is in a folder. Raises DaytonaNotFoundError when there is none."""
+    """Return the files and folders in a folder. Raises DaytonaNotFoundError if it does not exist."""
     response = yield from send(Request(table.LIST_FILES, query={"path": path}))
     return [FileInfo.from_json(entry) for entry in response.json() or []]
 
 
 def get_file_info(path: str) -> Exchange[FileInfo]:
-    """Return what is known of a file or folder. Raises DaytonaNotFoundError when there is none."""
+    """Return the size, times and permissions of a file or folder.
+
+    Raises DaytonaNotFoundError if it does not exist.
+    """
     response = yield from send(Request(table.FILE_INFO, query={"path": path}))
     return FileInfo.from_json(response.json())
 
 
 def delete_file(path: str, recursive: bool = False) -> Exchange[None]:
-    """Delete a file; a folder only with `recursive`. Raises DaytonaNotFoundError when there is none."""
+    """Delete a file, or with `recursive` a folder. Raises DaytonaNotFoundError if it does not exist."""
     query = {"path": path} | ({"recursive": "true"} if recursive else {})
     yield from send(Request(table.DELETE_FILE, query=query))
 
 
 def create_folder(path: str, mode: str = "0755") -> Exchange[None]:
-    """Create a folder and those above it. mode: its permissions, octal."""
+    """Create a folder and the folders above it.
+
+    mode: its permissions, as an octal number.
+    """
     yield from send(Request(table.CREATE_FOLDER, query={"path": path, "mode": mode}))
 
 
 def move_files(source: str, destination: str) -> Exchange[None]:
-    """Move or rename a file or folder. Raises DaytonaNotFoundError when there is none."""
+    """Move or rename a file or folder. Raises DaytonaNotFoundError if it does not exist."""
     yield from send(Request(table.MOVE_FILE, query={"source": source, "destination": destination}))
 
 
 def get_work_dir() -> Exchange[str]:
-    """Return the directory in which commands start."""
+    """Return the directory that commands start in."""
     response = yield from send(Request(table.WORK_DIR))
     return str(response.json()["dir"])
 
@@ -60,6 +66,6 @@ def get_user_home_dir() -> Exchange[str]:
 
 
 def get_version() -> Exchange[str]:
-    """Return the version of the toolbox in the sandbox."""
+    """Return the version of the sandbox's toolbox."""
     response = yield from send(Request(table.VERSION))
     return str(response.json()["version"])

@@ -1,4 +1,4 @@
-"""Running commands and code."""
+"""The operations that run commands and code, as on the Process page of Daytona's documentation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 from ...errors import DaytonaBadRequestError, DaytonaNotFoundError
-from ..exchange import Exchange, Patience, Request
+from ..exchange import Exchange, Request
 from ..models import CodeRunParams, ExecuteResponse
 from ..retries import send
 from . import table
@@ -23,19 +23,20 @@ def execute(
     env: dict[str, str] | None = None,
     request_timeout: float | None = None,
 ) -> Exchange[ExecuteResponse]:
-    """Execute a shell command in the sandbox, and return when it has ended.
+    """Execute a shell command in the sandbox and return when it has ended.
 
     cwd: the directory to run it in; None for the sandbox's working directory.
-    timeout: whole seconds that it may take; 0 or None for as long as it takes.
-    env: environment variables for it, beside the sandbox's own.
+    timeout: whole seconds that the command may take; 0 or None for no limit.
+    env: environment variables for the command, in addition to the sandbox's.
     request_timeout: seconds to wait for the answer; None waits as long as the command takes. The
-        command goes on when the client stops waiting.
+        command continues if the client stops waiting.
 
-    A command that fails is no error: see `exit_code`. Raises DaytonaTimeoutError when `timeout` was
-    over, and DaytonaBadRequestError for an empty command or a malformed variable name.
+    A failing command raises nothing: its status is `exit_code`. Raises DaytonaTimeoutError if the
+    command exceeds `timeout`, and DaytonaBadRequestError for an empty command or a malformed
+    variable name.
     """
     body: dict[str, Any] = {"command": command, "cwd": cwd, "timeout": _whole(timeout), "envs": env}
-    response = yield from send(Request(table.EXECUTE, json=_given(body), patience=patience(request_timeout)))
+    response = yield from send(Request(table.EXECUTE, json=_given(body), request_timeout=request_timeout))
     return ExecuteResponse.from_json(response.json())
 
 
@@ -47,9 +48,9 @@ def run_code(
     code_toolbox: CodeToolbox,
     request_timeout: float | None = None,
 ) -> Exchange[ExecuteResponse]:
-    """Run code in a fresh runtime of the toolbox's language.
+    """Run code in a fresh process of the toolbox's language; see `Process.code_run`.
 
-    Where the toolbox is older than `/process/code-run`, the language's own command runs the code.
+    A toolbox without the route `/process/code-run` runs the language's shell command instead.
     """
     params = params or CodeRunParams()
     if code_toolbox.language == "python":
@@ -63,27 +64,24 @@ def run_code(
     }
     try:
         response = yield from send(
-            Request(table.CODE_RUN, json=_given(body), patience=patience(request_timeout))
+            Request(table.CODE_RUN, json=_given(body), request_timeout=request_timeout)
         )
     except DaytonaNotFoundError as error:
         if error.code is not None:
-            raise  # an answer of the toolbox, and not the lack of the route
+            raise  # the route exists: the toolbox answered
         command = code_toolbox.get_run_command(code, params)
         answer = yield from execute(command, timeout=timeout, env=params.env, request_timeout=request_timeout)
         return code_toolbox.read_output(answer)
     return ExecuteResponse.from_json(response.json())
 
 
-def patience(request_timeout: float | None) -> float | Patience:
-    """Return how long to wait for a command's answer: for ever, unless told otherwise."""
-    return Patience.FOREVER if request_timeout is None else request_timeout
-
-
 def _whole(timeout: float | None) -> int | None:
     if timeout is None:
         return None
     if timeout < 0 or timeout != int(timeout):
-        raise DaytonaBadRequestError(f"timeout is a whole number of seconds, 0 for none, not {timeout}.")
+        raise DaytonaBadRequestError(
+            f"timeout must be a whole number of seconds, or 0 for no limit; it is {timeout}."
+        )
     return int(timeout)
 
 

@@ -1,4 +1,4 @@
-"""Sandboxes: made, found, started, stopped, deleted."""
+"""The operations on sandboxes as a whole."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FIRST_POLL, _LONGEST_POLL = 0.05, 1.0
 
 
 class Subject(Protocol):
-    """The sandbox that a call is about."""
+    """The sandbox that an operation is on. Operations replace its `instance`."""
 
     instance: SandboxInstance
 
@@ -35,7 +35,7 @@ class Subject(Protocol):
 def create_sandbox(
     params: CreateSandboxFromSnapshotParams, target: str | None, timeout: float
 ) -> Exchange[SandboxInstance]:
-    """Create a sandbox and return when it has started; see `Daytona.create`."""
+    """Create a sandbox and return it when it has started; see `Daytona.create`."""
     resources = params.resources
     body: dict[str, Any] = {
         "name": params.name,
@@ -68,16 +68,16 @@ def create_sandbox(
 
 
 def get_sandbox(sandbox_id_or_name: str) -> Exchange[SandboxInstance]:
-    """Return a sandbox. Raises DaytonaNotFoundError when there is none of this id or name."""
+    """Return a sandbox. Raises DaytonaNotFoundError if none has this id or name."""
     if not sandbox_id_or_name:
-        raise DaytonaNotFoundError("A sandbox is got by its id or name; this one is empty.")
+        raise DaytonaNotFoundError("The sandbox id or name must not be empty.")
     return (yield from _instance(Request(table.GET_SANDBOX, {"sandbox_id": sandbox_id_or_name})))
 
 
 def list_page(
     query: ListSandboxesQuery, cursor: str | None
 ) -> Exchange[tuple[list[SandboxInstance], str | None]]:
-    """Return one page of sandboxes, and the cursor of the next page, or None after the last."""
+    """Return one page of sandboxes and the cursor of the next page; None after the last page."""
     given: dict[str, Any] = {
         "cursor": cursor,
         "limit": query.limit,
@@ -93,30 +93,30 @@ def list_page(
         )
     )
     page = response.json()
-    if isinstance(page, list):  # before there were pages
+    if isinstance(page, list):  # an older control plane without pages
         return [SandboxInstance.from_json(item) for item in page], None
     return [SandboxInstance.from_json(item) for item in page["items"]], page.get("nextCursor") or None
 
 
 def refresh_data(sandbox: Subject) -> Exchange[None]:
-    """Ask Daytona what the sandbox is like now."""
+    """Fetch the sandbox's current description into `instance`."""
     sandbox.instance = yield from get_sandbox(sandbox.instance.id)
 
 
 def start(sandbox: Subject, timeout: float = 60) -> Exchange[None]:
-    """Start the sandbox, and return when it has started.
+    """Start the sandbox and return when it has started.
 
-    timeout: seconds to wait for that; 0 for as long as it takes. Raises DaytonaTimeoutError after it.
+    timeout: seconds to wait; 0 waits as long as it takes. Raises DaytonaTimeoutError after that.
     """
     started = yield from _instance(_request(table.START_SANDBOX, sandbox))
     sandbox.instance = yield from _wait(started, "started", _deadline(timeout))
 
 
 def stop(sandbox: Subject, timeout: float = 60, force: bool = False) -> Exchange[None]:
-    """Stop the sandbox, and return when it has stopped. Its files stay, what runs in it ends.
+    """Stop the sandbox and return when it has stopped. Its files are kept; its processes end.
 
-    timeout: seconds to wait for that; 0 for as long as it takes. Raises DaytonaTimeoutError after it.
-    force: end what runs without asking it to end first.
+    timeout: seconds to wait; 0 waits as long as it takes. Raises DaytonaTimeoutError after that.
+    force: kill the processes instead of asking them to end first.
     """
     request = _request(table.STOP_SANDBOX, sandbox, query={"force": "true" if force else "false"})
     stopping = yield from _instance(request)
@@ -124,15 +124,15 @@ def stop(sandbox: Subject, timeout: float = 60, force: bool = False) -> Exchange
 
 
 def delete(sandbox: Subject) -> Exchange[None]:
-    """Delete the sandbox with all that is in it. Daytona destroys it in its own time."""
+    """Delete the sandbox and everything in it. Daytona may finish the deletion later."""
     yield from send(_request(table.DELETE_SANDBOX, sandbox))
 
 
 def set_labels(sandbox: Subject, labels: dict[str, str]) -> Exchange[dict[str, str]]:
-    """Replace all labels of the sandbox, its language's too, and return the new ones.
+    """Replace all labels of the sandbox, including the one for its language, and return the new ones.
 
-    As in Daytona's SDK: to keep what is there, pass `{**sandbox.labels, …}`. `process.code_run` goes
-    on in the language that it had.
+    To keep the present labels, pass `{**sandbox.labels, …}`, as with Daytona's SDK. `process.code_run`
+    keeps its language.
     """
     response = yield from send(_request(table.SET_LABELS, sandbox, json={"labels": labels}))
     answered: dict[str, str] = response.json().get("labels", labels)
@@ -141,30 +141,30 @@ def set_labels(sandbox: Subject, labels: dict[str, str]) -> Exchange[dict[str, s
 
 
 def set_autostop_interval(sandbox: Subject, interval: int) -> Exchange[None]:
-    """Stop the sandbox after so many minutes without activity; 0 for never."""
+    """Set the minutes without activity after which the sandbox stops; 0 for never."""
     yield from send(_request(table.SET_AUTO_STOP, sandbox, minutes=str(interval)))
     sandbox.instance = replace(sandbox.instance, auto_stop_interval=interval)
 
 
 def set_auto_archive_interval(sandbox: Subject, interval: int) -> Exchange[None]:
-    """Archive the sandbox after so many minutes stopped; 0 for the longest that there is."""
+    """Set the minutes after which a stopped sandbox is archived; 0 for the longest interval."""
     yield from send(_request(table.SET_AUTO_ARCHIVE, sandbox, minutes=str(interval)))
     sandbox.instance = replace(sandbox.instance, auto_archive_interval=interval)
 
 
 def set_auto_delete_interval(sandbox: Subject, interval: int) -> Exchange[None]:
-    """Delete the sandbox after so many minutes stopped; 0 as soon as it stops, negative for never."""
+    """Set the minutes after which a stopped sandbox is deleted; 0 for at once, negative for never."""
     yield from send(_request(table.SET_AUTO_DELETE, sandbox, minutes=str(interval)))
     sandbox.instance = replace(sandbox.instance, auto_delete_interval=interval)
 
 
 def refresh_activity(sandbox: Subject) -> Exchange[None]:
-    """Tell Daytona that the sandbox is in use, so that it does not stop for being idle."""
+    """Report activity, which restarts the interval of the automatic stop."""
     yield from send(_request(table.REFRESH_ACTIVITY, sandbox))
 
 
 def preview_url(sandbox: Subject, port: int) -> Exchange[PreviewUrl]:
-    """Return where a port of the sandbox is reached from outside: the URL, and the token to send with it."""
+    """Return the URL at which a port of the sandbox is reachable from outside, and its token."""
     response = yield from send(_request(table.GET_PREVIEW_URL, sandbox, port=str(port)))
     answer = response.json()
     return PreviewUrl(answer["url"], answer.get("token") or "")
@@ -185,7 +185,7 @@ def _instance(request: Request) -> Exchange[SandboxInstance]:
     response = yield from send(request)
     data = response.json()
     if not data.get("toolboxProxyUrl"):
-        # Older control planes do not say it with the sandbox.
+        # Older control planes omit the URL from the sandbox's description.
         response = yield from send(Request(table.GET_TOOLBOX_URL, {"sandbox_id": data["id"]}))
         data["toolboxProxyUrl"] = response.json()["url"]
     return SandboxInstance.from_json(data)
@@ -195,14 +195,14 @@ def _wait(instance: SandboxInstance, state: str, deadline: Callable[[], bool]) -
     pause = _FIRST_POLL
     while instance.state != state:
         if instance.state in _FAILED:
-            reason = instance.error_reason or "Daytona does not say why"
-            raise DaytonaError(f"Sandbox {instance.id} failed instead of being {state}: {reason}.")
+            reason = instance.error_reason or "Daytona gives no reason"
+            raise DaytonaError(f"Sandbox {instance.id} failed before it was {state}: {reason}.")
         if instance.state in _GONE:
             raise DaytonaNotFoundError(f"Sandbox {instance.id} was deleted before it was {state}.")
         if deadline():
             raise DaytonaTimeoutError(
-                f"Sandbox {instance.id} is still {instance.state} and not {state}; "
-                "it goes on, and get() tells its state."
+                f"Sandbox {instance.id} is not {state} yet; its state is {instance.state}. "
+                "Use get() to check it again."
             )
         yield Sleep(pause)
         pause = min(pause * 1.5, _LONGEST_POLL)

@@ -1,4 +1,4 @@
-"""Sessions: shells that stay, the commands in them, and their logs."""
+"""The operations on sessions, their commands and the logs of these."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from ..models import (
 )
 from ..retries import send
 from . import table
-from .processes import patience
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-# Asks for logs as they are: text/plain, a marker before each piece, every byte as it was written.
+# Asks for the raw log: text/plain, with a marker before each piece and every byte as written.
 RAW_LOGS = {"X-Daytona-Split-Output": "true"}
 
-# A command's exit code is a file that exists before it is written: an answer in between is a 500.
+# Daytona's toolbox creates the file for an exit code before it writes the code. A request in between
+# gets a 500.
 _RACE = "failed to convert exit code to int"
 _RACE_PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
 
 def create_session(session_id: str) -> Exchange[None]:
-    """Create a session: a shell that keeps its directory and variables from command to command.
+    """Create a session: a shell that keeps its directory and variables between commands.
 
-    session_id: a name of your choice. Raises DaytonaConflictError when it is taken.
+    session_id: any name. Raises DaytonaConflictError if a session has it already.
     """
     yield from send(Request(table.CREATE_SESSION, json={"sessionId": session_id}))
 
 
 def get_session(session_id: str) -> Exchange[Session]:
-    """Return a session and its commands. Raises DaytonaNotFoundError when there is none."""
+    """Return a session and its commands. Raises DaytonaNotFoundError if it does not exist."""
     response = yield from _read_exit_codes(Request(table.GET_SESSION, {"session_id": session_id}))
     return Session.from_json(response.json())
 
@@ -49,14 +49,14 @@ def list_sessions() -> Exchange[list[Session]]:
 
 
 def delete_session(session_id: str) -> Exchange[None]:
-    """Delete a session and end what runs in it. Raises DaytonaNotFoundError when there is none."""
+    """Delete a session and end its commands. Raises DaytonaNotFoundError if it does not exist."""
     yield from send(Request(table.DELETE_SESSION, {"session_id": session_id}))
 
 
 def get_session_command(session_id: str, command_id: str) -> Exchange[Command]:
-    """Return a command of a session; its `exit_code` is None while it runs.
+    """Return a command of a session. Its `exit_code` is None while it runs.
 
-    Raises DaytonaNotFoundError when there is no such session or command.
+    Raises DaytonaNotFoundError if the session or the command does not exist.
     """
     response = yield from _read_exit_codes(
         Request(table.GET_COMMAND, {"session_id": session_id, "command_id": command_id})
@@ -70,13 +70,13 @@ def execute_session_command(
     *,
     request_timeout: float | None = None,
 ) -> Exchange[SessionExecuteResponse]:
-    """Execute a command in a session. Commands of one session run one after the other.
+    """Execute a command in a session. The commands of a session run one after another.
 
-    req: the command; `run_async` (or `var_async`) returns at once, while it runs.
+    req: the command. With `run_async` (or `var_async`) the answer comes at once, while it runs.
     request_timeout: seconds to wait for the answer; None waits as long as the command takes. The
-        command goes on when the client stops waiting.
+        command continues if the client stops waiting.
 
-    Raises DaytonaNotFoundError when there is no such session, and DaytonaSessionEndedError when its
+    Raises DaytonaNotFoundError if the session does not exist, and DaytonaSessionEndedError if its
     shell has exited.
     """
     body: dict[str, Any] = {"command": req.command, "runAsync": req.is_async}
@@ -87,7 +87,7 @@ def execute_session_command(
         {"session_id": session_id},
         headers=RAW_LOGS,
         json=body,
-        patience=patience(request_timeout),
+        request_timeout=request_timeout,
     )
     try:
         response = yield from send(request)
@@ -99,10 +99,10 @@ def execute_session_command(
 
 
 def get_session_command_logs(session_id: str, command_id: str) -> Exchange[SessionCommandLogs]:
-    """Return what a command has printed so far, as a text with stdout and stderr in one.
+    """Return the command's output so far, as one text of stdout and stderr.
 
-    Its attributes `stdout` and `stderr` have each apart. Raises DaytonaNotFoundError when there is
-    no such session or command.
+    Its attributes `stdout` and `stderr` hold each stream. Raises DaytonaNotFoundError if the session
+    or the command does not exist.
     """
     response = yield from send(logs_request(session_id, command_id))
     if is_json(response):
@@ -115,10 +115,10 @@ def get_session_command_logs(session_id: str, command_id: str) -> Exchange[Sessi
 
 
 def send_session_command_input(session_id: str, command_id: str, data: str) -> Exchange[None]:
-    """Send input to a running asynchronous command; a newline is added where it lacks one.
+    """Send input to a running asynchronous command. A newline is added if `data` does not end with one.
 
-    Raises DaytonaCommandAlreadyCompletedError when the command has ended, and DaytonaNotFoundError
-    when there is no such session or command.
+    Raises DaytonaCommandAlreadyCompletedError if the command has ended, and DaytonaNotFoundError if
+    the session or the command does not exist.
     """
     fields = {"session_id": session_id, "command_id": command_id}
     yield from send(Request(table.SEND_INPUT, fields, json={"data": data}))
@@ -130,12 +130,12 @@ def logs_request(session_id: str, command_id: str) -> Request:
 
 
 def is_json(response: Response) -> bool:
-    """Whether a log was answered in the split JSON form, though it was asked for raw."""
+    """Return whether a response has the log as JSON instead of the requested raw form."""
     return "json" in response.headers.get("content-type", "")
 
 
 def _read_exit_codes(request: Request) -> Generator[Step, Any, Response]:
-    """Send a request whose answer holds exit codes, again while one of them is just being written."""
+    """Send a request whose answer contains exit codes; repeat it while one of them is being written."""
     for pause in _RACE_PAUSES:
         try:
             return (yield from send(request))
@@ -147,13 +147,13 @@ def _read_exit_codes(request: Request) -> Generator[Step, Any, Response]:
 
 
 def _find_answer(session_id: str, command: str, race: DaytonaError) -> Exchange[SessionExecuteResponse]:
-    """Return the answer of a command that did run, its exit code lost on the way. It is not run again."""
+    """Return the answer of a command that ran but whose exit code was lost. The command is not repeated."""
     session = yield from get_session(session_id)
     same = [candidate for candidate in session.commands if candidate.command == command]
     if len(same) != 1:
         raise DaytonaInternalServerError(
-            "The command ran, but Daytona lost track of its exit code (a known race); it was not run again. "
-            f"get_session({session_id!r}) lists its commands.",
+            "The command ran, but Daytona lost its exit code (a known race). It was not run again. "
+            f"Use get_session({session_id!r}) to find it.",
             status_code=race.status_code,
             request_id=race.request_id,
         ) from race

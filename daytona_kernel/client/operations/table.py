@@ -1,9 +1,9 @@
-"""The operations: one row each, with its route, and whether it may be repeated.
+"""The table of operations: the method and the route of each, and when it may be repeated.
 
-ALWAYS: it reads, or doing it twice is doing it once; repeated after a broken connection, and after
-429, 502, 503 and 504.
-UNSENT: it must not happen twice, as a command must not; repeated only where it is certain that it
-did not happen once: nothing could connect, or the answer is 429.
+ALWAYS: the operation reads, or twice has the same effect as once. It is repeated after a broken
+connection and after 429, 502, 503 and 504.
+UNSENT: the operation must not happen twice; a command is an example. It is repeated only if it
+certainly did not happen: no connection could be made, or the status is 429.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ class Repeat(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A row of the table."""
+    """A row of the table: an HTTP method, a route of `wire.routes`, and when it may be repeated."""
 
     method: str
     route: str
     repeat: Repeat
 
     def path(self, fields: Mapping[str, str]) -> str:
-        """The route with these fields, quoted so that none can be more than one segment."""
+        """Return the route with its fields filled in, each quoted as one segment of the path."""
         return self.route.format_map({name: _segment(value) for name, value in fields.items()})
 
 
 def _segment(value: str) -> str:
-    # "." and ".." would be taken as steps in the path even when quoted.
+    # Quoting does not change "." and "..", which servers resolve as steps in the path.
     return "%2E" * len(value) if value in (".", "..") else quote(value, safe="")
 
 

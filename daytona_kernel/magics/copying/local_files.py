@@ -191,7 +191,7 @@ class Download:
         self._on_progress = on_progress
         self._received = 0
 
-    def begin(self) -> None:
+    def reset(self) -> None:
         """Start again: discard the bytes of an earlier attempt."""
         self._file.seek(0)
         self._file.truncate()

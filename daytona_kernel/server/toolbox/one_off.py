@@ -8,6 +8,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ...wire.conventions import ARTIFACT_MARK
 from .. import failures, limits
 from ..box.pipes import PipeReader, widen
 from ..box.python_environment import CHARTS_BACKEND
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from .spawn import Spawn
 
-ARTIFACT = b"dtn_artifact_k39fd2:"
+_MARK = ARTIFACT_MARK.encode()
 _INTERPRETERS: dict[str, list[str]] = {
     "python": ["python3", "-u", "-"],
     "javascript": ["node", "-"],
@@ -65,7 +66,7 @@ async def run_code(
     if language == "python":
         env = {"MPLBACKEND": f"module://{CHARTS_BACKEND}", **env}
     result = await _run(spawn, [*interpreter, *argv], code.encode(), cwd=None, env=env, seconds=seconds)
-    if ARTIFACT in result.output:
+    if _MARK in result.output:
         result.output, result.charts = cut_artifacts(result.output)
     return result
 
@@ -75,9 +76,9 @@ def cut_artifacts(output: bytes) -> tuple[bytes, list[dict[str, Any]]]:
     kept = []
     charts = []
     for line in output.splitlines(keepends=True):
-        if line.startswith(ARTIFACT):
+        if line.startswith(_MARK):
             try:
-                artifact = json.loads(line[len(ARTIFACT) :])
+                artifact = json.loads(line[len(_MARK) :])
                 if artifact["type"] == "chart":
                     charts.append(artifact["value"])
                     continue
