@@ -1,18 +1,18 @@
-"""A Jupyter kernel for Daytona sandboxes, and the Process API as a library.
+"""A Jupyter kernel whose cells run in a Daytona sandbox, and a client of Daytona's API.
 
     from daytona_kernel import Daytona
 
     sandbox = Daytona().create()
     print(sandbox.process.exec("echo hello").result)
 
-The names are imported when they are first used.
+Each name is imported at its first use, because the kernel starts faster that way.
 """
 
 from __future__ import annotations
 
 from ._version import __version__
 
-TYPE_CHECKING = False  # typing's own costs milliseconds, and this module comes before everything
+TYPE_CHECKING = False  # importing typing takes milliseconds, and every program imports this module
 if TYPE_CHECKING:
     from typing import Any
 

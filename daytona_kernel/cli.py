@@ -1,4 +1,4 @@
-"""`daytona-kernel`: install and check the kernel, look after its sandboxes, run a server or a demo."""
+"""Install and check the kernel, manage its sandboxes, run a server of Daytona's API, run a demo."""
 
 from __future__ import annotations
 
@@ -12,38 +12,45 @@ from ._version import __version__
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a subcommand; return the exit status."""
+    """Run a subcommand and return the exit status.
+
+    argv: the arguments; None for those of the process.
+    """
     parser = argparse.ArgumentParser(prog="daytona-kernel", description=__doc__)
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    install = commands.add_parser("install", help="make the kernel known to a Jupyter installation")
+    install = commands.add_parser("install", help="register the kernel with Jupyter")
     where = install.add_mutually_exclusive_group()
     where.add_argument("--user", action="store_true", help="for this user")
     where.add_argument("--sys-prefix", action="store_true", help="for this environment (default)")
-    where.add_argument("--prefix", metavar="P", help="below P/share/jupyter/kernels")
-    install.add_argument("--name", metavar="N", default="daytona", help="the kernelspec's name (daytona)")
+    where.add_argument("--prefix", metavar="P", help="in P/share/jupyter/kernels")
+    install.add_argument(
+        "--name", metavar="N", default="daytona", help="the kernelspec's name (default: %(default)s)"
+    )
     install.set_defaults(run=_install)
 
-    doctor = commands.add_parser("doctor", help="check that all is there that a notebook needs")
+    doctor = commands.add_parser("doctor", help="check the installation and say where cells run")
     doctor.set_defaults(run=_doctor)
 
-    sandboxes = commands.add_parser("sandboxes", help="list the sandboxes that kernels have made at Daytona")
+    sandboxes = commands.add_parser("sandboxes", help="list the sandboxes that kernels created at Daytona")
     sandboxes.add_argument(
-        "--delete", nargs="+", default=(), metavar="ID", help="delete these, by id or name, instead"
+        "--delete", nargs="+", default=(), metavar="ID", help="delete these sandboxes, by id or name"
     )
     sandboxes.set_defaults(run=_sandboxes)
 
-    serve = commands.add_parser(
-        "serve", help="run Daytona's API on this machine, for anything that speaks it"
-    )
+    serve = commands.add_parser("serve", help="serve Daytona's API on this machine, for any client of it")
     _add_serve_arguments(serve)
     serve.set_defaults(run=_serve)
 
-    demo = commands.add_parser("demo", help="execute a notebook through the kernel, and show its outputs")
-    demo.add_argument("notebook", nargs="?", type=Path, help="the notebook (the quickstart)")
+    demo = commands.add_parser("demo", help="execute a notebook with the kernel and print its outputs")
+    demo.add_argument("notebook", nargs="?", type=Path, help="the notebook (default: the quickstart)")
     demo.add_argument(
-        "--output", type=Path, default=Path("build/demo"), metavar="DIR", help="for the results (build/demo)"
+        "--output",
+        type=Path,
+        default=Path("build/demo"),
+        metavar="DIR",
+        help="directory for the results (default: %(default)s)",
     )
     demo.set_defaults(run=_demo)
 
@@ -66,9 +73,9 @@ def _install(arguments: argparse.Namespace) -> int:
             prefix=prefix,
         )
     except (OSError, ValueError) as error:
-        print(f"The kernelspec could not be installed: {error}", file=sys.stderr)
+        print(f"Cannot install the kernelspec: {error}", file=sys.stderr)
         return 1
-    # Another environment's Jupyter reads it, so it must name this environment's Python.
+    # Jupyter may run in another environment, so the kernelspec names this environment's Python.
     file = Path(path) / "kernel.json"
     spec = json.loads(file.read_text())
     spec["argv"][0] = sys.executable
@@ -77,7 +84,7 @@ def _install(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _doctor(arguments: argparse.Namespace) -> int:
+def _doctor(_arguments: argparse.Namespace) -> int:
     from .doctor import run
 
     return run()
@@ -108,11 +115,13 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def shipped(ending: str) -> Path:
-    """Return the path of a file that the wheel has put beside the package, by the end of its path.
+    """Return the path of a data file of the distribution.
 
-    Raises FileNotFoundError when the package was not installed as a distribution.
+    ending: the end of its path. Raises FileNotFoundError if no installed file ends with it.
     """
     for file in metadata.files("daytona-kernel") or ():
         if file.as_posix().endswith(ending):
             return Path(str(file.locate())).resolve()
-    raise FileNotFoundError(f"{ending} is not part of this installation of daytona-kernel")
+    raise FileNotFoundError(
+        f"This installation of daytona-kernel does not contain {ending}. Reinstall it with pip."
+    )

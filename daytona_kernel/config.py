@@ -1,7 +1,7 @@
-"""Settings, and where each comes from.
+"""The settings of the client, each with its source.
 
-A setting is an argument, else an environment variable, else its default, and remembers which.
-Secrets are shown by their last four characters at most.
+An argument takes precedence over an environment variable, and that over the default. A person sees
+at most the last four characters of a secret.
 """
 
 from __future__ import annotations
@@ -18,11 +18,15 @@ if TYPE_CHECKING:
 
 DEFAULT_API_URL = "https://app.daytona.io/api"
 DEFAULT_REQUEST_TIMEOUT = 60.0
+_MASKABLE_LENGTH = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting: its value, and "argument", an environment variable's name, or "default" as its source."""
+    """A setting: its value, None for none, and its source.
+
+    source: "argument", the name of an environment variable, or "default".
+    """
 
     name: str
     value: str | None
@@ -31,7 +35,7 @@ class Setting:
 
     @property
     def shown(self) -> str:
-        """The value as a person may see it: a secret is masked, None is "not set"."""
+        """The value for a person: a secret is masked, and None is "not set"."""
         if self.value is None:
             return "not set"
         return mask(self.value) if self.secret else self.value
@@ -42,17 +46,17 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class DaytonaConfig:
-    """How to reach Daytona. What is None comes from the environment; see `resolve`.
+    """The settings that a program passes to a client; None takes one from the environment.
 
-    api_key: the key of the account (DAYTONA_API_KEY).
-    api_url: where the API is (DAYTONA_API_URL); https://app.daytona.io/api for an account.
-    target: the region for new sandboxes (DAYTONA_TARGET); None leaves it to the organization.
-    jwt_token, organization_id: a token in the place of the key, and whose it is
+    api_key: the account's API key (DAYTONA_API_KEY).
+    api_url: the API's URL (DAYTONA_API_URL); with a key, the default is https://app.daytona.io/api.
+    target: the region for new sandboxes (DAYTONA_TARGET); the default is the organization's.
+    jwt_token, organization_id: a token instead of the key, and its organization
         (DAYTONA_JWT_TOKEN, DAYTONA_ORGANIZATION_ID).
-    request_timeout: seconds to wait for an answer, where a call does not say otherwise; None waits
-        for ever. Calls that run a command wait as long as the command takes.
-    verify: as httpx takes it: True for the system's authorities and SSL_CERT_FILE / SSL_CERT_DIR,
-        False for none, or an ssl.SSLContext.
+    request_timeout: seconds to wait for an answer unless a method sets another timeout; None waits
+        forever. Methods that run a command wait as long as the command takes.
+    verify: as in httpx: True for the system's authorities and SSL_CERT_FILE or SSL_CERT_DIR, False
+        to accept any certificate, or an ssl.SSLContext.
     """
 
     api_key: str | None = field(default=None, repr=False)
@@ -66,7 +70,7 @@ class DaytonaConfig:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings in force. `api_url` None means the embedded server."""
+    """The settings in force. The embedded server is used if the value of `api_url` is None."""
 
     api_key: Setting
     api_url: Setting
@@ -76,12 +80,12 @@ class Settings:
 
     @property
     def embedded(self) -> bool:
-        """Whether sandboxes come from the embedded server, since nothing names another one."""
+        """Whether the embedded server is used, because no setting names another server."""
         return self.api_url.value is None
 
     @property
     def authorization(self) -> dict[str, str]:
-        """The headers that say who asks."""
+        """The headers that authorize requests."""
         headers = {"Authorization": f"Bearer {self.api_key.value or self.jwt_token.value}"}
         if self.api_key.value is None and self.organization_id.value is not None:
             headers["X-Daytona-Organization-ID"] = self.organization_id.value
@@ -91,10 +95,10 @@ class Settings:
 def resolve(config: DaytonaConfig | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
     """Return the settings in force: arguments first, then the environment, then defaults.
 
-    Neither key nor URL means the embedded server. Raises DaytonaAuthenticationError when a URL is
+    Without a key and a URL, the embedded server is used. Raises DaytonaAuthenticationError if a URL is
     set without a key, or a token without its organization.
     """
-    given = config or DaytonaConfig()
+    arguments = config or DaytonaConfig()
 
     def setting(name: str, argument: str | None, *, secret: bool = False) -> Setting:
         variable = f"DAYTONA_{name.upper()}"
@@ -104,32 +108,33 @@ def resolve(config: DaytonaConfig | None = None, environ: Mapping[str, str] = os
             return Setting(name, environ[variable], variable, secret)
         return Setting(name, None, "default", secret)
 
-    api_key = setting("api_key", given.api_key, secret=True)
-    jwt_token = setting("jwt_token", given.jwt_token, secret=True)
-    if given.jwt_token and not given.api_key:
-        # A token given in words goes before a key that lies about in the environment.
+    api_key = setting("api_key", arguments.api_key, secret=True)
+    jwt_token = setting("jwt_token", arguments.jwt_token, secret=True)
+    if arguments.jwt_token and not arguments.api_key:
+        # A token as an argument takes precedence over a key in the environment.
         api_key = Setting("api_key", None, "default", secret=True)
-    api_url = setting("api_url", given.api_url)
-    organization_id = setting("organization_id", given.organization_id)
+    api_url = setting("api_url", arguments.api_url)
+    organization_id = setting("organization_id", arguments.organization_id)
     credentials = api_key.value or jwt_token.value
     if credentials and api_url.value is None:
         api_url = Setting("api_url", DEFAULT_API_URL, "default")
     if api_url.value is not None and not credentials:
         raise DaytonaAuthenticationError(
-            f"{_named(api_url)} is {api_url.value}, but there is no API key for it: set DAYTONA_API_KEY, "
-            "or unset the URL to use the embedded server."
+            f"{_name(api_url)} is {api_url.value}, but no API key is set: set DAYTONA_API_KEY, or unset "
+            "the URL to use the embedded server."
         )
     if api_key.value is None and jwt_token.value is not None and organization_id.value is None:
         raise DaytonaAuthenticationError(
-            "DAYTONA_JWT_TOKEN needs DAYTONA_ORGANIZATION_ID beside it, since a token can belong to several."
+            "DAYTONA_JWT_TOKEN is set without DAYTONA_ORGANIZATION_ID. Set both, because a token can be "
+            "valid for several organizations."
         )
-    return Settings(api_key, api_url, setting("target", given.target), jwt_token, organization_id)
+    return Settings(api_key, api_url, setting("target", arguments.target), jwt_token, organization_id)
 
 
 def mask(secret: str) -> str:
-    """Return a secret as a person may see it."""
-    return f"…{secret[-4:]}" if len(secret) >= 16 else "…"
+    """Return the end of a secret, for a person to recognize it; nothing of a short secret."""
+    return f"…{secret[-4:]}" if len(secret) >= _MASKABLE_LENGTH else "…"
 
 
-def _named(setting: Setting) -> str:
+def _name(setting: Setting) -> str:
     return setting.name if setting.source == "argument" else setting.source

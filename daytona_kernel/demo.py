@@ -1,4 +1,4 @@
-"""A notebook executed through the kernel, shown in a terminal as it goes, and kept as .ipynb and .html."""
+"""`daytona-kernel demo`: execute a notebook, print its outputs, save it as .ipynb and .html."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def run(notebook: Path, output: Path) -> int:
-    """Execute a notebook with the kernel `daytona`; write the result and a page of it below `output`.
+    """Execute a notebook with the kernel `daytona` and write the results into the directory `output`.
 
-    Returns 0, or 1 when a cell failed that was not meant to, or a package is missing.
+    Returns 0, or 1 if a cell failed unexpectedly or a package is missing.
     """
     try:
         import nbformat
@@ -25,45 +25,45 @@ def run(notebook: Path, output: Path) -> int:
         from nbconvert import HTMLExporter
         from traitlets.config import Config
     except ImportError as error:
-        print(f"The demo needs {error.name}: pip install 'daytona-kernel[demo]'", file=sys.stderr)
+        print(f"The demo needs {error.name}. Run: pip install 'daytona-kernel[demo]'", file=sys.stderr)
         return 1
 
     terminal = Terminal()
 
-    class ShownClient(NotebookClient):
+    class PrintingClient(NotebookClient):
         def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
             terminal.show(msg, cell_index)
             return super().process_message(msg, cell, cell_index)
 
     document = nbformat.read(notebook, as_version=4)
-    client = ShownClient(
+    client = PrintingClient(
         document,
         kernel_name="daytona",
         timeout=120,
         on_cell_execute=terminal.show_source,
-        # Sockets of this user's only, in the place of TCP ports that others can reach.
+        # Unix sockets instead of TCP ports, which other users of this machine can reach.
         config=Config({"KernelManager": {"transport": "ipc"}}),
     )
     status = 0
     try:
         client.execute()
     except CellExecutionError as error:
-        print(f"\nA cell failed that was not meant to: {error.ename}: {error.evalue}", file=sys.stderr)
+        print(f"\nA cell failed unexpectedly: {error.ename}: {error.evalue}", file=sys.stderr)
         status = 1
     output.mkdir(parents=True, exist_ok=True)
     executed = output / notebook.name
     page = executed.with_suffix(".html")
     nbformat.write(document, executed)
     page.write_text(HTMLExporter().from_notebook_node(document)[0], encoding="utf-8")
-    print(f"\nExecuted notebook: {executed}\nAs a page:         {page}")
+    print(f"\nNotebook with outputs: {executed}\nThe same as a page:    {page}")
     return status
 
 
 class Terminal:
-    """Prints what a notebook shows, when it shows it.
+    """A printer of a notebook's outputs as they arrive.
 
-    A display that changes later, as a live log does, is told by its new lines, with the number of
-    the cell that it stands in.
+    If a display changes later, as a live log does, only its new lines are printed, with the number of
+    its cell.
     """
 
     def __init__(self) -> None:

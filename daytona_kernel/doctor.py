@@ -1,7 +1,7 @@
-"""`daytona-kernel doctor`: is everything there that a notebook needs, and where will its cells run?
+"""`daytona-kernel doctor`: check the installation and the settings, and say where cells run.
 
-Each check is a generator of findings; the first that fails ends it, since what follows would fail too.
-The last one does what a kernel does: it makes a sandbox, runs code in it, and deletes it again.
+Each check yields findings. The last check does what a kernel does: it creates a sandbox, runs code
+in it and deletes it.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ OK, NOTE, WRONG = "ok", "note", "WRONG"
 
 
 class Finding(NamedTuple):
-    """One line of the report: `ok`, `note` or `WRONG`, and a sentence that says what to do."""
+    """A line of the report: `ok`, `note` or `WRONG`, and a sentence about the state and what to do."""
 
     mark: str
     sentence: str
 
 
 def run() -> int:
-    """Print the findings as they come; return 1 when something is wrong, else 0."""
+    """Print the findings as they arrive; return 1 if something is wrong, and otherwise 0."""
     wrong = False
     for check in (_versions, _kernelspec, _settings, _sandbox):
         for mark, sentence in check():
@@ -54,16 +54,14 @@ def _kernelspec() -> Iterator[Finding]:
     specs = KernelSpecManager().get_all_specs().values()
     ours = [each for each in specs if each["spec"]["argv"][1:3] == ["-m", "daytona_kernel"]]
     if not ours:
-        yield Finding(
-            WRONG, "Jupyter does not know the kernel: daytona-kernel install --user makes it known."
-        )
+        yield Finding(WRONG, "Jupyter does not know the kernel. Run: daytona-kernel install --user")
     for each in ours:
         name, python = each["spec"]["display_name"], each["spec"]["argv"][0]
         if shutil.which(python) is None:
             yield Finding(
                 WRONG,
-                f"The kernelspec in {each['resource_dir']} names {python}, which is gone: "
-                "daytona-kernel install writes it anew.",
+                f"The kernelspec in {each['resource_dir']} names {python}, which does not exist. "
+                "Run: daytona-kernel install",
             )
         else:
             yield Finding(OK, f"Jupyter knows the kernel as {name!r}, in {each['resource_dir']}")
@@ -76,20 +74,22 @@ def _settings() -> Iterator[Finding]:
         yield Finding(WRONG, error.message)
         return
     if settings.embedded:
-        yield Finding(OK, "Cells run on this machine, in the embedded server: no DAYTONA_API_KEY is set")
+        yield Finding(
+            OK, "Cells run on this machine, in the embedded server, because no DAYTONA_API_KEY is set"
+        )
         return
-    given = (getattr(settings, each.name) for each in fields(settings))
-    shown = ", ".join(f"{each.name} {each.shown} ({each.source})" for each in given if each.value is not None)
+    every = (getattr(settings, each.name) for each in fields(settings))
+    shown = ", ".join(f"{each.name} {each.shown} ({each.source})" for each in every if each.value is not None)
     yield Finding(OK, f"Cells run at Daytona: {shown}")
 
 
 def _sandbox() -> Iterator[Finding]:
     try:
-        began = time.monotonic()
+        start = time.monotonic()
         with Daytona() as daytona:
             sandbox = daytona.create(CreateSandboxParams(auto_stop_interval=5, ephemeral=True))
             try:
-                created = time.monotonic() - began
+                created = time.monotonic() - start
                 python = sandbox.process.exec("python3 --version").result.strip()
                 answer = sandbox.process.code_run("print(6 * 7)")
             finally:
@@ -102,6 +102,6 @@ def _sandbox() -> Iterator[Finding]:
         yield Finding(WRONG, error.message)
         return
     if answer.exit_code != 0 or answer.result.strip() != "42":
-        yield Finding(WRONG, f"The sandbox could not run Python: {answer.result.strip() or 'no output'}")
+        yield Finding(WRONG, f"Python does not run in the sandbox: {answer.result.strip() or 'no output'}")
         return
-    yield Finding(OK, f"A sandbox was there after {created:.1f} s, ran {python}, and was deleted")
+    yield Finding(OK, f"Created a sandbox in {created:.1f} s, ran {python} in it, and deleted it")

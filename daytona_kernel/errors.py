@@ -1,4 +1,4 @@
-"""The exceptions, under the names of Daytona's own SDK.
+"""The exceptions. Those that Daytona's SDK has too have its names.
 
     DaytonaError
     ├── DaytonaBadRequestError                 400; DaytonaValidationError is the same class
@@ -15,28 +15,30 @@
     ├── DaytonaInternalServerError             500
     ├── DaytonaBadGatewayError                 502
     ├── DaytonaServiceUnavailableError         503
-    ├── DaytonaTimeoutError                    408, 504, and the client's own waiting
+    ├── DaytonaTimeoutError                    408, 504, and the client's timeouts
     │   └── DaytonaProcessExecutionTimeoutError  the sandbox ended the command
     ├── DaytonaConnectionError                 no answer
     │   └── DaytonaConnectionTimeoutError      (also a DaytonaTimeoutError)
     ├── EmbeddedServerError                    the embedded server did not start
-    ├── MagicUsageError                        a magic was called with wrong arguments
-    ├── CommandFailedError                     a shell command ended with a status other than 0
-    ├── FileTransferError                      files could not be copied
-    ├── LocalCodeError                         code of %%local failed, or was refused
-    └── InterpreterError                       the persistent interpreter of a sandbox
-        ├── InterpreterStartError              the sandbox cannot run one
-        ├── InterpreterDiedError               it ended; a fresh one is being started
-        ├── CellUnstartedError                 an interrupt came before the interpreter had started
-        ├── InterpreterLostError               it is out of reach for good
-        └── InterpreterReplacedError           the kernel has moved to another one
+    ├── InterpreterError                       the persistent interpreter of a sandbox
+    │   ├── InterpreterStartError              the sandbox cannot run an interpreter
+    │   ├── InterpreterDiedError               it ended; a fresh one is starting
+    │   ├── CellUnstartedError                 an interrupt came before the interpreter had started
+    │   ├── InterpreterLostError               it is unreachable for good
+    │   └── InterpreterReplacedError           the kernel has moved to another interpreter
+    └── KernelError                            the kernel itself, and not Daytona
+        ├── MagicUsageError                    wrong arguments of a magic
+        ├── CommandFailedError                 a shell command ended with a status other than 0
+        ├── FileTransferError                  files could not be copied
+        └── LocalCodeError                     code of %%local failed or was refused
 
-`error_of` turns an answer of Daytona into one of them. Errors of httpx and websockets are turned
-where they arise, in `client.transport`.
+`error_of` turns a response of Daytona into one of these exceptions. `client.transport` translates the
+errors of httpx and websockets.
 """
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -44,12 +46,12 @@ if TYPE_CHECKING:
 
 
 class DaytonaError(Exception):
-    """What went wrong between this program and Daytona.
+    """A failure between this program and Daytona; the base class of all exceptions of this package.
 
-    message: one sentence for a person.
-    status_code: the HTTP status; None when there was no answer.
-    code: Daytona's machine-readable code, as "NOT_FOUND"; None where it gave none.
-    request_id: what to quote to Daytona's support; None where it gave none.
+    message: one or two sentences for a person.
+    status_code: the HTTP status; None without a response.
+    code: Daytona's machine-readable code, for example "NOT_FOUND"; None for none.
+    request_id: the id to quote to Daytona's support; None for none.
     """
 
     def __init__(
@@ -79,71 +81,71 @@ class DaytonaAuthenticationError(DaytonaError):
 
 
 class DaytonaForbiddenError(DaytonaError):
-    """The key is valid and does not allow this."""
+    """The API key is valid but does not allow this."""
 
 
 class DaytonaNotFoundError(DaytonaError):
-    """There is no such sandbox, session, command or route."""
+    """The sandbox, session, command or route does not exist."""
 
 
 class DaytonaFileNotFoundError(DaytonaNotFoundError):
-    """There is no such file in the sandbox."""
+    """The file does not exist in the sandbox."""
 
 
 class DaytonaConflictError(DaytonaError):
-    """The name is taken, or the state does not allow it."""
+    """The name is taken, or the state does not allow this."""
 
 
 class DaytonaGoneError(DaytonaError):
-    """It existed and will not come back."""
+    """The session or the command existed, and has ended for good."""
 
 
 class DaytonaSessionEndedError(DaytonaGoneError):
-    """The shell of the session has exited: delete the session, and create a new one."""
+    """The session's shell has exited. Delete the session and create a new one."""
 
 
 class DaytonaCommandAlreadyCompletedError(DaytonaGoneError):
-    """The command has ended and takes no input any more."""
+    """The command has ended and takes no more input."""
 
 
 class DaytonaUnprocessableEntityError(DaytonaError):
-    """The request was understood and makes no sense."""
+    """The request is well-formed but makes no sense."""
 
 
 class DaytonaRateLimitError(DaytonaError):
-    """Too many requests."""
+    """The client sent too many requests."""
 
 
 class DaytonaInternalServerError(DaytonaError):
-    """Daytona failed."""
+    """Daytona failed internally."""
 
 
 class DaytonaBadGatewayError(DaytonaError):
-    """Something between this program and the sandbox failed."""
+    """A proxy between this program and the sandbox failed."""
 
 
 class DaytonaServiceUnavailableError(DaytonaError):
-    """Daytona takes no requests at the moment."""
+    """Daytona does not accept requests at the moment."""
 
 
 class DaytonaTimeoutError(DaytonaError):
-    """It took longer than the time given.
+    """An operation took longer than its timeout.
 
-    sandbox_id: the sandbox that `create` had made when its time was over; None otherwise.
+    sandbox_id: the sandbox that `create` created but that has not started; None otherwise.
     """
 
     sandbox_id: str | None = None
 
 
 class DaytonaProcessExecutionTimeoutError(DaytonaTimeoutError):
-    """The sandbox ended the command because its `timeout` was over; what it printed is lost."""
+    """The sandbox ended the command at its `timeout`. Its output is lost."""
 
 
 class DaytonaConnectionError(DaytonaError):
-    """No answer came: the server is not there, or the connection broke.
+    """No response arrived: the server is unreachable, or the connection broke.
 
-    may_have_arrived: whether the request can have reached the server all the same.
-    permanent: whether another attempt would fare no better.
+    may_have_arrived: whether the request may have reached the server.
+    permanent: whether another attempt would fail too.
     """
 
     def __init__(self, message: str, *, may_have_arrived: bool = False, permanent: bool = False) -> None:
@@ -153,30 +155,58 @@ class DaytonaConnectionError(DaytonaError):
 
 
 class DaytonaConnectionTimeoutError(DaytonaConnectionError, DaytonaTimeoutError):
-    """No answer came in the time that the client waits (`request_timeout`)."""
+    """No response arrived within the request timeout, or no connection was made in time."""
 
 
 class EmbeddedServerError(DaytonaError):
-    """The embedded server did not start; the message says why."""
+    """The embedded server did not start. The message gives the reason."""
 
 
-class MagicUsageError(DaytonaError):
-    """A magic was called with arguments that it does not take; nothing was run."""
+class InterpreterError(DaytonaError):
+    """A failure of the persistent interpreter in the sandbox."""
 
 
-class CommandFailedError(DaytonaError):
-    """A shell command ended with a status other than 0; what it printed is above."""
+class InterpreterStartError(InterpreterError):
+    """The sandbox cannot run an interpreter. The message gives the reason."""
 
 
-class FileTransferError(DaytonaError):
-    """Files could not be copied between this machine and the sandbox; the message says why."""
+class InterpreterDiedError(InterpreterError):
+    """The interpreter ended, and its variables are lost. A fresh one is starting."""
 
 
-class LocalCodeError(DaytonaError):
-    """Code that ran on the notebook's own machine failed, or was refused.
+class CellUnstartedError(InterpreterError):
+    """An interrupt came while the interpreter was starting. The cell did not run."""
 
-    ename: the name of the exception that it raised, or of this one. traceback: the lines that show
-    where, None when nothing ran.
+
+class InterpreterLostError(InterpreterError):
+    """The interpreter is unreachable for good."""
+
+
+class InterpreterReplacedError(InterpreterError):
+    """The kernel has given up this interpreter. Requests that wait for it go to the next one."""
+
+
+class KernelError(DaytonaError):
+    """A failure in the kernel itself: wrong arguments, a failing command, a failing copy, local code."""
+
+
+class MagicUsageError(KernelError):
+    """A magic got wrong arguments. It did nothing."""
+
+
+class CommandFailedError(KernelError):
+    """A shell command ended with a status other than 0. The cell shows its output."""
+
+
+class FileTransferError(KernelError):
+    """Files could not be copied between this machine and the sandbox. The message gives the reason."""
+
+
+class LocalCodeError(KernelError):
+    """Code on the notebook's own machine failed or was refused.
+
+    ename: the name of the exception that the code raised; None for this class's name.
+    traceback: the lines of the traceback; None if nothing ran.
     """
 
     def __init__(self, message: str, *, ename: str | None = None, traceback: list[str] | None = None) -> None:
@@ -185,34 +215,10 @@ class LocalCodeError(DaytonaError):
         self.traceback = traceback
 
 
-class InterpreterError(DaytonaError):
-    """The persistent interpreter in the sandbox."""
-
-
-class InterpreterStartError(InterpreterError):
-    """The sandbox cannot run an interpreter; the message says why."""
-
-
-class InterpreterDiedError(InterpreterError):
-    """The interpreter ended, and its variables with it; a fresh one is being started."""
-
-
-class CellUnstartedError(InterpreterError):
-    """An interrupt came while the interpreter was still starting; nothing of the cell has run."""
-
-
-class InterpreterLostError(InterpreterError):
-    """The interpreter is out of reach for good."""
-
-
-class InterpreterReplacedError(InterpreterError):
-    """The kernel does without this interpreter from now on; what waited for it goes to the next one."""
-
-
 DaytonaValidationError = DaytonaBadRequestError
 DaytonaAuthorizationError = DaytonaForbiddenError
 
-# The one table from (status, code) to exception. A code is looked up first, a bare status next.
+# The exception for a status and a code. A status without the code in the table has the row with None.
 _BY_STATUS_AND_CODE: dict[tuple[int, str | None], type[DaytonaError]] = {
     (400, None): DaytonaBadRequestError,
     (401, None): DaytonaAuthenticationError,
@@ -235,16 +241,16 @@ _BY_STATUS_AND_CODE: dict[tuple[int, str | None], type[DaytonaError]] = {
     (504, None): DaytonaTimeoutError,
 }
 
-# Toolboxes that answer an untyped 500 tell what it is only in words; the sentence is ours.
+# Some toolboxes answer 500 without a code. The words of their message choose an exception and a message.
 _UNTYPED_500: dict[str, tuple[type[DaytonaError], str]] = {
     "session not found": (DaytonaNotFoundError, "not found: session not found"),
     "broken pipe": (
         DaytonaSessionEndedError,
-        "The shell of this session has ended; delete the session and create it again.",
+        "The session's shell has ended. Delete the session and create it again.",
     ),
     "failed to open input pipe": (
         DaytonaCommandAlreadyCompletedError,
-        "The command has ended and takes no input any more.",
+        "The command has ended and takes no more input.",
     ),
 }
 
@@ -252,23 +258,23 @@ _UNTYPED_500: dict[str, tuple[type[DaytonaError], str]] = {
 def error_of(
     status: int, message: str, *, code: str | None = None, request_id: str | None = None
 ) -> DaytonaError:
-    """Return the exception for an answer with this status.
+    """Return the exception for a response with a status that is not 2xx.
 
-    message: Daytona's own words; empty where the answer had no body.
+    message: Daytona's message; "" for a response without one.
     """
     kind = _BY_STATUS_AND_CODE.get((status, code)) or _BY_STATUS_AND_CODE.get((status, None), DaytonaError)
-    if status == 500 and code is None:
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR and code is None:
         for words, (untyped, sentence) in _UNTYPED_500.items():
             if words in message:
                 kind, message = untyped, sentence
                 break
-    if status == 401:
-        said = f" ({message})" if message else ""
-        message = f"Daytona refused the API key{said}. Check DAYTONA_API_KEY and DAYTONA_API_URL."
+    if status == HTTPStatus.UNAUTHORIZED:
+        reason = f" ({message})" if message else ""
+        message = f"Daytona refused the API key{reason}. Check DAYTONA_API_KEY and DAYTONA_API_URL."
     if kind is DaytonaProcessExecutionTimeoutError:
-        message = "The command took longer than its timeout and was ended; what it had printed is lost."
+        message = "The command exceeded its timeout and was ended. Its output is lost."
     return kind(
-        message or f"Daytona answered {status} without saying why.",
+        message or f"Daytona answered with status {status} and no reason.",
         status_code=status,
         code=code,
         request_id=request_id,
@@ -276,9 +282,9 @@ def error_of(
 
 
 def request_id_of(headers: Mapping[str, str]) -> str | None:
-    """Return the id by which Daytona, or the proxy before it, knows a request, or None.
+    """Return the id that Daytona or a proxy gave a request; None for none.
 
-    headers: with their names in lower case.
+    headers: the response's headers, with names in lower case.
     """
     for name in ("x-request-id", "x-daytona-request-id", "x-amzn-trace-id", "cf-ray"):
         if name in headers:

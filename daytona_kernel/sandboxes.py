@@ -1,4 +1,4 @@
-"""`daytona-kernel sandboxes`: what kernels have made at Daytona, and an end to what none needs any more."""
+"""`daytona-kernel sandboxes`: list or delete the sandboxes that kernels created at Daytona."""
 
 from __future__ import annotations
 
@@ -16,18 +16,21 @@ if TYPE_CHECKING:
 
     from .client.sandbox import Sandbox
 
-_NONE_HERE = (
-    "No DAYTONA_API_KEY is set: sandboxes of the embedded server end with their kernels, "
-    "so there are none to look after."
+_EMBEDDED = (
+    "No DAYTONA_API_KEY is set. Sandboxes of the embedded server are deleted with their kernels, "
+    "so there is nothing to list."
 )
 _COLUMNS = ("ID", "NAME", "STATE", "NOTEBOOK", "HOST", "LAST ACTIVITY")
 
 
 def run(delete: Sequence[str] = ()) -> int:
-    """List the sandboxes that kernels have made, or delete some by id or name; return the exit status."""
+    """Print the sandboxes that kernels created, or delete some by id or name; return the exit status.
+
+    delete: ids or names; empty to print the list.
+    """
     try:
         if resolve().embedded:
-            print(_NONE_HERE)
+            print(_EMBEDDED)
             return 0
         with Daytona() as daytona:
             if delete:
@@ -42,7 +45,7 @@ def run(delete: Sequence[str] = ()) -> int:
 def _delete(daytona: Daytona, id_or_name: str) -> int:
     sandbox = daytona.get(id_or_name)
     if LABEL not in sandbox.labels:
-        print(f"Sandbox {id_or_name} was not made by a kernel, and is left alone.", file=sys.stderr)
+        print(f"Sandbox {id_or_name} was not created by a kernel. It is not deleted.", file=sys.stderr)
         return 1
     sandbox.delete()
     print(f"Deleted sandbox {id_or_name}.")
@@ -64,7 +67,7 @@ def _row(sandbox: Sandbox) -> tuple[str, ...]:
 
 def _print_table(rows: list[tuple[str, ...]]) -> None:
     if not rows:
-        print("No kernel has left a sandbox there.")
+        print("No sandboxes of kernels found.")
         return
     widths = [max(map(len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
     for row in (_COLUMNS, *rows):

@@ -65,10 +65,10 @@ def test_doctor_names_the_fault_and_hides_the_key(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_sandboxes_lists_and_deletes_the_sandboxes_of_kernels(tmp_path: Path) -> None:
-    assert "none to look after" in run(COMMAND, "sandboxes").stdout
+    assert "nothing to list" in run(COMMAND, "sandboxes").stdout
     with serving(tmp_path) as variables, Daytona(config(variables)) as daytona:
         environment = {**os.environ, **variables}
-        assert "No kernel has left a sandbox" in run(COMMAND, "sandboxes", env=environment).stdout
+        assert "No sandboxes of kernels found" in run(COMMAND, "sandboxes", env=environment).stdout
         labels = {"daytona-kernel": "python", "daytona-kernel/notebook": "sums.ipynb"}
         made = daytona.create(CreateSandboxParams(name="left-behind", labels=labels))
         other = daytona.create(CreateSandboxParams(name="somebodys"))
@@ -78,7 +78,7 @@ def test_sandboxes_lists_and_deletes_the_sandboxes_of_kernels(tmp_path: Path) ->
         assert "somebodys" not in listed
         refused = run(COMMAND, "sandboxes", "--delete", "somebodys", "none-such", env=environment)
         assert refused.returncode == 1
-        assert "left alone" in refused.stderr
+        assert "not created by a kernel" in refused.stderr
         assert run(COMMAND, "sandboxes", "--delete", made.id, env=environment).returncode == 0
         assert [each.id for each in daytona.list()] == [other.id]
 

@@ -1,22 +1,26 @@
-"""What goes into Daytona's calls and what comes out, as the Process page and Daytona's SDK name it."""
+"""The arguments and results of the client's methods, with the names of Daytona's Process page and SDK."""
 
 from __future__ import annotations
 
 import base64
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..wire.logs import LogDemultiplexer, Stream
+
+if TYPE_CHECKING:
+    from typing import Self
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A figure that `code_run` drew.
+    """A figure that code in `code_run` drew with Matplotlib.
 
     type: "line", "scatter", "bar", "pie", "box_and_whisker", "composite_chart" or "unknown".
-    png: the picture as base64; None where there is none.
-    elements: the points, bars or slices; for a composite chart, the charts in it.
-    data: all that Daytona said, under its own names.
+    title: None for a figure without a title.
+    png: the picture as base64; None for none.
+    elements: the points, bars or slices; for a composite chart, its charts.
+    data: the chart's JSON as Daytona sent it.
     """
 
     type: str
@@ -27,11 +31,12 @@ class Chart:
 
     @property
     def png_bytes(self) -> bytes | None:
-        """The picture itself, or None."""
+        """The picture's bytes; None for none."""
         return None if self.png is None else base64.b64decode(self.png)
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Chart:
+        """Return a chart from the JSON of Daytona's API."""
         kind = data.get("type") or "unknown"
         elements = data.get("elements") or []
         if kind == "composite_chart":
@@ -41,7 +46,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class ExecutionArtifacts:
-    """What an execution left beside its exit code: `stdout` (the same as `result`) and `charts`."""
+    """The output of an execution: `stdout`, equal to its `result`, and `charts`."""
 
     stdout: str = ""
     charts: list[Chart] = field(default_factory=list)
@@ -49,10 +54,11 @@ class ExecutionArtifacts:
 
 @dataclass(frozen=True)
 class ExecuteResponse:
-    """What `exec` and `code_run` return.
+    """The outcome of `exec` or `code_run`.
 
-    exit_code: the status; -1 when a signal ended the shell, or it could not be started.
-    result: what was printed; stdout and stderr in one.
+    exit_code: the status; -1 if a signal ended the shell, or the shell could not be started.
+    result: the output; for `exec`, stdout and stderr in one text.
+    artifacts: the output and the charts that the code drew.
     """
 
     exit_code: int
@@ -61,11 +67,12 @@ class ExecuteResponse:
 
     @property
     def started(self) -> bool:
-        """Whether the command ran at all. It does not where its `cwd` does not exist."""
+        """Whether the command started. It does not if its `cwd` does not exist."""
         return not (self.exit_code == -1 and self.result.startswith("fork/exec "))
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> ExecuteResponse:
+        """Return a response from the JSON of Daytona's API."""
         result = data.get("result") or ""
         charts = (data.get("artifacts") or {}).get("charts") or []
         exit_code = data.get("exitCode", data.get("code"))
@@ -78,7 +85,7 @@ class ExecuteResponse:
 
 @dataclass
 class CodeRunParams:
-    """Arguments (`sys.argv[1:]`) and environment variables for `code_run`; None for none."""
+    """The arguments (`sys.argv[1:]`) and environment variables of code in `code_run`; None for none."""
 
     argv: list[str] | None = None
     env: dict[str, str] | None = field(default=None, repr=False)
@@ -86,10 +93,11 @@ class CodeRunParams:
 
 @dataclass
 class SessionExecuteRequest:
-    """A command for a session.
+    """A command to execute in a session.
 
-    run_async: return at once, while the command runs; `var_async` is the same under its older name.
-    suppress_input_echo: keep input that is sent to the command out of its log.
+    run_async: whether to return while the command runs; None means False. `var_async` is its old name.
+    suppress_input_echo: whether to keep input that is sent to the command out of its log; None leaves
+        it to Daytona.
     """
 
     command: str
@@ -99,14 +107,16 @@ class SessionExecuteRequest:
 
     @property
     def is_async(self) -> bool:
+        """Whether `run_async` or `var_async` is true."""
         return bool(self.run_async or self.var_async)
 
 
 @dataclass(frozen=True)
 class SessionExecuteResponse:
-    """What a session's command answered. After an asynchronous one only `cmd_id` is known.
+    """The outcome of a session's command. For an asynchronous command only `cmd_id` is not None.
 
-    output: stdout and stderr in one; `result` is the same.
+    output: stdout and stderr in one text. stdout, stderr: each stream.
+    exit_code: the command's status.
     """
 
     cmd_id: str
@@ -127,6 +137,7 @@ class SessionExecuteResponse:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> SessionExecuteResponse:
+        """Return a response from the JSON of Daytona's API."""
         exit_code, output = data.get("exitCode"), data.get("output")
         if exit_code is None and output is None:
             return cls(data["cmdId"])
@@ -136,7 +147,10 @@ class SessionExecuteResponse:
 
 @dataclass(frozen=True)
 class Command:
-    """A command of a session. `exit_code` is None while it runs."""
+    """A command of a session.
+
+    id: the command id. exit_code: the status; None while the command runs.
+    """
 
     id: str
     command: str
@@ -144,30 +158,33 @@ class Command:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Command:
+        """Return a command from the JSON of Daytona's API."""
         return cls(data["id"], data.get("command") or "", data.get("exitCode"))
 
 
 @dataclass(frozen=True)
 class Session:
-    """A session, and the commands that were executed in it."""
+    """A session and its commands, the oldest first."""
 
     session_id: str
     commands: list[Command] = field(default_factory=list)
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Session:
+        """Return a session from the JSON of Daytona's API."""
         return cls(data["sessionId"], [Command.from_json(command) for command in data.get("commands") or []])
 
 
 class SessionCommandLogs(str):
-    """A command's log: a text with stdout and stderr in one, and each apart as an attribute."""
+    """A command's log: one text of stdout and stderr, with each stream as an attribute."""
 
     __slots__ = ("stderr", "stdout")
 
     stdout: str
     stderr: str
 
-    def __new__(cls, output: str, stdout: str, stderr: str) -> SessionCommandLogs:
+    def __new__(cls, output: str, stdout: str, stderr: str) -> Self:
+        """Return the text `output` with the streams as attributes."""
         logs = super().__new__(cls, output)
         logs.stdout = stdout
         logs.stderr = stderr
@@ -175,12 +192,12 @@ class SessionCommandLogs(str):
 
     @property
     def output(self) -> str:
-        """The whole text, as SDKs of Daytona name it."""
+        """The whole text; the name is that of Daytona's SDK."""
         return str(self)
 
     @classmethod
     def from_log(cls, log: bytes) -> SessionCommandLogs:
-        """Read a log with or without markers."""
+        """Return the logs in the raw bytes of a log, with or without markers."""
         demultiplexer = LogDemultiplexer()
         chunks = demultiplexer.feed(log) + demultiplexer.finish()
         return cls(
@@ -193,7 +210,10 @@ class SessionCommandLogs(str):
 
     @classmethod
     def from_text(cls, output: str, stdout: str | None, stderr: str | None) -> SessionCommandLogs:
-        """Read what JSON says of a log: `output` with or without markers, and the streams if known."""
+        """Return the logs in a JSON response.
+
+        output: the log, with or without markers. stdout, stderr: each stream; None if unknown.
+        """
         logs = cls.from_log(output.encode("utf-8", "surrogatepass"))
         if stdout is None and stderr is None:
             return logs
@@ -202,7 +222,11 @@ class SessionCommandLogs(str):
 
 @dataclass(frozen=True)
 class FileInfo:
-    """A file or folder in the sandbox. `size` in bytes; `modified_at` as ISO 8601, or None."""
+    """A file or folder in a sandbox.
+
+    size: in bytes. mode: as `ls -l` prints it. permissions: an octal number.
+    modified_at: in ISO 8601; None if unknown. path: None if unknown.
+    """
 
     name: str
     is_dir: bool
@@ -216,6 +240,7 @@ class FileInfo:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> FileInfo:
+        """Return a file's description from the JSON of Daytona's API."""
         return cls(
             name=data["name"],
             is_dir=bool(data.get("isDir")),
@@ -231,14 +256,17 @@ class FileInfo:
 
 @dataclass(frozen=True)
 class FileUpload:
-    """A file to upload: bytes, or the path of a local file; and where it goes in the sandbox."""
+    """A file to upload.
+
+    source: its bytes, or the path of a local file. destination: its path in the sandbox.
+    """
 
     source: bytes | str
     destination: str
 
 
 class PreviewUrl(NamedTuple):
-    """Where a port of the sandbox can be reached, and the token for `x-daytona-preview-token`."""
+    """The URL of a sandbox's port, and the token for the header `x-daytona-preview-token`."""
 
     url: str
     token: str
@@ -249,7 +277,10 @@ class PreviewUrl(NamedTuple):
 
 @dataclass(frozen=True)
 class Resources:
-    """What a sandbox gets: `cpu` cores, `memory` and `disk` in GiB, `gpu` units; None for the default."""
+    """The resources of a new sandbox; None for Daytona's default.
+
+    cpu: cores. memory, disk: in GiB. gpu: units.
+    """
 
     cpu: int | None = None
     memory: int | None = None
@@ -259,15 +290,18 @@ class Resources:
 
 @dataclass
 class CreateSandboxFromSnapshotParams:
-    """What a new sandbox is to be; None leaves it to Daytona.
+    """The properties of a new sandbox; None leaves a property to Daytona.
 
-    language: what `code_run` runs: "python" (None), "javascript" or "typescript".
-    env_vars: environment variables of everything in it. labels: names and values to find it by.
-    public: whether its ports can be reached without a token.
-    auto_stop_interval: minutes without activity until it stops; 0 for never (None: 15).
-    auto_archive_interval: minutes stopped until it is archived; 0 for the longest.
-    auto_delete_interval: minutes stopped until it is deleted; 0 at once, negative never.
-    ephemeral: delete it as soon as it stops, as `auto_delete_interval` 0 does.
+    language: the language of `code_run`: "python" (also None), "javascript" or "typescript".
+    snapshot: the snapshot that the sandbox is created from. target: the region.
+    os_user: the user that commands run as.
+    env_vars: environment variables of all its processes. labels: names and values to find it by.
+    public: whether its ports are reachable without a token.
+    auto_stop_interval: minutes without activity until it stops; 0 for never, None for 15.
+    auto_archive_interval: minutes until the stopped sandbox is archived; 0 for the longest interval.
+    auto_delete_interval: minutes until the stopped sandbox is deleted; 0 for at once, negative for never.
+    ephemeral: whether it is deleted as soon as it stops, as with `auto_delete_interval` 0.
+    network_block_all: whether it has no network. network_allow_list: the networks that it may reach.
     """
 
     name: str | None = None
@@ -292,7 +326,11 @@ CreateSandboxParams = CreateSandboxFromSnapshotParams
 
 @dataclass
 class ListSandboxesQuery:
-    """Which sandboxes to list; None for all. `limit` is the size of a page, not of the list."""
+    """A filter for lists of sandboxes; None matches all.
+
+    limit: the number of sandboxes on a page, which does not limit the list.
+    states: for example "started" or "stopped".
+    """
 
     limit: int | None = None
     id: str | None = None
@@ -303,10 +341,10 @@ class ListSandboxesQuery:
 
 @dataclass(frozen=True)
 class SandboxInstance:
-    """A sandbox as Daytona last described it.
+    """A sandbox as Daytona described it.
 
-    state: "started", "stopped", "error", … intervals: minutes.
-    toolbox_url: where its processes, sessions and files are reached.
+    state: for example "started", "stopped" or "error". toolbox_url: the URL of its toolbox.
+    cpu: cores. memory, disk: in GiB. The intervals are minutes. Dates are in ISO 8601.
     """
 
     id: str
@@ -333,6 +371,7 @@ class SandboxInstance:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> SandboxInstance:
+        """Return a sandbox's description from the JSON of Daytona's API."""
         proxy = data.get("toolboxProxyUrl") or ""
         return cls(
             id=data["id"],

@@ -1,7 +1,8 @@
-"""The paths of Daytona's API that client and server both know.
+"""The routes of Daytona's API, for client and server.
 
-Control-plane paths are relative to the API URL, toolbox paths to `{toolbox_proxy_url}/{sandbox_id}`.
-Fields in braces are filled with `str.format` by a client, and become captures in a server.
+Routes of the control plane are relative to the API's URL, those of the toolbox to
+`{toolbox_proxy_url}/{sandbox_id}`. A client fills the fields in braces with `str.format`; a server
+turns them into captures.
 """
 
 # Control plane
@@ -19,9 +20,10 @@ SANDBOX_LAST_ACTIVITY = "/sandbox/{sandbox_id}/last-activity"
 SANDBOX_TOOLBOX_URL = "/sandbox/{sandbox_id}/toolbox-proxy-url"
 SANDBOX_PREVIEW_URL = "/sandbox/{sandbox_id}/ports/{port}/preview-url"
 
-# The embedded server's own: a request to it stays open, and the server lives while one is open.
+# Only the embedded server has this route. It never completes the response to GET, and runs while at
+# least one such request is open.
 LEASE = "/lease"
-LEASE_HEADER = "X-Daytona-Kernel-Server"  # of its answer: JSON with `isolation` and `note`
+LEASE_HEADER = "X-Daytona-Kernel-Server"  # of the response: JSON with `isolation` and `note`
 
 # Toolbox
 EXECUTE = "/process/execute"

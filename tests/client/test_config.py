@@ -45,7 +45,7 @@ def test_a_url_without_a_key_is_one_clear_sentence() -> None:
     with pytest.raises(DaytonaAuthenticationError) as caught:
         resolve(environ={"DAYTONA_API_URL": "http://daytona.test/api"})
     message = str(caught.value)
-    assert message.startswith("DAYTONA_API_URL is http://daytona.test/api, but there is no API key")
+    assert message.startswith("DAYTONA_API_URL is http://daytona.test/api, but no API key is set")
     assert "DAYTONA_API_KEY" in message
     assert message.count(". ") == 0
     with pytest.raises(DaytonaAuthenticationError, match=r"^api_url is"):

@@ -1,4 +1,4 @@
-"""Files, in a real sandbox."""
+"""Files in a real sandbox."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_bytes_go_there_and_back(sandbox: Any) -> None:
+def test_bytes_make_the_round_trip(sandbox: Any) -> None:
     content = bytes(range(256)) * 1000
     for name in ("plain", "in/a folder/ü?&#.bin", 'quo"te'):
         sandbox.fs.upload_file(content, name)
@@ -26,7 +26,7 @@ def test_bytes_go_there_and_back(sandbox: Any) -> None:
     assert sandbox.fs.download_file("empty") == b""
 
 
-def test_local_files_go_there_and_back(sandbox: Any, tmp_path: Path) -> None:
+def test_local_files_make_the_round_trip(sandbox: Any, tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     source.write_bytes(os.urandom(3_000_000))
     sandbox.fs.upload_file(str(source), "there")
@@ -42,17 +42,18 @@ def test_several_files_at_once(sandbox: Any) -> None:
     assert entries == {"one": 1, "two": 2}
 
 
-def test_what_is_on_its_way_is_told(sandbox: Any, tmp_path: Path) -> None:
-    source, told = tmp_path / "source", []
+def test_upload_reports_progress(sandbox: Any, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    reported: list[int] = []
     source.write_bytes(bytes(2_500_000))
-    uploads = [FileUpload(str(source), "told/one"), FileUpload(b"", "told/two"), FileUpload(b"xyz", "told/3")]
-    sandbox.fs.upload_files(uploads, on_progress=told.append)
-    assert told[0] == 0
-    assert told == sorted(told)
-    assert told[-1] == 2_500_003
+    uploads = [FileUpload(str(source), "up/one"), FileUpload(b"", "up/two"), FileUpload(b"xyz", "up/3")]
+    sandbox.fs.upload_files(uploads, on_progress=reported.append)
+    assert reported[0] == 0
+    assert reported == sorted(reported)
+    assert reported[-1] == 2_500_003
 
 
-def test_a_sink_takes_what_is_downloaded(sandbox: Any) -> None:
+def test_download_to_a_sink(sandbox: Any) -> None:
     class Pieces(list[bytes]):
         reset = list.clear
         write = list.append
@@ -81,7 +82,7 @@ def test_folders_moves_and_deletes(sandbox: Any) -> None:
         fs.get_file_info("a")
 
 
-def test_what_is_not_there_leaves_nothing_here(sandbox: Any, tmp_path: Path) -> None:
+def test_a_missing_file_leaves_nothing_behind(sandbox: Any, tmp_path: Path) -> None:
     with pytest.raises(DaytonaNotFoundError):
         sandbox.fs.download_file("missing", str(tmp_path / "target"))
     with pytest.raises(FileNotFoundError):
@@ -89,7 +90,7 @@ def test_what_is_not_there_leaves_nothing_here(sandbox: Any, tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_download_that_breaks_is_begun_again(
+def test_a_download_that_breaks_is_repeated(
     faulty: FaultyServer, kind: str, tmp_path: Path, process: Any, no_pauses: list[float]
 ) -> None:
     from daytona_kernel.client.filesystem import AsyncFileSystem, FileSystem
@@ -123,7 +124,7 @@ def test_a_large_file_is_not_held_in_memory(sandbox: Any, tmp_path: Path) -> Non
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 40_000
 
 
-def test_multipart_says_its_length(tmp_path: Path) -> None:
+def test_multipart_knows_its_length(tmp_path: Path) -> None:
     local = tmp_path / "local"
     local.write_bytes(b"x" * 2_500_000)
     files = MultipartFiles([FileUpload(b"bytes", "a"), FileUpload(str(local), "ü"), FileUpload(b"", "e")])
@@ -132,7 +133,7 @@ def test_multipart_says_its_length(tmp_path: Path) -> None:
     assert len(once) == files.length
 
 
-def test_multipart_holds_what_it_announced(tmp_path: Path) -> None:
+def test_multipart_sends_the_size_that_it_announced(tmp_path: Path) -> None:
     local = tmp_path / "local"
     local.write_bytes(b"x" * 1000)
     files = MultipartFiles([FileUpload(str(local), "a")])

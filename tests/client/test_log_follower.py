@@ -1,4 +1,4 @@
-"""Following a log: complete and without repetition, whatever the stream does."""
+"""A follower delivers each byte of a log once, even if its stream misbehaves."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import pytest
 
@@ -16,9 +16,6 @@ from daytona_kernel import DaytonaAuthenticationError, DaytonaNotFoundError, Ses
 from daytona_kernel.wire.logs import MARKERS, encode_end, split_log
 
 from .faulty_server import Exchange, FaultyServer, hang_up, reply
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 COMMAND = "/process/session/s/command/c"
 OUT, ERR = MARKERS[Stream.STDOUT], MARKERS[Stream.STDERR]
@@ -29,7 +26,7 @@ LOG = b"".join(
 
 
 class Toolbox:
-    """A command with a log, whose stream misbehaves in a given way each time it is opened."""
+    """A command with a log. Its stream follows one of `behaviors` each time it is opened."""
 
     def __init__(self, faulty: FaultyServer, log: bytes = LOG) -> None:
         self.log = log
@@ -37,7 +34,7 @@ class Toolbox:
         self.ended = True
         faulty.on("GET", COMMAND, self._command)
         faulty.on("GET", COMMAND + "/logs", self._logs)
-        self.behaviours: list[Any] = []
+        self.behaviors: list[Any] = []
         self.opened = 0
 
     def _command(self, exchange: Exchange) -> None:
@@ -50,8 +47,8 @@ class Toolbox:
             return
         assert exchange.request.query == {"follow": "true"}
         self.opened += 1
-        behaviour = self.behaviours.pop(0) if len(self.behaviours) > 1 else self.behaviours[0]
-        behaviour(exchange)
+        behavior = self.behaviors.pop(0) if len(self.behaviors) > 1 else self.behaviors[0]
+        behavior(exchange)
 
     def send(self, exchange: Exchange, data: bytes, size: int = 1024) -> None:
         for start in range(0, len(data), size):
@@ -64,7 +61,7 @@ def toolbox(faulty: FaultyServer) -> Toolbox:
 
 
 def collect(follower: Any) -> bytes:
-    """The log again, with a marker where the stream changes."""
+    """Return the log that a follower delivers, with a marker at each change of the stream."""
     chunks = list(follower)
     assert follower.exit_code == 7
     return remarked([(chunk.stream, chunk.data) for chunk in chunks])
@@ -86,19 +83,19 @@ def model(log: bytes) -> bytes:
     return remarked(pieces)
 
 
-def test_close_frame_is_the_end_of_a_connection_that_stays(follow: Any, toolbox: Toolbox) -> None:
-    left = threading.Event()
+def test_close_frame_ends_the_log(follow: Any, toolbox: Toolbox) -> None:
+    closed = threading.Event()
 
-    def staying(exchange: Exchange) -> None:
+    def whole(exchange: Exchange) -> None:
         exchange.accept_websocket()
         toolbox.send(exchange, LOG)
         exchange.close_frame(1000, encode_end(7, len(LOG)))
         exchange.wait_for_close()
-        left.set()
+        closed.set()
 
-    toolbox.behaviours = [staying]
+    toolbox.behaviors = [whole]
     assert collect(follow()) == model(LOG)
-    assert left.wait(10)
+    assert closed.wait(10)
 
 
 def test_messages_in_fragments_and_pings_between_them(follow: Any, toolbox: Toolbox) -> None:
@@ -111,12 +108,12 @@ def test_messages_in_fragments_and_pings_between_them(follow: Any, toolbox: Tool
         toolbox.send(exchange, LOG[1000:])
         exchange.close_frame(1000, encode_end(7, len(LOG)))
 
-    toolbox.behaviours = [fragmented]
+    toolbox.behaviors = [fragmented]
     assert collect(follow()) == model(LOG)
 
 
 @pytest.mark.parametrize("size", [1, 2, 130, 1 << 20])
-def test_bytes_are_cut_anywhere_also_in_the_handshake(follow: Any, toolbox: Toolbox, size: int) -> None:
+def test_bytes_may_be_cut_anywhere_even_in_the_handshake(follow: Any, toolbox: Toolbox, size: int) -> None:
     def cut(exchange: Exchange) -> None:
         connection, sent = exchange.connection, bytearray()
         exchange.connection = cast("socket.socket", SimpleNamespace(sendall=sent.extend))
@@ -129,7 +126,7 @@ def test_bytes_are_cut_anywhere_also_in_the_handshake(follow: Any, toolbox: Tool
         for start in range(0, len(sent), size):
             connection.sendall(sent[start : start + size])
 
-    toolbox.behaviours = [cut]
+    toolbox.behaviors = [cut]
     assert collect(follow()) == model(LOG)
 
 
@@ -146,34 +143,34 @@ def test_slow_reader_makes_the_server_wait(follow: Any, toolbox: Toolbox, faulty
 
     toolbox.log = OUT + b"x" * 39_999_996 + b"\n"
     toolbox.visible = len(toolbox.log)
-    toolbox.behaviours = [flood]
+    toolbox.behaviors = [flood]
     chunks = iter(follow())
     size = len(next(chunks).data)
-    assert waited.wait(30), "all of the log is held by the reader"
+    assert waited.wait(30), "the reader holds the whole log in memory"
     assert size + sum(len(chunk.data) for chunk in chunks) == len(toolbox.log) - len(OUT)
     assert faulty.count("GET", COMMAND + "/logs") == 1
 
 
-def test_slow_reader_may_leave_a_flood(follow: Any, toolbox: Toolbox) -> None:
-    left = threading.Event()
+def test_slow_reader_may_stop_following_a_flood(follow: Any, toolbox: Toolbox) -> None:
+    closed = threading.Event()
 
     def flood(exchange: Exchange) -> None:
         exchange.accept_websocket()
         with contextlib.suppress(OSError):
             while True:
                 exchange.frame(b"x" * 60_000)
-        left.set()
+        closed.set()
 
     toolbox.ended = False
-    toolbox.behaviours = [flood]
+    toolbox.behaviors = [flood]
     follower = follow()
     next(iter(follower))
     follower.close()
-    assert left.wait(10)
+    assert closed.wait(10)
 
 
 @pytest.mark.parametrize("size", [1, 3, 5, 1024, 100_000])
-def test_frames_are_cut_anywhere(follow: Any, toolbox: Toolbox, size: int) -> None:
+def test_frames_may_be_cut_anywhere(follow: Any, toolbox: Toolbox, size: int) -> None:
     def whole(exchange: Exchange) -> None:
         exchange.accept_websocket()
         toolbox.send(exchange, toolbox.log, size)
@@ -182,7 +179,7 @@ def test_frames_are_cut_anywhere(follow: Any, toolbox: Toolbox, size: int) -> No
     toolbox.log = LOG[:3000] if size < 10 else LOG
     toolbox.log = toolbox.log[: toolbox.log.rindex(b"\n") + 1]
     toolbox.visible = len(toolbox.log)
-    toolbox.behaviours = [whole]
+    toolbox.behaviors = [whole]
     assert collect(follow()) == model(toolbox.log)
 
 
@@ -193,20 +190,20 @@ def test_stream_that_closes_early(follow: Any, toolbox: Toolbox, code: int) -> N
         toolbox.send(exchange, LOG[:2000])
         exchange.close_frame(code)
 
-    toolbox.behaviours = [early]
+    toolbox.behaviors = [early]
     assert collect(follow()) == model(LOG)
 
 
 @pytest.mark.parametrize("size", [len(LOG), 2000, 0])
-def test_a_close_that_tells_the_end_is_believed_where_it_is_complete(
+def test_a_close_reason_with_the_end_counts_if_the_log_is_complete(
     follow: Any, toolbox: Toolbox, faulty: FaultyServer, size: int
 ) -> None:
-    def telling(exchange: Exchange) -> None:
+    def ending(exchange: Exchange) -> None:
         exchange.accept_websocket()
         toolbox.send(exchange, LOG[:size])
         exchange.close_frame(1000, encode_end(7, len(LOG)))
 
-    toolbox.behaviours = [telling]
+    toolbox.behaviors = [ending]
     assert collect(follow()) == model(LOG)
     assert faulty.count("GET", COMMAND) == (0 if size == len(LOG) else 1)
 
@@ -219,7 +216,7 @@ def test_stream_that_breaks_while_the_command_runs(follow: Any, toolbox: Toolbox
         toolbox.ended = toolbox.visible >= len(toolbox.log)
 
     toolbox.ended, toolbox.visible = False, 0
-    toolbox.behaviours = [broken]
+    toolbox.behaviors = [broken]
     assert collect(follow()) == model(LOG)
     assert toolbox.opened > 3
 
@@ -230,7 +227,7 @@ def test_stream_that_stalls(follow: Any, toolbox: Toolbox) -> None:
         toolbox.send(exchange, LOG[:1500])
         exchange.wait_for_close()
 
-    toolbox.behaviours = [stalled]
+    toolbox.behaviors = [stalled]
     assert collect(follow()) == model(LOG)
 
 
@@ -245,19 +242,19 @@ def test_stream_that_stalls_while_the_command_runs(follow: Any, toolbox: Toolbox
         exchange.wait_for_close()
 
     toolbox.ended, toolbox.visible = False, 1500
-    toolbox.behaviours = [stalled]
+    toolbox.behaviors = [stalled]
     assert collect(follow()) == model(LOG)
 
 
 @pytest.mark.parametrize("size", [700, 64, 1024])
-def test_stream_that_begins_again_in_its_middle(follow: Any, toolbox: Toolbox, size: int) -> None:
+def test_stream_that_starts_over_in_its_middle(follow: Any, toolbox: Toolbox, size: int) -> None:
     def replaying(exchange: Exchange) -> None:
         exchange.accept_websocket()
         toolbox.send(exchange, LOG[:2100], size)
         toolbox.send(exchange, LOG, size)
         exchange.close_frame()
 
-    toolbox.behaviours = [replaying]
+    toolbox.behaviors = [replaying]
     assert collect(follow()) == model(LOG)
 
 
@@ -273,7 +270,7 @@ def test_log_that_repeats_itself_is_not_taken_for_a_replay(
 
     toolbox.log = line * 500
     toolbox.visible = len(toolbox.log)
-    toolbox.behaviours = [ticking]
+    toolbox.behaviors = [ticking]
     follower = follow()
     assert b"".join(chunk.data for chunk in follower) == b"tick\n" * 500
     assert faulty.count("GET", COMMAND + "/logs") < 10
@@ -281,12 +278,12 @@ def test_log_that_repeats_itself_is_not_taken_for_a_replay(
 
 @pytest.mark.parametrize("status", [404, 400, 502])
 def test_stream_that_cannot_be_opened(follow: Any, toolbox: Toolbox, status: int) -> None:
-    toolbox.behaviours = [reply(status, b"no", content_type="text/plain")]
+    toolbox.behaviors = [reply(status, b"no", content_type="text/plain")]
     assert collect(follow()) == model(LOG)
 
 
 def test_connection_that_closes_in_the_handshake(follow: Any, toolbox: Toolbox) -> None:
-    toolbox.behaviours = [hang_up]
+    toolbox.behaviors = [hang_up]
     assert collect(follow()) == model(LOG)
 
 
@@ -324,26 +321,26 @@ def test_json_answers_are_understood(follow: Any, toolbox: Toolbox, faulty: Faul
 
 
 @pytest.mark.parametrize("offset", [0, 1, 2, 3, 700, 1024, len(LOG) - 1, len(LOG), len(LOG) + 10])
-def test_offset_goes_on_where_another_follower_stopped(follow: Any, toolbox: Toolbox, offset: int) -> None:
+def test_offset_continues_where_another_follower_stopped(follow: Any, toolbox: Toolbox, offset: int) -> None:
     def whole(exchange: Exchange) -> None:
         exchange.accept_websocket()
         toolbox.send(exchange, LOG)
         exchange.close_frame()
 
-    toolbox.behaviours = [whole]
+    toolbox.behaviors = [whole]
     follower = follow(offset=offset)
     taken = dict.fromkeys(Stream, b"")
     for chunk in follower:
         taken[chunk.stream] += chunk.data
     before, whole_log = split_log(LOG[:offset]), split_log(LOG)
     for stream, first, both in zip(Stream, before, whole_log, strict=True):
-        # A marker cut by the offset belongs to neither side, and its bytes to no text.
+        # A marker that the offset cuts belongs to neither side.
         assert both.endswith(taken[stream])
         assert first.rstrip(b"\x01\x02") + taken[stream] == both
     assert follower.offset == max(offset, len(LOG))
 
 
-def test_unknown_command_and_refused_key_are_said_at_once(follow: Any, faulty: FaultyServer) -> None:
+def test_unknown_command_and_refused_key_raise_at_once(follow: Any, faulty: FaultyServer) -> None:
     with pytest.raises(DaytonaNotFoundError):
         list(follow("s", "unknown"))
     faulty.on("GET", COMMAND, reply(401, {"message": "Unauthorized"}))
@@ -361,7 +358,7 @@ def test_stopping_early_closes_the_stream(follow: Any, toolbox: Toolbox) -> None
         closed.append(True)
 
     toolbox.ended = False
-    toolbox.behaviours = [endless]
+    toolbox.behaviors = [endless]
     follower = follow()
     assert next(iter(follower)).data
     follower.close()
@@ -376,7 +373,8 @@ def wait_until(condition: Any, seconds: float = 10) -> None:
 
 
 @pytest.fixture
-def session(sandbox: Any) -> Iterator[Any]:
+def session(sandbox: Any) -> Any:
+    """The processes of a sandbox with the session `s`."""
     sandbox.process.create_session("s")
     return sandbox.process
 
@@ -404,7 +402,7 @@ def test_chunks_come_while_the_command_runs(session: Any) -> None:
     assert b"".join(chunk.data for chunk in chunks).endswith(b"second\n")
 
 
-def test_what_is_known_of_a_real_log_is_not_read_again(session: Any) -> None:
+def test_a_range_of_a_real_log_is_served(session: Any) -> None:
     import httpx
 
     follower = run(session, "echo one; echo two >&2")
@@ -427,7 +425,7 @@ def test_a_large_real_log(session: Any) -> None:
     assert b"".join(chunk.data for chunk in follower) == b"".join(b"%d\n" % n for n in range(1, 300_001))
 
 
-def test_deleting_the_session_ends_the_following(session: Any) -> None:
+def test_deleting_the_session_ends_the_log(session: Any) -> None:
     follower = run(session, "echo first; sleep 60")
     chunks = iter(follower)
     next(chunks)
@@ -436,9 +434,7 @@ def test_deleting_the_session_ends_the_following(session: Any) -> None:
     assert follower.exit_code == 143
 
 
-def test_a_command_that_is_gone_ends_the_following(
-    follow: Any, toolbox: Toolbox, faulty: FaultyServer
-) -> None:
+def test_deleting_the_command_raises(follow: Any, toolbox: Toolbox, faulty: FaultyServer) -> None:
     def gone(exchange: Exchange) -> None:
         exchange.accept_websocket()
         toolbox.send(exchange, LOG[:1024])
@@ -446,7 +442,7 @@ def test_a_command_that_is_gone_ends_the_following(
         exchange.close_frame()
 
     toolbox.ended = False
-    toolbox.behaviours = [gone]
+    toolbox.behaviors = [gone]
     chunks = iter(follow())
     assert next(chunks).data
     with pytest.raises(DaytonaNotFoundError):

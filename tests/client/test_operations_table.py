@@ -1,4 +1,4 @@
-"""docs/operations.md says what is so."""
+"""docs/operations.md lists every method of the client and the routes and tests that exist."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from daytona.handle.pty_handle import PtyHandle
 
 from daytona_kernel import Daytona, FileSystem, Process, Sandbox
 from daytona_kernel.server.app import CONTROL_ROUTES, TOOLBOX_ROUTES
-from tests.server.test_sdk_surface import NOT_SERVED, public
+from tests.sdk_surface import NOT_SERVED, public
 
 ROOT = Path(__file__).parents[2]
 TABLE = (ROOT / "docs" / "operations.md").read_text()

@@ -98,7 +98,7 @@ def test_exit_code_race_that_leaves_doubt_says_so(process: Any, faulty: FaultySe
             SESSION + "/exec",
             "failed to execute command: bad request: failed to write command: write |1: broken pipe",
             DaytonaSessionEndedError,
-            "delete the session and create it again",
+            "Delete the session and create it again",
         ),
         (
             "POST",
@@ -119,23 +119,23 @@ def test_untyped_errors_get_their_names(
     sentence: str,
 ) -> None:
     faulty.on(method, path, reply(500, untyped(message)))
-    calls = {
+    actions = {
         SESSION + "/exec": lambda: process.execute_session_command("s", SessionExecuteRequest("ls")),
         COMMAND + "/input": lambda: process.send_session_command_input("s", "c", "text"),
     }
     with pytest.raises(error, match=sentence) as caught:
-        calls[path]()
+        actions[path]()
     assert caught.value.status_code == 500
     assert faulty.count(method, path) == 1
 
 
 def test_empty_and_foreign_error_bodies(process: Any, faulty: FaultyServer) -> None:
     faulty.on("POST", SESSION + "/exec", reply(400))
-    with pytest.raises(DaytonaBadRequestError, match="400 without saying why"):
+    with pytest.raises(DaytonaBadRequestError, match="status 400 and no reason"):
         process.execute_session_command("s", SessionExecuteRequest("ls"))
     page = b"<html><body>nginx</body></html>"
     faulty.on("POST", "/process/execute", reply(502, page, content_type="text/html"))
-    with pytest.raises(DaytonaBadGatewayError, match="502 without saying why"):
+    with pytest.raises(DaytonaBadGatewayError, match="status 502 and no reason"):
         process.exec("ls")
     faulty.on("POST", "/process/execute", reply(200, b"hello", content_type="text/plain"))
     with pytest.raises(DaytonaError, match="not JSON"):

@@ -154,7 +154,7 @@ def test_create_says_why_it_failed(connect: Any, faulty: FaultyServer, no_pauses
 
 def test_create_that_takes_too_long_names_the_sandbox(connect: Any, faulty: FaultyServer) -> None:
     control_plane(faulty, "creating")
-    with pytest.raises(DaytonaTimeoutError, match="still creating") as caught:
+    with pytest.raises(DaytonaTimeoutError, match="its state is creating") as caught:
         client(connect, faulty).create(timeout=0.2)
     assert caught.value.sandbox_id == "i"
 

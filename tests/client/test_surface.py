@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -60,12 +61,25 @@ def test_type_checkers_see_the_same_names() -> None:
     assert set(daytona_kernel._MODULE_OF) == imported
 
 
-def test_every_exception_is_public_and_drawn() -> None:
+def test_every_exception_of_the_sdk_is_public() -> None:
     for name, value in vars(errors).items():
         if inspect.isclass(value) and issubclass(value, Exception):
             assert name in daytona_kernel.__all__ or not name.startswith("Daytona")
-            assert name in (errors.__doc__ or "")
-            assert issubclass(value, DaytonaError)
+
+
+def test_the_drawn_tree_of_exceptions_is_the_real_one() -> None:
+    drawn: dict[str, str] = {}
+    path: list[str] = []
+    for indent, name in re.findall(r"^    ([│├└─ ]*)(\w+Error)\b", errors.__doc__ or "", re.MULTILINE):
+        depth = len(indent) // 4
+        path[depth:] = [name]
+        drawn[name] = path[depth - 1] if depth else "Exception"
+    real = {
+        value.__name__: value.__bases__[0].__name__
+        for value in vars(errors).values()
+        if inspect.isclass(value) and issubclass(value, Exception)
+    }
+    assert drawn == real
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:
@@ -107,7 +121,7 @@ def test_process_is_the_page(kind: Any) -> None:
         assert given[1 : 1 + len(expected)] == expected, name
 
 
-def test_signatures_and_docstrings_of_bound_calls() -> None:
+def test_methods_have_the_signatures_and_docstrings_of_their_operations() -> None:
     signature = inspect.signature(daytona_kernel.Process.exec)
     assert str(signature).startswith("(self, command: 'str', cwd: 'str | None' = None")
     assert signature.return_annotation == "ExecuteResponse"
@@ -115,12 +129,34 @@ def test_signatures_and_docstrings_of_bound_calls() -> None:
     assert daytona_kernel.Process.exec.__name__ == "exec"
 
 
-def test_twins_hold_no_path_and_no_field_of_the_wire() -> None:
-    """Everything that knows a route is in the table of operations."""
+def strings(module: str) -> set[str]:
+    """Return the strings in a module of the client, without docstrings."""
+    tree = ast.parse((ROOT / "client" / f"{module}.py").read_text())
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and isinstance(node.body[0], ast.Expr)
+    }
+    return {
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings
+    }
+
+
+def test_twins_contain_no_route_and_no_field_of_the_wire() -> None:
+    """Only the operations know routes, and only they and the models know the names in JSON."""
+    names = {"files", "processes", "sandboxes", "sessions"}
+    wire = strings("models").union(*(strings(f"operations/{name}") for name in names))
+    assert {"sessionId", "exitCode", "autoStopInterval", "envs"} <= wire
     for module in ("process", "sandbox", "filesystem", "daytona"):
-        source = (ROOT / "client" / f"{module}.py").read_text()
-        strings = [node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)]
-        assert not [text for text in strings if isinstance(text, str) and text.startswith("/")]
+        found = strings(module)
+        assert not {text for text in found if text.startswith("/")}
+        assert not {text for text in found & wire if re.fullmatch(r"[A-Za-z][\w-]+", text)} - {"python"}
+
+
+def test_no_operation_is_in_the_table_twice() -> None:
     known = [value for value in vars(table).values() if isinstance(value, Operation)]
     assert len({(operation.method, operation.route) for operation in known}) == len(known)
 

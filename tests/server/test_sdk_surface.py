@@ -17,42 +17,7 @@ from daytona._sync.process import Process
 from daytona.handle.async_pty_handle import AsyncPtyHandle
 from daytona.handle.pty_handle import PtyHandle
 
-# Methods without routes in the embedded server, and methods of the model's base class.
-NOT_SERVED = {
-    "archive",
-    "computer_use",
-    "create_lsp_server",
-    "create_signed_preview_url",
-    "create_snapshot",
-    "create_ssh_access",
-    "download_url",
-    "expire_signed_preview_url",
-    "fork",
-    "get_metrics",
-    "get_metrics_latest",
-    "git",
-    "model_post_init",
-    "pause",
-    "recover",
-    "resize",
-    "revoke_ssh_access",
-    "rotate_signing_key",
-    "set_auto_pause_interval",
-    "set_ttl",
-    "update_env",
-    "update_network_settings",
-    "update_secrets",
-    "upload_url",
-    "validate_ssh_access",
-    "wait_for_resize_complete",
-}
-
-
-def public(kind: type) -> set[str]:
-    own = vars(kind).items()
-    return {
-        name for name, value in own if name[0] != "_" and (callable(value) or isinstance(value, property))
-    }
+from tests.sdk_surface import NOT_SERVED, public
 
 
 def used_in(name: str) -> set[str]:

@@ -1,0 +1,41 @@
+"""The public methods of Daytona's SDK, and those that the embedded server does not serve."""
+
+from __future__ import annotations
+
+# Methods of a sandbox without routes in the embedded server, and one of pydantic's.
+NOT_SERVED = {
+    "archive",
+    "computer_use",
+    "create_lsp_server",
+    "create_signed_preview_url",
+    "create_snapshot",
+    "create_ssh_access",
+    "download_url",
+    "expire_signed_preview_url",
+    "fork",
+    "get_metrics",
+    "get_metrics_latest",
+    "git",
+    "model_post_init",
+    "pause",
+    "recover",
+    "resize",
+    "revoke_ssh_access",
+    "rotate_signing_key",
+    "set_auto_pause_interval",
+    "set_ttl",
+    "update_env",
+    "update_network_settings",
+    "update_secrets",
+    "upload_url",
+    "validate_ssh_access",
+    "wait_for_resize_complete",
+}
+
+
+def public(kind: type) -> set[str]:
+    """Return the names of the public methods and properties that a class defines."""
+    members = vars(kind).items()
+    return {
+        name for name, value in members if name[0] != "_" and (callable(value) or isinstance(value, property))
+    }
