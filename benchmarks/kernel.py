@@ -1,17 +1,17 @@
-"""The kernel side by side with ipykernel: `python -m benchmarks.kernel`, or `make bench`.
+"""The kernel next to ipykernel: `python -m benchmarks.kernel` or `make bench`.
 
-Both run on this machine at once, each measurement alternates between them, and the table has
-medians and their ratio. The sandbox is an embedded one.
+Both kernels run on this machine at the same time, and each measurement alternates between them. The
+Markdown table has the medians and their ratio. The sandbox is the embedded server's.
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime
 import os
 import platform
 import statistics
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_client.manager import KernelManager
@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from jupyter_client.blocking.client import BlockingKernelClient
 
 NAMES = ("python3", "daytona")
-DEADLINE = 60
+DEADLINE = 60  # seconds to wait for a message
 
 
 def start(name: str) -> tuple[KernelManager, BlockingKernelClient]:
+    """Start a kernel by its kernelspec's name and connect a client to it."""
     manager = KernelManager(kernel_name=name)
-    manager.start_kernel(stderr=open(os.devnull, "w"))  # noqa: SIM115
+    with Path(os.devnull).open("w") as null:
+        manager.start_kernel(stderr=null)
     client = manager.client()
     client.start_channels()
     client.wait_for_ready(timeout=DEADLINE)
@@ -35,18 +37,22 @@ def start(name: str) -> tuple[KernelManager, BlockingKernelClient]:
 
 
 def seconds_to_first_result(name: str) -> float:
-    begin = time.perf_counter()
+    """Return the seconds from a kernel's start to the result of its first cell."""
+    start_time = time.perf_counter()
     manager, client = start(name)
     execute(client, "1+1")
-    seconds = time.perf_counter() - begin
+    seconds = time.perf_counter() - start_time
     client.stop_channels()
     manager.shutdown_kernel()
     return seconds
 
 
 def execute(client: BlockingKernelClient, code: str, until: str = "idle") -> float:
-    """Return the seconds from sending a cell to its `idle` and its reply, or to its first output."""
-    begin = time.perf_counter()
+    """Return the seconds from sending a cell to its idle status and reply, or to its first output.
+
+    until: "idle" or "first".
+    """
+    start_time = time.perf_counter()
     msg_id = client.execute(code)
     first = None
     while True:
@@ -54,38 +60,40 @@ def execute(client: BlockingKernelClient, code: str, until: str = "idle") -> flo
         if message["parent_header"].get("msg_id") != msg_id:
             continue
         if message["msg_type"] == "stream" and first is None:
-            first = time.perf_counter() - begin
+            first = time.perf_counter() - start_time
         if message["content"].get("execution_state") == "idle":
             break
     client.get_shell_msg(timeout=DEADLINE)
-    return time.perf_counter() - begin if until == "idle" or first is None else first
+    return time.perf_counter() - start_time if until == "idle" or first is None else first
 
 
 def request(client: BlockingKernelClient, send: Callable[[], str]) -> float:
-    begin = time.perf_counter()
+    """Return the seconds from a request on the shell channel to its reply."""
+    start_time = time.perf_counter()
     msg_id = send()
     while client.get_shell_msg(timeout=DEADLINE)["parent_header"].get("msg_id") != msg_id:
         pass
-    return time.perf_counter() - begin
+    return time.perf_counter() - start_time
 
 
 def interrupt(manager: KernelManager, client: BlockingKernelClient, code: str) -> float:
-    """Return the seconds from the interrupt to `idle`, for code that prints first."""
+    """Return the seconds from an interrupt to the idle status. The interrupt follows the first output."""
     msg_id = client.execute(f"print('go', flush=True)\n{code}")
-    begin = 0.0
+    start_time = 0.0
     while True:
         message = client.get_iopub_msg(timeout=DEADLINE)
         if message["parent_header"].get("msg_id") != msg_id:
             continue
-        if message["msg_type"] == "stream" and not begin:
-            begin = time.perf_counter()
+        if message["msg_type"] == "stream" and not start_time:
+            start_time = time.perf_counter()
             manager.interrupt_kernel()
         if message["content"].get("execution_state") == "idle":
             client.get_shell_msg(timeout=DEADLINE)
-            return time.perf_counter() - begin
+            return time.perf_counter() - start_time
 
 
 def main() -> None:
+    """Measure everything and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeat", type=int, default=100, help="rounds of the short measurements")
     repeat = parser.parse_args().repeat
@@ -125,14 +133,14 @@ def main() -> None:
     table.insert(0, ("kernel start to first result", *medians(max(repeat // 10, 3), seconds_to_first_result)))
 
     cpu = platform.processor() or platform.machine()
-    print(f"{datetime.date.today()}, Python {platform.python_version()}, {os.cpu_count()} cores {cpu}\n")
+    print(f"{time.strftime('%Y-%m-%d')}, Python {platform.python_version()}, {os.cpu_count()} cores {cpu}\n")
     print("| | ipykernel | daytona, embedded | ratio |\n|---|---:|---:|---:|")
     for label, ours, theirs in ((label, d, i) for label, i, d in table):
         print(f"| {label} | {theirs * 1000:,.1f} ms | {ours * 1000:,.1f} ms | {ours / theirs:.2f} |")
 
 
 def medians(count: int, measure: Callable[[str], float]) -> tuple[float, float]:
-    """The medians for ipykernel and for this kernel, measured in turns."""
+    """Return the median seconds of ipykernel and of this kernel, measured in turns."""
     seconds: dict[str, list[float]] = {name: [] for name in NAMES}
     for _ in range(count):
         for name in NAMES:

@@ -1,17 +1,16 @@
-"""Live logs under load, from the process in the sandbox to the page: prints a Markdown table.
+"""Live logs under load, from the process in the sandbox to the page.
 
     python -m benchmarks.logs [--cells N]
 
-A kernel of this package follows commands that print as fast as they can, and a page as a browser has
-it takes what comes and runs empty cells meanwhile. "× idle" compares their median with the median just
-before; memory is what the kernel's process has more (PSS) at its highest, the page's window of every
-log included; a download is the whole log, compared with what was printed.
+A kernel follows commands that print as fast as they can. A page like a browser's receives the log
+and runs empty cells at the same time. The Markdown table compares them: "× idle" divides the cells'
+median by the median just before. "memory" is the highest increase (PSS) of the kernel's process,
+including the page's window of each log. "download" is the whole log, compared with the output.
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime
 import hashlib
 import itertools
 import os
@@ -19,7 +18,7 @@ import platform
 import statistics
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
@@ -34,7 +33,11 @@ ENOUGH_SECONDS = 30.0
 
 @dataclass
 class Flood:
-    """A command that prints much. `size`: the bytes that it prints; None: it prints until it is stopped."""
+    """A command with much output.
+
+    size: the bytes of its output; None if it prints until it is stopped.
+    content: the output, to compare a download with. views: the number of logs at the same time.
+    """
 
     what: str
     command: str
@@ -45,7 +48,7 @@ class Flood:
 
 @dataclass
 class Measured:
-    """What one flood came to."""
+    """The measurements of one flood: seconds, messages a second, and bytes."""
 
     cells: list[float] = field(default_factory=list)
     idle: list[float] = field(default_factory=list)
@@ -79,7 +82,10 @@ FLOODS = (
 
 
 class Bench:
-    """One kernel, and what is measured with it."""
+    """A kernel and the measurements with it.
+
+    cells: the number of empty cells to run next to each flood.
+    """
 
     def __init__(self, cells: int) -> None:
         self.kernel = SandboxKernel()
@@ -88,7 +94,7 @@ class Bench:
         self._names = itertools.count()
 
     def measure(self, flood: Flood) -> Measured:
-        """Run a flood as often as it takes to run enough cells beside it."""
+        """Run a flood repeatedly until enough cells have run next to it."""
         measured = Measured()
         deadline = time.monotonic() + ENOUGH_SECONDS
         while len(measured.cells) < self._cells and time.monotonic() < deadline:
@@ -99,9 +105,9 @@ class Bench:
         for _ in range(self._cells):
             measured.idle.append(self.cell())
         before = self.process.memory_full_info().pss
-        heard = len(self.kernel.seen)
+        first = len(self.kernel.seen)
         names = [f"flood{next(self._names)}" for _ in range(flood.views)]
-        begun = time.monotonic()
+        start = time.monotonic()
         pages = [self.kernel.follow(flood.command, name=name) for name in names]
         flooding = time.monotonic()
         for turn in itertools.count(1):
@@ -111,42 +117,42 @@ class Bench:
                 break
             if flood.size is not None and any(
                 message["content"]["data"]["content"]["bytes"] == flood.size
-                for message in batches(self.kernel.seen[heard:], pages[0])
+                for message in batches(self.kernel.seen[first:], pages[0])
             ):
                 break
         seconds = time.monotonic() - flooding
         for page in pages:
-            own = batches(self.kernel.seen[heard:], page)
-            arrived = [m["arrived"] for m in own if m["arrived"] >= flooding]
+            received = batches(self.kernel.seen[first:], page)
+            arrived = [m["arrived"] for m in received if m["arrived"] >= flooding]
             measured.rates.append(len(arrived) / max(seconds, 1.0))
-            measured.largest = max(measured.largest, *(len(str(message["content"])) for message in own))
+            measured.largest = max(measured.largest, *(len(str(message["content"])) for message in received))
         if flood.size is not None:
             whole = next(
                 m
-                for m in batches(self.kernel.seen[heard:], pages[0])
+                for m in batches(self.kernel.seen[first:], pages[0])
                 if m["content"]["data"]["content"]["bytes"] == flood.size
             )
-            measured.shown = whole["arrived"] - begun
+            measured.shown = whole["arrived"] - start
             if not measured.download:
                 measured.download = compare(pages[0], flood)
             pages[0].final()
             return
-        asked = time.monotonic()
+        stop_time = time.monotonic()
         for page in pages:
             page.send({"type": "stop"})
         for page in pages:
             final = page.final(60)["text/plain"]
             assert "stopped" in final, final[:200]
-        measured.stopped = time.monotonic() - asked
+        measured.stopped = time.monotonic() - stop_time
 
     def cell(self) -> float:
-        """The seconds that an empty cell takes."""
-        begun = time.perf_counter()
+        """Run an empty cell and return its seconds."""
+        start = time.perf_counter()
         self.kernel.execute("")
-        return time.perf_counter() - begun
+        return time.perf_counter() - start
 
     def delays(self) -> list[float]:
-        """The seconds from a line's printing to the page's message with it."""
+        """Return the seconds from the printing of each line to the page's message with it."""
         page = self.kernel.follow(LINE_CLOCK, name="clock")
         page.wait("lines", lambda batch: batch["state"] != "running", timeout=60)
         offset = time.time() - time.monotonic()
@@ -158,20 +164,20 @@ class Bench:
         ]
 
 
-def batches(messages: list[dict], page: Page) -> list[dict]:  # type: ignore[type-arg]
-    """The messages with lines for a page."""
+def batches(messages: list[dict[str, Any]], page: Page) -> list[dict[str, Any]]:
+    """Return the messages that carry lines to a page."""
     is_batch = page.is_custom("lines")
     return [message for message in messages if is_batch(message)]
 
 
 def compare(page: Page, flood: Flood) -> str:
-    """Download a log; say how fast it came, or that it is not what was printed."""
-    begun = time.monotonic()
+    """Download a log and return its rate, and whether it equals the command's output."""
+    start = time.monotonic()
     digest, size = hashlib.sha256(), 0
     for piece in page.download():
         digest.update(piece)
         size += len(piece)
-    seconds = time.monotonic() - begun
+    seconds = time.monotonic() - start
     expected = hashlib.sha256()
     for part in flood.content:
         expected.update(part)
@@ -180,17 +186,18 @@ def compare(page: Page, flood: Flood) -> str:
 
 
 def main() -> None:
+    """Measure all floods and print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--cells", type=int, default=40, help="empty cells beside each flood")
+    parser.add_argument("--cells", type=int, default=40, help="empty cells next to each flood")
     bench = Bench(parser.parse_args().cells)
     try:
         delays = sorted(bench.delays())
         print(
-            f"{datetime.date.today()}, {platform.machine()}, {os.cpu_count()} cores, "
+            f"{time.strftime('%Y-%m-%d')}, {platform.machine()}, {os.cpu_count()} cores, "
             f"Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}\n\n"
-            f"A line is in the page's message {statistics.median(delays) * 1000:.1f} ms after it was printed "
+            f"A line reaches the page {statistics.median(delays) * 1000:.1f} ms after it is printed "
             f"(median of {len(delays)}; at worst {delays[-1] * 1000:.0f} ms).\n"
         )
         print(

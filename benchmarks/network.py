@@ -1,9 +1,9 @@
 """Cells over a network: `python -m benchmarks.network --round-trip 100`.
 
-A server is put behind a wire that delivers every byte half a round trip late, both ways, and a kernel
-that knows it by that wire only takes turns with one that has its sandbox here. A cell should take one
-round trip more and nothing else, whatever it prints. The wire also rewrites the addresses in what
-passes, so that the agent is reached over it as well.
+A wire between a kernel and its server delays each byte by half a round trip in both directions.
+Measurements alternate between this kernel and one without the wire. A cell should take one round
+trip longer, whatever it prints. The wire also rewrites the addresses in the server's answers, so
+that the kernel reaches the agent through the wire too.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import datetime
 import os
 import platform
 import re
@@ -20,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,9 +36,9 @@ COMMAND = str(Path(sys.executable).with_name("daytona-kernel"))
 
 
 class Wire:
-    """Delays what goes to the ports of this machine that it knows. It belongs to one event loop.
+    """A delay between a client and ports of this machine. It belongs to one event loop.
 
-    delay: seconds, one way.
+    delay: seconds in each direction.
     """
 
     def __init__(self, delay: float) -> None:
@@ -47,7 +47,7 @@ class Wire:
         self._servers: list[asyncio.Server] = []
 
     async def end_for(self, port: bytes) -> bytes:
-        """Return the port of this wire behind which `port` lies. Both have four digits."""
+        """Return the port of this wire that leads to `port`. Both have four digits."""
         if port not in self._ends:
             for candidate in range(2000, 3000):
                 with contextlib.suppress(OSError):
@@ -86,7 +86,7 @@ CELLS = {
 
 
 def medians(count: int, clients: list[BlockingKernelClient], code: str) -> list[float]:
-    """The median seconds of a cell for each client, measured in turns."""
+    """Return the median seconds of a cell for each client, measured in turns."""
     for client in clients:
         execute(client, code)
     rounds = [[execute(client, code) for client in clients] for _ in range(count)]
@@ -94,6 +94,7 @@ def medians(count: int, clients: list[BlockingKernelClient], code: str) -> list[
 
 
 def main() -> None:
+    """Measure all cells and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--round-trip", type=float, default=100, metavar="MS", help="of the network (100)")
     parser.add_argument("--repeat", type=int, default=20, help="rounds of each measurement (20)")
@@ -102,7 +103,7 @@ def main() -> None:
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, daemon=True).start()
 
-    async def lay() -> bytes:
+    async def lay_wire() -> bytes:
         return await Wire(round_trip / 2).end_for(b"1999")
 
     with tempfile.TemporaryDirectory() as root:
@@ -114,12 +115,14 @@ def main() -> None:
         try:
             assert server.stdout is not None
             server.stdout.readline()
-            end = asyncio.run_coroutine_threadsafe(lay(), loop).result()
+            end = asyncio.run_coroutine_threadsafe(lay_wire(), loop).result()
             kernels = [start("daytona")]
             os.environ["DAYTONA_API_URL"] = f"http://127.0.0.1:{end.decode()}/api"
             os.environ["DAYTONA_API_KEY"] = "benchmark"
             kernels.append(start("daytona"))
-            print(f"{datetime.date.today()}, Python {platform.python_version()}, {os.cpu_count()} cores\n")
+            print(
+                f"{time.strftime('%Y-%m-%d')}, Python {platform.python_version()}, {os.cpu_count()} cores\n"
+            )
             print(f"| cell | here | over {arguments.round_trip:g} ms | beyond the round trip |")
             print("|---|---:|---:|---:|")
             for label, code in CELLS.items():

@@ -1,10 +1,10 @@
-"""How fast the embedded server and this client are, beside the official SDK: prints a Markdown table.
+"""The client and the embedded server next to Daytona's SDK.
 
-    python benchmarks/toolbox.py [--isolation auto|bubblewrap|none] [--repeat N]
+    python -m benchmarks.toolbox [--isolation auto|bubblewrap|none] [--repeat N]
 
-Both clients, each sync and async, take turns against one server. Times are medians. The
-column "Daytona's toolbox" was measured on loopback with Daytona's own daemon (v0.190) on another noisy
-two-core machine: read it as an order of magnitude.
+Both clients, each sync and async, take turns with one server. The Markdown table has medians. The
+column "Daytona's toolbox" was measured with Daytona's daemon (v0.190) on loopback, on another noisy
+machine with two cores; it shows the order of magnitude only.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ DAYTONA = {
     "log, 3 lines of 2 MB": "0.4–2.3 MB/s",
     "50 MB through a follower": "0.4–2.3 MB/s",
 }
-SPARE_SECONDS = 4.0  # the server has prepared another sandbox by then
+WARM_SECONDS = 4.0  # after this pause the server has another warm box
 LINE_CLOCK = (
     "import sys, time\n"
     "for _ in range(50):\n"
@@ -54,20 +54,22 @@ LINE_CLOCK = (
 
 @contextlib.contextmanager
 def serving(isolation: str) -> Iterator[dict[str, str]]:
+    """Run an embedded server and yield its greeting: `api_url`, `api_key` and `isolation`."""
     process = subprocess.Popen(
         [sys.executable, "-m", "daytona_kernel.server", "--embedded"],
         stdout=subprocess.PIPE,
         env=os.environ | {"DAYTONA_KERNEL_ISOLATION": isolation},
     )
     assert process.stdout is not None
-    said: dict[str, str] = json.loads(process.stdout.readline())
+    greeting: dict[str, str] = json.loads(process.stdout.readline())
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    headers = {"Authorization": f"Bearer {said['api_key']}"}
-    lease = opener.open(urllib.request.Request(f"{said['api_url']}/lease", headers=headers))
+    headers = {"Authorization": f"Bearer {greeting['api_key']}"}
+    lease_url = f"{greeting['api_url']}/lease"
+    lease = opener.open(urllib.request.Request(lease_url, headers=headers))  # noqa: S310 -- http, on loopback
     try:
-        yield said
+        yield greeting
     finally:
-        opener.open(urllib.request.Request(f"{said['api_url']}/lease", headers=headers, method="DELETE"))
+        opener.open(urllib.request.Request(lease_url, headers=headers, method="DELETE"))  # noqa: S310
         lease.close()
         process.wait()
 
@@ -79,48 +81,49 @@ OFFICIAL, OFFICIAL_ASYNC, OURS, OURS_ASYNC = "official SDK", "official SDK, asyn
 
 
 async def medians(actions: dict[str, Action], repeat: int, rest: float = 0.0) -> dict[str, float]:
-    """The median seconds of each action; they take turns, so that what else happens hits all alike.
+    """Return the median seconds of each action. Taking turns makes a disturbance affect all actions.
 
-    rest: seconds before each.
+    rest: seconds to wait before each action.
     """
     times: dict[str, list[float]] = {name: [] for name in actions}
     for turn in range(repeat + 1):
         for name, action in actions.items():
             await asyncio.sleep(rest)
-            began = time.perf_counter()
+            start = time.perf_counter()
             result = action()
             if inspect.isawaitable(result):
                 await result
-            if turn:  # the first warms up
-                times[name].append(time.perf_counter() - began)
+            if turn:  # the first turn warms up
+                times[name].append(time.perf_counter() - start)
     return {name: statistics.median(taken) for name, taken in times.items()}
 
 
-async def measure_calls(clients: dict[str, Any], repeat: int) -> dict[str, Columns]:
+async def measure_operations(clients: dict[str, Any], repeat: int) -> dict[str, Columns]:
+    """Measure short operations, with one sandbox for each client, and the creation of sandboxes."""
     sandboxes = {}
     for name, daytona in clients.items():
         sandboxes[name] = await finished(daytona.create())
-        await finished(sandboxes[name].process.create_session("calls"))
+        await finished(sandboxes[name].process.create_session("benchmark"))
     requests = {
         name: official.SessionExecuteRequest if name.startswith("official") else ours.SessionExecuteRequest
         for name in clients
     }
 
-    def on_each(call: Callable[[str, Any], Action]) -> dict[str, Action]:
-        return {name: call(name, sandbox.process) for name, sandbox in sandboxes.items()}
+    def on_each(bind: Callable[[str, Any], Action]) -> dict[str, Action]:
+        return {name: bind(name, sandbox.process) for name, sandbox in sandboxes.items()}
 
     actions: dict[str, dict[str, Action]] = {
         "exec `true`": on_each(lambda _, process: lambda: process.exec("true")),
         "code_run `pass`": on_each(lambda _, process: lambda: process.code_run("pass")),
         "sync session `true`": on_each(
             lambda name, process: (
-                lambda: process.execute_session_command("calls", requests[name](command="true"))
+                lambda: process.execute_session_command("benchmark", requests[name](command="true"))
             )
         ),
         "async submit": on_each(
             lambda name, process: (
                 lambda: process.execute_session_command(
-                    "calls", requests[name](command="true", run_async=True)
+                    "benchmark", requests[name](command="true", run_async=True)
                 )
             )
         ),
@@ -129,27 +132,28 @@ async def measure_calls(clients: dict[str, Any], repeat: int) -> dict[str, Colum
     for what, of_each in actions.items():
         taken = await medians(of_each, repeat)
         measured[what] = {name: f"{seconds * 1000:.1f} ms" for name, seconds in taken.items()}
-    made: list[Any] = []
+    created: list[Any] = []
 
     def create(daytona: Any) -> Action:
         async def run() -> None:
-            made.append(await finished(daytona.create()))
+            created.append(await finished(daytona.create()))
 
         return run
 
     creations = {name: create(daytona) for name, daytona in clients.items()}
     for what, repeat_creation, rest in (
-        ("create to started", 3, SPARE_SECONDS),
+        ("create to started", 3, WARM_SECONDS),
         ("create to started, at once after another", 5, 0.0),
     ):
         taken = await medians(creations, repeat_creation, rest)
         measured[what] = {name: f"{seconds * 1000:.1f} ms" for name, seconds in taken.items()}
-    for sandbox in [*made, *sandboxes.values()]:
+    for sandbox in [*created, *sandboxes.values()]:
         await finished(sandbox.delete())
     return measured
 
 
 async def finished(result: Any) -> Any:
+    """Return a result, after waiting for it if it is awaitable."""
     return await result if inspect.isawaitable(result) else result
 
 
@@ -162,7 +166,7 @@ LOGS = (
 
 
 async def measure_following(clients: dict[str, Any], rounds: int) -> dict[str, Columns]:
-    """Both asynchronous clients in turns, each time with a new sandbox: one may be slower than another."""
+    """Measure the logs of both async clients in turns, each turn in a new sandbox: their speed varies."""
     followers = [Follower(name, clients[name]) for name in (OFFICIAL_ASYNC, OURS_ASYNC)]
     for number in range(rounds):
         for follower in followers if number % 2 else followers[::-1]:
@@ -175,7 +179,7 @@ async def measure_following(clients: dict[str, Any], rounds: int) -> dict[str, C
 
 
 class Follower:
-    """What one client measures of the logs that it follows. Delays in seconds, rates in MB/s."""
+    """The measurements of the logs that one client follows: delays in seconds, rates in MB/s."""
 
     def __init__(self, name: str, client: Any) -> None:
         self.name = name
@@ -185,24 +189,26 @@ class Follower:
         self._rates: dict[str, list[float]] = {what: [] for what, _, _ in LOGS}
 
     async def measure(self) -> None:
+        """Measure each kind of log in a new sandbox."""
         self.sandbox = await self._client.create()
         await self.sandbox.process.create_session("follow")
-        await self.sandbox.fs.upload_file(LINE_CLOCK.encode(), "/tmp/clock.py")
-        await self._follow("python3 /tmp/clock.py", self._take_line)
+        await self.sandbox.fs.upload_file(LINE_CLOCK.encode(), "clock.py")
+        await self._follow("python3 clock.py", self._take_line)
         for _ in range(4):
             lines: list[str | bytes] = []
-            # The last thing that the command does is to read its clock.
+            # The command prints the time and ends.
             await self._follow("sleep 0.05; date +%s.%N", lines.append)
             self._closes.append(time.time() - float(lines[-1]))
         for what, command, size in LOGS:
-            began = time.perf_counter()
+            start = time.perf_counter()
             sizes: list[int] = []
             await self._follow(command, lambda text, sizes=sizes: sizes.append(len(text)))  # type: ignore[misc]
-            self._rates[what].append(size / (time.perf_counter() - began) / 1e6)
+            self._rates[what].append(size / (time.perf_counter() - start) / 1e6)
             assert sum(sizes) == size, (what, sum(sizes))
         await self.sandbox.delete()
 
     def medians(self) -> dict[str, str]:
+        """Return the medians for the table."""
         return {
             "printed line to follower": f"{statistics.median(self._delays) * 1000:.2f} ms",
             "follower close after exit": f"{statistics.median(self._closes) * 1000:.1f} ms",
@@ -227,41 +233,47 @@ class Follower:
 
 
 def significant(value: float) -> str:
-    """Two digits at least, however small it is."""
-    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
+    """Return a number with at least two significant digits."""
+    return f"{value:.2g}" if value < 10 else f"{value:.0f}"  # noqa: PLR2004 -- two digits
 
 
-async def measure(said: dict[str, str], repeat: int) -> dict[str, Columns]:
-    address = {"api_key": said["api_key"], "api_url": said["api_url"], "target": "local"}
+async def measure(greeting: dict[str, str], repeat: int) -> dict[str, Columns]:
+    """Measure everything with one server."""
+    key, url = greeting["api_key"], greeting["api_url"]
+    their_config = official.DaytonaConfig(api_key=key, api_url=url, target="local")
+    our_config = ours.DaytonaConfig(api_key=key, api_url=url, target="local")
     async with (
-        official.AsyncDaytona(official.DaytonaConfig(**address)) as official_async,
-        ours.AsyncDaytona(ours.DaytonaConfig(**address)) as ours_async,
+        official.AsyncDaytona(their_config) as official_async,
+        ours.AsyncDaytona(our_config) as ours_async,
     ):
         clients = {
-            OFFICIAL: official.Daytona(official.DaytonaConfig(**address)),
-            OURS: ours.Daytona(ours.DaytonaConfig(**address)),
+            OFFICIAL: official.Daytona(their_config),
+            OURS: ours.Daytona(our_config),
             OFFICIAL_ASYNC: official_async,
             OURS_ASYNC: ours_async,
         }
-        return await measure_calls(clients, repeat) | await measure_following(clients, max(4, repeat // 4))
+        return await measure_operations(clients, repeat) | await measure_following(
+            clients, max(4, repeat // 4)
+        )
 
 
 def main() -> None:
+    """Measure everything and print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--isolation", default="auto", choices=["auto", "bubblewrap", "none"])
     parser.add_argument("--repeat", type=int, default=50)
     args = parser.parse_args()
-    began = time.perf_counter()
-    with serving(args.isolation) as said:
-        started = (time.perf_counter() - began) * 1000
+    start = time.perf_counter()
+    with serving(args.isolation) as greeting:
+        started = (time.perf_counter() - start) * 1000
         measured = {"server start to a lease": {OURS: f"{started:.0f} ms"}}
-        measured |= asyncio.run(measure(said, args.repeat))
+        measured |= asyncio.run(measure(greeting, args.repeat))
         print(
             f"{time.strftime('%Y-%m-%d')}, {platform.system()} {platform.release()} on {platform.machine()}, "
             f"{os.cpu_count()} cores, Python {platform.python_version()}, daytona {version('daytona')}, load "
-            f"{os.getloadavg()[0]:.1f}, isolation {said['isolation']}\n"
+            f"{os.getloadavg()[0]:.1f}, isolation {greeting['isolation']}\n"
         )
     columns = (OFFICIAL, OURS, OFFICIAL_ASYNC, OURS_ASYNC)
     print(f"| what | {' | '.join(columns)} | Daytona's toolbox |\n|---|{'---|' * (len(columns) + 1)}")

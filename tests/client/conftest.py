@@ -1,4 +1,4 @@
-"""The embedded server as a child of the tests, a faulty one, and each client in both its forms."""
+"""The embedded server as a child of the tests, a faulty server, and the sync and the async client."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[embedded.EmbeddedServer]:
-    """The embedded server that all these tests share."""
+    """The embedded server, shared by all these tests."""
     started = embedded.start()
     started.ready()
     yield started
@@ -51,13 +51,13 @@ def server() -> Iterator[embedded.EmbeddedServer]:
 
 @pytest.fixture(params=["sync", "async"])
 def kind(request: pytest.FixtureRequest) -> str:
-    """Which of the two clients a test uses."""
+    """The kind of client that a test uses."""
     return str(request.param)
 
 
 @pytest.fixture
 def connect(kind: str) -> Iterator[Callable[..., Any]]:
-    """Makes a client of this kind; the async one is made to wait."""
+    """Returns new clients of this kind. The async client is wrapped in `Blocking`."""
     made: list[Any] = []
     if kind == "sync":
 
@@ -96,7 +96,7 @@ def sandbox(daytona: Any) -> Iterator[Any]:
 
 @pytest.fixture
 def faulty() -> Iterator[FaultyServer]:
-    """A server that answers by script."""
+    """A server that follows a script."""
     made = FaultyServer()
     yield made
     made.close()
@@ -137,15 +137,15 @@ def follow(kind: str, process: Any) -> Callable[..., Any]:
 
 @pytest.fixture
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Makes the pauses between attempts short, and remembers how long they would have been."""
+    """Replaces the pauses between attempts, and lists their seconds."""
     pauses: list[float] = []
 
-    def remember(seconds: float) -> None:
+    def record(seconds: float) -> None:
         pauses.append(seconds)
 
-    async def remember_async(seconds: float) -> None:
+    async def record_async(seconds: float) -> None:
         pauses.append(seconds)
 
-    monkeypatch.setattr("daytona_kernel.client.api.time.sleep", remember)
-    monkeypatch.setattr("daytona_kernel.client.api.asyncio.sleep", remember_async)
+    monkeypatch.setattr("daytona_kernel.client.api.time.sleep", record)
+    monkeypatch.setattr("daytona_kernel.client.api.asyncio.sleep", record_async)
     return pauses

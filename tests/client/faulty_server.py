@@ -1,4 +1,4 @@
-"""A server on loopback that answers by script, and so can do all that a real one should not."""
+"""A server on loopback that follows a script, and so can misbehave in every way."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 @dataclass
 class Received:
-    """A request as it came."""
+    """A request that the server has received."""
 
     method: str
     path: str
@@ -37,14 +37,14 @@ class Received:
 
 @dataclass
 class Exchange:
-    """One request, and the connection to answer it on."""
+    """A request and the connection to answer it on. After `reply` the connection stays open."""
 
     request: Received
     connection: socket.socket
     keep: bool = field(default=False, init=False)
 
     def reply(self, status: int, body: Any = b"", **headers: str) -> None:
-        """Answer; a body that is not bytes is sent as JSON."""
+        """Send a response. A body that is not bytes becomes JSON."""
         if not isinstance(body, bytes):
             body = json.dumps(body).encode()
             headers.setdefault("content_type", "application/json")
@@ -55,14 +55,14 @@ class Exchange:
 
     def accept_websocket(self) -> None:
         key = self.request.headers["sec-websocket-key"].encode()
-        accept = base64.b64encode(hashlib.sha1(key + _GUID).digest()).decode()
+        accept = base64.b64encode(hashlib.sha1(key + _GUID, usedforsecurity=False).digest()).decode()
         self.connection.sendall(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Accept: " + accept.encode() + b"\r\n\r\n"
         )
 
     def frame(self, data: bytes, *, first: bool = True, last: bool = True) -> None:
-        """Send a message, or a fragment of one that is not its first, or not its last."""
+        """Send a message, or with `first` or `last` false a fragment of one."""
         self._frame((0x80 if last else 0) | (0x02 if first else 0), data)
 
     def ping(self) -> None:
@@ -72,7 +72,7 @@ class Exchange:
         self._frame(0x88, struct.pack("!H", code) + reason.encode())
 
     def wait_for_close(self) -> None:
-        """Wait until the client has gone."""
+        """Wait until the client has closed the connection."""
         while self.connection.recv(65536):
             pass
 
@@ -95,11 +95,11 @@ def reply(status: int, body: Any = b"", **headers: str) -> Answer:
 
 
 def hang_up(exchange: Exchange) -> None:
-    """Close the connection in the place of an answer."""
+    """Close the connection instead of answering."""
 
 
 class FaultyServer:
-    """Give it answers with `on`, use its `url`, and read what came in `requests`."""
+    """A server at `url`. `on` sets its answers, and `requests` has the requests so far."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[Received] = []
@@ -112,14 +112,14 @@ class FaultyServer:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def on(self, method: str, path: str, *answers: Answer) -> None:
-        """Answer requests for a path (a regular expression): one answer after the other, the last again."""
+        """Set the answers to requests for a path, a regular expression. The last answer repeats."""
         self._routes.insert(0, (method, re.compile(path), list(answers)))
 
     def count(self, method: str, path: str) -> int:
         return sum(1 for got in self.requests if got.method == method and re.fullmatch(path, got.path))
 
     def close(self) -> None:
-        """Be gone. It may be called twice."""
+        """Stop serving. A second call does nothing."""
         if self._listener.fileno() < 0:
             return
         self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts

@@ -1,4 +1,4 @@
-"""Settings, and where each comes from."""
+"""The settings and their sources."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_nothing_set_means_the_embedded_server() -> None:
     assert settings.api_key.source == "default"
 
 
-def test_target_alone_is_no_server() -> None:
+def test_a_target_alone_means_the_embedded_server() -> None:
     assert resolve(environ={"DAYTONA_TARGET": "eu"}).embedded
 
 
@@ -27,7 +27,7 @@ def test_a_key_alone_means_daytona() -> None:
     assert settings.authorization == {"Authorization": f"Bearer {KEY}"}
 
 
-def test_arguments_go_before_the_environment() -> None:
+def test_arguments_take_precedence_over_the_environment() -> None:
     environ = {"DAYTONA_API_KEY": "other", "DAYTONA_API_URL": "http://one", "DAYTONA_TARGET": "us"}
     settings = resolve(DaytonaConfig(api_key=KEY, target="eu"), environ)
     assert (settings.api_key.value, settings.api_key.source) == (KEY, "argument")
@@ -52,7 +52,7 @@ def test_a_url_without_a_key_is_one_clear_sentence() -> None:
         resolve(DaytonaConfig(api_url="http://x"), {})
 
 
-def test_a_token_needs_its_organization_and_goes_before_a_key_of_the_environment() -> None:
+def test_a_token_needs_its_organization_and_takes_precedence_over_a_key_in_the_environment() -> None:
     config = DaytonaConfig(jwt_token="token", organization_id="organization")
     settings = resolve(config, {"DAYTONA_API_KEY": KEY})
     assert settings.authorization == {

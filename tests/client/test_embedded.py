@@ -1,4 +1,4 @@
-"""The embedded server's start, its lease, and its end, with real processes."""
+"""The start, the lease and the end of the embedded server, with real processes."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_one_server_for_all_clients_of_a_process(server: embedded.EmbeddedServer
     assert server.ready()[1] not in repr(server)
 
 
-def test_it_is_said_once_which_server_is_used() -> None:
+def test_the_use_of_the_embedded_server_is_announced_once() -> None:
     code = "from daytona_kernel import *\nfor _ in 'ab': next(Daytona().list(), None)"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DAYTONA_")}
     done = subprocess.run(
@@ -190,7 +190,7 @@ print("ok", flush=True)
         (("-m", "no_such_module"), "No module named no_such_module"),
     ],
 )
-def test_a_server_that_does_not_start_says_why(command: tuple[str, ...], reason: str) -> None:
+def test_the_error_says_why_a_server_does_not_start(command: tuple[str, ...], reason: str) -> None:
     server = embedded.EmbeddedServer.spawn(command)
     try:
         with pytest.raises(EmbeddedServerError, match=reason):
@@ -201,7 +201,7 @@ def test_a_server_that_does_not_start_says_why(command: tuple[str, ...], reason:
         server.close()
 
 
-def test_its_import_brings_nothing_heavy() -> None:
+def test_the_import_is_light() -> None:
     code = """
 import sys
 before = set(sys.modules)

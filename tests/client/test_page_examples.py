@@ -1,4 +1,4 @@
-"""Every example of the Process page, as its author meant it, sync and async."""
+"""Each example of Daytona's Process page, with the sync and the async client."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-# A name, the code, and what its output contains (None: nothing in particular). One namespace for all.
+# The name, the code, and a part of the output; None for no output. All examples share a namespace.
 EXAMPLES: list[tuple[str, str, str | None]] = [
     (
         "basic command",
@@ -176,7 +176,7 @@ print([session.session_id for session in workspace.process.list_sessions()])
 
 
 class _Await(ast.NodeTransformer):
-    """Puts an await before each call of `daytona` and `workspace`, which is all that async needs."""
+    """Awaits each method of `daytona` and `workspace`, which turns an example into its async form."""
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         self.generic_visit(node)
@@ -191,11 +191,11 @@ async def _run(code: str, namespace: dict[str, Any], *, awaited: bool) -> str:
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         try:
-            result = eval(compiled, namespace)
+            result = eval(compiled, namespace)  # noqa: S307 -- the examples are in this file
             if inspect.isawaitable(result):
                 await result
         except DaytonaTimeoutError as error:
-            print(type(error).__mro__)
+            printed.write(str(type(error).__mro__))
     return printed.getvalue()
 
 
@@ -218,7 +218,7 @@ async def _run_all(server: embedded.EmbeddedServer, daytona: Any, *, awaited: bo
             printed = await _run(adapted, namespace, awaited=awaited)
             assert (expected or "").replace("/workspace", directory) in printed, name
             if server.isolation == "none" and name == "basic command":
-                # Nothing but isolation can give each sandbox a /workspace; this stands for it there.
+                # Without isolation a sandbox has no /workspace, so its working directory replaces it.
                 found = namespace["workspace"].get_work_dir()
                 directory = await found if awaited else found
     finally:

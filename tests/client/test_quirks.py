@@ -1,4 +1,4 @@
-"""What real toolboxes do beside their documentation, reproduced by a server that does it on purpose."""
+"""Quirks of real toolboxes that are not in their documentation, reproduced by the faulty server."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OUT, ERR = "\x01\x01\x01", "\x02\x02\x02"
 
 
 def untyped(message: str) -> dict[str, Any]:
-    """The body of an error that the toolbox did not foresee."""
+    """Return the body of an error for which the toolbox has no code."""
     return {
         "statusCode": 500,
         "message": message,

@@ -1,4 +1,4 @@
-"""The public names, and that the two clients are one."""
+"""The public names, and the equality of the sync and the async client."""
 
 from __future__ import annotations
 

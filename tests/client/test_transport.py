@@ -1,4 +1,4 @@
-"""Proxies, certificate authorities and what is kept secret, over real connections."""
+"""Proxies, certificate authorities and secrets, over real connections."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture
 def secure(authority: trustme.CA) -> Iterator[FaultyServer]:
-    """A server with a certificate that no system trusts, and a second name that no one resolves."""
+    """A server with a certificate that no system trusts, and a second name that does not resolve."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost", "daytona.test").configure_cert(context)
     made = FaultyServer(context)
@@ -54,7 +54,7 @@ def authority_file(authority: trustme.CA, tmp_path: Path) -> Path:
 
 
 class Proxy:
-    """A CONNECT proxy that finds every host on loopback."""
+    """A CONNECT proxy that resolves every host to loopback."""
 
     def __init__(self) -> None:
         self.targets: list[str] = []
@@ -103,20 +103,20 @@ def proxy() -> Iterator[Proxy]:
 
 
 def serve_sandbox(server: FaultyServer, url: str) -> None:
-    """Answer as a control plane with one sandbox, whose toolbox echoes one frame."""
+    """Serve a control plane with one sandbox, whose toolbox sends one frame."""
 
-    def echo(exchange: Exchange) -> None:
+    def hello(exchange: Exchange) -> None:
         exchange.accept_websocket()
         exchange.frame(b"hello")
         exchange.close_frame()
 
     server.on("GET", "/api/sandbox/i", reply(200, {**SANDBOX, "toolboxProxyUrl": f"{url}/toolbox"}))
     server.on("POST", "/toolbox/i/process/execute", reply(200, {"exitCode": 0, "result": "ok"}))
-    server.on("GET", "/toolbox/i/proxy/3000/.*", echo)
+    server.on("GET", "/toolbox/i/proxy/3000/.*", hello)
 
 
 def use(connect: Any, url: str, **config: Any) -> None:
-    """Make a request and open a websocket."""
+    """Send requests and open a websocket."""
     sandbox = connect(DaytonaConfig(api_key=KEY, api_url=f"{url}/api", **config)).get("i")
     assert sandbox.process.exec("true").result == "ok"
     opened = sandbox.open_websocket(f"{url}/toolbox/i/proxy/3000/x")
@@ -249,14 +249,14 @@ def test_key_is_in_no_error_log_or_repr(
     assert KEY not in "".join([*texts, caplog.text])
 
 
-def test_refused_key_is_said_in_a_sentence(connect: Any, faulty: FaultyServer) -> None:
+def test_refused_key_has_a_clear_message(connect: Any, faulty: FaultyServer) -> None:
     faulty.on("GET", ".*", reply(401, {"statusCode": 401, "message": "Unauthorized"}))
     with pytest.raises(DaytonaAuthenticationError, match=r"Daytona refused the API key \(Unauthorized\)"):
         connect(DaytonaConfig(api_key=KEY, api_url=faulty.url)).get("i")
 
 
 @pytest.mark.parametrize("url", ["not a url", "ftp://host/api", "http://host:port/api"])
-def test_a_url_that_is_none_is_said(connect: Any, url: str) -> None:
+def test_a_malformed_url_has_a_clear_message(connect: Any, url: str) -> None:
     with pytest.raises(DaytonaBadRequestError, match="DAYTONA_API_URL"):
         connect(DaytonaConfig(api_key=KEY, api_url=url)).get("i")
 
@@ -274,8 +274,8 @@ def test_a_dead_peer_is_noticed_by_keepalive(faulty: FaultyServer) -> None:
     transport.close()
 
 
-def test_a_transport_can_be_given(kind: str) -> None:
-    """Without any network: what a request asks for comes out of the transport that was passed."""
+def test_a_transport_may_be_an_argument(kind: str) -> None:
+    """A client with a transport as argument uses no network."""
     import httpx
 
     from daytona_kernel import AsyncDaytona, AsyncTransport, Daytona
