@@ -25,7 +25,7 @@ from .conftest import KEY
 from .faulty_server import Exchange, FaultyServer, hang_up, reply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 SANDBOX = {"id": "i", "name": "n", "state": "started", "labels": {}, "env": {}}
@@ -239,7 +239,11 @@ def test_key_is_in_no_error_log_or_repr(
         repr(sandbox.process.toolbox_api),
         repr(DaytonaConfig(api_key=KEY)),
     ]
-    for action in (lambda: daytona.get("i"), lambda: sandbox.open_websocket(f"{faulty.url}/toolbox/i/x")):
+    actions: list[Callable[[], object]] = [
+        lambda: daytona.get("i"),
+        lambda: sandbox.open_websocket(f"{faulty.url}/toolbox/i/x"),
+    ]
+    for action in actions:
         with pytest.raises(DaytonaError) as caught:
             action()
         error: BaseException | None = caught.value
