@@ -48,12 +48,12 @@ class Outbox:
         buffers: Sequence[Part] = (),
     ) -> None:
         """Publish one of the kernel's own messages, as an answer to the request `parent`."""
-        self.publish(self._made(parent, msg_type, content, metadata, buffers), msg_type)
+        self.publish(self._build(parent, msg_type, content, metadata, buffers), msg_type)
 
     def answer(self, request: Message, idents: list[bytes], content: dict[str, Any]) -> None:
         """Send the kernel's own reply to a request, on the request's channel."""
         msg_type = request.msg_type.removesuffix("_request") + "_reply"
-        self.reply(request.channel, idents, self._made(request, msg_type, content, None, ()))
+        self.reply(request.channel, idents, self._build(request, msg_type, content, None, ()))
 
     def request(
         self, channel: str, msg_type: str, content: dict[str, Any], subshell_id: str | None = None
@@ -63,7 +63,7 @@ class Outbox:
         header = {**self._session.msg_header(msg_type), "subshell_id": subshell_id}
         return Message(channel, [pack(header), b"{}", b"{}", pack(content)])
 
-    def _made(
+    def _build(
         self,
         parent: Message,
         msg_type: str,

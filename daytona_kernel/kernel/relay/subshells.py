@@ -1,4 +1,4 @@
-"""Subshells under ids that the kernel makes.
+"""Subshells under ids that the kernel creates.
 
 A front end may ask for a subshell before there is an interpreter, and keeps its id when the interpreter is
 replaced. So the front end's id names an entry here. The interpreter's subshell behind it is created when
@@ -25,28 +25,28 @@ class Subshells:
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
         # The interpreter's id behind each of the kernel's ids; None before it is created.
-        self._made: dict[str, asyncio.Task[str] | None] = {}
+        self._created: dict[str, asyncio.Task[str] | None] = {}
 
     def create(self) -> str:
         """Return the id of a new subshell."""
         subshell_id = str(uuid.uuid4())
-        self._made[subshell_id] = None
+        self._created[subshell_id] = None
         return subshell_id
 
     def delete(self, subshell_id: str) -> None:
         """Forget a subshell and end the interpreter's. Raises KeyError if the id is unknown."""
-        made = self._made.pop(subshell_id)
-        if made is not None:
-            made.add_done_callback(self._end)
+        created = self._created.pop(subshell_id)
+        if created is not None:
+            created.add_done_callback(self._end)
 
     @property
     def ids(self) -> list[str]:
         """The ids of all subshells."""
-        return list(self._made)
+        return list(self._created)
 
     def forget_interpreter(self) -> None:
         """Forget the interpreter's subshells, because it is gone."""
-        self._made = dict.fromkeys(self._made)
+        self._created = dict.fromkeys(self._created)
 
     async def address(self, message: Message, subshell_id: str | None = None) -> Message:
         """Return the message with the interpreter's subshell id in its header.
@@ -58,26 +58,26 @@ class Subshells:
         subshell_id = subshell_id or message.header.get("subshell_id")
         if subshell_id is None:
             return message
-        if subshell_id not in self._made:
+        if subshell_id not in self._created:
             raise InterpreterError(f"The subshell {subshell_id} has been deleted.")
-        made = self._made[subshell_id]
-        if made is None:
-            made = self._made[subshell_id] = asyncio.ensure_future(self._make())
+        created = self._created[subshell_id]
+        if created is None:
+            created = self._created[subshell_id] = asyncio.ensure_future(self._create())
             # If nobody waits for it any more, asyncio would log its exception as never retrieved.
-            made.add_done_callback(asyncio.Task.exception)
-        header = encode_json({**message.header, "subshell_id": await asyncio.shield(made)})
+            created.add_done_callback(asyncio.Task.exception)
+        header = encode_json({**message.header, "subshell_id": await asyncio.shield(created)})
         return Message(message.channel, [header, *message.parts[1:]])
 
-    async def _make(self) -> str:
+    async def _create(self) -> str:
         reply = await self._ask("control", "create_subshell_request", {})
         if reply.get("status") != "ok":
             reason = reply.get("evalue", "it gives no reason")
             raise InterpreterError(f"The interpreter did not create a subshell: {reason}")
         return str(reply["subshell_id"])
 
-    def _end(self, made: asyncio.Task[str]) -> None:
-        if made.exception() is None:
-            asyncio.ensure_future(self._delete(made.result()))  # noqa: RUF006 - nobody waits for its end
+    def _end(self, created: asyncio.Task[str]) -> None:
+        if created.exception() is None:
+            asyncio.ensure_future(self._delete(created.result()))  # noqa: RUF006 - nobody waits for its end
 
     async def _delete(self, subshell_id: str) -> None:
         try:
