@@ -29,7 +29,8 @@ def assignment_of(names: Container[str]) -> type[MagicAssign]:
             return None
 
         def transform(self, lines: list[str]) -> list[str]:
-            # Undocumented, and so may change: IPython's own text is `x = get_ipython().run_line_magic('sh', 'ls')`.
+            # IPython's own text, which it does not document, is
+            # `x = get_ipython().run_line_magic('sh', 'ls')`.
             transformed: list[str] = super().transform(lines)
             line = transformed[self.start_line]
             head, tail = line[: self.start_col], line[self.start_col :]
