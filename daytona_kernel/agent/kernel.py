@@ -70,11 +70,14 @@ class IPKernelApp(kernelapp.IPKernelApp):
 
     def init_kernel(self) -> None:
         """Create the kernel."""
+        """Create the kernel."""
         super().init_kernel()
         _repair_comm_routing()
 
 
 class SandboxKernel(IPythonKernel):
+    """ipykernel's kernel, with other interrupts and completion."""
+
     """ipykernel's kernel, with other interrupts and completion."""
 
     def __init__(self, **options: Any) -> None:
@@ -90,6 +93,7 @@ class SandboxKernel(IPythonKernel):
 
     def do_complete(self, code: str, cursor_pos: int) -> dict[str, Any]:
         """Return the content of a `complete_reply`, in time."""
+        """Return the content of a `complete_reply`, in time."""
         complete = super().do_complete
         return self._completion.complete(lambda: complete(code, cursor_pos))
 
@@ -98,6 +102,7 @@ class SandboxKernel(IPythonKernel):
         # ipykernel's own post_handler_hook restores this attribute.
         self.saved_sigint_handler = self._interrupts.start_request()
 
+    # Private in ipykernel, which has no other place to cancel a cell that awaits.
     # Private in ipykernel, which has no other place to cancel a cell that awaits.
     def _cancel_on_sigint(self, future: asyncio.Future[Any]) -> AbstractContextManager[None]:
         return self._interrupts.cancelling(future)
@@ -122,4 +127,4 @@ def _repair_comm_routing() -> None:
                 default = self._reply_subshell_ids.pop(request_id)
         return default
 
-    BaseComm._reply_subshell_for = reply_subshell_for  # noqa: SLF001
+    BaseComm._reply_subshell_for = reply_subshell_for  # noqa: SLF001  # noqa: SLF001
