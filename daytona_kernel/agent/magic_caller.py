@@ -13,7 +13,6 @@ import sys
 import uuid
 from contextlib import contextmanager
 from pathlib import Path
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
 
 from ..wire.magic_messages import (
