@@ -12,6 +12,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.lab_server import LabServer, run_lab_server
 
@@ -44,6 +45,10 @@ SLOW_FILES = {
     "server/test_sessions.py",
     "server/test_warm_box.py",
 }
+
+# On a busy machine the first example of a test takes seconds.
+settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("project")
 
 _running: pytest.Item | None = None
 

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Subshells, which the kernel advertises, came with 7.0; 7.0.0 was withdrawn.
-_MINIMUM = (7, 0, 1)
-_REQUIREMENT = "ipykernel>=7.0.1"
+# The oldest version that the tests of the interpreter pass with.
+_MINIMUM = (7, 2)
+_REQUIREMENT = "ipykernel>=7.2"
 _PATH_VARIABLE = "DAYTONA_AGENT_PACKAGES"
 
 

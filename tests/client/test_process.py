@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from typing import Any
 
@@ -107,6 +108,7 @@ def test_code_run_dedents_python_and_honours_timeout(sandbox: Any) -> None:
         sandbox.process.code_run("import time; time.sleep(30)", timeout=1)
 
 
+@pytest.mark.skipif(shutil.which("node") is None, reason="no node on this machine")
 def test_code_run_runs_another_language(sandbox: Any) -> None:
     response = sandbox.process.code_run("console.log([1, 2].map((x) => x * 2))", language="javascript")
     assert response.result == "[ 2, 4 ]\n"

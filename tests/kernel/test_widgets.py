@@ -21,7 +21,9 @@ def model_of(answer_data: dict[str, Any]) -> str:
 def shown(kernel: Driver, code: str) -> str:
     """Run a cell that shows a widget, and return the widget's comm."""
     answer = kernel.run(code)
-    (bundle,) = answer.contents("execute_result") or answer.contents("display_data")
+    bundles = answer.contents("execute_result") + answer.contents("display_data")
+    assert len(bundles) == 1, answer
+    (bundle,) = bundles
     return model_of(bundle["data"])
 
 

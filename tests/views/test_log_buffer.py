@@ -119,7 +119,7 @@ PROGRESS = st.lists(
 LOGS = st.lists(st.tuples(st.sampled_from(Stream), st.lists(PIECES, max_size=6)), max_size=8)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(
     st.one_of(LOGS, PROGRESS),
     st.integers(1, 8),
@@ -165,7 +165,7 @@ def test_buffer_is_the_tail_of_the_model(
         assert buffer.next_line == len(finished)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.text("ab\n\r", max_size=30), max_size=20), st.integers(1, 10), st.integers(1, 20))
 def test_reading_new_lines_again_and_again_gives_all_lines(pieces: list[str], every: int, keep: int) -> None:
     buffer = LogBuffer(max_lines=keep)
