@@ -96,7 +96,11 @@ def test_widgets_of_the_sandbox_and_of_the_kernel_survive_a_reload(lab: Lab) -> 
             "import ipywidgets; w = ipywidgets.IntSlider(7); w",
             "%session create r",
             "job = %session run r --async while true; do date; sleep 0.2; done",
-            "w.value",
+            # The page's update comes on another channel than the cell.
+            (
+                "import time\nend = time.monotonic() + 15\n"
+                "while w.value == 7 and time.monotonic() < end: time.sleep(0.05)\nw.value"
+            ),
         ],
     )
     for index in (0, 1, 2):

@@ -92,7 +92,7 @@ def test_a_failure_fails_the_cell_and_shows_the_output(kernel: Driver) -> None:
         (
             "%%code_run --timeout 1\nimport time; time.sleep(60)",
             "DaytonaProcessExecutionTimeoutError",
-            "longer",
+            "exceeded its timeout",
         ),
         ("%%code_run\nimport sys; sys.exit(3)", "CommandFailedError", "exit status 3"),
     ],
