@@ -13,9 +13,11 @@ def test_a_subshell_runs_code_while_the_main_shell_is_busy(own_kernel: Driver) -
     subshell_id = own_kernel.request("create_subshell_request", {}, "control")["subshell_id"]
     assert own_kernel.request("list_subshell_request", {}, "control")["subshell_id"] == [subshell_id]
     blocked = own_kernel.send("while not done: time.sleep(0.01)")
-    freeing = own_kernel.send_message("execute_request", {"code": "done = True; print('freed')"}, subshell_id)
+    freeing = own_kernel.send_message(
+        "execute_request", {"code": "done = True; print('freed', end='')"}, subshell_id
+    )
     freed = own_kernel.next_output("stream")
-    assert freed["content"]["text"] == "freed\n"
+    assert freed["content"]["text"] == "freed"
     assert freed["parent_header"]["msg_id"] == freeing
     own_kernel.collect(blocked)
     assert (

@@ -22,7 +22,7 @@ def shown(kernel: Driver, code: str) -> str:
     """Run a cell that shows a widget, and return the widget's comm."""
     answer = kernel.run(code)
     bundles = answer.contents("execute_result") + answer.contents("display_data")
-    assert len(bundles) == 1, answer
+    assert len(bundles) == 1, [(m["msg_type"], str(m["content"])[:200]) for m in answer.messages]
     (bundle,) = bundles
     return model_of(bundle["data"])
 
