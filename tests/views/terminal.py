@@ -22,9 +22,11 @@ _BLANK: Cell = (" ", PLAIN[Stream.STDOUT])
 class Terminal:
     """The lines of a log, the last one unfinished."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int) -> None:
         self.lines: list[list[Cell]] = [[]]
         self.column = 0
+        # Text may go beyond it, but a control sequence moves the cursor only within it.
+        self.width = width
         self.parsers = {stream: _Parser(self, stream) for stream in Stream}
 
     def feed(self, chunks: Iterable[LogChunk]) -> None:
@@ -49,11 +51,11 @@ class Terminal:
         count = int(parameters) if parameters else 0
         line = self.lines[-1]
         if final == "C":
-            self.column += max(count, 1)
+            self.column = min(self.column + max(count, 1), self.width)
         elif final == "D":
             self.column = max(self.column - max(count, 1), 0)
         elif final == "G":
-            self.column = max(count, 1) - 1
+            self.column = min(max(count, 1), self.width) - 1
         elif final == "K" and count == 0:
             del line[self.column :]
         elif final == "K" and count == 1:

@@ -137,7 +137,7 @@ def test_buffer_is_the_tail_of_the_model(
     block: int,
 ) -> None:
     chunks = [LogChunk(stream, "".join(pieces).encode()) for stream, pieces in log]
-    terminal = Terminal()
+    terminal = Terminal(width=50)
     terminal.feed(chunks)
     whole, pieces = (
         LogBuffer(max_lines=max_lines, max_characters=max_characters, max_line=50, block=block)
