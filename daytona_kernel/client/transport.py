@@ -55,7 +55,6 @@ _silent.addHandler(logging.NullHandler())
 _silent.propagate = False
 _silent.setLevel(logging.CRITICAL)
 
-_is_loopback = lru_cache(maxsize=64)(is_loopback)
 # Parsing takes a tenth of the client's time for a request, and a notebook requests few URLs often.
 _parse_url = lru_cache(maxsize=64)(httpx.URL)
 
@@ -99,7 +98,7 @@ class _Routes:
             "subprotocols": list(subprotocols) or None,
             "user_agent_header": USER_AGENT,
             "ssl": self.context if secure else None,
-            "proxy": None if _is_loopback(url.host) else True,
+            "proxy": None if is_loopback(url.host) else True,
             "compression": None,
             "max_size": None,
             "open_timeout": _CONNECT_SECONDS,
@@ -120,7 +119,7 @@ class Transport:
     ) -> None:
         self._routes = _Routes(verify)
         self._http = http
-        self._clients: dict[tuple[str, str], httpx.Client] = {}
+        self._clients: dict[tuple[str, bytes], httpx.Client] = {}
         self._pid = os.getpid()
 
     def open(self, request: httpx.Request) -> httpx.Response:
@@ -164,7 +163,7 @@ class Transport:
     def _client(self, url: httpx.URL) -> httpx.Client:
         if self._pid != os.getpid():
             self._clients, self._pid = {}, os.getpid()
-        key = (url.scheme, url.host)
+        key = (url.scheme, url.netloc)
         if key not in self._clients:
             http = self._http or httpx.HTTPTransport(**self._routes.http_options(url))
             self._clients[key] = httpx.Client(transport=http)
@@ -179,7 +178,7 @@ class AsyncTransport:
     ) -> None:
         self._routes = _Routes(verify)
         self._http = http
-        self._clients: dict[tuple[str, str], httpx.AsyncClient] = {}
+        self._clients: dict[tuple[str, bytes], httpx.AsyncClient] = {}
         self._pid = os.getpid()
 
     async def open(self, request: httpx.Request) -> httpx.Response:
@@ -212,7 +211,7 @@ class AsyncTransport:
     def _client(self, url: httpx.URL) -> httpx.AsyncClient:
         if self._pid != os.getpid():
             self._clients, self._pid = {}, os.getpid()
-        key = (url.scheme, url.host)
+        key = (url.scheme, url.netloc)
         if key not in self._clients:
             http = self._http or httpx.AsyncHTTPTransport(**self._routes.http_options(url))
             self._clients[key] = httpx.AsyncClient(transport=http)
@@ -360,7 +359,7 @@ def _origin(url: httpx.URL | str) -> str:
 def proxy_for(url: httpx.URL) -> str | None:
     """Return the proxy that the environment names for a URL, as websockets finds it; None for none."""
     host = url.netloc.decode("ascii")
-    if _is_loopback(url.host) or proxy_bypass(host):
+    if is_loopback(url.host) or proxy_bypass(host):
         return None
     proxies = getproxies()
     proxy = proxies.get(url.scheme) or proxies.get("all")

@@ -130,10 +130,11 @@ class Connection:
             message = side.receive(await socket.recv())
             if message is not None:
                 self._on_message(message)
-            if side.acknowledgement_owed and self._acknowledgement is None:
+            if not side.acknowledgement_owed:
+                await self._pump()  # an acknowledgement that was due waits to be sent
+            elif self._acknowledgement is None:
                 loop = asyncio.get_running_loop()
                 self._acknowledgement = loop.call_later(ACKNOWLEDGE_SECONDS, self._acknowledge)
-            await self._pump()
 
     async def _pump(self) -> None:
         # One task at a time sends, so that packets leave in order. It also sends what others add meanwhile.
