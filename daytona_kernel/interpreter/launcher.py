@@ -96,7 +96,7 @@ async def launch(
 
 
 async def end(process: AsyncProcess, session_id: str) -> None:
-    """End the agent of a session and its interpreter. It is no error if they are gone already."""
+    """End the agent of a session and its interpreter. If they are gone already, do nothing."""
     try:
         await process.delete_session(session_id)
     except DaytonaNotFoundError:

@@ -38,7 +38,7 @@ class CellChannel:
         self._call_id = call_id
         self._send = send
         self._steps: list[Step] = []
-        # Answers leave in order: whoever holds the lock sends.
+        # Only the holder of this lock sends, so that answers leave in order.
         self._sending = asyncio.Lock()
         self._flush: asyncio.Task[None] | None = None
         self._variable: asyncio.Future[VariableSent | VariableRefused] | None = None

@@ -124,7 +124,7 @@ class Host:
     async def run_alone(self, request: Message, magic: MagicCell | None, why: Exception) -> None:
         """Run a cell without an interpreter: a magic, or code in a one-off run.
 
-        why: the reason why there is no interpreter. Raises DaytonaError.
+        why: the reason for the missing interpreter. Raises DaytonaError.
         """
         await self.api.run(self._magic_calls.run_alone(request, magic, why))
 

@@ -152,8 +152,9 @@ class MagicCalls:
     async def run_alone(self, request: Message, magic: MagicCell | None, why: Exception) -> None:
         """Run a cell without an interpreter: a magic, or code in a one-off process.
 
-        why: the reason that there is no interpreter, which is shown with the code's output. Raises
-        DaytonaError.
+        why: the reason for the missing interpreter, which is shown with the code's output.
+
+        Raises DaytonaError.
         """
         cell = _KernelsCell(self.outbox, request)
         current_request.set(request)

@@ -58,7 +58,7 @@ class InterpreterSlot:
         return asyncio.shield(self._arrival)
 
     def want(self) -> None:
-        """Start an interpreter, unless there is one or it is being started. `reopen` does it if closed."""
+        """Start an interpreter, unless there is one or one starts. A closed slot waits for `reopen`."""
         if self._closed:
             self._wanted = True
         elif self.interpreter is None and not self._starting:
