@@ -8,7 +8,6 @@ request (a thread that prints after its cell, a widget) go to `on_message`.
 from __future__ import annotations
 
 import asyncio
-import signal
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -38,6 +37,7 @@ from ..wire.agent_messages import (
 )
 from ..wire.messages import Message
 from .connection import Connection, Credentials, Gateway
+from .ending import describe_end
 
 OnMessage = Callable[[Message], None]
 # The agent's messages that the kernel acts on. The interpreter object acts on the others itself.
@@ -194,18 +194,6 @@ class _Execution:
     def fail(self, error: Exception) -> None:
         if not self.done.done():
             self.done.set_exception(error)
-
-
-def describe_end(status: int) -> str:
-    """Return a sentence about how the interpreter ended. status: its exit status, or the negated signal."""
-    if status >= 0:
-        return f"The interpreter ended with exit status {status}."
-    try:
-        name = signal.Signals(-status).name
-    except ValueError:
-        name = f"signal {-status}"
-    hint = " It may have run out of memory." if name == "SIGKILL" else ""
-    return f"The interpreter was ended by {name}.{hint}"
 
 
 def _execute_request(code: str) -> Message:

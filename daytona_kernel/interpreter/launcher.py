@@ -23,7 +23,7 @@ from ..wire.logs import Stream
 from ..wire.messages import SUBPROTOCOL
 from .bundle import agent_archive, archive_name
 from .connection import Credentials
-from .interpreter import describe_end
+from .ending import describe_end
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
