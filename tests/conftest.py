@@ -30,19 +30,23 @@ _KERNEL_FOLDERS = {"differential", "frontends", "interpreter", "kernel"}
 # Elsewhere, a test starts one if it asks for one of these fixtures or calls one of these functions.
 _KERNEL_FIXTURES = {"kernel", "lab_server", "own_kernel"}
 _KERNEL_FUNCTIONS = {"KernelManager", "NotebookClient", "execute_notebook", "running_kernel"}
-# These files wait for clocks, start several servers or install packages.
+# These files wait for clocks, start several servers, install packages, or import Daytona's SDK for seconds.
 SLOW_FILES = {
     "agent/test_environment.py",
     "client/test_embedded.py",
+    "client/test_operations_table.py",
     "client/test_page_examples.py",
     "magics/test_background.py",
     "magics/test_session_shell.py",
+    "server/test_control.py",
     "server/test_lifetime.py",
     "server/test_python_environment.py",
     "server/test_sdk.py",
     "server/test_sdk_async.py",
+    "server/test_sdk_surface.py",
     "server/test_serve.py",
     "server/test_sessions.py",
+    "server/test_shapes.py",
     "server/test_warm_box.py",
 }
 
@@ -87,6 +91,15 @@ def lab(lab_server: LabServer, browser: BrowserContext) -> Iterator[Lab]:
 
     with new_page(lab_server, browser) as page:
         yield page
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Skip the files that `-m` would deselect: to import them takes longer than the quick tests."""
+    chosen = config.option.markexpr
+    name = collection_path.relative_to(TESTS).as_posix() if collection_path.is_relative_to(TESTS) else ""
+    if ("not kernel" in chosen and name in _KERNEL_FOLDERS) or ("not slow" in chosen and name in SLOW_FILES):
+        return True
+    return None
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -7,12 +7,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import nbformat
 import pytest
 
 from daytona_kernel import CreateSandboxParams, Daytona
 from tests.served import COMMAND, config, serving
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 ROOT = Path(__file__).parent.parent
 
@@ -96,6 +99,15 @@ def test_a_name_that_jupyter_refuses_gives_one_line(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+def read_notebook(path: Path) -> NotebookNode:
+    """Return a notebook, which must be valid."""
+    import nbformat  # the import takes seconds
+
+    notebook: NotebookNode = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    return notebook
+
+
 @pytest.mark.kernel
 @pytest.mark.parametrize("notebook", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
 def test_each_demo_runs(notebook: Path, tmp_path: Path) -> None:
@@ -103,14 +115,14 @@ def test_each_demo_runs(notebook: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert str(tmp_path / notebook.name) in done.stdout
     assert (tmp_path / notebook.name).with_suffix(".html").stat().st_size > 10_000
-    nbformat.validate(nbformat.read(tmp_path / notebook.name, as_version=4))
+    read_notebook(tmp_path / notebook.name)
 
 
 @pytest.mark.kernel
 def test_the_quickstart_shows_its_figure_table_error_and_log(tmp_path: Path) -> None:
     done = run(COMMAND, "demo", "--output", str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
-    executed = nbformat.read(tmp_path / "quickstart.ipynb", as_version=4)
+    executed = read_notebook(tmp_path / "quickstart.ipynb")
     outputs = [output for cell in executed.cells if cell.cell_type == "code" for output in cell.outputs]
     bundles = [output.data for output in outputs if "data" in output]
     assert any("image/png" in data for data in bundles)
