@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from daytona_kernel.server.box.bubblewrap import outermost
 from daytona_kernel.server.box.isolation import ISOLATED, children_environment
+from daytona_kernel.server.box.mounts import outermost
 from tests.server.conftest import make_toolbox, start_embedded
 
 if TYPE_CHECKING:
