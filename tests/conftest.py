@@ -1,7 +1,8 @@
 """Fixtures for every test, and the markers and the order of the tests.
 
-`make quick` runs the tests without the markers `kernel`, `browser` and `slow`. The markers are set here, from
-what a test uses, so that nobody has to remember them. A test that starts a kernel and is not marked fails.
+`make quick` runs the tests without the markers `kernel`, `browser` and `slow`; `make test-root` runs those
+with the marker `root`. The markers are set here, from what a test uses, so that nobody has to remember them.
+A test that starts a kernel and is not marked fails.
 """
 
 from __future__ import annotations
@@ -48,6 +49,12 @@ SLOW_FILES = {
     "server/test_sessions.py",
     "server/test_shapes.py",
     "server/test_warm_box.py",
+}
+# These files test what root may do and other users may not: namespaces, processes and files of others.
+ROOT_FILES = {
+    "server/test_isolation.py",
+    "server/test_lifetime.py",
+    "server/test_python_environment.py",
 }
 
 # On a busy machine the first example of a test takes seconds.
@@ -116,8 +123,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.kernel)
         if "browser" in fixtures:
             item.add_marker(pytest.mark.browser)
-        if item.path.relative_to(TESTS).as_posix() in SLOW_FILES:
+        name = item.path.relative_to(TESTS).as_posix()
+        if name in SLOW_FILES:
             item.add_marker(pytest.mark.slow)
+        if name in ROOT_FILES:
+            item.add_marker(pytest.mark.root)
         # pytest-xdist runs a group in one process, which starts the kernels and servers of a file once.
         item.add_marker(pytest.mark.xdist_group(_group(item)))
     items.sort(key=_has_browser)

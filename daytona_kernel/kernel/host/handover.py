@@ -2,6 +2,8 @@
 
 Jupyter starts a restarted kernel, and a kernel that replaces a crashed one, with the same connection file.
 The handover is beside that file, with the same permissions, and is removed together with the sandbox.
+Some front ends have their connection files in /tmp, where other users have files too. So only the user's
+own files are read and removed.
 
 This module imports only the standard library, because it is read before anything else is imported.
 """
@@ -10,7 +12,9 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,29 +49,61 @@ class HandoverFile:
     def read(self) -> Handover:
         """Return the previous kernel's handover; an empty one if there is none, or it is not readable."""
         try:
-            return Handover(**json.loads(self.path.read_text()))
+            # O_NONBLOCK: opening a FIFO would wait for its other end.
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            with os.fdopen(descriptor) as file:
+                # A server that another user names would get the cells.
+                return Handover(**json.load(file)) if _is_own(os.fstat(descriptor)) else Handover()
         except (OSError, ValueError, TypeError):
             return Handover()
 
     def write(self, handover: Handover) -> None:
-        """Replace the file with a new one, in one step."""
-        part = self.path.with_suffix(".part")
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(asdict(handover), file)
-        part.replace(self.path)
+        """Replace the file with a new one, in one step. A failure is logged, and costs only the handover."""
+        import tempfile
+
+        try:
+            descriptor, part = tempfile.mkstemp(prefix=f"{self.path.name}-", dir=self.path.parent)
+            try:
+                with os.fdopen(descriptor, "w") as file:
+                    json.dump(asdict(handover), file)
+                Path(part).replace(self.path)
+            except OSError:
+                Path(part).unlink(missing_ok=True)
+                raise
+        except OSError as error:
+            import logging
+
+            logging.getLogger(__name__).warning(
+                "A restarted kernel will get a new sandbox, because the handover cannot be written: %s", error
+            )
 
     def remove(self) -> None:
-        """Remove the file if it is there."""
-        self.path.unlink(missing_ok=True)
+        """Remove the file if it is there and can be removed."""
+        with suppress(OSError):
+            self.path.unlink(missing_ok=True)
 
     def sweep(self) -> None:
-        """Remove the handovers of killed kernels in the same folder, if no kernel can replace them."""
-        for handover in self.path.parent.glob("daytona-*.handover"):
-            connection_file = handover.with_name(f"{handover.stem.removeprefix('daytona-')}.json")
-            try:
-                old = time.time() - handover.stat().st_mtime > _SWEEP_SECONDS
-            except FileNotFoundError:
-                continue
-            if old and not connection_file.exists():
-                handover.unlink(missing_ok=True)
+        """Remove the handovers of killed kernels in the same folder, if no kernel can replace them.
+
+        Leaves the files of other users, and those that cannot be removed.
+        """
+        with suppress(OSError):
+            for path in self.path.parent.glob("daytona-*.handover*"):
+                with suppress(OSError):
+                    if _is_abandoned(path):
+                        path.unlink()
+
+
+def _is_own(status: os.stat_result) -> bool:
+    return status.st_uid == os.geteuid() and stat.S_ISREG(status.st_mode)
+
+
+def _is_abandoned(handover: Path) -> bool:
+    """Return whether an own handover, or a part of one, is old and has no connection file. Raises OSError."""
+    status = handover.lstat()
+    kernel = handover.name.removeprefix("daytona-").partition(".handover")[0]
+    return (
+        _is_own(status)
+        and time.time() - status.st_mtime > _SWEEP_SECONDS
+        and not handover.with_name(f"{kernel}.json").exists()
+    )
