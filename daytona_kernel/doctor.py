@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import platform
 import shutil
+import sys
 import time
 from dataclasses import fields
 from importlib import metadata
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 OK, NOTE, WRONG = "ok", "note", "WRONG"
+
+# jupyter_client replaces these names by its own interpreter, so they need not exist.
+_REPLACED = {"python", "python{}".format(*sys.version_info), "python{}.{}".format(*sys.version_info)}
 
 
 class Finding(NamedTuple):
@@ -57,7 +61,7 @@ def _kernelspec() -> Iterator[Finding]:
         yield Finding(WRONG, "Jupyter does not know the kernel. Run: daytona-kernel install --user")
     for each in ours:
         name, python = each["spec"]["display_name"], each["spec"]["argv"][0]
-        if shutil.which(python) is None:
+        if python not in _REPLACED and shutil.which(python) is None:
             yield Finding(
                 WRONG,
                 f"The kernelspec in {each['resource_dir']} names {python}, which does not exist. "

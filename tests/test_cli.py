@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from daytona_kernel import CreateSandboxParams, Daytona
+from daytona_kernel import CreateSandboxParams, Daytona, doctor
 from tests.served import COMMAND, config, serving
 
 if TYPE_CHECKING:
@@ -53,6 +53,28 @@ def test_doctor_succeeds_on_a_working_machine() -> None:
     assert "Jupyter knows the kernel as 'Daytona (Python)'" in done.stdout
     assert "Cells run on this machine" in done.stdout
     assert "ran Python 3." in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("python", "mark"),
+    [
+        ("python", doctor.OK),
+        ("python3", doctor.OK),
+        ("python{}.{}".format(*sys.version_info), doctor.OK),
+        ("python2.1", doctor.WRONG),
+    ],
+)
+def test_doctor_accepts_the_names_that_jupyter_replaces_by_its_own_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, python: str, mark: str
+) -> None:
+    folder = tmp_path / "kernels" / "mine"
+    folder.mkdir(parents=True)
+    spec = {"argv": [python, "-m", "daytona_kernel", "-f", "{connection_file}"], "display_name": "Mine"}
+    (folder / "kernel.json").write_text(json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))  # Debian has no `python`
+    # The other checks start a sandbox.
+    assert [found.mark for found in doctor._kernelspec() if str(folder) in found.sentence] == [mark]
 
 
 @pytest.mark.slow
