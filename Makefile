@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup --n
 SYSTEM_PACKAGES := chromium bubblewrap python3-venv
 
 .DEFAULT_GOAL := demo
-.PHONY: help demo lab quick test check format coverage bench pictures constraints system-packages clean
+.PHONY: help demo lab quick test test-root check format coverage bench pictures constraints system-packages clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,9 @@ quick: $(STAMPS)/test ## run the linter and the tests without kernel or browser,
 test: $(STAMPS)/test check ## run every check and every test
 	@tools/system-packages $(SYSTEM_PACKAGES)
 	@$(PYTEST)
+
+test-root: $(STAMPS)/test ## run the tests that behave differently for root; CI runs it as root
+	@$(PYTEST) -m root
 
 check: $(STAMPS)/test ## run the linters and the type checker
 	@$(BIN)/ruff check --output-format concise
