@@ -5,10 +5,9 @@
     sandbox = Daytona().create()
     print(sandbox.process.exec("echo hello").result)
 
-Each name is imported at its first use, because the kernel starts faster that way.
+Each name is imported at its first use, because the kernel starts faster that way. This module imports nothing
+else, not even `__future__`: with an old kernelspec, the notebook's folder is on the import path here.
 """
-
-from __future__ import annotations
 
 from ._version import __version__
 
@@ -160,7 +159,7 @@ _MODULES = {
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib

@@ -4,9 +4,11 @@ The slowest parts start first, and run while the rest is imported: the embedded 
 then the sandbox and its interpreter; then the kernel.
 """
 
-from __future__ import annotations
-
 import sys
+
+from .import_path import leave_out_current_directory
+
+leave_out_current_directory()  # before everything that the notebook's folder could imitate
 
 from .client import embedded
 from .config import resolve

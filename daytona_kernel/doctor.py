@@ -56,7 +56,7 @@ def _kernelspec() -> Iterator[Finding]:
     from jupyter_client.kernelspec import KernelSpecManager
 
     specs = KernelSpecManager().get_all_specs().values()
-    ours = [each for each in specs if each["spec"]["argv"][1:3] == ["-m", "daytona_kernel"]]
+    ours = [each for each in specs if "daytona_kernel" in each["spec"]["argv"]]
     if not ours:
         yield Finding(WRONG, "Jupyter does not know the kernel. Run: daytona-kernel install --user")
     for each in ours:
@@ -66,6 +66,12 @@ def _kernelspec() -> Iterator[Finding]:
                 WRONG,
                 f"The kernelspec in {each['resource_dir']} names {python}, which does not exist. "
                 "Run: daytona-kernel install",
+            )
+        elif "-P" not in each["spec"]["argv"]:
+            yield Finding(
+                WRONG,
+                f"The kernelspec in {each['resource_dir']} is from an earlier version. Its kernels may run "
+                "Python files of the notebook's folder on this machine. Run daytona-kernel install as before",
             )
         else:
             yield Finding(OK, f"Jupyter knows the kernel as {name!r}, in {each['resource_dir']}")

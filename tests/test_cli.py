@@ -42,7 +42,7 @@ def test_install_writes_a_kernelspec_that_names_this_python(tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr
     spec = json.loads((tmp_path / "share/jupyter/kernels/mine/kernel.json").read_text())
     assert Path(spec["argv"][0]).samefile(sys.executable)
-    assert spec["argv"][1:] == ["-m", "daytona_kernel", "-f", "{connection_file}"]
+    assert spec["argv"][1:] == ["-P", "-m", "daytona_kernel", "-f", "{connection_file}"]
     assert (tmp_path / "share/jupyter/kernels/mine/logo-svg.svg").exists()
 
 
@@ -69,7 +69,7 @@ def test_doctor_accepts_the_names_that_jupyter_replaces_by_its_own_python(
 ) -> None:
     folder = tmp_path / "kernels" / "mine"
     folder.mkdir(parents=True)
-    spec = {"argv": [python, "-m", "daytona_kernel", "-f", "{connection_file}"], "display_name": "Mine"}
+    spec = {"argv": [python, "-P", "-m", "daytona_kernel", "-f", "{connection_file}"], "display_name": "Mine"}
     (folder / "kernel.json").write_text(json.dumps(spec))
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))  # Debian has no `python`
