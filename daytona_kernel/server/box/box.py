@@ -84,7 +84,7 @@ class Box:
         try:
             if self._isolation == "none":
                 return await SupervisorClient.start([], str(SUPERVISOR_PROGRAM), "", log)
-            command = isolating_command(self.directory, str(SUPERVISOR_PROGRAM))
+            command = await asyncio.to_thread(isolating_command, self.directory, str(SUPERVISOR_PROGRAM))
             return await SupervisorClient.start(command, SUPERVISOR_SEEN_AS, _resource_limits(memory), log)
         finally:
             os.close(log)

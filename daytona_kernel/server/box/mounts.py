@@ -1,7 +1,7 @@
 """The file system of an isolated sandbox, as options of bubblewrap.
 
-A sandbox sees these parts of the machine, read-only: the system's programs and libraries, the files of
-/etc that they need, and the server's Python. Its home, /workspace and /tmp are its own.
+A sandbox sees these parts of the machine, read-only: the system's programs and libraries, a copy of /etc
+without secrets, and the server's Python. Its home, /workspace and /tmp are its own.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .etc import COPIED, LIVE, current_copy
 from .isolation import ISOLATED, inherited_settings
 
 if TYPE_CHECKING:
@@ -22,16 +23,11 @@ _SYSTEM_FILES = [
     "/sys/devices/system/cpu",
     "/sys/devices/system/node",
     "/var/cache/fontconfig",
+    "/var/lib/dpkg",
+    "/var/lib/ghostscript",
+    "/var/lib/texmf",
     "/nix/store",
 ]
-# Only these files of /etc: the others include keys and passwords, which root could read.
-_ETC = """
-alternatives ca-certificates ca-certificates.conf crypto-policies debian_version fonts gai.conf host.conf
-hosts inputrc ld.so.cache ld.so.conf ld.so.conf.d locale.alias localtime login.defs lsb-release magic
-mime.types nsswitch.conf os-release pki/ca-trust pki/tls/certs profile profile.d protocols python3
-python3.11 python3.12 python3.13 python3.14 resolv.conf services ssl/certs ssl/openssl.cnf terminfo timezone
-"""
-_NOBODY = 65534
 
 
 def of_the_machine() -> list[str]:
@@ -42,18 +38,18 @@ def of_the_machine() -> list[str]:
             mounts += ["--symlink", os.readlink(path), path]
         elif os.path.isdir(path):
             mounts += ["--ro-bind", path, path]
-    for path in [*_SYSTEM_FILES, *(f"/etc/{name}" for name in _ETC.split())]:
+    for path in _SYSTEM_FILES:
         mounts += ["--ro-bind-try", path, path]
     return mounts
 
 
 def of_the_box(directory: Path) -> list[str]:
     """Return the mounts of the box in `directory`, and of the server's Python. The layout is `ISOLATED`."""
-    _write_accounts(directory / "etc")
+    etc = current_copy(ISOLATED.home, str(directory.parent))
     prefixes = [argument for path in python_prefixes() for argument in ("--ro-bind", path, path)]
     return [
-        *("--ro-bind", str(directory / "etc" / "passwd"), "/etc/passwd"),
-        *("--ro-bind", str(directory / "etc" / "group"), "/etc/group"),
+        *(word for path in COPIED if os.path.isdir(path) for word in ("--ro-bind", f"{etc}{path}", path)),
+        *(word for path in LIVE for word in ("--ro-bind-try", path, path)),
         *("--tmpfs", "/dev/shm", "--tmpfs", "/run"),  # noqa: S108  # paths inside the sandbox
         *("--bind", str(directory / "home"), ISOLATED.home),
         *("--bind", str(directory / "workspace"), ISOLATED.workspace),
@@ -73,22 +69,9 @@ def _named_by_environment() -> list[str]:
         for name, value in inherited_settings(os.environ).items()
         if re.search(r"CERT|CA_BUNDLE|FIND_LINKS", name)
         for path in value.split()
-        if os.path.isabs(path)
-        and not any(path.startswith(f"{shown}/") for shown in ["/etc/ssl/certs", *_SYSTEM])
+        if os.path.isabs(path) and not any(path.startswith(f"{shown}/") for shown in ["/etc", *_SYSTEM])
     }
     return [argument for path in sorted(paths) for argument in ("--ro-bind-try", path, path)]
-
-
-def _write_accounts(directory: Path) -> None:
-    """Write the accounts of the sandbox: its one user, and none of the machine's users."""
-    directory.mkdir(exist_ok=True)
-    uid, gid = os.getuid(), os.getgid()
-    user = f"daytona:x:{uid}:{gid}:daytona:{ISOLATED.home}:/bin/bash\n"
-    nobody = f"nobody:x:{_NOBODY}:{_NOBODY}:nobody:/nonexistent:/usr/sbin/nologin\n"
-    (directory / "passwd").write_text(user + (nobody if uid != _NOBODY else ""))
-    (directory / "group").write_text(
-        f"daytona:x:{gid}:\n" + (f"nogroup:x:{_NOBODY}:\n" if gid != _NOBODY else "")
-    )
 
 
 def python_prefixes() -> list[str]:
