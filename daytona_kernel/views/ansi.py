@@ -55,16 +55,24 @@ class Line(NamedTuple):
     cut: int = 0
 
 
+# A text and the column where it was written, or an erasure: all columns below the first number, and all
+# from the second on.
+_Written = tuple[int, str, Style]
+_Erased = tuple[int, int]
+
 # The lengths are bounded, so that a sequence without an end becomes text at some point.
 _STRING = r"\x1b[\]PX^_][^\x00-\x1f\x7f]{0,4096}"
 _TOKEN = re.compile(
-    r"\x1b\[(?P<parameters>[0-?]{0,64})[ -/]{0,8}(?P<final>[@-~])"
+    r"((?:[^\x00-\x1f\x7f]\x08)+)|([\x00-\x08\x0b-\x1a\x1c-\x1f\x7f]+)"
+    r"|\x1b\[([0-?]{0,64}[ -/]{0,8})([@-~])"
     rf"|{_STRING}(?:\x07|\x1b\\)"
     r"|\x1b[ -/]{0,8}[0-~]"
-    r"|(?P<control>[\x00-\x08\x0b-\x1f\x7f])"
+    r"|\x1b+(?=\x1b)|\x1b"
 )
 _UNFINISHED = re.compile(rf"(?:\x1b\[[0-?]{{0,64}}[ -/]{{0,8}}|{_STRING}\x1b?|\x1b[ -/]{{0,8}})\Z")
+_INERT = re.compile(r"[\x00-\x07\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]+")
 _SGR = re.compile(r"\x1b\[([0-9;:]{0,64})m")
+_SGR_CODES = re.compile(r"[0-9;:]*")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -207,6 +215,10 @@ class LineEditor:
 
     A column is one character, also if a terminal would give it two cells. Only the first `limit`
     characters are kept; the others are counted.
+
+    A write or an erasure is only noted, in constant time. The notes are painted onto the characters when
+    the line is read, or when there are many of them. A sequence that erases or skips the whole line costs
+    no more than any other text, so a log cannot keep its reader busy.
     """
 
     def __init__(self, limit: int) -> None:
@@ -215,10 +227,15 @@ class LineEditor:
 
     def clear(self) -> None:
         """Start an empty line."""
+        self._column = 0
+        self._empty()
+
+    def _empty(self) -> None:
+        self._end = 0
+        self._noted = 0
         self._characters: list[str] = []
         self._styles: list[Style] = []
-        self._column = 0
-        self._end = 0
+        self._notes: list[_Written | _Erased] = []
 
     @property
     def has_content(self) -> bool:
@@ -227,6 +244,7 @@ class LineEditor:
 
     def line(self) -> Line:
         """Return the line so far."""
+        self._paint()
         runs = tuple((len(list(run)), style) for style, run in groupby(self._styles))
         cut = self._end - len(self._characters)
         return Line("".join(self._characters), _plain_as_none(runs), cut)
@@ -234,52 +252,66 @@ class LineEditor:
     def write(self, text: str, style: Style) -> Style:
         """Write `text`, which has no newline, starting with `style`; return the style after it."""
         if not has_control(text):
-            self._put(text, style)
+            self.put(text, style)
             return style
         if "\r" in text:
             text = drop_overwritten(text)
         elif self._column >= self._limit and not _CONTROL.search(bare := _SGR.sub("", text)):
-            self._put(bare, style)  # beyond the limit, so it is only counted
+            self.put(bare, style)  # beyond the limit, so it is only counted
             return skip_line(text, style)
-        position = 0
-        for token in _TOKEN.finditer(text):
-            self._put(text[position : token.start()], style)
-            position = token.end()
-            if token["control"]:
-                self._control(token["control"])
-            elif token["final"] == "m" and _SGR.fullmatch(token[0]):
-                style = apply_sgr(style, token["parameters"])
-            elif token["final"]:
-                self._edit(token["final"], token["parameters"])
-        self._put(text[position:], style)
-        return style
+        return self._write_controlled(_INERT.sub("", text) if "\x1b" not in text else text, style)
 
-    def _put(self, text: str, style: Style) -> None:
+    def put(self, text: str, style: Style) -> None:
+        """Write `text`, which has no control characters."""
+        if self._noted > self._limit:
+            self._paint()
         if not text:
             return
-        start, end = self._column, self._column + len(text)
-        self._pad(min(start, self._limit))
-        if start < self._limit:
-            kept = text[: self._limit - start]
-            self._characters[start : start + len(kept)] = kept
-            self._styles[start : start + len(kept)] = [style] * len(kept)
-        self._column = end
+        column = self._column
+        self._column = end = column + len(text)
         self._end = max(self._end, end)
+        if column < self._limit:
+            self._notes.append((column, text[: self._limit - column], style))
+            self._noted += len(text)
 
-    def _pad(self, column: int) -> None:
-        missing = column - len(self._characters)
-        if missing > 0:
-            self._characters += " " * missing
-            self._styles += [_UNSTYLED] * missing
+    def _write_controlled(self, text: str, style: Style) -> Style:
+        # A log with many sequences spends its time here. So this keeps its state in local names.
+        limit, notes = self._limit, self._notes
+        column, last, position = self._column, self._end, 0
+        for token in _TOKEN.finditer(text):
+            start, end = token.span()
+            if start > position:
+                if column < limit:
+                    notes.append((column, text[position : min(start, position + limit - column)], style))
+                column += start - position
+                last = max(last, column)
+            position = end
+            overstruck, controls, parameters, final = token.groups()
+            if overstruck is not None:  # of these characters the last one stays, and the cursor is on it
+                if column < limit:
+                    notes.append((column, overstruck[-2], style))
+                last = max(last, column + 1)
+            elif controls is not None:
+                column = 0 if "\r" in controls else max(column - controls.count("\b"), 0)
+            elif final is not None:
+                self._column, self._end = column, last
+                style = self._obey(final, parameters, style)
+                column, last = self._column, self._end
+            if len(notes) > limit:
+                self._end = last
+                self._paint()
+        self._column, self._end = column, last
+        self._noted += position
+        self.put(text[position:], style)
+        return style
 
-    def _control(self, control: str) -> None:
-        if control == "\r":
-            self._column = 0
-        elif control == "\b":
-            self._column = max(self._column - 1, 0)
-
-    def _edit(self, final: str, parameters: str) -> None:
-        count = int(parameters) if parameters.isdigit() else 0
+    def _obey(self, final: str, parameters: str, style: Style) -> Style:
+        """Carry out `ESC [ parameters final`; return the style after it."""
+        if final == "m":
+            return apply_sgr(style, parameters) if _SGR_CODES.fullmatch(parameters) else style
+        if parameters and not parameters.isdigit():
+            return style
+        count = int(parameters or "0")
         if final == "K":
             self._erase(count)
         elif final == "C":
@@ -288,19 +320,49 @@ class LineEditor:
             self._column = max(self._column - max(count, 1), 0)
         elif final == "G":
             self._column = min(max(count, 1), self._limit) - 1
+        return style
 
     def _erase(self, what: int) -> None:
         """Erase to the end of the line (0), to its start (1) or all of it (2)."""
-        if what == 1:
-            self._put_blank(min(self._column + 1, len(self._characters)))
-        elif what in (0, 2):
-            column = self._column if what == 0 else 0
-            del self._characters[column:], self._styles[column:]
-            self._end = min(self._end, column)
+        if what == 0:
+            self._notes.append((0, self._column))
+            self._end = min(self._end, self._column)
+        elif what == 1:
+            self._notes.append((self._column + 1, self._limit))
+        elif what == 2:
+            self._notes.append((0, 0))
+            self._end = 0
 
-    def _put_blank(self, length: int) -> None:
-        self._characters[:length] = " " * length
-        self._styles[:length] = [_UNSTYLED] * length
+    def _paint(self) -> None:
+        """Bring the characters up to date with the notes."""
+        # Backwards, it is known of each text which columns a later erasure leaves of it.
+        first, end = 0, self._limit
+        covered = (0, 0)
+        visible: list[_Written] = []
+        for note in reversed(self._notes):
+            if len(note) == 2:
+                first, end = max(first, note[0]), min(end, note[1])
+                continue
+            column, text, style = note
+            stop = column + len(text)
+            if column < covered[0] or stop > covered[1]:
+                covered = (column, stop)
+                if column < first or stop > end:
+                    text = text[max(first - column, 0) : max(end - column, 0)]
+                    column = max(first, column)
+                visible.append((column, text, style))
+        self._notes.clear()
+        self._noted = 0
+        characters, styles = self._characters, self._styles
+        del characters[end:], styles[end:]
+        erased = min(first, len(characters))
+        characters[:erased], styles[:erased] = " " * erased, [_UNSTYLED] * erased
+        missing = min(self._end, self._limit) - len(characters)
+        characters += " " * missing
+        styles += [_UNSTYLED] * missing
+        for column, text, style in reversed(visible):
+            characters[column : column + len(text)] = text
+            styles[column : column + len(text)] = [style] * len(text)
 
 
 def _plain_as_none(runs: tuple[tuple[int, Style], ...]) -> tuple[tuple[int, Style], ...]:

@@ -17,6 +17,7 @@ from ..wire.logs import LogChunk, Stream
 from .ansi import PLAIN, Line, LineEditor, has_control, read_line, skip_line, split_unfinished
 
 _PIECE_COST = 64  # the cost of a collected piece beside its characters
+_RUN_COST = 16  # the cost of a run of one style, in characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,8 @@ class Excerpt:
 class LogBuffer:
     """The last lines of a log.
 
-    max_lines, max_characters: how much is kept of the finished lines.
+    max_lines, max_characters: how much is kept of the finished lines. A change of style counts as 16
+        characters, since it needs as much memory.
     max_line: how many characters are kept of a line, counted from its start.
     block: how many characters are collected before they are settled. A large block keeps other threads
         waiting for longer.
@@ -140,9 +142,9 @@ class LogBuffer:
         after = self._finished - end
         for kept in islice(reversed(self._lines), after, after + wanted):
             line = _as_line(kept)
-            if lines and len(line.text) > room:
+            if lines and _cost(line) > room:
                 break
-            room -= len(line.text)
+            room -= _cost(line)
             lines.append(line)
         lines.reverse()
         first = end - len(lines)
@@ -177,6 +179,9 @@ class LogBuffer:
             index = end
 
     def _write(self, stream: Stream, text: str) -> None:
+        if text.isprintable() and not self._held[stream]:
+            self._editor.put(text, self._styles[stream])
+            return
         text = self._held[stream] + text
         if "\r" in text:
             text = text.replace("\r\n", "\n")
@@ -225,12 +230,12 @@ class LogBuffer:
     def _append(self, lines: list[str | Line] | list[Line]) -> None:
         self._lines.extend(lines)
         self._finished += len(lines)
-        self._characters += sum(_length(line) for line in lines)
+        self._characters += sum(map(_cost, lines))
 
     def _drop(self) -> None:
         lines = self._lines
         while len(lines) > self.max_lines or self._characters > self.max_characters:
-            self._characters -= _length(lines.popleft())
+            self._characters -= _cost(lines.popleft())
         first = self._finished - len(lines)
         while len(self._times) > 1 and self._times[1][0] <= first:
             self._times.popleft()
@@ -252,5 +257,5 @@ def _as_line(line: str | Line) -> Line:
     return Line(line) if isinstance(line, str) else line
 
 
-def _length(line: str | Line) -> int:
-    return len(line) if isinstance(line, str) else len(line.text)
+def _cost(line: str | Line) -> int:
+    return len(line) if isinstance(line, str) else len(line.text) + _RUN_COST * len(line.runs)

@@ -45,3 +45,18 @@ test("a match is cut where the style changes", () => {
 test("a match beyond the end of a line marks nothing", () => {
   assert.deepEqual(pieces("ab", [mark(1, 3), mark(5, 7)]), [["a", "", false], ["b", "", true]]);
 });
+
+test("a line with many styles and many matches takes time in proportion to both", () => {
+  let looks = 0;
+  const marks = Array.from({ length: 5000 }, (_, index) => ({
+    get start() {
+      looks += 1;
+      return 2 * index;
+    },
+    end: 2 * index + 1,
+    current: false,
+  }));
+  const runs = Array.from({ length: 5000 }, (_, index) => [2, `fc${index % 8}`]).flat();
+  assert.equal(pieces(["ab".repeat(5000), runs, 0], marks).length, 10_000);
+  assert.ok(looks < 25_000, `${looks} looks at a mark`);
+});

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import tracemalloc
 
 import pytest
@@ -100,7 +101,8 @@ def test_streams_have_their_own_style_and_share_the_line() -> None:
 
 CONTROLS = r"""
     \n \n\n \r \r\n \b \t \x00 \x07 \x1b \x1b[ \x1b[3 \x1b[31m \x1b[1;44m \x1b[0m \x1b[m \x1b[K
-    \x1b[1K \x1b[2K \x1b[3C \x1b[2D \x1b[4G \x1b]0;t \x1b\\ \x1b]8;;x\x1b\\ \x1b(B \x1b[?25h \x1b[\x20q
+    \x1b[1K \x1b[2K \x1b[3C \x1b[2D \x1b[4G \x1b[60G \x1b[60C \x1b[?K \x1b[1\x20K \x1b[31\x20m a\b ab\b\b
+    \x1b\x1b \x1b]0;t \x1b\\ \x1b]8;;x\x1b\\ \x1b(B \x1b[?25h \x1b[\x20q
 """
 PIECES = st.one_of(
     st.sampled_from([word.encode().decode("unicode_escape") for word in CONTROLS.split()]),
@@ -154,7 +156,7 @@ def test_buffer_is_the_tail_of_the_model(
     finished = [show(line, 50) for line in terminal.lines[:-1]]
     kept: list[Line] = []
     for line in reversed(finished[-max_lines:]):
-        if sum(len(other.text) for other in [*kept, line]) > max_characters:
+        if sum(len(other.text) + 16 * len(other.runs) for other in [*kept, line]) > max_characters:
             break
         kept.insert(0, line)
     for buffer in (whole, pieces):
@@ -282,6 +284,62 @@ def test_a_flood_is_read_to_its_end(log: bytes) -> None:
     assert buffer.byte_count == len(log)
 
 
+# Control sequences, each with some text to work on, and whole lines of them.
+HOSTILE = {
+    "backspaces": b"a \b",
+    "overstrikes": b"a\b",
+    "inert controls": b"a\x00\x07",
+    "returns and backspaces": b"\ra\b",
+    "erase to the start": b"a\x1b[1K",
+    "erase to the start, far away": b"\x1b[Ga\x1b[16000G\x1b[1K",
+    "erase to the end": b"a\x1b[K",
+    "erase to the end, then far away": b"\x1b[K\x1b[16000Ca\x1b[G",
+    "erase the line": b"a\x1b[2K",
+    "erase the line, then far away": b"\x1b[2K\x1b[16000Ga",
+    "right": b"a\x1b[9999C",
+    "left": b"a\x1b[9999D",
+    "column": b"a\x1b[9999G",
+    "colors": b"a\x1b[31mb\x1b[m",
+    "a dropped sequence": b"a\x1b[H",
+    "an unfinished sequence": b"a\x1b[" + b"1" * 63,
+    "titles": b"a\x1b]0;t\x07",
+    "unfinished titles": b"a\x1b]" + b"t" * 40,
+    "escapes": b"\x1b",
+    "no characters": b"\xff\xc3",
+    "erasures in short lines": b"abc\x1b[1K" * 20 + b"\n",
+    "backspaces in short lines": b"ab\b" * 30 + b"\n",
+    "progress in short lines": b"a\rb\x1b[K\rcc\b" * 10 + b"\n",
+}
+
+
+def _taken(log: bytes, max_line: int) -> float:
+    """Return the seconds of processor time in which a buffer takes a log."""
+    buffer = LogBuffer(max_line=max_line)
+    started = time.thread_time()
+    for start in range(0, len(log), 65536):
+        buffer.feed(LogChunk(OUT, log[start : start + 65536]))
+    _ = buffer.line_count
+    return time.thread_time() - started
+
+
+@pytest.mark.parametrize("sequence", HOSTILE.values(), ids=HOSTILE)
+def test_the_work_for_a_byte_does_not_grow_with_the_line(sequence: bytes) -> None:
+    """A long line costs no more than a short one; a cost that grows with it would be 100 times higher."""
+    log = sequence * (100_000 // len(sequence))
+    long = min(_taken(log, 16 << 10) for _ in range(3))
+    short = min(_taken(log, 256) for _ in range(3))
+    assert long < 8 * short + 0.02
+    assert long < 1.0, "4 MB would take more than 40 s"
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.sampled_from([*HOSTILE.values(), b"\n", b"some text"]), min_size=1, max_size=40))
+def test_a_random_mixture_is_taken_quickly(pieces: list[bytes]) -> None:
+    cycle = b"".join(pieces)
+    log = cycle * (100_000 // len(cycle) + 1)
+    assert _taken(log, 16 << 10) < 1.0
+
+
 @pytest.mark.parametrize(
     "piece",
     [
@@ -301,3 +359,20 @@ def test_memory_is_bounded(piece: bytes) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 32e6, f"{peak / 1e6:.0f} MB"
+
+
+def test_memory_is_bounded_while_a_line_is_edited() -> None:
+    buffer = LogBuffer(max_line=1000, block=1)
+    tracemalloc.start()
+    for _ in range(3000):
+        buffer.feed(LogChunk(OUT, b"\x1b[G" + b"a" * 900))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 500e3, f"{peak / 1e6:.1f} MB"
+
+
+def test_a_change_of_style_counts_as_16_characters() -> None:
+    line = b"".join(b"\x1b[%dma" % (31 + column % 6) for column in range(100)) + b"\n"
+    lines = fed(line * 100, max_characters=17_000).read().lines
+    assert len(lines) == 10
+    assert {len(each.runs) for each in lines} == {100}

@@ -101,15 +101,18 @@ function fillRow(row, line, marks) {
   if (cut) row.append(element("span", "dk-cut", {}, ` … ${formatNumber(cut)} more characters`));
 }
 
-/** Cut a line where its style changes, and at each end of a mark. @param {Line | null} line @param {Mark[]} marks @returns {Generator<Piece>} */
+/** Cut a line where its style changes, and at each end of a mark. The marks are in order. @param {Line | null} line @param {Mark[]} marks @returns {Generator<Piece>} */
 export function* piecesOf(line, marks) {
   const text = textOf(line);
   const runs = line === null || typeof line === "string" || line[1].length === 0 ? [text.length, ""] : line[1];
   let position = 0;
+  let next = 0; // the first mark that does not end before the position
   for (let index = 0; index < runs.length; index += 2) {
     const end = position + Number(runs[index]);
     const style = String(runs[index + 1]);
-    for (const mark of marks) {
+    while (next < marks.length && marks[next].end <= position) next += 1;
+    for (let at = next; at < marks.length && marks[at].start < end; at += 1) {
+      const mark = marks[at];
       const [from, to] = [Math.max(mark.start, position), Math.min(mark.end, end)];
       if (from >= to) continue;
       if (from > position) yield { text: text.slice(position, from), style, mark: null };
