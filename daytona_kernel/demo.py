@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 import sys
+import tempfile
 import textwrap
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_LONG_TMPDIR = 60
 
 
 def run(notebook: Path, output: Path) -> int:
@@ -36,20 +40,21 @@ def run(notebook: Path, output: Path) -> int:
             return super().process_message(msg, cell, cell_index)
 
     document = nbformat.read(notebook, as_version=4)
-    client = PrintingClient(
-        document,
-        kernel_name="daytona",
-        timeout=120,
-        on_cell_execute=terminal.show_source,
-        # Unix sockets instead of TCP ports, which other users of this machine can reach.
-        config=Config({"KernelManager": {"transport": "ipc"}}),
-    )
     status = 0
-    try:
-        client.execute()
-    except CellExecutionError as error:
-        print(f"\nA cell failed unexpectedly: {error.ename}: {error.evalue}", file=sys.stderr)
-        status = 1
+    with _connection_file() as connection_file:
+        client = PrintingClient(
+            document,
+            kernel_name="daytona",
+            timeout=120,
+            on_cell_execute=terminal.show_source,
+            # Unix sockets beside this file, not TCP ports, which other users of this machine can reach.
+            config=Config({"KernelManager": {"transport": "ipc", "connection_file": connection_file}}),
+        )
+        try:
+            client.execute()
+        except CellExecutionError as error:
+            print(f"\nA cell failed unexpectedly: {error.ename}: {error.evalue}", file=sys.stderr)
+            status = 1
     output.mkdir(parents=True, exist_ok=True)
     executed = output / notebook.name
     page = executed.with_suffix(".html")
@@ -57,6 +62,15 @@ def run(notebook: Path, output: Path) -> int:
     page.write_text(HTMLExporter().from_notebook_node(document)[0], encoding="utf-8")
     print(f"\nNotebook with outputs: {executed}\nThe same as a page:    {page}")
     return status
+
+
+@contextmanager
+def _connection_file() -> Iterator[str]:
+    """Yield a connection file in a folder of its own: demos in one folder would take each other's sockets."""
+    # The path of a unix socket has at most 107 bytes, and TMPDIR may be longer.
+    parent = tempfile.gettempdir() if len(tempfile.gettempdir()) < _LONG_TMPDIR else "/tmp"  # noqa: S108
+    with tempfile.TemporaryDirectory(prefix="daytona-", dir=parent, ignore_cleanup_errors=True) as folder:
+        yield f"{folder}/kernel.json"
 
 
 class Terminal:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -138,6 +139,28 @@ def test_each_demo_runs(notebook: Path, tmp_path: Path) -> None:
     assert str(tmp_path / notebook.name) in done.stdout
     assert (tmp_path / notebook.name).with_suffix(".html").stat().st_size > 10_000
     read_notebook(tmp_path / notebook.name)
+
+
+@pytest.mark.kernel
+def test_two_demos_run_at_once_in_one_folder_with_a_long_tmpdir(tmp_path: Path) -> None:
+    import nbformat.v4
+
+    cells = [nbformat.v4.new_code_cell("6 * 7")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "sum.ipynb")
+    deep = tmp_path / ("d" * 120)
+    deep.mkdir()
+
+    def demo(number: int) -> subprocess.CompletedProcess[str]:
+        folder = str(tmp_path / f"out{number}")
+        environment = {**os.environ, "TMPDIR": str(deep)}
+        return run(COMMAND, "demo", "sum.ipynb", "--output", folder, env=environment, cwd=tmp_path)
+
+    with ThreadPoolExecutor() as threads:
+        for done in threads.map(demo, range(2)):
+            assert done.returncode == 0, done.stdout + done.stderr
+            assert "│ 42" in done.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == [deep.name, "out0", "out1", "sum.ipynb"]
+    assert list(deep.iterdir()) == []
 
 
 @pytest.mark.kernel
