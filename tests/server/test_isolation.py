@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from daytona_kernel.server.box.isolation import ISOLATED, children_environment
-from daytona_kernel.server.box.mounts import outermost
+from daytona_kernel.server.box.python_files import outermost
 from tests.server.conftest import make_toolbox, start_embedded
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ def test_the_system_is_read_only(toolbox: Toolbox) -> None:
     for path in (
         "/usr/bin/x",
         "/etc/passwd",
-        f"{sys.prefix}/x",
-        f"{sys.base_prefix}/x",
+        f"{sys.prefix}/bin/x",
+        f"{sys.base_prefix}/lib/x",
         "/run/supervisor.py",
     ):
         assert toolbox.execute(f"echo > {path}")["exitCode"] != 0, path
