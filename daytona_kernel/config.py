@@ -7,10 +7,13 @@ at most the last four characters of a secret.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
+from . import known_secrets
 from .errors import DaytonaAuthenticationError
+from .known_secrets import mask, passwords_in, without_credentials
 
 if TYPE_CHECKING:
     import ssl
@@ -18,7 +21,8 @@ if TYPE_CHECKING:
 
 DEFAULT_API_URL = "https://app.daytona.io/api"
 DEFAULT_REQUEST_TIMEOUT = 60.0
-_MASKABLE_LENGTH = 16
+_HEADER_VALUE = re.compile(r"[!-~]+")  # visible ASCII
+_SENT_IN_HEADERS = ("api_key", "jwt_token", "organization_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +39,10 @@ class Setting:
 
     @property
     def shown(self) -> str:
-        """The value for a person: a secret is masked, and None is "not set"."""
+        """The value for a person: secrets and passwords in URLs are masked, and None is "not set"."""
         if self.value is None:
             return "not set"
-        return mask(self.value) if self.secret else self.value
+        return mask(self.value) if self.secret else without_credentials(self.value)
 
     def __repr__(self) -> str:
         return f"Setting({self.name!r}, {self.shown!r}, {self.source!r})"
@@ -66,6 +70,12 @@ class DaytonaConfig:
     organization_id: str | None = None
     request_timeout: float | None = DEFAULT_REQUEST_TIMEOUT
     verify: ssl.SSLContext | bool = True
+
+    def __repr__(self) -> str:
+        shown = {each.name: getattr(self, each.name) for each in fields(self) if each.repr}
+        if self.api_url is not None:
+            shown["api_url"] = without_credentials(self.api_url)
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +105,19 @@ class Settings:
 def resolve(config: DaytonaConfig | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
     """Return the settings in force: arguments first, then the environment, then defaults.
 
-    Without a key and a URL, the embedded server is used. Raises DaytonaAuthenticationError if a URL is
-    set without a key, or a token without its organization.
+    Without a key and a URL, the embedded server is used. White space around a value is removed, because
+    it comes from files and clipboards. Raises DaytonaAuthenticationError if a URL is set without a key, a
+    token without its organization, or if a key, token or organization cannot be sent.
     """
     arguments = config or DaytonaConfig()
 
     def setting(name: str, argument: str | None, *, secret: bool = False) -> Setting:
         variable = f"DAYTONA_{name.upper()}"
-        if argument:
-            return Setting(name, argument, "argument", secret)
-        if environ.get(variable):
-            return Setting(name, environ[variable], variable, secret)
+        for given, source in ((argument, "argument"), (environ.get(variable), variable)):
+            if given and (value := given.strip()):
+                found = Setting(name, value, source, secret)
+                _require_header_value(found)
+                return found
         return Setting(name, None, "default", secret)
 
     api_key = setting("api_key", arguments.api_key, secret=True)
@@ -120,7 +132,7 @@ def resolve(config: DaytonaConfig | None = None, environ: Mapping[str, str] = os
         api_url = Setting("api_url", DEFAULT_API_URL, "default")
     if api_url.value is not None and not credentials:
         raise DaytonaAuthenticationError(
-            f"{_name(api_url)} is {api_url.value}, but no API key is set: set DAYTONA_API_KEY, or unset "
+            f"{_name(api_url)} is {api_url.shown}, but no API key is set: set DAYTONA_API_KEY, or unset "
             "the URL to use the embedded server."
         )
     if api_key.value is None and jwt_token.value is not None and organization_id.value is None:
@@ -128,12 +140,17 @@ def resolve(config: DaytonaConfig | None = None, environ: Mapping[str, str] = os
             "DAYTONA_JWT_TOKEN is set without DAYTONA_ORGANIZATION_ID. Set both, because a token can be "
             "valid for several organizations."
         )
+    known_secrets.add(api_key.value, jwt_token.value, *passwords_in(api_url.value or ""))
     return Settings(api_key, api_url, setting("target", arguments.target), jwt_token, organization_id)
 
 
-def mask(secret: str) -> str:
-    """Return the end of a secret, for a person to recognize it; nothing of a short secret."""
-    return f"…{secret[-4:]}" if len(secret) >= _MASKABLE_LENGTH else "…"
+def _require_header_value(setting: Setting) -> None:
+    """Refuse a value that no header can carry. The message does not contain the value."""
+    if setting.name in _SENT_IN_HEADERS and not _HEADER_VALUE.fullmatch(setting.value or ""):
+        raise DaytonaAuthenticationError(
+            f"{_name(setting)} contains a character that cannot be sent, such as a space, a line break or a "
+            "letter with an accent. Nothing was sent. Copy the value again."
+        )
 
 
 def _name(setting: Setting) -> str:

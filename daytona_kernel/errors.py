@@ -41,6 +41,8 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from .known_secrets import redact
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
 class DaytonaError(Exception):
     """A failure between this program and Daytona; the base class of all exceptions of this package.
 
-    message: one or two sentences for a person.
+    message: one or two sentences for a person. A known secret in it, which a server has sent back, is masked.
     status_code: the HTTP status; None without a response.
     code: Daytona's machine-readable code, for example "NOT_FOUND"; None for none.
     request_id: the id to quote to Daytona's support; None for none.
@@ -62,11 +64,11 @@ class DaytonaError(Exception):
         code: str | None = None,
         request_id: str | None = None,
     ) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = redact(message)
+        super().__init__(self.message)
         self.status_code = status_code
-        self.code = code
-        self.request_id = request_id
+        self.code = code and redact(code)
+        self.request_id = request_id and redact(request_id)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.message!r}, status_code={self.status_code}, code={self.code!r})"

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 import httpx
 
 from ..errors import DaytonaError
+from ..known_secrets import without_credentials
+from .destinations import require_tls, require_trusted
 from .exchange import Exchange, Request, RequestTimeout, Response, Sleep, Step
 from .transport import AsyncTransport, Transport, aread_pieces, build_request, read_pieces, websocket_url
 
@@ -26,20 +28,33 @@ class _Address:
     """A URL that requests are relative to, and the headers that authorize them.
 
     request_timeout: seconds to wait for an answer to a request that sets no timeout; None waits forever.
+    named_by: the URL of the API that named this address; None for the API's own.
     """
 
-    def __init__(self, url: str, headers: Mapping[str, str], request_timeout: float | None) -> None:
+    def __init__(
+        self, url: str, headers: Mapping[str, str], request_timeout: float | None, named_by: str | None
+    ) -> None:
         self.url = url.rstrip("/")
+        self.named_by = named_by
         self.request_timeout = request_timeout
         self._headers = {**headers, "X-Daytona-Source": "daytona-kernel"}
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.url!r})"
+        return f"{type(self).__name__}({without_credentials(self.url)!r})"
 
     def headers_for(self, url: str) -> dict[str, str]:
-        """Return the authorizing headers if a URL is below this address, and no headers otherwise."""
+        """Return the authorizing headers if a URL is below this address, and no headers otherwise.
+
+        Raises DaytonaConnectionError if nothing may be sent there.
+        """
+        require_tls(self.named_by or self.url, url)
         known = websocket_url(self.url) + "/"
-        return dict(self._headers) if websocket_url(url).startswith(known) else {}
+        return self._authorization() if websocket_url(url).startswith(known) else {}
+
+    def _authorization(self) -> dict[str, str]:
+        if self.named_by is not None:
+            require_trusted(self.named_by, self.url)
+        return dict(self._headers)
 
     def _build(self, request: Request, *, asynchronous: bool = False) -> httpx.Request:
         request_timeout = request.request_timeout
@@ -48,7 +63,7 @@ class _Address:
         return build_request(
             request.operation.method,
             self.url + request.path,
-            {**self._headers, **request.headers},
+            {**self._authorization(), **request.headers},
             query=request.query,
             content=None if request.json is None else json.dumps(request.json).encode(),
             body=request.body,
@@ -58,7 +73,7 @@ class _Address:
 
     def _handshake(self, request: Request) -> tuple[str, dict[str, str]]:
         url = str(httpx.URL(self.url + request.path, params=dict(request.query)))
-        return url, {**self._headers, **request.headers}
+        return url, {**self._authorization(), **request.headers}
 
 
 class Api(_Address):
@@ -69,14 +84,19 @@ class Api(_Address):
     """
 
     def __init__(
-        self, url: str, headers: Mapping[str, str], transport: Transport, request_timeout: float | None = None
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        transport: Transport,
+        request_timeout: float | None = None,
+        named_by: str | None = None,
     ) -> None:
-        super().__init__(url, headers, request_timeout)
+        super().__init__(url, headers, request_timeout, named_by)
         self.transport = transport
 
     def at(self, url: str) -> Api:
         """Return a driver for another URL, with the same key and transport."""
-        return Api(url, self._headers, self.transport, self.request_timeout)
+        return Api(url, self._headers, self.transport, self.request_timeout, self.url)
 
     def run(self, exchange: Exchange[T]) -> T:
         """Carry out an exchange and return its result."""
@@ -130,13 +150,14 @@ class AsyncApi(_Address):
         headers: Mapping[str, str],
         transport: AsyncTransport,
         request_timeout: float | None = None,
+        named_by: str | None = None,
     ) -> None:
-        super().__init__(url, headers, request_timeout)
+        super().__init__(url, headers, request_timeout, named_by)
         self.transport = transport
 
     def at(self, url: str) -> AsyncApi:
         """Return a driver for another URL, with the same key and transport."""
-        return AsyncApi(url, self._headers, self.transport, self.request_timeout)
+        return AsyncApi(url, self._headers, self.transport, self.request_timeout, self.url)
 
     async def run(self, exchange: Exchange[T]) -> T:
         """Carry out an exchange and return its result."""

@@ -198,4 +198,5 @@ def _announce() -> None:
 
 
 def _describe(client: object, settings: Settings) -> str:
-    return f"{type(client).__name__}({settings.api_url.value or 'embedded server'!r})"
+    address = "embedded server" if settings.embedded else settings.api_url.shown
+    return f"{type(client).__name__}({address!r})"

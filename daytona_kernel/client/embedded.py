@@ -17,6 +17,7 @@ import sys
 import time
 from _thread import allocate_lock
 
+from .. import known_secrets
 from ..wire.routes import LEASE, LEASE_HEADER
 
 TYPE_CHECKING = False  # importing typing takes milliseconds
@@ -95,6 +96,7 @@ class EmbeddedServer:
 
     def take_lease(self, url: str, key: str) -> bool:
         """Take the lease of the server at an API URL; return False if the server or the lease is gone."""
+        known_secrets.add(key)
         taken = _request_lease("GET", url, key)
         if taken is None:
             return False

@@ -14,12 +14,13 @@ import os
 import socket
 import ssl
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
+from .. import known_secrets
 from .._version import __version__
 from ..errors import (
     DaytonaBadRequestError,
@@ -27,6 +28,7 @@ from ..errors import (
     DaytonaConnectionTimeoutError,
     DaytonaError,
 )
+from ..known_secrets import passwords_in, redact_exception, redact_record
 from ..wire.addresses import is_loopback
 from .exchange import Body, Response
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping, Sequence
 
     from websockets.asyncio.client import ClientConnection as AsyncWebSocket
+    from websockets.exceptions import InvalidStatus
     from websockets.sync.client import ClientConnection as WebSocket
 
 USER_AGENT = f"daytona-kernel/{__version__}"
@@ -54,6 +57,11 @@ _silent = logging.getLogger("daytona_kernel.websocket")
 _silent.addHandler(logging.NullHandler())
 _silent.propagate = False
 _silent.setLevel(logging.CRITICAL)
+
+# At the level DEBUG, these log requests and answers.
+for _name in ("", ".connection", ".http11", ".http2", ".proxy", ".socks"):
+    logging.getLogger(f"httpcore{_name}").addFilter(redact_record)
+logging.getLogger("httpx").addFilter(redact_record)
 
 # Parsing takes a tenth of the client's time for a request, and a notebook requests few URLs often.
 _parse_url = lru_cache(maxsize=64)(httpx.URL)
@@ -152,7 +160,9 @@ class Transport:
         target = httpx.URL(websocket_url(url))
         options = self._routes.websocket_options(target, headers or {}, subprotocols)
         with _translated_handshake(target):
-            opened: WebSocket = connect(str(target), **options).__enter__()  # the caller closes it
+            opened: WebSocket = connect(
+                str(target), create_connection=_sync_connection(), **options
+            ).__enter__()  # the caller closes it
         return opened
 
     def close(self) -> None:
@@ -201,7 +211,7 @@ class AsyncTransport:
         target = httpx.URL(websocket_url(url))
         options = self._routes.websocket_options(target, headers or {}, subprotocols)
         with _translated_handshake(target):
-            return await connect(str(target), **options)
+            return await connect(str(target), create_connection=_async_connection(), **options)
 
     async def aclose(self) -> None:
         """Close the idle connections."""
@@ -259,6 +269,51 @@ def build_request(
         )
 
 
+# `connect` follows redirects, and some versions send the headers, with the key, wherever they lead. It sees a
+# redirect in the InvalidStatus of a handshake. These connections raise the exceptions of `errors` instead.
+
+
+@cache
+def _sync_connection() -> type[WebSocket]:
+    from websockets.exceptions import InvalidStatus
+    from websockets.sync.client import ClientConnection
+
+    class Connection(ClientConnection):
+        def handshake(self, *args: Any, **options: Any) -> None:
+            try:
+                super().handshake(*args, **options)
+            except InvalidStatus as exc:
+                raise _refusal(exc) from exc
+
+    return Connection
+
+
+@cache
+def _async_connection() -> type[AsyncWebSocket]:
+    from websockets.asyncio.client import ClientConnection
+    from websockets.exceptions import InvalidStatus
+
+    class Connection(ClientConnection):
+        async def handshake(self, *args: Any, **options: Any) -> None:
+            try:
+                await super().handshake(*args, **options)
+            except InvalidStatus as exc:
+                raise _refusal(exc) from exc
+
+    return Connection
+
+
+def _refusal(exc: InvalidStatus) -> DaytonaError:
+    """Return the exception for a response that is not 101, and empty the response."""
+    response = exc.response
+    headers = {name.lower(): value for name, value in response.headers.raw_items()}
+    body = bytes(response.body or b"")
+    # A server may have sent the key back, and `exc` remains as the cause.
+    response.headers.clear()
+    response.body = b""
+    return Response(response.status_code, headers, body).error()
+
+
 def websocket_url(url: str) -> str:
     """Return a URL with `ws` in place of `http`."""
     return "ws" + url.removeprefix("http") if url.startswith("http") else url
@@ -266,30 +321,35 @@ def websocket_url(url: str) -> str:
 
 @contextmanager
 def translated(url: httpx.URL | str) -> Generator[None, None, None]:
-    """Raise the exceptions of `errors` instead of httpx's."""
+    """Raise the exceptions of `errors` instead of httpx's. No exception contains a secret."""
     try:
         yield
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as exc:
+        redact_exception(exc)
         raise _http_error(exc, url) from exc
+    except Exception as exc:
+        redact_exception(exc)
+        raise
 
 
 @contextmanager
 def _translated_handshake(url: httpx.URL) -> Generator[None, None, None]:
     """Raise the exceptions of `errors` instead of those that websockets raises while it connects."""
-    from websockets.exceptions import InvalidStatus, WebSocketException
+    from websockets.exceptions import WebSocketException
 
     try:
         yield
-    except InvalidStatus as exc:
-        response = exc.response
-        headers = {name.lower(): value for name, value in response.headers.raw_items()}
-        raise Response(response.status_code, headers, bytes(response.body or b"")).error() from exc
     except WebSocketException as exc:
+        redact_exception(exc)
         raise DaytonaConnectionError(
             f"Cannot open a websocket to {_origin(url)} ({_reason(exc)}).", may_have_arrived=True
         ) from exc
     except OSError as exc:  # including TimeoutError
+        redact_exception(exc)
         raise _unreachable(exc, url) from exc
+    except Exception as exc:
+        redact_exception(exc)
+        raise
 
 
 def read_pieces(response: httpx.Response) -> Iterator[bytes]:
@@ -363,6 +423,7 @@ def proxy_for(url: httpx.URL) -> str | None:
         return None
     proxies = getproxies()
     proxy = proxies.get(url.scheme) or proxies.get("all")
+    known_secrets.add(*passwords_in(proxy or ""))
     return f"http://{proxy}" if proxy and "://" not in proxy else proxy
 
 

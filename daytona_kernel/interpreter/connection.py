@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
+from .. import known_secrets
 from ..errors import DaytonaConnectionError, DaytonaNotFoundError, InterpreterLostError
 from ..wire.connection import GREETING_SECONDS, CloseCode, KernelSide, RefusedError
 from ..wire.link import ACKNOWLEDGE_SECONDS, Link
@@ -48,6 +49,9 @@ class Credentials:
 
     link: str
     secret: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        known_secrets.add(self.secret)
 
 
 class Connection:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from daytona_kernel import DaytonaAuthenticationError, DaytonaConfig
-from daytona_kernel.config import DEFAULT_API_URL, mask, resolve
+from daytona_kernel.config import DEFAULT_API_URL, resolve
+from daytona_kernel.known_secrets import mask
 
 KEY = "dtn_0123456789abcdef"
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ... import known_secrets
 from ...errors import DaytonaError, DaytonaNotFoundError, DaytonaTimeoutError
 from ..exchange import Exchange, Request, Sleep
 from ..models import CreateSandboxFromSnapshotParams, ListSandboxesQuery, PreviewUrl, SandboxInstance
@@ -167,6 +168,7 @@ def preview_url(sandbox: Subject, port: int) -> Exchange[PreviewUrl]:
     """Return the URL at which a port of the sandbox is reachable from outside, and its token."""
     response = yield from send(_request(table.GET_PREVIEW_URL, sandbox, port=str(port)))
     answer = response.json()
+    known_secrets.add(answer.get("token"))
     return PreviewUrl(answer["url"], answer.get("token") or "")
 
 
