@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _START_TIMEOUT = 60
 _END_TIMEOUT = 15
@@ -71,7 +71,9 @@ class LabServer:
 
 
 @contextmanager
-def run_lab_server(directory: Path, environment: dict[str, str] | None = None) -> Iterator[LabServer]:
+def run_lab_server(
+    directory: Path, environment: dict[str, str] | None = None, options: Sequence[str] = ()
+) -> Iterator[LabServer]:
     """Run a JupyterLab whose files are all in `directory`, and end it with all its kernels."""
     root = directory / "root"
     root.mkdir(parents=True)
@@ -83,7 +85,7 @@ def run_lab_server(directory: Path, environment: dict[str, str] | None = None) -
     log = directory / "server.log"
     with log.open("wb") as output:
         child = subprocess.Popen(
-            _command(server),
+            [*_command(server), *options],
             env=os.environ | _settings(directory, server.token) | (environment or {}),
             stdout=output,
             stderr=output,

@@ -87,8 +87,13 @@ def merged(items: list[Any], stream_of: Callable[[Any], Any]) -> list[Any]:
 
 
 def merged_messages(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the messages with joined streams, without the fields that no front end uses."""
+    """Return the messages with joined streams, without the fields that no front end uses.
+
+    Only the first `busy` counts: this kernel repeats it after each request beside a running cell.
+    """
     names = ("msg_type", "content", "metadata", "buffers")
+    busy = [each for each in messages if each["content"].get("execution_state") == "busy"]
+    messages = [each for each in messages if each not in busy[1:]]
     kept = [{**{name: each[name] for name in names}, "content": dict(each["content"])} for each in messages]
     return merged(kept, lambda each: each["content"] if each["msg_type"] == "stream" else None)
 

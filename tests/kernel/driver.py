@@ -85,6 +85,9 @@ class Driver:
         """Wait for a request's reply and `idle`."""
         answer = self.collect_output(msg_id, on_message)
         answer.reply = self.reply(msg_id)
+        if answer.contents("execute_input"):
+            # Without its number, JupyterLab shows a cell as still running.
+            assert isinstance(answer.reply["execution_count"], int)
         return answer
 
     def collect_output(

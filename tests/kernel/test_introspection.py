@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from .driver import DEADLINE, Driver, processes_of, running_kernel, wait_until
 
 if TYPE_CHECKING:
@@ -70,15 +72,18 @@ def test_inspection_has_two_levels_of_detail(kernel: Driver) -> None:
     assert not inspect(kernel, "no_such_name")["found"]
 
 
-def test_is_complete_knows_complete_incomplete_and_invalid_code(kernel: Driver) -> None:
-    for code, status, indent in (
-        ("x = 1", "complete", None),
-        ("for i in x:\n    if i:", "incomplete", " " * 8),
-        ("'''", "incomplete", ""),
-        ("x = )", "invalid", None),
-    ):
-        reply = kernel.request("is_complete_request", {"code": code})
-        assert (reply["status"], reply.get("indent")) == (status, indent)
+IS_COMPLETE = {
+    "x = 1": {"status": "complete"},
+    "%sh for i in 1 2; do": {"status": "complete"},
+    "for i in x:\n    if i:": {"status": "incomplete", "indent": " " * 8},
+    "'''": {"status": "incomplete", "indent": ""},
+    "x = )": {"status": "invalid"},
+}
+
+
+@pytest.mark.parametrize("code", IS_COMPLETE)
+def test_is_complete_knows_complete_incomplete_and_invalid_code(kernel: Driver, code: str) -> None:
+    assert kernel.request("is_complete_request", {"code": code}) == IS_COMPLETE[code]
 
 
 def test_history_by_tail_range_and_search(own_kernel: Driver) -> None:
@@ -122,7 +127,7 @@ def test_an_empty_reply_comes_in_time_when_c_code_holds_the_interpreter_lock(own
     wait_until(lambda: bool(sleepers(own_kernel)), DEADLINE, "the call never started")
     reply = complete(own_kernel, "an_unus")
     assert (reply["status"], reply["matches"], reply["cursor_start"]) == ("ok", [], 7)
-    assert own_kernel.request("is_complete_request", {"code": "if x:"}) == {"status": "unknown"}
+    assert own_kernel.request("is_complete_request", {"code": "if x:"})["status"] == "incomplete"
     assert not inspect(own_kernel, "an_unusual_name")["found"]
     for sleeper in sleepers(own_kernel):
         sleeper.kill()
@@ -148,5 +153,6 @@ def test_replies_are_empty_before_there_is_a_sandbox() -> None:
         with running_kernel(DAYTONA_API_URL=url, DAYTONA_API_KEY="k") as driver:
             assert complete(driver, "prin")["matches"] == []
             assert not inspect(driver, "print")["found"]
-            assert driver.request("is_complete_request", {"code": "if x:"}) == {"status": "unknown"}
+            for code, reply in IS_COMPLETE.items():
+                assert driver.request("is_complete_request", {"code": code}) == reply
             assert driver.request("comm_info_request", {}) == {"status": "ok", "comms": {}}

@@ -60,6 +60,7 @@ def test_cells_behind_a_move_run_in_the_new_sandbox(kernel: Driver) -> None:
     cells = [kernel.send(code) for code in ("%sandbox new", "import os; os.path.exists('old')", "x", "2")]
     move, files, variables, aborted = (kernel.collect(cell) for cell in cells)
     assert move.reply["status"] == "ok"
+    assert isinstance(move.reply["execution_count"], int)
     assert "without your variables" in move.stdout
     assert "was deleted" in move.stdout
     assert files.result == "False"
@@ -110,7 +111,9 @@ def test_sandbox_start_starts_a_stopped_sandbox(kernel: Driver) -> None:
 
 def test_after_a_deletion_the_next_cell_has_a_new_sandbox(kernel: Driver) -> None:
     before = sandbox_id(kernel)
-    assert "Deleted sandbox" in kernel.run("%sandbox delete").stdout
+    deletion = kernel.run("%sandbox delete")
+    assert "Deleted sandbox" in deletion.stdout
+    assert isinstance(deletion.reply["execution_count"], int)
     assert kernel.run("1 + 1").result == "2"
     assert sandbox_id(kernel) != before
 

@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import zmq
 from ipykernel.iostream import IOPubThread
+from jupyter_client.session import DELIM
 from zmq.eventloop.zmqstream import ZMQStream
 
+from ...wire.messages import Message
+from ...wire.schema import ProtocolError
 from ..event_loop import EventLoop
+from .running_cells import RunningCells
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +40,7 @@ class IOPub:
         self._stream = ZMQStream(socket, thread.io_loop)
         self._stream.on_recv(self._welcome)
         self._waiting: deque[Sequence[Any]] = deque()
+        self.running_cells = RunningCells()
 
     def send_multipart(self, frames: Sequence[Any], *_args: Any, **_options: Any) -> None:
         """Publish a message, from any thread."""
@@ -70,6 +75,24 @@ class IOPub:
             self._send(self._waiting.popleft())
 
     def _send(self, frames: Sequence[Any]) -> None:
+        self._publish(frames)
+        # The topic is the message type, and in messages of ipykernel the kernel's id before it.
+        if bytes(frames[0]).endswith(b"status"):
+            self._repeat_busy(Message("iopub", frames[3:]))
+
+    def _repeat_busy(self, status: Message) -> None:
+        """Publish `busy` after an `idle` beside a cell that runs."""
+        try:
+            parent = self.running_cells.observe(status)
+        except ProtocolError:
+            return  # the interpreter has sent something else than JSON
+        if parent is not None:
+            pack = self.session.pack
+            header = pack(self.session.msg_header("status"))
+            parts = [header, bytes(parent), pack({}), pack({"execution_state": "busy"})]
+            self._publish([b"status", DELIM, self.session.sign(parts), *parts])
+
+    def _publish(self, frames: Sequence[Any]) -> None:
         if self.socket is None:
             return
         # zmq copies small parts anyway. It sends a large part without a copy.

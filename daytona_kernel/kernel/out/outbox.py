@@ -30,6 +30,7 @@ class Outbox:
         self._session = session
         self._iopub = iopub
         self._senders = senders
+        self.running_cells = iopub.running_cells
 
     def publish(self, parts: Sequence[Part], msg_type: str) -> None:
         """Sign a complete message, from the interpreter or the kernel, and send it on iopub."""

@@ -63,6 +63,7 @@ class Cells:
 
     async def run(self, request: Request, code: str) -> None:
         """Run a cell, and answer its request. It never raises an error of the cell."""
+        self._outbox.running_cells.add(request.message.msg_id)
         try:
             while not await self._run_once(request, code):
                 pass
@@ -72,6 +73,7 @@ class Cells:
             self._fail(request, type(error).__name__, str(error))
         finally:
             self._requests.pop(request.message.msg_id, None)
+            self._outbox.running_cells.remove(request.message.msg_id)
             if request.move is not None:
                 request.move.abandon()
 
@@ -85,6 +87,7 @@ class Cells:
         except (TimeoutError, InterpreterError) as error:
             # The sandbox may be usable although it has no interpreter, or none yet.
             request.alone = True
+            self._stand_in.number(request)
             await self._until_interrupted(request, self._host.run_alone(request.message, magic, error))
             self._stand_in.succeed(request)
             return True

@@ -2,7 +2,7 @@
 
 While a cell runs, they go to a subshell that belongs to the kernel. Requests whose caller gives up after
 some time have a deadline. After it, the kernel sends an empty reply: C code that holds the interpreter lock
-stops every thread of the interpreter.
+stops every thread of the interpreter. Whether code is complete, the kernel then says itself.
 
 The first completion in a new interpreter is slow, because it reads many files. So the kernel asks for one
 ahead, but only for a person: a program that executes notebooks does not need completions.
@@ -67,6 +67,9 @@ class Introspection:
         """Answer a request. cell_runs: whether the main shell runs a cell."""
         self._stand_in.announce(request)
         message = request.message
+        if message.msg_type == "is_complete_request" and not self._has_interpreter:
+            self._stand_in.reply(request, empty_reply(message))
+            return
         try:
             # Not wait_for: its task costs two turns of the loop.
             async with asyncio.timeout(DEADLINES[message.msg_type]):

@@ -179,6 +179,8 @@ class Relay:
         elif self._own_requests.take(message):
             pass
         elif message.channel == "iopub":
+            if message.msg_type == "execute_input":
+                self._stand_in.observe(message, self._requests.get(message.parent_id))
             # The kernel publishes its own start and its own welcome.
             is_start = message.msg_type == "status" and not message.parent_id
             if not is_start and message.msg_type != "iopub_welcome":

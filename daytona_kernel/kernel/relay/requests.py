@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from IPython.core.inputtransformer2 import TransformerManager
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -22,6 +24,7 @@ class Request:
     stop_on_error: whether an error in this cell aborts the cells behind it.
     aborted: whether a cell before this one had an error.
     announced: whether its status `busy` is published.
+    execution_count: the number of this cell; None before its `execute_input`.
     alone: whether the kernel runs this cell itself, without the interpreter.
     move: the move that this cell has started, or None.
     interrupted: set when the reader interrupts the cell while it waits for the kernel.
@@ -32,6 +35,7 @@ class Request:
     stop_on_error: bool = False
     aborted: bool = False
     announced: bool = False
+    execution_count: int | None = None
     alone: bool = False
     move: Move | None = None
     interrupted: asyncio.Event = field(default_factory=asyncio.Event)
@@ -53,16 +57,29 @@ class Request:
 
 
 def empty_reply(message: Message) -> dict[str, Any]:
-    """Return the content of the empty reply to an introspection request: no matches, not found, …."""
+    """Return the content of the reply to an introspection request that the interpreter does not answer.
+
+    The reply says: no matches, not found, …. Whether code is complete hardly depends on the interpreter,
+    so this process says that. It compiles the code and does not run it.
+    """
     cursor = message.content.get("cursor_pos", 0)
+    if message.msg_type == "is_complete_request":
+        return _completeness(str(message.content.get("code", "")))
     replies: dict[str, dict[str, Any]] = {
         "complete_request": {"matches": [], "cursor_start": cursor, "cursor_end": cursor, "metadata": {}},
         "inspect_request": {"found": False, "data": {}, "metadata": {}},
-        "is_complete_request": {"status": "unknown"},
         "history_request": {"history": []},
         "comm_info_request": {"comms": {}},
     }
     return {"status": "ok", **replies[message.msg_type]}
+
+
+def _completeness(code: str) -> dict[str, Any]:
+    try:
+        status, indent = TransformerManager().check_complete(code)
+    except RecursionError:
+        return {"status": "unknown"}
+    return {"status": status, "indent": " " * (indent or 0)} if status == "incomplete" else {"status": status}
 
 
 class StandIn:
@@ -74,6 +91,27 @@ class StandIn:
     def __init__(self, outbox: Outbox, owned_comms: Callable[[str | None], dict[str, Any]]) -> None:
         self._outbox = outbox
         self._owned_comms = owned_comms
+        self._execution_count = 0
+
+    def observe(self, execute_input: Message, request: Request | None) -> None:
+        """Take the number of a cell from the interpreter's message, for a reply that the kernel sends."""
+        count = execute_input.content.get("execution_count")
+        if isinstance(count, int):
+            self._execution_count = count
+            if request is not None:
+                request.execution_count = count
+
+    def number(self, request: Request) -> int:
+        """Return the number of a cell. A cell that the interpreter has not numbered takes the next number."""
+        if request.execution_count is None:
+            content = request.message.content
+            if not content.get("silent"):
+                self._execution_count += 1
+                described = {"code": str(content.get("code", "")), "execution_count": self._execution_count}
+                self.announce(request)
+                self._outbox.say(request.message, "execute_input", described)
+            request.execution_count = self._execution_count
+        return request.execution_count
 
     def answer(self, request: Request) -> bool:
         """Answer a request that should not wait for an interpreter; return whether it was one."""
@@ -111,16 +149,16 @@ class StandIn:
         error = {"ename": ename, "evalue": evalue, "traceback": [f"\x1b[0;31m{ename}\x1b[0m: {evalue}"]}
         content: dict[str, Any] = {"status": "error", **error}
         if request.is_execution:
+            content.update(execution_count=self.number(request), payload=[])
             self.announce(request)
             self._outbox.say(request.message, "error", error)
-            content.update(execution_count=None, payload=[])
         self.reply(request, content)
 
     def succeed(self, request: Request) -> None:
         """Answer a cell that the kernel has run itself."""
         reply: dict[str, Any] = {
             "status": "ok",
-            "execution_count": None,
+            "execution_count": self.number(request),
             "payload": [],
             "user_expressions": {},
         }
