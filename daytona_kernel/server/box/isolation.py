@@ -7,9 +7,10 @@ Without it, children see the machine's file system, and the paths lead into the 
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from .inherited import inherited_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,12 +19,6 @@ if TYPE_CHECKING:
 ISOLATIONS = ("auto", "bubblewrap", "none")
 ISOLATION_VARIABLE = "DAYTONA_KERNEL_ISOLATION"  # an environment variable of the embedded server
 
-_INHERITED = re.compile(
-    r"LANG|LANGUAGE|LC_[A-Z]+|TZ|SSL_CERT_FILE|SSL_CERT_DIR|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE"
-    r"|PIP_(?:INDEX_URL|EXTRA_INDEX_URL|FIND_LINKS|NO_INDEX|CERT|TRUSTED_HOST|PROXY|TIMEOUT|RETRIES)"
-    r"|(?:HTTPS?|FTP|ALL|NO)_PROXY|(?:https?|ftp|all|no)_proxy"
-)
-_CREDENTIALS = re.compile(r"//[^/\s@]+@")
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -53,18 +48,6 @@ def layout_of(directory: Path, isolation: str) -> Layout:
     if isolation == "bubblewrap":
         return ISOLATED
     return Layout(**{part: str(directory / part) for part in PARTS})
-
-
-def inherited_settings(own: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables of the environment `own` that children inherit: language, network and pip.
-
-    A value with credentials in it, such as the URL of a proxy or an index, is not inherited.
-    """
-    return {
-        name: value
-        for name, value in own.items()
-        if _INHERITED.fullmatch(name) and not _CREDENTIALS.search(value)
-    }
 
 
 def children_environment(

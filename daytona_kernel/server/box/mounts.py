@@ -10,7 +10,8 @@ import os
 from typing import TYPE_CHECKING
 
 from .etc import COPIED, LIVE, current_copy
-from .isolation import ISOLATED, inherited_settings
+from .inherited import inherited_settings
+from .isolation import ISOLATED
 from .named_files import shown_files
 from .python_files import SYSTEM, outermost, python_mounts
 

@@ -1,0 +1,111 @@
+"""The settings of the server's environment that its sandboxes inherit: language, network and pip.
+
+A setting may carry credentials: a proxy has a user, an index has a token in its path. So each value is
+parsed, and a value with anything unknown in it is not passed on.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_PROXY_SCHEMES = {"http", "https", "socks4", "socks4a", "socks5", "socks5h"}
+# The words that the paths of indexes are made of, in the products that serve them. A token is none of these.
+_INDEX_WORD = re.compile(
+    r"api|artifactory|content|cpu|cu\d{2,3}|dev|file|group|groups|index|local|main|mirror|mirrors|nexus|packages|prod"
+    r"|proxy|public|pypi|python|release|releases|remote|repo|repositories|repository|root|simple|snapshots|stable"
+    r"|v\d|web|wheels|whl|"
+)
+_HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
+_HOST_PATTERN = re.compile(r"[A-Za-z0-9.*:/_\[\]-]+")
+_PLAIN = re.compile(r"[\w.@/,:+-]*", re.ASCII)
+
+
+def inherited_settings(own: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of the environment `own` that children inherit.
+
+    A list loses the entries that may carry credentials. A variable without entries is left out.
+    """
+    found = {}
+    for name, value in own.items():
+        rule = _RULES.get(name) or _RULES.get(name.upper() if name.endswith("_proxy") else "")
+        if rule is None and re.fullmatch("LC_[A-Z]+", name):
+            rule = _LANGUAGE
+        if rule is not None:
+            separator, is_harmless = rule
+            entries = value.split(separator) if separator is None or separator else [value]
+            kept = [entry for entry in entries if is_harmless(entry.strip())]
+            if kept:
+                found[name] = (separator or " ").join(kept)
+    return found
+
+
+def is_public_index(url: str) -> bool:
+    """Return whether a URL or path of an index carries no credentials.
+
+    It may have a scheme, a host, a port and the usual words of such paths. A path of this machine may have
+    any words.
+    """
+    parts = _split(url)
+    if parts is None:
+        return False
+    scheme, host, path = parts
+    if scheme in ("", "file"):
+        return not host and url.removeprefix("file://").startswith("/")
+    words = re.split(r"[/_.+-]", path.lower())
+    return scheme in ("http", "https") and bool(host) and all(map(_INDEX_WORD.fullmatch, words))
+
+
+def is_public_proxy(url: str) -> bool:
+    """Return whether the address of a proxy carries no credentials. It may lack the scheme."""
+    parts = _split(url if "://" in url else f"http://{url}")
+    return parts is not None and parts[0] in _PROXY_SCHEMES and bool(parts[1]) and parts[2] in ("", "/")
+
+
+def _split(url: str) -> tuple[str, str, str] | None:
+    """Return scheme, host and path of a URL; None if it has anything else, or is not a URL."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    host, _, digits = parts.netloc.rpartition(":") if port is not None else (parts.netloc, "", "")
+    if host and not _HOST.fullmatch(host):
+        return None
+    rebuilt = f"{parts.scheme}://{parts.netloc}{parts.path}" if parts.scheme else parts.path
+    if url.lower() != rebuilt.lower() or (digits and not digits.isdecimal()):
+        return None  # it has a query or a fragment
+    return parts.scheme, host, parts.path
+
+
+def _is_host_list(value: str) -> bool:
+    return _HOST_PATTERN.fullmatch(value) is not None
+
+
+def _is_plain(value: str) -> bool:
+    return _PLAIN.fullmatch(value) is not None
+
+
+def _is_path(value: str) -> bool:
+    return value.startswith("/")
+
+
+# What separates the entries of a list (None for white space, "" for no list), and the check of an entry.
+_Rule = tuple[str | None, "Callable[[str], bool]"]
+_LANGUAGE: _Rule = ("", _is_plain)
+_RULES: dict[str, _Rule] = {
+    **dict.fromkeys(["LANG", "LANGUAGE", "TZ", "PIP_TIMEOUT", "PIP_RETRIES", "PIP_NO_INDEX"], _LANGUAGE),
+    **dict.fromkeys(
+        ["SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT"], ("", _is_path)
+    ),
+    **dict.fromkeys(["PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS"], (None, is_public_index)),
+    **dict.fromkeys(
+        ["HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "PIP_PROXY"], ("", is_public_proxy)
+    ),
+    "PIP_TRUSTED_HOST": (None, _is_host_list),
+    "NO_PROXY": (",", _is_host_list),
+}
