@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import json
+import os
+import re
+import shlex
 import sys
-from importlib import metadata
 from pathlib import Path
+from typing import Any, NoReturn
 
 from ._version import __version__
+
+_VARIABLE = re.compile(r"[A-Za-z_]\w*")
+# The exit statuses of a shell for a program that SIGINT or SIGPIPE has ended.
+_INTERRUPTED = 130
+_PIPE_CLOSED = 141
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -16,34 +23,91 @@ def main(argv: list[str] | None = None) -> int:
 
     argv: the arguments; None for those of the process.
     """
-    parser = argparse.ArgumentParser(prog="daytona-kernel", description=__doc__)
-    parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    try:
+        status = _run(argv)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # The reader, for instance `head`, has seen enough. Python would fail again in its last flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _PIPE_CLOSED
+    return status
 
-    install = commands.add_parser("install", help="register the kernel with Jupyter")
-    where = install.add_mutually_exclusive_group()
-    where.add_argument("--user", action="store_true", help="for this user")
-    where.add_argument("--sys-prefix", action="store_true", help="for this environment (default)")
-    where.add_argument("--prefix", metavar="P", help="in P/share/jupyter/kernels")
+
+def _run(argv: list[str] | None) -> int:
+    parser = _make_parser()
+    arguments, unknown = parser.parse_known_args(argv)
+    command = getattr(arguments, "parser", parser)
+    if unknown:
+        kind = "option" if unknown[0].startswith("-") else "argument"
+        command.error(f"unknown {kind} {unknown[0]}")
+    if command is parser:
+        parser.print_help()
+        return 0
+    return int(arguments.run(arguments))
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that answers a mistake with one sentence."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        message = re.sub("argument COMMAND: invalid choice: '(.*?)'", r"unknown command \1", message)
+        self.exit(2, f"{self.prog}: {message}. To see what it accepts, run: {self.prog} --help\n")
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="daytona-kernel", description=__doc__)
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(metavar="COMMAND")
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:])
+        command.set_defaults(parser=command)
+        return command
+
+    install = add("install", "register the kernel with a Jupyter, also in another environment")
+    _add_place(install)
     install.add_argument(
         "--name", metavar="N", default="daytona", help="the kernelspec's name (default: %(default)s)"
     )
+    install.add_argument("--display-name", metavar="TEXT", help="the text in Jupyter's launcher")
+    install.add_argument(
+        "--env",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        type=_variable,
+        help="set a variable for the kernel, for instance DAYTONA_SANDBOX_ID; can be repeated. "
+        "The value ${OTHER} stands for a variable of Jupyter. Secrets are refused",
+    )
     install.set_defaults(run=_install)
 
-    doctor = commands.add_parser("doctor", help="check the installation and say where cells run")
+    listing = add("list", "list the kernelspecs of this kernel")
+    listing.set_defaults(run=_list)
+
+    uninstall = add("uninstall", "remove the kernelspecs that `install` wrote")
+    uninstall.add_argument("--name", metavar="N", help="only this one, whichever environment wrote it")
+    uninstall.add_argument("--prefix", metavar="P", help="look in P/share/jupyter/kernels too")
+    uninstall.set_defaults(run=_uninstall)
+
+    doctor = add("doctor", "check the installation and say where cells run")
     doctor.set_defaults(run=_doctor)
 
-    sandboxes = commands.add_parser("sandboxes", help="list the sandboxes that kernels created at Daytona")
+    sandboxes = add("sandboxes", "list the sandboxes that kernels created at Daytona")
     sandboxes.add_argument(
         "--delete", nargs="+", default=(), metavar="ID", help="delete these sandboxes, by id or name"
     )
     sandboxes.set_defaults(run=_sandboxes)
 
-    serve = commands.add_parser("serve", help="serve Daytona's API on this machine, for any client of it")
+    serve = add("serve", "serve Daytona's API on this machine, for any client of it")
     _add_serve_arguments(serve)
     serve.set_defaults(run=_serve)
 
-    demo = commands.add_parser("demo", help="execute a notebook with the kernel and print its outputs")
+    demo = add("demo", "execute a notebook with the kernel and print its outputs")
     demo.add_argument("notebook", nargs="?", type=Path, help="the notebook (default: the quickstart)")
     demo.add_argument(
         "--output",
@@ -53,34 +117,84 @@ def main(argv: list[str] | None = None) -> int:
         help="directory for the results (default: %(default)s)",
     )
     demo.set_defaults(run=_demo)
+    return parser
 
-    arguments = parser.parse_args(argv)
-    try:
-        return int(arguments.run(arguments))
-    except KeyboardInterrupt:
-        return 130
+
+def _add_place(parser: argparse.ArgumentParser) -> None:
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--user", action="store_true", help="for this user, in every environment")
+    where.add_argument("--sys-prefix", action="store_true", help="for this environment (default)")
+    where.add_argument("--prefix", metavar="P", help="for the environment P, in P/share/jupyter/kernels")
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not _VARIABLE.fullmatch(name):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE")
+    return name, value
 
 
 def _install(arguments: argparse.Namespace) -> int:
-    from jupyter_client.kernelspec import KernelSpecManager
+    from . import jupyter_environments, kernelspecs
+    from .doctor import lacks
 
-    prefix = arguments.prefix or (None if arguments.user else sys.prefix)
     try:
-        path = KernelSpecManager().install_kernel_spec(
-            str(shipped("kernels/daytona/kernel.json").parent),
-            kernel_name=arguments.name,
+        written = kernelspecs.install(
+            name=arguments.name,
+            display_name=arguments.display_name,
+            env=dict(arguments.env),
             user=arguments.user,
-            prefix=prefix,
+            prefix=arguments.prefix,
         )
-    except (OSError, ValueError) as error:
-        print(f"Cannot install the kernelspec: {error}", file=sys.stderr)
+    except kernelspecs.KernelspecError as error:
+        print(error, file=sys.stderr)
         return 1
-    # Jupyter may run in another environment, so the kernelspec names this environment's Python.
-    file = Path(path) / "kernel.json"
-    spec = json.loads(file.read_text())
-    spec["argv"][0] = sys.executable
-    file.write_text(json.dumps(spec, indent=2) + "\n")
-    print(f"Installed the kernel {arguments.name!r} in {path}")
+    where = f" --prefix {shlex.quote(arguments.prefix)}" if arguments.prefix else ""
+    print(f"Installed {written.spec['display_name']!r} in {written.directory}")
+    print(f"To remove it, run: daytona-kernel uninstall --name {written.name}{where}")
+    for each in jupyter_environments.find([written.prefix]):
+        if each.sees(written) and (missing := each.missing_packages):
+            print(f"Jupyter in {each.prefix} {lacks(each.prefix, missing)}.")
+    return 0
+
+
+def _list(_arguments: argparse.Namespace) -> int:
+    from . import kernelspecs
+    from .formatting import format_columns
+
+    found = kernelspecs.find()
+    if not found:
+        print("Jupyter does not know the kernel here. To add it, run: daytona-kernel install")
+        return 0
+    rows = [
+        (each.name, each.spec.get("display_name", ""), each.python or "Jupyter's", str(each.directory))
+        for each in found
+    ]
+    print(format_columns([("NAME", "DISPLAY NAME", "PYTHON", "DIRECTORY"), *rows]))
+    return 0
+
+
+def _uninstall(arguments: argparse.Namespace) -> int:
+    from . import kernelspecs
+
+    found = kernelspecs.find([arguments.prefix] if arguments.prefix else [])
+    if arguments.name:
+        chosen = [each for each in found if each.name == arguments.name.lower() and each.python]
+    else:
+        chosen = [each for each in found if each.is_own]
+    if arguments.name and not chosen:
+        print(f"`daytona-kernel install` has written no kernelspec {arguments.name} here.", file=sys.stderr)
+        return 1
+    if not chosen:
+        print("`daytona-kernel install` of this environment has written no kernelspec that Jupyter finds.")
+        print("The package has its own, which ends with it: pip uninstall daytona-kernel")
+    try:
+        for each in chosen:
+            kernelspecs.remove(each)
+            print(f"Removed {each.spec.get('display_name', each.name)!r} from {each.directory}")
+    except kernelspecs.KernelspecError as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0
 
 
@@ -110,18 +224,10 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 def _demo(arguments: argparse.Namespace) -> int:
     from .demo import run
+    from .kernelspecs import KernelspecError, shipped
 
-    return run(arguments.notebook or shipped("quickstart.ipynb"), arguments.output)
-
-
-def shipped(ending: str) -> Path:
-    """Return the path of a data file of the distribution.
-
-    ending: the end of its path. Raises FileNotFoundError if no installed file ends with it.
-    """
-    for file in metadata.files("daytona-kernel") or ():
-        if file.as_posix().endswith(ending):
-            return Path(str(file.locate())).resolve()
-    raise FileNotFoundError(
-        f"This installation of daytona-kernel does not contain {ending}. Reinstall it with pip."
-    )
+    try:
+        return run(arguments.notebook or shipped("quickstart.ipynb"), arguments.output)
+    except KernelspecError as error:
+        print(error, file=sys.stderr)
+        return 1

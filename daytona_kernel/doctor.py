@@ -1,33 +1,39 @@
 """`daytona-kernel doctor`: check the installation and the settings, and say where cells run.
 
-Each check yields findings. The last check does what a kernel does: it creates a sandbox, runs code
-in it and deletes it.
+Each check yields findings. The last check does what a kernel does: it creates a sandbox, or uses
+the one that is named, and runs code in it.
 """
 
 from __future__ import annotations
 
+import os
 import platform
-import shutil
+import shlex
+import subprocess
 import sys
 import time
 from dataclasses import fields
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from . import jupyter_environments, kernelspecs
 from ._version import __version__
 from .client import embedded
 from .client.daytona import Daytona
 from .client.models import CreateSandboxParams
 from .config import resolve
-from .errors import DaytonaError
+from .errors import DaytonaError, DaytonaNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-OK, NOTE, WRONG = "ok", "note", "WRONG"
+    from .client.sandbox import Sandbox
+    from .kernelspecs import Kernelspec
 
-# jupyter_client replaces these names by its own interpreter, so they need not exist.
-_REPLACED = {"python", "python{}".format(*sys.version_info), "python{}.{}".format(*sys.version_info)}
+OK, NOTE, WRONG = "ok", "note", "WRONG"
+_IMPORT = "import importlib.util, sys; sys.exit(importlib.util.find_spec('daytona_kernel') is None)"
+_IMPORT_SECONDS = 20
 
 
 class Finding(NamedTuple):
@@ -40,7 +46,7 @@ class Finding(NamedTuple):
 def run() -> int:
     """Print the findings as they arrive; return 1 if something is wrong, and otherwise 0."""
     wrong = False
-    for check in (_versions, _kernelspec, _settings, _sandbox):
+    for check in (_versions, _kernelspecs, _jupyter, _settings, _sandbox):
         for mark, sentence in check():
             wrong = wrong or mark == WRONG
             print(f"{mark:<7}{sentence}", flush=True)
@@ -50,31 +56,92 @@ def run() -> int:
 def _versions() -> Iterator[Finding]:
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("ipykernel", "jupyter_client"))
     yield Finding(OK, f"daytona-kernel {__version__}, {versions}, Python {platform.python_version()}")
+    if sys.platform != "linux":
+        yield Finding(NOTE, f"The kernel is made for Linux, and this is {platform.system()}")
 
 
-def _kernelspec() -> Iterator[Finding]:
-    from jupyter_client.kernelspec import KernelSpecManager
-
-    specs = KernelSpecManager().get_all_specs().values()
-    ours = [each for each in specs if "daytona_kernel" in each["spec"]["argv"]]
-    if not ours:
+def _kernelspecs() -> Iterator[Finding]:
+    found = _find_kernelspecs()
+    if not found:
         yield Finding(WRONG, "Jupyter does not know the kernel. Run: daytona-kernel install --user")
-    for each in ours:
-        name, python = each["spec"]["display_name"], each["spec"]["argv"][0]
-        if python not in _REPLACED and shutil.which(python) is None:
+    for each in found:
+        name = each.spec.get("display_name", each.name)
+        if not each.is_runnable:
             yield Finding(
                 WRONG,
-                f"The kernelspec in {each['resource_dir']} names {python}, which does not exist. "
-                "Run: daytona-kernel install",
+                f"The kernelspec in {each.directory} points to {each.program}, which does not exist. "
+                f"To write it again, run: {_install_command(each)}. To remove it, run: "
+                f"daytona-kernel uninstall --name {each.name}",
             )
-        elif "-P" not in each["spec"]["argv"]:
+        elif not _has_package(each):
             yield Finding(
                 WRONG,
-                f"The kernelspec in {each['resource_dir']} is from an earlier version. Its kernels may run "
-                "Python files of the notebook's folder on this machine. Run daytona-kernel install as before",
+                f"The kernelspec in {each.directory} points to {each.program}, which does not have "
+                f"daytona-kernel. Install it there, or run: daytona-kernel uninstall --name {each.name}",
+            )
+        elif "-P" not in each.spec["argv"]:
+            yield Finding(
+                WRONG,
+                f"The kernelspec in {each.directory} is from an earlier version. Its kernels may run "
+                f"Python files of the notebook's folder on this machine. Run: {_install_command(each)}",
             )
         else:
-            yield Finding(OK, f"Jupyter knows the kernel as {name!r}, in {each['resource_dir']}")
+            yield Finding(OK, f"Jupyter knows the kernel as {name!r}, in {each.directory}")
+
+
+def _find_kernelspecs() -> list[Kernelspec]:
+    return kernelspecs.find(each.prefix for each in jupyter_environments.find())
+
+
+def _install_command(kernelspec: Kernelspec) -> str:
+    from jupyter_core.paths import jupyter_data_dir
+
+    words = ["daytona-kernel", "install"]
+    if kernelspec.directory.parents[1] == Path(jupyter_data_dir()):
+        words.append("--user")
+    elif kernelspec.prefix != Path(sys.prefix):
+        words += ["--prefix", str(kernelspec.prefix)]
+    if kernelspec.name != kernelspecs.NAME:
+        words += ["--name", kernelspec.name]
+    return shlex.join(words)
+
+
+def _has_package(kernelspec: Kernelspec) -> bool:
+    """Return whether the Python of a kernelspec can import this package. Only another Python is asked."""
+    if kernelspec.python in (None, sys.executable):
+        return True
+    command = [kernelspec.program, "-P", "-c", _IMPORT]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=_IMPORT_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
+def _jupyter() -> Iterator[Finding]:
+    specs, environments = _find_kernelspecs(), jupyter_environments.find()
+    for each in environments:
+        place = f"Jupyter in {each.prefix} ({each.reason})"
+        if not any(each.sees(spec) for spec in specs):
+            command = shlex.join(["daytona-kernel", "install", "--prefix", str(each.prefix)])
+            yield Finding(NOTE, f"{place} does not know the kernel. To add it, run: {command}")
+        elif missing := each.missing_packages:
+            yield Finding(NOTE, f"{place} {lacks(each.prefix, missing)}")
+        else:
+            yield Finding(OK, f"{place} shows widgets and live logs")
+    if not environments:
+        yield Finding(
+            NOTE, "No JupyterLab or Notebook was found here. To install one, run: pip install jupyterlab"
+        )
+
+
+def lacks(prefix: Path, missing: list[str]) -> str:
+    """Return what the pages of Jupyter in an environment cannot show, and the command that mends it."""
+    command = shlex.join([str(prefix / "bin/python"), "-m", "pip", "install", *missing])
+    return (
+        f"lacks {' and '.join(missing)}, so widgets or live logs appear there as text. Run: {command}, "
+        "then restart Jupyter and reload its pages"
+    )
 
 
 def _settings() -> Iterator[Finding]:
@@ -95,23 +162,63 @@ def _settings() -> Iterator[Finding]:
 
 def _sandbox() -> Iterator[Finding]:
     try:
-        start = time.monotonic()
+        resolve()
+    except DaytonaError:
+        return  # `_settings` has said so
+    named = os.environ.get("DAYTONA_SANDBOX_ID")
+    try:
         with Daytona() as daytona:
-            sandbox = daytona.create(CreateSandboxParams(auto_stop_interval=5, ephemeral=True))
-            try:
-                created = time.monotonic() - start
-                python = sandbox.process.exec("python3 --version").result.strip()
-                answer = sandbox.process.code_run("print(6 * 7)")
-            finally:
-                sandbox.delete()
+            yield from _try_named(daytona, named) if named else _try_new(daytona)
             if daytona.settings.embedded:
                 server = embedded.start()
                 mark = NOTE if server.note else OK
                 yield Finding(mark, server.note or f"Sandboxes are isolated with {server.isolation}")
     except DaytonaError as error:
         yield Finding(WRONG, error.message)
+
+
+def _try_new(daytona: Daytona) -> Iterator[Finding]:
+    start = time.monotonic()
+    sandbox = daytona.create(CreateSandboxParams(auto_stop_interval=5, ephemeral=True))
+    try:
+        created = time.monotonic() - start
+        finding = _run_python(
+            sandbox, f"Created a sandbox in {created:.1f} s, ran {{}} in it, and deleted it"
+        )
+    finally:
+        sandbox.delete()
+    yield finding
+
+
+def _try_named(daytona: Daytona, named: str) -> Iterator[Finding]:
+    try:
+        sandbox = daytona.get(named)
+    except DaytonaNotFoundError:
+        advice = (
+            "Sandboxes of the embedded server end with their kernels. Unset it, or set DAYTONA_API_KEY."
+            if daytona.settings.embedded
+            else "Set it to one that exists, or unset it: then each kernel creates a sandbox."
+        )
+        yield Finding(WRONG, f"There is no sandbox {named!r}, which DAYTONA_SANDBOX_ID names. {advice}")
         return
+    was_started = sandbox.state == "started"
+    if not was_started:
+        sandbox.start()
+    try:
+        more = "" if was_started else ", which was stopped, and stopped it again"
+        finding = _run_python(sandbox, f"Ran {{}} in sandbox {sandbox.name} (DAYTONA_SANDBOX_ID){more}")
+    finally:
+        if not was_started:
+            sandbox.stop()
+    yield finding
+
+
+def _run_python(sandbox: Sandbox, success: str) -> Finding:
+    """Run code in a sandbox. success: the sentence if that works, with a place for Python's version."""
+    python = sandbox.process.exec("python3 --version").result.strip()
+    answer = sandbox.process.code_run("print(6 * 7)")
     if answer.exit_code != 0 or answer.result.strip() != "42":
-        yield Finding(WRONG, f"Python does not run in the sandbox: {answer.result.strip() or 'no output'}")
-        return
-    yield Finding(OK, f"Created a sandbox in {created:.1f} s, ran {python} in it, and deleted it")
+        return Finding(
+            WRONG, f"Python does not run in the sandbox: {answer.result.strip() or 'it printed nothing'}"
+        )
+    return Finding(OK, success.format(python))

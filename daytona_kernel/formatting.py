@@ -1,8 +1,13 @@
-"""Numbers, sizes and durations as people write them."""
+"""Numbers, sizes, durations and columns as people write them."""
 
 # ruff: noqa: PLR2004  (60 seconds and 1000 bytes need no names)
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def format_count(number: int, noun: str) -> str:
@@ -43,3 +48,11 @@ def format_clock(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes}:{rest:02}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
+def format_columns(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows as lines of text, with each column as wide as its widest cell."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )

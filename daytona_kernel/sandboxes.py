@@ -9,7 +9,8 @@ from .client.daytona import Daytona
 from .client.labels import HOST_LABEL, LABEL, NOTEBOOK_LABEL
 from .client.models import ListSandboxesQuery
 from .config import resolve
-from .errors import DaytonaError
+from .errors import DaytonaError, DaytonaNotFoundError
+from .formatting import format_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,8 +35,9 @@ def run(delete: Sequence[str] = ()) -> int:
             return 0
         with Daytona() as daytona:
             if delete:
-                return max([_delete(daytona, each) for each in delete])
-            _print_table([_row(each) for each in daytona.list(ListSandboxesQuery(labels={LABEL: "python"}))])
+                return max([_delete(daytona, each) for each in delete])  # a list, to try them all
+            rows = [_row(each) for each in daytona.list(ListSandboxesQuery(labels={LABEL: "python"}))]
+            print(format_columns([_COLUMNS, *rows]) if rows else "No sandboxes of kernels found.")
     except DaytonaError as error:
         print(error.message, file=sys.stderr)
         return 1
@@ -43,11 +45,15 @@ def run(delete: Sequence[str] = ()) -> int:
 
 
 def _delete(daytona: Daytona, id_or_name: str) -> int:
-    sandbox = daytona.get(id_or_name)
-    if LABEL not in sandbox.labels:
-        print(f"Sandbox {id_or_name} was not created by a kernel. It is not deleted.", file=sys.stderr)
+    try:
+        sandbox = daytona.get(id_or_name)
+        if LABEL not in sandbox.labels:
+            print(f"Sandbox {id_or_name} was not created by a kernel. It is not deleted.", file=sys.stderr)
+            return 1
+        sandbox.delete()
+    except DaytonaNotFoundError:
+        print(f"There is no sandbox {id_or_name}.", file=sys.stderr)
         return 1
-    sandbox.delete()
     print(f"Deleted sandbox {id_or_name}.")
     return 0
 
@@ -63,12 +69,3 @@ def _row(sandbox: Sandbox) -> tuple[str, ...]:
         labels.get(HOST_LABEL, ""),
         activity,
     )
-
-
-def _print_table(rows: list[tuple[str, ...]]) -> None:
-    if not rows:
-        print("No sandboxes of kernels found.")
-        return
-    widths = [max(map(len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
-    for row in (_COLUMNS, *rows):
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

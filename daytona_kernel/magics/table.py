@@ -5,6 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from ..formatting import format_columns
+
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
 
@@ -22,14 +24,7 @@ def table(
     if not rows:
         return {"text/plain": none, "text/html": f"<p>{escape(none)}</p>"}
     head_rows = [head] if any(head) else []
-    return {"text/plain": _text([*head_rows, *rows]), "text/html": _html(head, rows, code)}
-
-
-def _text(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
+    return {"text/plain": format_columns([*head_rows, *rows]), "text/html": _html(head, rows, code)}
 
 
 def _html(head: Sequence[str], rows: Sequence[Sequence[str]], code: Container[int]) -> str:

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 import secrets
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..wire.addresses import is_loopback
 from .box.isolation import ISOLATIONS
 from .state_directory import StateDirectory, StateDirectoryInUseError, remove_abandoned
 
-if TYPE_CHECKING:
-    import argparse
-
 _KEY_VARIABLE = "DAYTONA_KERNEL_SERVE_KEY"
+_LAST_PORT = 65_535
 _EXPOSE_OPTION = "--i-know-this-gives-strangers-a-shell"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `serve` on `parser`."""
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=0, help="port to listen on (default: any free port)")
+    parser.add_argument("--port", type=_port, default=0, help="port to listen on (default: any free port)")
     parser.add_argument(
         "--key",
         help="API key that clients must send (default: a random key). Other users of this machine can see "
@@ -69,6 +67,13 @@ def run(args: argparse.Namespace) -> int:
         directory.remove(whole=args.root is None)
 
 
+def _port(text: str) -> int:
+    # The operating system would take the number modulo 65,536.
+    if text.isascii() and text.isdigit() and int(text) <= _LAST_PORT:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a port: a number from 0 to {_LAST_PORT}")
+
+
 def _choose_key(given: str | None) -> str:
     key = sys.stdin.readline().strip() if given == "-" else given
     return key or os.environ.get(_KEY_VARIABLE) or secrets.token_urlsafe(32)
@@ -85,7 +90,7 @@ async def _serve(args: argparse.Namespace, directory: StateDirectory, key: str) 
         isolation, note = choose_isolation(args.isolation)
         server = Server(directory.sandboxes, key, isolation, Timings())
         server.listen(args.host, args.port)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, UnicodeError) as error:  # UnicodeError: of a host name
         print(f"cannot serve: {error}", file=sys.stderr)
         return 1
     ended = asyncio.Event()
@@ -93,13 +98,13 @@ async def _serve(args: argparse.Namespace, directory: StateDirectory, key: str) 
     become_subreaper()
     raise_descriptor_limit()
     cleaning = asyncio.create_task(asyncio.to_thread(remove_abandoned))
-    print(f"export DAYTONA_API_URL={server.url}\nexport DAYTONA_API_KEY={shlex.quote(key)}", flush=True)
-    print(
-        f"Serving sandboxes from {directory.path}. {note or 'Isolation: bubblewrap.'} Press Ctrl-C to end.",
-        file=sys.stderr,
-    )
-    server.sandboxes.start_warm_box()
-    await ended.wait()
-    await server.close()
-    await cleaning
+    try:
+        print(f"export DAYTONA_API_URL={server.url}\nexport DAYTONA_API_KEY={shlex.quote(key)}", flush=True)
+        about = note or "Isolation: bubblewrap."
+        print(f"Serving sandboxes from {directory.path}. {about} Press Ctrl-C to end.", file=sys.stderr)
+        server.sandboxes.start_warm_box()
+        await ended.wait()
+    finally:
+        await server.close()
+        await cleaning
     return 0
