@@ -20,7 +20,6 @@ from ..wire.messages import Message, Part
 from .event_loop import EventLoop
 from .host.host import Host
 from .out.outbox import Outbox
-from .relay import gate
 from .relay.relay import Relay
 
 if TYPE_CHECKING:
@@ -176,13 +175,10 @@ class DaytonaKernel(Kernel):
             "protocol_version": "5.4",
             "implementation": self.implementation,
             "implementation_version": self.implementation_version,
-            "language_info": {
-                **self.language_info,
-                "version": gate.language_version(known, platform.python_version()),
-            },
+            "language_info": known.get("language_info", self.language_info),
             "banner": "\n".join(filter(None, (self.banner, self.host.kernel_sandbox.note))),
             "help_links": self.help_links,
-            "supported_features": gate.features(known, self.supported_features),
+            "supported_features": known.get("supported_features", self.supported_features),
         }
 
     def _parsed(self, channel: str, msg: list[zmq.Frame]) -> tuple[list[bytes], list[bytes], Message] | None:

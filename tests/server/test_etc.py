@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from daytona_kernel.server.box import etc
+from daytona_kernel.server.box import cache, etc
 from daytona_kernel.server.box.file_secrets import holds_secret, is_secret_name
 
 TOKEN = "x7Hk29dPqWm4Zt81"
@@ -20,7 +20,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     machine = tmp_path / "machine"
     machine.mkdir(mode=0o755)
     monkeypatch.setattr(etc, "COPIED", (str(machine),))
-    monkeypatch.setattr(etc, "_held", {})
+    monkeypatch.setattr(cache, "_held", {})
     monkeypatch.setattr(etc, "_write_own", lambda _target, _home: None)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return machine
@@ -88,8 +88,8 @@ def test_an_outdated_copy_stays_while_a_server_uses_it(
     first, _ = copy_of(machine)
     of_another_server = os.open(first, os.O_RDONLY)
     fcntl.flock(of_another_server, fcntl.LOCK_SH)
-    os.close(etc._held[str(first)])
-    monkeypatch.setattr(etc, "_held", {})
+    os.close(cache._held[str(first)])
+    monkeypatch.setattr(cache, "_held", {})
     write(machine / "new")
     second, _ = copy_of(machine)
     assert (first.exists(), second.exists()) == (True, True)

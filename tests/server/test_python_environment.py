@@ -17,11 +17,14 @@ if TYPE_CHECKING:
     from tests.server.conftest import Toolbox
 
 
-def make_wheel(directory: Path, name: str, version: str) -> Path:
+def make_wheel(directory: Path, name: str, version: str, script: str = "") -> Path:
+    """Make a wheel of a module that has its version, and of a `script` that prints it."""
     path = directory / f"{name}-{version}-py3-none-any.whl"
     info = f"{name}-{version}.dist-info"
     with zipfile.ZipFile(path, "w") as wheel:
-        wheel.writestr(f"{name}.py", f"version = {version!r}\n")
+        wheel.writestr(f"{name}.py", f"version = {version!r}\ndef main(): print(version)\n")
+        if script:
+            wheel.writestr(f"{info}/entry_points.txt", f"[console_scripts]\n{script} = {name}:main\n")
         wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
         wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         wheel.writestr(f"{info}/RECORD", "")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from .. import limits
 from .bubblewrap import SUPERVISOR_SEEN_AS, isolating_command
 from .isolation import PARTS, layout_of
+from .launchers import current_launchers
 from .python_environment import make_python_environment
 from .supervisor_client import SUPERVISOR_PROGRAM, SupervisorClient
 
@@ -75,10 +76,13 @@ class Box:
                 (self.directory / part).mkdir(mode=0o700)
         (self.directory / "logs").mkdir(mode=0o700)
         make_python_environment(self.directory / "python", self.layout.python)
+        if self._isolation == "none":
+            launchers = current_launchers("/usr/bin/env python3", str(self.directory.parent), isolated=False)
+            (self.directory / "programs").symlink_to(launchers)
 
     async def _start_supervisor(self, memory: int) -> SupervisorClient:
         if not self.directory.exists():
-            self._make_directories()
+            await asyncio.to_thread(self._make_directories)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         log = os.open(self.directory / "supervisor.log", flags, 0o600)
         try:

@@ -4,33 +4,28 @@ It is a copy, because a mount of the directory itself would show later files too
 read what only root may read. So the mode for others counts, on each step of the path. Files that seem to
 hold secrets are left out, and so are other file systems that are mounted below /etc.
 
-To copy takes tenths of a second and to compare takes two milliseconds, so a copy is kept in the person's
-cache directory until one of the files changes. A server locks the copies that it uses.
+The copy is kept until one of the files changes.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import json
 import os
-import shutil
 import stat
-import tempfile
-import threading
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from .cache import kept_directory
 from .file_secrets import holds_secret, is_secret_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .cache import Changes
+
 COPIED = ("/etc", "/usr/etc", "/usr/local/etc")
 LIVE = ("/etc/hosts", "/etc/resolv.conf")  # mounted over the copy, because they change with the network
 _FORMAT = 1  # count up when the same files give another copy
-_PREFIX = "etc-"
-_STATE = "state.json"
 _ENTRIES = 20_000
 _FILE_BYTES = 4 << 20
 _READABLE_DIRECTORY = stat.S_IROTH | stat.S_IXOTH
@@ -42,105 +37,27 @@ _NOT_COPIED = {
 }
 _HARMLESS = {"openssl.cnf"}  # its example has a password
 _NOBODY = 65534
-_held: dict[str, int] = {}  # the copies of this process, and the descriptors of their locks
-_one_at_a_time = threading.Lock()
 
 
 def current_copy(home: str, fallback: str) -> str:
-    """Return the directory that contains the copy of `COPIED`, below the same paths. Make it if necessary.
+    """Return the directory that contains the copy of `COPIED`, below the same paths.
 
-    `home` is the home of the sandbox's one user. `fallback` is a directory of this server, for a machine on
-    which the cache directory cannot be used. Raises `OSError`.
+    `home` is the home of the sandbox's one user. `fallback` is as for `kept_directory`.
     """
-    with _one_at_a_time:
-        try:
-            return _current_copy(_cache_directory(), home)
-        except OSError:
-            return _current_copy(fallback, home)
+    mounted = _mount_points()
 
+    def make(target: str) -> Changes:
+        changes = []
+        for path, status in _entries(mounted):
+            if not stat.S_ISLNK(status.st_mode):
+                changes.append((path, status.st_ctime_ns))
+            with contextlib.suppress(FileNotFoundError):
+                _copy(path, status, target + path)
+        _write_own(target, home)
+        return changes
 
-def _cache_directory() -> str:
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    base = base if os.path.isabs(base) else os.path.expanduser("~/.cache")
-    directory = os.path.join(base, "daytona-kernel")
-    os.makedirs(directory, mode=0o700, exist_ok=True)
-    status = os.stat(directory)
-    if status.st_uid != os.getuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise PermissionError(f"other users can write in {directory}")
-    return directory
-
-
-def _current_copy(directory: str, home: str) -> str:
-    about = [_FORMAT, home, os.getuid(), os.getgid(), sorted(_mount_points())]
-    made = [entry.path for entry in os.scandir(directory) if entry.name.startswith(_PREFIX)]
-    for path in made:
-        if _is_current(path, about) and _hold(path):
-            return path
-    new = tempfile.mkdtemp(prefix=_PREFIX, dir=directory)
-    try:
-        if not _hold(new):
-            raise FileNotFoundError(new)
-        _make(new, home, about)
-    except OSError:
-        shutil.rmtree(new, ignore_errors=True)
-        raise
-    for path in made:
-        _remove_unused(path)
-    return new
-
-
-def _hold(path: str) -> bool:
-    """Lock the copy against its removal, as long as this process runs."""
-    if path not in _held:
-        with contextlib.suppress(FileNotFoundError):
-            _held[path] = _lock(path, fcntl.LOCK_SH)
-    return path in _held
-
-
-def _remove_unused(path: str) -> None:
-    if path not in _held:
-        with contextlib.suppress(OSError):
-            lock = _lock(path, fcntl.LOCK_EX)
-            shutil.rmtree(path, ignore_errors=True)
-            os.close(lock)
-
-
-def _lock(path: str, kind: int) -> int:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, kind | fcntl.LOCK_NB)
-    except OSError:
-        os.close(fd)
-        raise
-    return fd
-
-
-def _is_current(path: str, about: list[Any]) -> bool:
-    """Return whether the copy is complete, and no file or directory has changed since it was made.
-
-    The time of a change cannot be set back, and a directory changes when an entry comes or goes.
-    """
-    try:
-        with open(f"{path}/{_STATE}", encoding="utf-8") as file:
-            state = json.load(file)
-        return bool(state["about"] == about) and all(
-            os.lstat(each).st_ctime_ns == changed for each, changed in state["changed"]
-        )
-    except (OSError, ValueError, KeyError):
-        return False
-
-
-def _make(target: str, home: str, about: list[Any]) -> None:
-    """Make the copy in the new directory `target`. Its state is written last."""
-    changed = []
-    for path, status in _entries(set(about[-1])):
-        if not stat.S_ISLNK(status.st_mode):
-            changed.append((path, status.st_ctime_ns))
-        with contextlib.suppress(FileNotFoundError):
-            _copy(path, status, target + path)
-    _write_own(target, home)
-    with open(f"{target}/{_STATE}", "x", encoding="utf-8") as file:
-        json.dump({"about": about, "changed": changed}, file)
+    about = [_FORMAT, home, os.getuid(), os.getgid(), sorted(mounted)]
+    return kept_directory("etc", about, make, fallback)
 
 
 def _entries(mounted: set[str]) -> Iterator[tuple[str, os.stat_result]]:

@@ -7,6 +7,7 @@ Without it, children see the machine's file system, and the paths lead into the 
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ class Layout:
     tmp: str
     python: str
     run: str  # FIFOs between its sessions and the server
+    programs: str  # launchers and hints, which the server makes
 
 
 PARTS = ("home", "workspace", "tmp", "python", "run")
@@ -40,6 +42,7 @@ ISOLATED = Layout(
     tmp="/tmp",  # noqa: S108  # a path inside the sandbox
     python="/opt/daytona",
     run="/run/daytona",
+    programs="/opt/programs",
 )
 
 
@@ -47,7 +50,7 @@ def layout_of(directory: Path, isolation: str) -> Layout:
     """Return the layout of the box in `directory` under `isolation`."""
     if isolation == "bubblewrap":
         return ISOLATED
-    return Layout(**{part: str(directory / part) for part in PARTS})
+    return Layout(**{part: str(directory / part) for part in (*PARTS, "programs")})
 
 
 def children_environment(
@@ -59,10 +62,12 @@ def children_environment(
     """
     own = os.environ if inherited is None else inherited
     path = _SYSTEM_PATH if layout == ISOLATED else own.get("PATH") or _SYSTEM_PATH
+    of_packages = f"{sys.prefix}/bin"  # programs that are no Python scripts, such as ruff
     return {
         "LANG": "C.UTF-8",
+        "JUPYTER_PATH": f"{sys.prefix}/share/jupyter",  # data of packages, such as nbconvert's templates
         **inherited_settings(own),
-        "PATH": f"{layout.python}/bin:{layout.home}/.local/bin:{path}",
+        "PATH": f"{layout.python}/bin:{layout.home}/.local/bin:{layout.programs}:{path}:{of_packages}",
         "HOME": layout.home,
         "USER": "daytona",
         "LOGNAME": "daytona",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from .etc import COPIED, LIVE, current_copy
 from .inherited import inherited_settings
 from .isolation import ISOLATED
+from .launchers import current_launchers
 from .named_files import shown_files
 from .python_files import SYSTEM, outermost, python_mounts
 
@@ -44,7 +45,9 @@ def of_the_machine() -> list[str]:
 
 def of_the_box(directory: Path) -> list[str]:
     """Return the mounts of the box in `directory`, and of the server's Python. The layout is `ISOLATED`."""
-    etc = current_copy(ISOLATED.home, str(directory.parent))
+    fallback = str(directory.parent)
+    etc = current_copy(ISOLATED.home, fallback)
+    launchers = current_launchers(f"{ISOLATED.python}/bin/python", fallback, isolated=True)
     return [
         *(word for path in COPIED if os.path.isdir(path) for word in ("--ro-bind", f"{etc}{path}", path)),
         *(word for path in LIVE for word in ("--ro-bind-try", path, path)),
@@ -56,12 +59,12 @@ def of_the_box(directory: Path) -> list[str]:
         *python_mounts(),
         *_named_by_settings(),
         *("--bind", str(directory / "python"), ISOLATED.python),
+        *("--ro-bind", launchers, ISOLATED.programs),
         *("--bind", str(directory / "run"), ISOLATED.run),
     ]
 
 
 def _named_by_settings() -> list[str]:
     """Return mounts for the files that inherited settings name."""
-    paths = outermost(shown_files(inherited_settings(os.environ)))
-    elsewhere = [path for path in paths if not path.startswith(tuple(f"{copied}/" for copied in COPIED))]
-    return [word for path in elsewhere for word in ("--ro-bind-try", path, path)]
+    paths = outermost(shown_files(inherited_settings(os.environ), [*COPIED, *SYSTEM]))
+    return [word for path in paths for word in ("--ro-bind-try", path, path)]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .file_secrets import holds_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 _CERTIFICATES = re.compile(r".*(?:CERT|CA_BUNDLE|CAINFO|CA_CERTS|CAFILE).*")
 _CONSTRAINTS = re.compile(r".*CONSTRAINT")
@@ -22,31 +22,34 @@ _FILE_BYTES = 4 << 20
 _FILES = 50  # mounts for one directory
 
 
-def shown_files(settings: Mapping[str, str]) -> list[str]:
-    """Return the paths that the `settings`, which are environment variables, name and that may be shown."""
+def shown_files(settings: Mapping[str, str], seen: Sequence[str] = ()) -> list[str]:
+    """Return the paths that the `settings`, which are environment variables, name and that may be shown.
+
+    Paths in the directories `seen` are left out.
+    """
     found: set[str] = set()
     for name, value in settings.items():
         if _CERTIFICATES.fullmatch(name):
-            found.update(_certificates(value))
+            found.update(each for path in _paths([value], seen) for each in _certificates(path))
         elif _CONSTRAINTS.fullmatch(name):
-            found.update(path for path in _paths(value) if _is_text_without_secrets(path))
+            found.update(path for path in _paths(value.split(), seen) if _is_text_without_secrets(path))
         elif _WHEELS.fullmatch(name):
-            found.update(each for path in _paths(value) for each in _distributions(path))
+            found.update(each for path in _paths(value.split(), seen) for each in _distributions(path))
     return sorted(found)
 
 
-def _paths(value: str) -> list[str]:
-    """Return the absolute paths in a list as pip writes it. It may have `file:` URLs."""
-    words = (word.removeprefix("file://") for word in value.split())
-    return [os.path.normpath(word) for word in words if os.path.isabs(word)]
+def _paths(words: list[str], seen: Sequence[str]) -> list[str]:
+    """Return the absolute paths among paths and URLs, without those in the directories `seen`."""
+    paths = (os.path.normpath(word.removeprefix("file://")) for word in words)
+    inside = tuple(f"{directory}/" for directory in seen)
+    return [path for path in paths if os.path.isabs(path) and not f"{path}/".startswith(inside)]
 
 
 def _certificates(path: str) -> list[str]:
     """Return the file of certificates, or those in the directory."""
-    path = os.path.normpath(path)
     if os.path.isdir(path):
         return _all_or_each(path, _is_certificate)
-    return [path] if os.path.isabs(path) and _is_certificate(path) else []
+    return [path] if _is_certificate(path) else []
 
 
 def _distributions(path: str) -> list[str]:

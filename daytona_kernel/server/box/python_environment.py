@@ -15,7 +15,7 @@ from pathlib import Path
 
 CHARTS_BACKEND = "_daytona_kernel_charts"
 _CHARTS = Path(__file__).parent.parent / "inside" / "charts_backend.py"
-_PIP = """#!{python}
+PIP = """#!{python}
 import runpy
 runpy.run_module("pip", run_name="__main__", alter_sys=True)
 """
@@ -56,5 +56,5 @@ def make_python_environment(directory: Path, seen_as: str) -> None:
     shutil.copyfile(_CHARTS, packages / f"{CHARTS_BACKEND}.py")
     for name in ("pip", "pip3"):
         program = bin_directory / name
-        program.write_text(_PIP.format(python=f"{seen_as}/bin/python"))
+        program.write_text(PIP.format(python=f"{seen_as}/bin/python"))
         program.chmod(0o755)
