@@ -20,6 +20,7 @@ from ..wire.messages import Message, Part
 from .event_loop import EventLoop
 from .host.host import Host
 from .out.outbox import Outbox
+from .relay import gate
 from .relay.relay import Relay
 
 if TYPE_CHECKING:
@@ -175,10 +176,13 @@ class DaytonaKernel(Kernel):
             "protocol_version": "5.4",
             "implementation": self.implementation,
             "implementation_version": self.implementation_version,
-            "language_info": known.get("language_info", self.language_info),
+            "language_info": {
+                **self.language_info,
+                "version": gate.language_version(known, platform.python_version()),
+            },
             "banner": "\n".join(filter(None, (self.banner, self.host.kernel_sandbox.note))),
             "help_links": self.help_links,
-            "supported_features": known.get("supported_features", self.supported_features),
+            "supported_features": gate.features(known, self.supported_features),
         }
 
     def _parsed(self, channel: str, msg: list[zmq.Frame]) -> tuple[list[bytes], list[bytes], Message] | None:

@@ -82,6 +82,10 @@ class Message:
         """The id of the request that caused this message, empty when there is none."""
         return str(self.parent_header.get("msg_id", ""))
 
+    def with_content(self, content: dict[str, Any]) -> Message:
+        """Return this message with another content."""
+        return Message(self.channel, [*self.parts[:3], encode_json(content), *self.parts[4:]])
+
     def __repr__(self) -> str:
         size = sum(map(len, self.parts))
         return f"<Message {self.channel} {self.msg_type} {self.msg_id} parent={self.parent_id} {size} bytes>"

@@ -23,6 +23,7 @@ from ...wire.agent_messages import Interrupted, MagicClosed, UsageReport
 from ...wire.magic_messages import MSG_TYPE
 from . import introspection
 from .cells import Cells, WaitInterruptedError
+from .gate import admit
 from .introspection import Introspection
 from .notices import InterruptNotice, WaitingNotice
 from .own_requests import OwnRequests
@@ -178,7 +179,12 @@ class Relay:
             self._host.take_magic_request(message)
         elif self._own_requests.take(message):
             pass
-        elif message.channel == "iopub":
+        elif (admitted := admit(message)) is not None:
+            self._pass_on(admitted)
+
+    def _pass_on(self, message: Message) -> None:
+        """Send a message of the interpreter to the front ends that it is for."""
+        if message.channel == "iopub":
             if message.msg_type == "execute_input":
                 self._stand_in.observe(message, self._requests.get(message.parent_id))
             # The kernel publishes its own start and its own welcome.

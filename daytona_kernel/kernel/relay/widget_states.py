@@ -7,8 +7,11 @@ the user's widgets. The relay adds the kernel's widgets, the log views, to that 
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
-from ...wire.messages import Message, encode_json
+if TYPE_CHECKING:
+    from ...wire.messages import Message
+
 
 CONTROL_TARGET = "jupyter.widget.control"
 
@@ -45,7 +48,7 @@ class WidgetStates:
             return message
         # The kernel's widgets have no binary state, so the buffers and their paths remain valid.
         data["states"] = {**data.get("states", {}), **_own_states()}
-        return Message(message.channel, [*message.parts[:3], encode_json(content), *message.parts[4:]])
+        return message.with_content(content)
 
 
 def _own_states() -> dict[str, object]:

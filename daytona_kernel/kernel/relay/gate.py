@@ -1,0 +1,59 @@
+"""The gate: the check of an interpreter's messages before front ends get them.
+
+Code in the sandbox writes these messages. An output only shows something. Other parts make a front end
+act, or describe the kernel to it: the payloads of a reply, a status, the description of the language. The
+gate lets through what an honest interpreter needs of them, and nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ...wire.messages import Message
+
+_VERSION = re.compile(r"\d{1,4}(?:\.\d{1,4}){0,3}")
+
+# What a payload asks of a front end: to show a text, to put one into the next cell, and to end a console.
+# Others, such as `edit_magic`, make a console start programs on the notebook's machine.
+_PAYLOADS = ("page", "set_next_input", "ask_exit")
+# The kernel itself tells of its start and its end.
+_STATES = ("busy", "idle")
+
+
+def admit(message: Message) -> Message | None:
+    """Return a message as front ends may have it, or None if they must not have it."""
+    if message.msg_type == "status":
+        return message if message.content.get("execution_state") in _STATES else None
+    if message.msg_type == "execute_reply":
+        return _with_known_payloads(message)
+    # ipykernel publishes its end there, and a console believes that the kernel has ended.
+    return None if message.channel == "iopub" and message.msg_type == "shutdown_reply" else message
+
+
+def language_version(kernel_info: Mapping[str, Any], default: str) -> str:
+    """Return the version of the interpreter's language: digits and dots. `default` is for a malformed one."""
+    info = kernel_info.get("language_info")
+    version = info.get("version") if isinstance(info, dict) else None
+    found = _VERSION.match(version) if isinstance(version, str) else None
+    return found[0] if found else default
+
+
+def features(kernel_info: Mapping[str, Any], known: Sequence[str]) -> list[str]:
+    """Return the ones of the known features that an interpreter has; all of them if it does not say."""
+    claimed = kernel_info.get("supported_features")
+    return [each for each in known if not isinstance(claimed, list) or each in claimed]
+
+
+def _with_known_payloads(message: Message) -> Message:
+    content = message.content
+    payloads = content.get("payload", [])
+    known = [each for each in payloads if _is_known(each)] if isinstance(payloads, list) else []
+    return message if known == payloads else message.with_content({**content, "payload": known})
+
+
+def _is_known(payload: object) -> bool:
+    return isinstance(payload, dict) and payload.get("source") in _PAYLOADS
