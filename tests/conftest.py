@@ -52,6 +52,7 @@ SLOW_FILES = {
 }
 # These files test what root may do and other users may not: namespaces, processes and files of others.
 ROOT_FILES = {
+    "attacks/test_isolation.py",
     "server/test_isolation.py",
     "server/test_lifetime.py",
     "server/test_python_environment.py",

@@ -21,6 +21,8 @@ from .toolbox.sandboxes import Sandboxes
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from .box.bubblewrap import Bubblewrap
+
 API = "/api"
 TOOLBOX = "/toolbox/{sandbox_id}"
 
@@ -116,14 +118,14 @@ class BoundedServer(tornado.httpserver.HTTPServer):
 class Server:
     """Daytona's API on a port of this machine, with sandboxes in `directory`.
 
-    `isolation` is `bubblewrap` or `none`. Clients use `url` as the API's URL.
+    `isolation` isolates them, unless it is `None`. Clients use `url` as the API's URL.
     """
 
     def __init__(
         self,
         directory: Path,
         api_key: str,
-        isolation: str,
+        isolation: Bubblewrap | None,
         timings: limits.Timings,
         extra_routes: list[Row] | None = None,
     ) -> None:

@@ -23,6 +23,7 @@ from .state_directory import StateDirectory, remove_abandoned
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .box.bubblewrap import Bubblewrap
     from .limits import Timings
 
 
@@ -49,13 +50,16 @@ def run_embedded(trial: Trial | None, timings: Timings) -> int:
     return 0
 
 
-async def _serve_leases(directory: StateDirectory, isolation: str, note: str, timings: Timings) -> None:
-    leases = Leases({"isolation": isolation, "note": note}, timings)
+async def _serve_leases(
+    directory: StateDirectory, isolation: Bubblewrap | None, note: str, timings: Timings
+) -> None:
+    name = "none" if isolation is None else "bubblewrap"
+    leases = Leases({"isolation": name, "note": note}, timings)
     key = secrets.token_urlsafe(32)
     lease_route = (routes.LEASE, LeaseHandler, {"leases": leases})
     server = Server(directory.sandboxes, key, isolation, timings, extra_routes=[lease_route])
     server.listen("127.0.0.1", 0)
-    about = {"api_url": server.url, "api_key": key, "pid": os.getpid(), "isolation": isolation, "note": note}
+    about = {"api_url": server.url, "api_key": key, "pid": os.getpid(), "isolation": name, "note": note}
     announce_and_detach(directory, about)
     on_signals(leases.end)
     become_subreaper()
@@ -67,7 +71,7 @@ async def _serve_leases(directory: StateDirectory, isolation: str, note: str, ti
     await cleaning
 
 
-def choose_isolation(wanted: str, trial: Trial | None = None) -> tuple[str, str]:
+def choose_isolation(wanted: str, trial: Trial | None = None) -> tuple[Bubblewrap | None, str]:
     """Return the isolation of the sandboxes, and a note for the person: one sentence, or nothing.
 
     `wanted` is `auto`, `bubblewrap` or `none`; anything else raises `ValueError`. If bubblewrap is wanted
@@ -75,12 +79,16 @@ def choose_isolation(wanted: str, trial: Trial | None = None) -> tuple[str, str]
     """
     if wanted not in ISOLATIONS:
         raise ValueError(f"use {', '.join(ISOLATIONS[:-1])} or {ISOLATIONS[-1]}")
-    reason = "isolation is switched off" if wanted == "none" else (trial or Trial()).failure()
-    if reason is None:
-        return "bubblewrap", ""
+    reason = "isolation is switched off"
+    if wanted != "none":
+        trial = trial or Trial()
+        failure = trial.failure()
+        if failure is None:
+            return trial.bubblewrap, ""
+        reason = failure
     if wanted == "bubblewrap":
         raise RuntimeError(reason)
-    return "none", f"Sandboxes are not isolated from this machine and its files: {reason}."
+    return None, f"Sandboxes are not isolated from this machine and its files: {reason}."
 
 
 def announce_and_detach(directory: StateDirectory, about: dict[str, object]) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 KIB = 1 << 10
 MIB = 1 << 20
 GIB = 1 << 30
+
+MEMORY_BYTES = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")  # of this machine
 
 # Requests.
 BODY_BYTES = 64 * MIB  # of a JSON request
@@ -38,6 +41,8 @@ RESOURCE_LIMITS = {
     "FSIZE": 16 * GIB,
     "CORE": 0,
 }
+RUN_BYTES = 16 * MIB  # of /run, which is in memory
+SHARED_MEMORY_BYTES = MEMORY_BYTES // 4  # of /dev/shm
 MEMORY_FRACTION = 0.9  # of the machine's memory: the most that one process may allocate for itself
 
 SUPERVISOR_START_TIMEOUT = 20.0  # seconds until a supervisor must report

@@ -123,7 +123,7 @@ class TestTimers:
 
     @pytest.fixture
     def sandboxes(self, tmp_path: Path) -> Sandboxes:
-        return Sandboxes(tmp_path, "none", limits.Timings(minute=0.5))
+        return Sandboxes(tmp_path, None, limits.Timings(minute=0.5))
 
     async def state(self, sandboxes: Sandboxes, sandbox_id: str, wanted: str | None) -> None:
         async with asyncio.timeout(20):
@@ -186,7 +186,7 @@ def test_requests_that_skip_activity_do_not_count(api: httpx.Client, toolbox: To
 @pytest.mark.anyio
 async def test_a_connection_past_the_limit_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "SOCKETS", 2)
-    server = Server(tmp_path, "key", "none", limits.Timings())
+    server = Server(tmp_path, "key", None, limits.Timings())
     server.listen("127.0.0.1", 0)
 
     async def connect() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

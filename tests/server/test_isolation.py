@@ -154,7 +154,7 @@ def test_without_bubblewrap_a_note_of_one_sentence_says_so() -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], env={"PATH": "/none"}, capture_output=True, text=True, check=False
     )
-    assert "('none', 'Sandboxes are not isolated from this machine and its files: bubblewrap" in done.stdout
+    assert "(None, 'Sandboxes are not isolated from this machine and its files: bubblewrap" in done.stdout
     assert "RuntimeError: bubblewrap (bwrap) is not installed" in done.stderr
 
 

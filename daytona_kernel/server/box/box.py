@@ -10,7 +10,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from .. import limits
-from .bubblewrap import SUPERVISOR_SEEN_AS, isolating_command
+from . import mounts
 from .isolation import PARTS, layout_of
 from .launchers import current_launchers
 from .python_environment import make_python_environment
@@ -19,14 +19,22 @@ from .supervisor_client import SUPERVISOR_PROGRAM, SupervisorClient
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from .bubblewrap import Bubblewrap
+
+
+SUPERVISOR_SEEN_AS = "/run/supervisor.py"
+
 
 class Box:
-    """A box inside the directory `parent`. Its `id` becomes the sandbox's. Its children see `layout`."""
+    """A box inside the directory `parent`. Its `id` becomes the sandbox's. Its children see `layout`.
 
-    def __init__(self, parent: Path, isolation: str) -> None:
+    `isolation` is `None` if nothing isolates it.
+    """
+
+    def __init__(self, parent: Path, isolation: Bubblewrap | None) -> None:
         self.id = str(uuid.uuid4())
         self.directory = parent / self.id
-        self.layout = layout_of(self.directory, isolation)
+        self.layout = layout_of(self.directory, isolated=isolation is not None)
         self._isolation = isolation
         self._starting: asyncio.Task[SupervisorClient] | None = None  # the start ahead, if there was one
         self._memory = 0
@@ -76,9 +84,12 @@ class Box:
                 (self.directory / part).mkdir(mode=0o700)
         (self.directory / "logs").mkdir(mode=0o700)
         make_python_environment(self.directory / "python", self.layout.python)
-        if self._isolation == "none":
+        if self._isolation is None:
             launchers = current_launchers("/usr/bin/env python3", str(self.directory.parent), isolated=False)
             (self.directory / "programs").symlink_to(launchers)
+            return
+        for part in PARTS:
+            self._isolation.account.give(self.directory / part)
 
     async def _start_supervisor(self, memory: int) -> SupervisorClient:
         if not self.directory.exists():
@@ -86,17 +97,25 @@ class Box:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         log = os.open(self.directory / "supervisor.log", flags, 0o600)
         try:
-            if self._isolation == "none":
+            if self._isolation is None:
                 return await SupervisorClient.start([], str(SUPERVISOR_PROGRAM), "", log)
-            command = await asyncio.to_thread(isolating_command, self.directory, str(SUPERVISOR_PROGRAM))
-            return await SupervisorClient.start(command, SUPERVISOR_SEEN_AS, _resource_limits(memory), log)
+            program = ["--ro-bind", str(SUPERVISOR_PROGRAM), SUPERVISOR_SEEN_AS]
+            own = await asyncio.to_thread(mounts.of_the_box, self.directory)
+            with self._isolation.prefix([*own, *program]) as (prefix, inherited):
+                return await SupervisorClient.start(
+                    prefix,
+                    SUPERVISOR_SEEN_AS,
+                    _resource_limits(memory),
+                    log,
+                    inherited=inherited,
+                    account=self._isolation.account,
+                )
         finally:
             os.close(log)
 
 
 def _resource_limits(memory: int) -> str:
     """Return the limits of a box whose children may use `memory` GiB, as its supervisor reads them."""
-    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    data = min(memory * limits.GIB, int(machine * limits.MEMORY_FRACTION))
+    data = min(memory * limits.GIB, int(limits.MEMORY_BYTES * limits.MEMORY_FRACTION))
     bounds = limits.RESOURCE_LIMITS | {"DATA": data}
     return ",".join(f"{name}={value}" for name, value in bounds.items())

@@ -1,29 +1,79 @@
 """Isolation by bubblewrap: its options and a test of it.
 
-A sandbox has processes of its own, and a file system that shows the directories in `mounts`. It shares the
-machine's network.
+A sandbox has processes of its own, no capability, and a file system that shows the directories in `mounts`.
+It shares the machine's network.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import subprocess
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from . import mounts
+from . import mounts, seccomp
+from .account import Account, choose_account
+from .python_environment import base_python
+from .python_files import python_mounts
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-SUPERVISOR_SEEN_AS = "/run/supervisor.py"
+    from collections.abc import Iterator, Sequence
 
 _NAMESPACES = [
-    *("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"),
+    *("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"),
     *("--die-with-parent", "--as-pid-1", "--hostname", "sandbox"),
 ]
-_KERNEL_FILES = ["--proc", "/proc", "--dev", "/dev"]
+# A file of /proc/sys is writable for the machine's root even without a capability.
+_KERNEL_FILES = [
+    *("--proc", "/proc", "--dev", "/dev", "--ro-bind", "/proc/sys", "/proc/sys"),
+    *("--ro-bind-try", "/proc/sysrq-trigger", "/proc/sysrq-trigger"),
+]
 _TRIAL_TIMEOUT = 5.0  # seconds
+
+
+class Bubblewrap:
+    """Bubblewrap with the options that all boxes of a server have in common, and the trial too."""
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+        self._program = shutil.which("bwrap") or "bwrap"
+
+    @contextlib.contextmanager
+    def prefix(self, box_mounts: Sequence[str]) -> Iterator[tuple[list[str], list[int]]]:
+        """Yield a command prefix that isolates a process, and the descriptors that the process must inherit.
+
+        Besides the files of the machine, the process sees those of `box_mounts`.
+        """
+        mounted = [*mounts.of_the_machine(), *_KERNEL_FILES, *box_mounts]
+        command = [self._program, *_NAMESPACES, *self.account.options, *_directories_above(mounted), *mounted]
+        descriptors = [] if self.account.namespace is None else [self.account.namespace]
+        with contextlib.ExitStack() as stack:
+            program = seccomp.program()
+            if program is not None:
+                file = stack.enter_context(os.fdopen(os.memfd_create("seccomp"), "wb", buffering=0))
+                file.write(program)
+                file.seek(0)
+                command += ["--seccomp", str(file.fileno())]
+                descriptors.append(file.fileno())
+            yield [*command, "--chdir", "/", *self.account.command], descriptors
+
+
+def _directories_above(options: Sequence[str]) -> list[str]:
+    """Return options that make the directories above all mount points of `options`, open for everyone.
+
+    Bubblewrap makes them, too, but open for its own user only.
+    """
+    points = {
+        last for last, following in zip(options, [*options[1:], "--"], strict=True) if following[:2] == "--"
+    }
+    found: dict[str, None] = {}
+    for point in sorted(points):
+        above = [str(parent) for parent in reversed(PurePath(point).parents)][1:]
+        if not points.intersection(above):
+            found.update(dict.fromkeys(above))
+    return [argument for path in found for argument in ("--perms", "0755", "--dir", path)]
 
 
 class Trial:
@@ -31,15 +81,17 @@ class Trial:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
-        program = shutil.which("bwrap")
-        if program is not None:
-            with contextlib.suppress(OSError):
-                self._process = subprocess.Popen(
-                    [program, *_NAMESPACES, *mounts.of_the_machine(), *_KERNEL_FILES, "true"],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.PIPE,
-                )
+        if shutil.which("bwrap") is None:
+            return
+        self.bubblewrap = Bubblewrap(choose_account())
+        with self.bubblewrap.prefix(python_mounts()) as (prefix, descriptors), contextlib.suppress(OSError):
+            self._process = subprocess.Popen(
+                [*prefix, base_python(), "--version"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                pass_fds=descriptors,
+            )
 
     def failure(self) -> str | None:
         """Wait for the end of the test. Return `None` if bubblewrap works, or else the reason, a clause."""
@@ -55,19 +107,3 @@ class Trial:
             return None
         reason = errors.decode(errors="replace").strip().splitlines()
         return f"bubblewrap does not work on this machine ({reason[-1] if reason else 'no reason given'})"
-
-
-def isolating_command(directory: Path, supervisor_program: str) -> list[str]:
-    """Return the command prefix that isolates the supervisor of the box in `directory`.
-
-    The layout inside is `ISOLATED`.
-    """
-    return [
-        shutil.which("bwrap") or "bwrap",
-        *_NAMESPACES,
-        *mounts.of_the_machine(),
-        *_KERNEL_FILES,
-        *mounts.of_the_box(directory),
-        *("--ro-bind", supervisor_program, SUPERVISOR_SEEN_AS),
-        *("--chdir", "/"),
-    ]

@@ -15,17 +15,19 @@ import stat
 import uuid
 from typing import TYPE_CHECKING
 
+from .account import SEEN_AS
 from .cache import kept_directory
 from .file_secrets import holds_secret, is_secret_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .cache import Changes
+    from .account import SEEN_AS
+from .cache import Changes
 
 COPIED = ("/etc", "/usr/etc", "/usr/local/etc")
 LIVE = ("/etc/hosts", "/etc/resolv.conf")  # mounted over the copy, because they change with the network
-_FORMAT = 1  # count up when the same files give another copy
+_FORMAT = 2  # count up when the same files give another copy
 _ENTRIES = 20_000
 _FILE_BYTES = 4 << 20
 _READABLE_DIRECTORY = stat.S_IROTH | stat.S_IXOTH
@@ -56,7 +58,7 @@ def current_copy(home: str, fallback: str) -> str:
         _write_own(target, home)
         return changes
 
-    about = [_FORMAT, home, os.getuid(), os.getgid(), sorted(mounted)]
+    about = [_FORMAT, home, sorted(mounted)]
     return kept_directory("etc", about, make, fallback)
 
 
@@ -118,13 +120,10 @@ def _mount_points() -> set[str]:
 
 def _write_own(target: str, home: str) -> None:
     """Write the sandbox's own files: its accounts, which are one user and nobody, and its name."""
-    uid, gid = os.getuid(), os.getgid()
-    user = f"daytona:x:{uid}:{gid}:daytona:{home}:/bin/bash\n"
-    nobody = f"nobody:x:{_NOBODY}:{_NOBODY}:nobody:/nonexistent:/usr/sbin/nologin\n"
-    nogroup = f"nogroup:x:{_NOBODY}:\n"
     own = {
-        "/etc/passwd": user + (nobody if uid != _NOBODY else ""),
-        "/etc/group": f"daytona:x:{gid}:\n" + (nogroup if gid != _NOBODY else ""),
+        "/etc/passwd": f"daytona:x:{SEEN_AS}:{SEEN_AS}:daytona:{home}:/bin/bash\n"
+        f"nobody:x:{_NOBODY}:{_NOBODY}:nobody:/nonexistent:/usr/sbin/nologin\n",
+        "/etc/group": f"daytona:x:{SEEN_AS}:\nnogroup:x:{_NOBODY}:\n",
         "/etc/hostname": "sandbox\n",
         "/etc/machine-id": f"{uuid.uuid4().hex}\n",
         **dict.fromkeys(LIVE, ""),

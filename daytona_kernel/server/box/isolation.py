@@ -46,9 +46,9 @@ ISOLATED = Layout(
 )
 
 
-def layout_of(directory: Path, isolation: str) -> Layout:
-    """Return the layout of the box in `directory` under `isolation`."""
-    if isolation == "bubblewrap":
+def layout_of(directory: Path, *, isolated: bool) -> Layout:
+    """Return the layout of the box in `directory`."""
+    if isolated:
         return ISOLATED
     return Layout(**{part: str(directory / part) for part in (*PARTS, "programs")})
 

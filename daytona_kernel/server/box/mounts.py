@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from .. import limits
 from .etc import COPIED, LIVE, current_copy
 from .inherited import inherited_settings
 from .isolation import ISOLATED
@@ -51,7 +52,8 @@ def of_the_box(directory: Path) -> list[str]:
     return [
         *(word for path in COPIED if os.path.isdir(path) for word in ("--ro-bind", f"{etc}{path}", path)),
         *(word for path in LIVE for word in ("--ro-bind-try", path, path)),
-        *("--tmpfs", "/dev/shm", "--tmpfs", "/run"),  # noqa: S108  # paths inside the sandbox
+        *("--perms", "1777", "--size", str(limits.SHARED_MEMORY_BYTES), "--tmpfs", "/dev/shm"),  # noqa: S108  # a path inside the sandbox
+        *("--perms", "0755", "--size", str(limits.RUN_BYTES), "--tmpfs", "/run"),
         *("--bind", str(directory / "home"), ISOLATED.home),
         *("--bind", str(directory / "workspace"), ISOLATED.workspace),
         *("--bind", str(directory / "tmp"), ISOLATED.tmp),

@@ -22,6 +22,18 @@ def widen(fd: int) -> None:
         fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, limits.PIPE_BYTES)
 
 
+def make_shared_directory(path: Path) -> None:
+    """Make a directory inside one of the box's user, which then belongs to that user, too."""
+    path.mkdir(mode=0o700)
+    _give_to_owner_of(path.parent, path)
+
+
+def _give_to_owner_of(directory: Path, file: Path | int) -> None:
+    owner = directory.stat()
+    if owner.st_uid != os.getuid():  # the server runs as root, and the box does not
+        os.chown(file, owner.st_uid, owner.st_gid)
+
+
 def open_fifo(path: Path, flags: int) -> int:
     """Make a FIFO at `path` and open it. Raises `OSError` if another file takes its place in between."""
     os.mkfifo(path, 0o600)
@@ -29,6 +41,7 @@ def open_fifo(path: Path, flags: int) -> int:
     if not stat.S_ISFIFO(os.fstat(fd).st_mode):
         os.close(fd)
         raise OSError(f"{path} is not a FIFO")
+    _give_to_owner_of(path.parent, fd)
     return fd
 
 

@@ -23,6 +23,8 @@ from .orphans import end_orphans
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from .account import Account
+
 SUPERVISOR_PROGRAM = Path(program.__file__)
 supervisors: set[int] = set()  # the pids of all supervisors that this process has started
 _PACKET_ROOM = program.PACKET - 64
@@ -74,10 +76,10 @@ def _stopped() -> failures.ApiError:
     return failures.bad_request("the sandbox has stopped")
 
 
-def _start_process(command: list[str], channel: int, log: int) -> subprocess.Popen[bytes]:
+def _start_process(command: list[str], inherited: Sequence[int], log: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         command,
-        pass_fds=[channel],
+        pass_fds=inherited,
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,
@@ -93,10 +95,13 @@ class SupervisorClient:
     `lost` resolves when the supervisor has ended, because it was closed or killed.
     """
 
-    def __init__(self, channel: socket.socket, process: subprocess.Popen[bytes]) -> None:
+    def __init__(
+        self, channel: socket.socket, process: subprocess.Popen[bytes], account: Account | None
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._channel = channel
         self._process = process
+        self._account = account
         supervisors.add(process.pid)
         self._children: dict[int, Child] = {}
         self._numbers = itertools.count(1)
@@ -107,19 +112,29 @@ class SupervisorClient:
         self._loop.add_reader(channel.fileno(), self._receive)
 
     @classmethod
-    async def start(cls, prefix: Sequence[str], program: str, rlimits: str, log: int) -> SupervisorClient:
+    async def start(
+        cls,
+        prefix: Sequence[str],
+        program: str,
+        rlimits: str,
+        log: int,
+        *,
+        inherited: Sequence[int] = (),
+        account: Account | None = None,
+    ) -> SupervisorClient:
         """Start a supervisor and wait until it reports.
 
         `prefix` is the command that isolates it, or is empty. `program` is the path of its program, as the
         isolated process sees it. `rlimits` are its resource limits. `log` is a descriptor for its errors.
+        `inherited` are further descriptors for the process. `account` is its user, if that is not this one.
         Raises `RuntimeError` if it does not report in time.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             python = getattr(sys, "_base_executable", None) or sys.executable
             command = [*prefix, python, "-I", "-S", program, str(theirs.fileno()), rlimits]
-            process = _start_process(command, theirs.fileno(), log)
-        supervisor = cls(ours, process)
+            process = _start_process(command, [theirs.fileno(), *inherited], log)
+        supervisor = cls(ours, process, account)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limits.SUPERVISOR_START_TIMEOUT):
                 await asyncio.wait([supervisor._ready, supervisor.lost], return_when=asyncio.FIRST_COMPLETED)
@@ -158,6 +173,9 @@ class SupervisorClient:
             raise _stopped()
         child = Child(next(self._numbers), self)
         self._children[child.number] = child
+        if self._account is not None:
+            for fd in fds:
+                self._account.give_pipe(fd)
         kind, *arguments = request
         self.send((kind, child.number, *arguments), fds)
         await child.started

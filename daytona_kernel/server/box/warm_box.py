@@ -16,6 +16,8 @@ from .box import Box
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from .bubblewrap import Bubblewrap
+
 
 class WarmBox:
     """A place for one warm box in `directory`, whose children may use `memory` GiB.
@@ -23,7 +25,7 @@ class WarmBox:
     `delay` is the time in seconds from `take` until the next one starts.
     """
 
-    def __init__(self, directory: Path, isolation: str, memory: int, delay: float) -> None:
+    def __init__(self, directory: Path, isolation: Bubblewrap | None, memory: int, delay: float) -> None:
         self._directory = directory
         self._isolation = isolation
         self._memory = memory

@@ -49,7 +49,7 @@ class Description:
     target: str = "local"
     snapshot: str | None = None
     cpu: int = os.cpu_count() or 1
-    memory: int = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // limits.GIB or 1  # GiB
+    memory: int = limits.MEMORY_BYTES // limits.GIB or 1  # GiB
     disk: int = 10  # GiB; not enforced
 
 

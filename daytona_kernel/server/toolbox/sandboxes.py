@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from pathlib import Path
 
+    from ..box.bubblewrap import Bubblewrap
     from ..limits import Timings
 
 
 class Sandboxes:
-    """The sandboxes of one server, whose boxes are in `directory`. Their isolation is `isolation`."""
+    """The sandboxes of one server, whose boxes are in `directory`. `None` isolates nothing."""
 
-    def __init__(self, directory: Path, isolation: str, timings: Timings) -> None:
+    def __init__(self, directory: Path, isolation: Bubblewrap | None, timings: Timings) -> None:
         self._timings = timings
         self._warm_box = WarmBox(directory, isolation, Description.memory, timings.warm_box_delay)
         self._sandboxes: dict[str, Sandbox] = {}

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from ...wire.logs import Stream
 from .. import failures, limits
-from ..box.pipes import PipeReader, PipeWriter, open_fifo, widen
+from ..box.pipes import PipeReader, PipeWriter, make_shared_directory, open_fifo, widen
 from .log import CommandLog
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Session:
         self._queue: asyncio.Queue[SessionCommand] = asyncio.Queue()
         self._current: SessionCommand | None = None
         self._partial = b""
-        directory.mkdir(parents=True)
+        make_shared_directory(directory)
         logs.mkdir(parents=True)
         status = open_fifo(directory / "status", os.O_RDWR)  # with a writer, so that it never reaches its end
         self._status = PipeReader(status, self._read_status)
