@@ -24,7 +24,8 @@
     │   ├── InterpreterStartError              the sandbox cannot run an interpreter
     │   ├── InterpreterDiedError               it ended; a fresh one is starting
     │   ├── CellUnstartedError                 an interrupt came before the interpreter had started
-    │   ├── InterpreterLostError               it is unreachable for good
+    │   ├── InterpreterLostError               it is gone, with its variables
+    │   ├── InterpreterUnreachableError        it has been out of reach for too long
     │   └── InterpreterReplacedError           the kernel has moved to another interpreter
     └── KernelError                            the kernel itself, and not Daytona
         ├── MagicUsageError                    wrong arguments of a magic
@@ -181,7 +182,11 @@ class CellUnstartedError(InterpreterError):
 
 
 class InterpreterLostError(InterpreterError):
-    """The interpreter is unreachable for good."""
+    """The interpreter is gone, or it can no longer be used. Its variables are lost."""
+
+
+class InterpreterUnreachableError(InterpreterError):
+    """The interpreter has been out of reach for too long. It may still run, with its variables."""
 
 
 class InterpreterReplacedError(InterpreterError):

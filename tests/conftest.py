@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 TESTS = Path(__file__).parent
 
 # Every test in these folders starts a kernel, or an interpreter in a sandbox.
-_KERNEL_FOLDERS = {"differential", "frontends", "interpreter", "kernel"}
+_KERNEL_FOLDERS = {"differential", "faults", "frontends", "interpreter", "kernel"}
 # Elsewhere, a test starts one if it asks for one of these fixtures or calls one of these functions.
 _KERNEL_FIXTURES = {"kernel", "lab_server", "own_kernel"}
 _KERNEL_FUNCTIONS = {"KernelManager", "NotebookClient", "execute_notebook", "running_kernel"}

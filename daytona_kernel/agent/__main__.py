@@ -8,6 +8,7 @@ docs/protocol.md for both.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import signal
 import sys
@@ -66,20 +67,20 @@ async def serve(
     first: InterpreterProcess,
     magic_socket: str,
 ) -> None:
-    """Serve until a signal ends the agent, and end the interpreter with it."""
+    """Serve until a signal, or the agent itself, ends the agent. Its interpreter ends with it."""
     from .agent import Agent
     from .server import Server
 
     agent = Agent(start, first)
-    stopped = asyncio.Event()
+    running = asyncio.ensure_future(agent.run())
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
     try:
         magics = await agent.magic_socket.listen(magic_socket)
         report(port=Server(agent, settings["secret"], settings["link"]).listen())
-        running = asyncio.ensure_future(agent.run())
-        await stopped.wait()
-        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+            await agent.wait_for_acknowledgement()
         magics.close()
     finally:
         agent.close()

@@ -9,7 +9,7 @@ starts another.
 from __future__ import annotations
 
 import asyncio
-import time
+import contextlib
 from collections import deque
 from typing import TYPE_CHECKING, assert_never
 
@@ -21,6 +21,7 @@ from ..wire.agent_messages import (
     Interrupt,
     Interrupted,
     Ready,
+    Shutdown,
     Unstarted,
     UsageReport,
     decode_to_agent,
@@ -38,9 +39,11 @@ if TYPE_CHECKING:
 
     from ..wire.messages import Message
 
-# The agent gives up after so many interpreters in a row that lived for less than these seconds.
-_SHORT_LIFE_SECONDS = 5.0
-_SHORT_LIVES = 3
+# The agent gives up after so many interpreters in a row that ended before they were ready.
+_FAILED_STARTS = 3
+# Seconds in which an interpreter ends in good order: files, `atexit`, threads. Then it is killed.
+_SHUTDOWN_SECONDS = 5.0
+_LAST_MESSAGES_SECONDS = 2.0
 
 
 class Agent:
@@ -59,6 +62,9 @@ class Agent:
         self._channels: InterpreterChannels | None = None
         self._waiting: deque[Message] = deque()
         self._ready = False
+        self._was_ready = False
+        self._shutdown: asyncio.Task[None] | None = None
+        self._acknowledgement = asyncio.Event()
         self._journal = SpillingJournal()
         self._paused = False
         self._usage = Usage()
@@ -67,20 +73,34 @@ class Agent:
         self.on_outgoing: Callable[[], None] = lambda: None
 
     async def run(self) -> None:
-        """Keep an interpreter running until canceled, or until several in a row end at their start."""
-        short_lives = 0
-        while short_lives < _SHORT_LIVES:
-            started = time.monotonic()
+        """Keep an interpreter running until the kernel ends it, or until several in a row do not start."""
+        failed_starts = 0
+        while True:
             status = await self._attend()
-            short_lives = short_lives + 1 if time.monotonic() - started < _SHORT_LIFE_SECONDS else 0
             self._tell(Ended(status))
-            if short_lives < _SHORT_LIVES:
+            if self._shutdown is not None:
+                return
+            failed_starts = 0 if self._was_ready else failed_starts + 1
+            try:
+                if failed_starts == _FAILED_STARTS:
+                    raise ChildProcessError(f"it ended {_FAILED_STARTS} times before it was ready")
                 self._process = self._start_interpreter()
-        self._tell(Failed(f"The interpreter ended {_SHORT_LIVES} times right after its start."))
+            except OSError as error:  # for example, a cell has deleted the agent's directory
+                self._tell(Failed(f"The interpreter does not start: {error}."))
+                return
+
+    async def wait_for_acknowledgement(self) -> None:
+        """Wait until the kernel has every message, or for a few seconds if it is away."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_MESSAGES_SECONDS):
+                while not self.link.settled:
+                    self._acknowledgement.clear()
+                    await self._acknowledgement.wait()
 
     async def _attend(self) -> int:
         """Serve one interpreter from start to end; return its exit status."""
         process = self._process
+        self._was_ready = False
         self._channels = channels = InterpreterChannels(process, self._from_interpreter)
         ended = asyncio.ensure_future(process.ended())
         ready = asyncio.ensure_future(channels.ready())
@@ -88,7 +108,7 @@ class Agent:
             await asyncio.wait({ended, ready}, return_when=asyncio.FIRST_COMPLETED)
             if not ended.done():
                 self._tell(Ready(process.pid, ready.result()))
-                self._ready = True
+                self._ready = self._was_ready = True
                 while self._waiting:
                     channels.send(self._waiting.popleft())
             return await ended
@@ -121,6 +141,8 @@ class Agent:
         match decode_to_agent(message):
             case Interrupt():
                 self._interrupt()
+            case Shutdown():
+                self._shutdown = self._shutdown or asyncio.ensure_future(self._end_interpreter())
             case MagicOutput() | VariableWanted() | MagicEnd() as answer:
                 self.magic_socket.take(answer)
             case unexpected:
@@ -136,8 +158,24 @@ class Agent:
         self._waiting = deque(each for each in self._waiting if each not in cells)
         self._tell(Unstarted(tuple(each.msg_id for each in cells)))
 
+    async def _end_interpreter(self) -> None:
+        """Ask the interpreter to end, as Jupyter asks a kernel, and kill it if it takes too long."""
+        process = self._process
+        if self._ready and self._channels is not None:
+            # A running cell would not let it end, and a magic waits for the kernel.
+            self.magic_socket.abandon()
+            process.interrupt()
+            self._channels.request_shutdown()
+            await asyncio.sleep(_SHUTDOWN_SECONDS)  # canceled with the loop, when the interpreter has ended
+        process.terminate()
+
+    def take_new_kernel(self) -> None:
+        """Serve a kernel that takes the place of one that crashed."""
+        self.magic_socket.abandon()
+
     def acknowledged(self) -> None:
-        """Read from the interpreter again if the journal has room now."""
+        """Look at the journal again, because the kernel has acknowledged messages."""
+        self._acknowledgement.set()
         if self._paused and not self._journal.full:
             self._pause(False)
 

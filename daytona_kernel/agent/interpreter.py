@@ -91,6 +91,10 @@ class InterpreterProcess:
         """Send SIGINT to the child's process group, as Jupyter's local provisioner does."""
         self._signal(signal.SIGINT)
 
+    def terminate(self) -> None:
+        """Send SIGKILL to the child's process group. `ended` returns soon."""
+        self._signal(signal.SIGKILL)
+
     async def ended(self) -> int:
         """Wait for the child's end; return its exit status, or the negated signal."""
         descriptor = os.pidfd_open(self.pid)
@@ -170,6 +174,10 @@ class InterpreterChannels:
         """Send a request on its channel."""
         self._streams[message.channel].send_multipart([b"<IDS|MSG>", b"", *message.parts])
 
+    def request_shutdown(self) -> None:
+        """Ask the interpreter to end."""
+        self.send(_request("shutdown_request", uuid.uuid4().hex))
+
     def pause(self, paused: bool) -> None:
         """Stop taking output from the interpreter, or start again."""
         stream = self._streams["iopub"]
@@ -220,4 +228,6 @@ def _request(msg_type: str, msg_id: str) -> Message:
         "date": datetime.now(UTC).isoformat(),
         "version": "5.4",
     }
-    return Message.make("control" if msg_type != "kernel_info_request" else "shell", header, {})
+    if msg_type == "kernel_info_request":
+        return Message.make("shell", header, {})
+    return Message.make("control", header, {"restart": False})

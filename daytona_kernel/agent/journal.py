@@ -35,29 +35,41 @@ class SpillingJournal:
         self._in_file = 0
         self._file_end = 0
         self._file: io.FileIO | None = None
+        self._disk_full = False
 
     @property
     def full(self) -> bool:
         """Whether nothing should be appended until packets were dropped."""
-        return self._file_end >= self._file_bytes
+        return self._disk_full or self._file_end >= self._file_bytes
 
     def append(self, sequence: int, packet: bytes) -> None:
         """See Journal."""
         if not self._entries:
             self._first = sequence
-        if self._in_memory + len(packet) <= self._memory_bytes or not self._entries:
+        fits = self._in_memory + len(packet) <= self._memory_bytes or not self._entries
+        if fits or not self._write(packet):
             self._entries.append(packet)
             self._in_memory += len(packet)
             return
-        if self._file is None:
-            descriptor, path = tempfile.mkstemp(prefix="daytona-journal-")
-            Path(path).unlink()
-            self._file = io.FileIO(descriptor, "r+")
-        self._file.seek(self._file_end)
-        self._file.write(packet)
         self._entries.append((self._file_end, len(packet)))
         self._file_end += len(packet)
         self._in_file += 1
+
+    def _write(self, packet: bytes) -> bool:
+        """Write a packet to the end of the file; return whether all of it is there."""
+        try:
+            if self._file is None:
+                descriptor, path = tempfile.mkstemp(prefix="daytona-journal-")
+                Path(path).unlink()
+                self._file = io.FileIO(descriptor, "r+")
+            self._file.seek(self._file_end)
+            left = memoryview(packet)
+            while left:  # a file without buffer may take only a part
+                left = left[self._file.write(left) :]
+        except OSError:
+            self._disk_full = True
+            return False
+        return True
 
     def read(self, sequence: int) -> bytes:
         """See Journal."""
@@ -80,6 +92,8 @@ class SpillingJournal:
                 self._in_memory -= len(entry)
             else:
                 self._in_file -= 1
+        if self._in_memory < self._memory_bytes:
+            self._disk_full = False  # perhaps there is room again; otherwise the next write says so
         if self._file is not None and not self._in_file:
             self._file.truncate(0)
             self._file_end = 0

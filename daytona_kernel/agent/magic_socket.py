@@ -11,10 +11,15 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ..wire.agent_messages import MagicClosed
-from ..wire.magic_messages import MagicAnswer, MagicEnd, encode_answer_line
+from ..wire.magic_messages import MagicAnswer, MagicEnd, Raised, encode_answer_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_ABANDONED = (
+    "The kernel was restarted while this magic ran, and its result is lost. The variables are still there. "
+    "Run the cell again."
+)
 
 
 class MagicSocket:
@@ -36,6 +41,11 @@ class MagicSocket:
         call = self._calls.get(answer.call_id)
         if call is not None:
             call.take(answer)
+
+    def abandon(self) -> None:
+        """End all calls, because the kernel that ran them has crashed."""
+        for call_id, call in self._calls.items():
+            call.take(MagicEnd(call_id, (), Raised("KernelError", _ABANDONED, None)))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         call_id = (await reader.readline()).decode().strip()

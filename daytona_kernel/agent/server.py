@@ -96,6 +96,8 @@ class Connection(websocket.WebSocketHandler):
             self.close(*closing(error))
             return
         if not was_greeted:
+            if self._side.is_new_kernel:
+                self._server.agent.take_new_kernel()
             self._server.connect(self)
         if isinstance(message, str):
             self._server.agent.acknowledged()

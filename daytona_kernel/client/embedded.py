@@ -189,8 +189,12 @@ _shared = _Shared()
 def start() -> EmbeddedServer:
     """Return this process's embedded server. If none is alive, start one without waiting for it."""
     with _shared.lock:
-        if _shared.server is None or not _shared.server.alive():
-            _shared.server = EmbeddedServer.spawn()
+        server = _shared.server
+        if server is not None and server.alive():
+            return server
+        if server is not None:
+            server.disown()
+        _shared.server = EmbeddedServer.spawn()
         return _shared.server
 
 

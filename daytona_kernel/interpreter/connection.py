@@ -1,19 +1,22 @@
 """The websocket to the agent. It is opened again as often as it breaks, so that the link survives.
 
 A broken connection is a matter of the network until the agent is known to be gone. Then, and when agent
-and kernel cannot agree on what comes next, the interpreter is lost.
+and kernel cannot agree on what comes next, the interpreter is lost. An outage has an end too: an
+interpreter that stays out of reach for too long is given up, so that no cell waits for ever.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from .. import known_secrets
-from ..errors import DaytonaConnectionError, DaytonaNotFoundError, InterpreterLostError
+from ..errors import DaytonaError, InterpreterError, InterpreterLostError, InterpreterUnreachableError
 from ..wire.connection import GREETING_SECONDS, CloseCode, KernelSide, RefusedError
 from ..wire.link import ACKNOWLEDGE_SECONDS, Link
 from ..wire.schema import ProtocolError
@@ -25,10 +28,16 @@ if TYPE_CHECKING:
 
     from ..wire.messages import Message
 
-_BREAKS = (DaytonaConnectionError, DaytonaNotFoundError, OSError, ConnectionClosed, InvalidHandshake)
+_BREAKS = (DaytonaError, OSError, ConnectionClosed, InvalidHandshake)
 # Seconds between two attempts to connect. The pause doubles with each attempt.
 _FIRST_PAUSE = 0.02
 _LONGEST_PAUSE = 5.0
+# Seconds until an interpreter is given up. A proxy may refuse what it will accept when it has restarted; a
+# wrong key stays wrong. After half an hour without activity Daytona has stopped the sandbox anyway.
+REFUSED_SECONDS = 120.0
+AWAY_SECONDS = 1800.0
+# These statuses name a fault that passes, although they are in the range of the client's own mistakes.
+_PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
 
 
 class Gateway(Protocol):
@@ -54,10 +63,34 @@ class Credentials:
         known_secrets.add(self.secret)
 
 
+class _Outage:
+    """A time without a connection, from its first break until the next greeting."""
+
+    def __init__(self) -> None:
+        self._begun = time.monotonic()
+        self._refused_since: float | None = None
+
+    def add(self, error: Exception) -> None:
+        """Count a failed attempt. Raises InterpreterUnreachableError when the outage has lasted too long."""
+        now = time.monotonic()
+        if _is_refusal(error):
+            self._refused_since = since = self._refused_since or now
+            limit = REFUSED_SECONDS
+        else:
+            self._refused_since, since, limit = None, self._begun, AWAY_SECONDS
+        if now - since >= limit:
+            raise InterpreterUnreachableError(
+                f"The sandbox has been out of reach for {limit / 60:.0f} minutes: {reason_of(error)} "
+                "Its interpreter may still run; the next cell tries to reach it again."
+            ) from error
+
+
 class Connection:
     """One kernel's connection to one agent. It belongs to the event loop that runs it.
 
-    on_message: called with each message of the agent, in order and once. It may raise ProtocolError.
+    on_message: called with each message of the agent, in order and once. It may raise ProtocolError and
+        InterpreterError, which end `run`.
+    on_outage: called with a sentence when the connection breaks, and with None when it is there again.
     """
 
     def __init__(
@@ -65,10 +98,12 @@ class Connection:
         gateway: Gateway,
         credentials: Credentials,
         on_message: Callable[[Message], None],
+        on_outage: Callable[[str | None], None] = lambda _reason: None,
     ) -> None:
         self._gateway = gateway
         self._credentials = credentials
         self._on_message = on_message
+        self._on_outage = on_outage
         # The first greeting makes the link: a kernel that takes the place of a crashed one starts in its
         # middle. Messages from before the first greeting wait here.
         self._link: Link | None = None
@@ -89,14 +124,22 @@ class Connection:
             await self._pump()
 
     async def run(self) -> None:
-        """Stay connected until canceled. Raises InterpreterLostError when the agent is gone."""
+        """Stay connected until canceled.
+
+        Raises InterpreterLostError when the agent is gone, and InterpreterUnreachableError when nothing has
+        reached it for too long.
+        """
         pause = _FIRST_PAUSE
+        outage: _Outage | None = None
         while True:
             try:
                 async with await self._gateway.open() as socket:
                     await self._greet(socket)
-                    pause = _FIRST_PAUSE
+                    pause, outage = _FIRST_PAUSE, None
+                    self._on_outage(None)
                     await self._receive(socket)
+            except InterpreterError:
+                raise
             except _BREAKS as error:
                 self._disconnected()
                 if isinstance(error, ConnectionClosed) and error.rcvd and error.rcvd.code in set(CloseCode):
@@ -105,6 +148,9 @@ class Connection:
                 ended = await self._gateway.agent_ended()
                 if ended is not None:
                     raise InterpreterLostError(ended) from error
+                outage = outage or _Outage()
+                outage.add(error)
+                self._on_outage(reason_of(error))
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
             except RefusedError as error:
@@ -169,3 +215,18 @@ class Connection:
         if self._acknowledgement is not None:
             self._acknowledgement.cancel()
             self._acknowledgement = None
+
+
+def reason_of(error: Exception) -> str:
+    """Return a sentence about the break of a connection."""
+    if isinstance(error, DaytonaError):
+        return str(error)
+    if isinstance(error, TimeoutError):
+        return "The agent did not answer in time."
+    return "The connection broke."
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Return whether a server has answered that it does not accept the request."""
+    status = error.status_code if isinstance(error, DaytonaError) else None
+    return status is not None and status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _PASSING

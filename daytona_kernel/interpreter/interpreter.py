@@ -8,6 +8,7 @@ request (a thread that prints after its cell, a widget) go to `on_message`.
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from ..errors import (
     InterpreterError,
     InterpreterLostError,
     InterpreterReplacedError,
+    InterpreterStartError,
 )
 from ..wire.agent_messages import (
     CHANNEL,
@@ -29,6 +31,7 @@ from ..wire.agent_messages import (
     Interrupted,
     MagicClosed,
     Ready,
+    Shutdown,
     ToAgent,
     Unstarted,
     UsageReport,
@@ -45,6 +48,8 @@ AgentEvent = Interrupted | UsageReport | MagicClosed
 
 _VARIABLES_LOST = "The variables are lost; the next cell runs in a fresh interpreter."
 
+_log = logging.getLogger(__name__)
+
 
 class Interpreter:
     """One interpreter in one sandbox. It belongs to the event loop that runs `run`.
@@ -54,6 +59,7 @@ class Interpreter:
     on_ready: called with the kernel_info of each interpreter that has started: of the first, and of every
         one that replaces it.
     on_ended: called with a sentence when the interpreter has ended and another is being started.
+    on_outage: called with a sentence when the connection breaks, and with None when it is there again.
     """
 
     def __init__(
@@ -65,22 +71,38 @@ class Interpreter:
         on_event: Callable[[AgentEvent], None] = lambda _event: None,
         on_ready: Callable[[dict[str, Any]], None] = lambda _info: None,
         on_ended: Callable[[str], None] = lambda _reason: None,
+        on_outage: Callable[[str | None], None] = lambda _reason: None,
     ) -> None:
         self._on_message = on_message
         self._on_event = on_event
         self._on_ready = on_ready
         self._on_ended = on_ended
-        self._connection = Connection(gateway, credentials, self._receive)
+        self._connection = Connection(gateway, credentials, self._receive, on_outage)
         self._executions: dict[str, _Execution] = {}
+        # Why nothing more can run here; None while something can.
+        self._failure: InterpreterError | None = None
+        self._ended = asyncio.Event()
         self.pid: int | None = None
 
     async def run(self) -> None:
-        """Serve until canceled. Raises InterpreterLostError when the agent is gone for good."""
+        """Serve until canceled. When it fails, everything that runs in the interpreter fails with it.
+
+        Raises InterpreterLostError when the agent is gone, InterpreterUnreachableError when it has been out
+        of reach for too long, and InterpreterStartError when its interpreter does not start.
+        """
         try:
             await self._connection.run()
         except InterpreterLostError as error:
-            self._fail_all(InterpreterLostError(f"{error} {_VARIABLES_LOST}"))
-            raise
+            failure: InterpreterError = InterpreterLostError(f"{error} {_VARIABLES_LOST}")
+        except InterpreterError as error:
+            failure = error
+        except Exception as error:  # noqa: BLE001 - a defect here must not leave the cells waiting
+            _log.exception("The connection to the interpreter failed")
+            reason = f"The kernel's connection failed: {type(error).__name__}: {error}."
+            failure = InterpreterLostError(f"{reason} {_VARIABLES_LOST}")
+        self._failure = failure
+        self._fail_all(failure)
+        raise failure
 
     async def execute(
         self, code: str, *, on_message: OnMessage | None = None, request: Message | None = None
@@ -93,9 +115,10 @@ class Interpreter:
             answers name the front end's cell, and `code` is not looked at. None makes one from `code`.
 
         Returns `exit_code` 0, or 1 when the code raised. Raises InterpreterDiedError when the interpreter
-        ended meanwhile, InterpreterLostError when the agent did, and CellUnstartedError when an interrupt
-        came before the interpreter had started.
+        ended meanwhile, CellUnstartedError when an interrupt came before the interpreter had started, and
+        otherwise the error with which `run` ended.
         """
+        self._require_use()
         if request is None:
             request = _execute_request(code)
         execution = _Execution(on_message)
@@ -108,11 +131,13 @@ class Interpreter:
         return ExecuteResponse(exit_code=0 if execution.succeeded else 1, result=execution.text)
 
     async def send(self, message: Message) -> None:
-        """Send any other message. Its answers go to `on_message`."""
+        """Send any other message. Its answers go to `on_message`. Raises the error with which `run` ended."""
+        self._require_use()
         await self._connection.send(message)
 
     async def tell(self, message: ToAgent) -> None:
-        """Send a message to the agent itself."""
+        """Send a message to the agent itself. Raises the error with which `run` ended."""
+        self._require_use()
         await self._connection.send(encode_agent_message(message))
 
     async def interrupt(self) -> None:
@@ -123,11 +148,30 @@ class Interpreter:
         await self.tell(Interrupt())
 
     def replace(self) -> None:
-        """Fail all executions with InterpreterReplacedError, since the kernel leaves this interpreter."""
-        self._fail_all(InterpreterReplacedError("The kernel has moved to another interpreter."))
+        """Leave the interpreter: fail all executions with InterpreterReplacedError, and drop its messages."""
+        self._failure = InterpreterReplacedError("The kernel has moved to another interpreter.")
+        self._fail_all(self._failure)
+
+    async def shut_down(self) -> None:
+        """End an interpreter that the kernel has left, in good order. Returns when it has ended.
+
+        Its files are flushed and its `atexit` functions run. The agent ends with it. `run` must go on
+        meanwhile.
+        """
+        await self._connection.send(encode_agent_message(Shutdown()))
+        await self._ended.wait()
+
+    def _require_use(self) -> None:
+        # A request that waited elsewhere may arrive after the end. Nobody would ever answer it.
+        if self._failure is not None:
+            raise self._failure
 
     def _receive(self, message: Message) -> None:
-        """Take a message of the agent or the interpreter. Raises ProtocolError."""
+        """Take a message of the agent or the interpreter. Raises ProtocolError and InterpreterStartError."""
+        if self._failure is not None:
+            if message.channel == CHANNEL and message.msg_type == Ended.TYPE:
+                self._ended.set()
+            return
         if message.channel == CHANNEL:
             self._take_agent_message(message)
             return
@@ -148,7 +192,7 @@ class Interpreter:
                 self._fail_all(InterpreterDiedError(reason))
                 self._on_ended(reason)
             case Failed(reason=reason):
-                self._fail_all(InterpreterLostError(reason))
+                raise InterpreterStartError(reason)
             case Unstarted(msg_ids=msg_ids):
                 for msg_id in msg_ids:
                     if msg_id in self._executions:

@@ -11,10 +11,12 @@ import asyncio
 import base64
 import json
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from ..client import states
 from ..client.models import SessionExecuteRequest
 from ..errors import DaytonaError, DaytonaNotFoundError, InterpreterStartError
 from ..wire.connection import PROTOCOL_VERSION
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 # A shell reports a signal as this plus its number.
 _SIGNALED = 128
+_DELETED = "The sandbox was deleted, with its files."
 # The connection to the interpreter alone must not keep an idle sandbox awake.
 _HEADERS = {"X-Daytona-Skip-Last-Activity-Update": "true"}
 
@@ -91,16 +94,19 @@ async def launch(
     started = await process.execute_session_command(
         session_id, SessionExecuteRequest(command=command, run_async=True, suppress_input_echo=True)
     )
-    port = await _await_port(process, session_id, started.cmd_id, on_progress)
+    try:
+        port = await _await_port(process, session_id, started.cmd_id, on_progress)
+    except DaytonaError:
+        with suppress(DaytonaError):  # the first error tells more
+            await end(process, session_id)
+        raise
     return LaunchedAgent(session_id, started.cmd_id, port, credentials, message_session, PROTOCOL_VERSION)
 
 
 async def end(process: AsyncProcess, session_id: str) -> None:
     """End the agent of a session and its interpreter. If they are gone already, do nothing."""
-    try:
+    with suppress(DaytonaNotFoundError):
         await process.delete_session(session_id)
-    except DaytonaNotFoundError:
-        pass
 
 
 T = TypeVar("T")
@@ -122,12 +128,20 @@ class AgentGateway:
     """The way to a launched agent through the API; see connection.Gateway.
 
     on_api: runs a coroutine on the sandbox's event loop; None if the gateway is used on that loop.
+    server_end: returns a sentence about the end of the server that has the sandbox; None while it runs.
     """
 
-    def __init__(self, sandbox: AsyncSandbox, agent: LaunchedAgent, on_api: OnApi | None = None) -> None:
+    def __init__(
+        self,
+        sandbox: AsyncSandbox,
+        agent: LaunchedAgent,
+        on_api: OnApi | None = None,
+        server_end: Callable[[], str | None] = lambda: None,
+    ) -> None:
         self._sandbox = sandbox
         self._agent = agent
         self._on_api = on_api or _on_this_loop
+        self._server_end = server_end
 
     async def open(self) -> ClientConnection:
         """See Gateway. The preview's token changes when the sandbox restarts, so it is read each time."""
@@ -137,18 +151,35 @@ class AgentGateway:
 
     async def agent_ended(self) -> str | None:
         """See Gateway."""
+        if (ended := self._server_end()) is not None:
+            return ended
         try:
             command = await self._on_api(
                 self._sandbox.process.get_session_command(self._agent.session_id, self._agent.command_id)
             )
         except DaytonaNotFoundError:
-            return "The interpreter is gone: its session or the whole sandbox was deleted."
+            return await self._sandbox_ended() or "The interpreter is gone: its session was deleted."
         except DaytonaError:
-            return None
+            return await self._sandbox_ended()
         if command.exit_code is None:
             return None
         status = command.exit_code
         return describe_end(_SIGNALED - status if status > _SIGNALED else status)
+
+    async def _sandbox_ended(self) -> str | None:
+        """Return a sentence about the end of the sandbox; None while it runs or nobody can tell."""
+        try:
+            await self._on_api(self._sandbox.refresh_data())
+        except DaytonaNotFoundError:
+            return _DELETED
+        except DaytonaError:
+            return self._server_end()
+        state = self._sandbox.state
+        if state in states.STOPPED:
+            return "The sandbox was stopped. Its files are kept."
+        if state in states.DELETED:
+            return _DELETED
+        return f"The sandbox is gone: its state is {state!r}." if state in states.GONE else None
 
 
 async def _await_port(

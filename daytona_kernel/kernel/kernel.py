@@ -160,8 +160,9 @@ class DaytonaKernel(Kernel):
     async def do_shutdown(self, restart: bool) -> dict[str, Any]:
         """End the interpreter. Unless this is a restart, delete the sandbox that this kernel created."""
         try:
-            await self._relay_loop.run(self.relay.close())
-            await asyncio.wait_for(self.host.close(restart=restart), _CLOSING_SECONDS)
+            ended = await self._relay_loop.run(self.relay.close())
+            closing = self.host.close(restart=restart, interpreter_ended=ended)
+            await asyncio.wait_for(closing, _CLOSING_SECONDS)
         except (TimeoutError, DaytonaError) as error:
             self.log.warning("The sandbox could not be left in good order: %s", error)
         return {"status": "ok", "restart": restart}

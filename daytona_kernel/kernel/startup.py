@@ -40,7 +40,7 @@ def start(connection_file: str) -> Startup:
     api = ApiThread()
     magics: Future[Mapping[str, str]] = Future()
     kernel_sandbox = KernelSandbox(HandoverFile(connection_file), magics)
-    agent = api.start(kernel_sandbox.agent())
+    agent = api.start(kernel_sandbox.agent(may_resume=True))
 
     # Prepare the archive and the magics for the launch while the sandbox is being created.
     agent_archive()

@@ -104,8 +104,15 @@ class Interrupt:
     TYPE: ClassVar[str] = "interrupt"
 
 
+@dataclass(frozen=True, slots=True)
+class Shutdown:
+    """End the interpreter in good order, and then the agent. `Ended` is the last message."""
+
+    TYPE: ClassVar[str] = "shutdown"
+
+
 FromAgent = Ready | Ended | Failed | Interrupted | Unstarted | UsageReport | MagicClosed
-ToAgent = Interrupt | MagicAnswer
+ToAgent = Interrupt | Shutdown | MagicAnswer
 
 _FROM_AGENT: dict[str, type[FromAgent]] = by_type(FromAgent)
 _TO_AGENT: dict[str, type[ToAgent]] = by_type(ToAgent)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .messages import Message
 
 # Change this number with every change of a message that the other end would not understand.
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 # An end that has not heard the other's greeting after so many seconds closes the connection.
 GREETING_SECONDS = 10.0
@@ -177,6 +177,8 @@ class AgentSide(_Side):
     def __init__(self, link: Link, secret: str, link_id: str) -> None:
         super().__init__()
         self.link = link
+        # Whether the kernel on this connection takes the place of one that crashed. Known after the greeting.
+        self.is_new_kernel = False
         self._secret = secret
         self._link_id = link_id
 
@@ -190,6 +192,7 @@ class AgentSide(_Side):
         if hello.link != self._link_id:
             raise RefusedError(CloseCode.LOST, "this is another agent")
         # A kernel that takes the place of a crashed one does not know how much that one had received.
+        self.is_new_kernel = hello.received is None
         resume_after = self.link.acknowledged_to if hello.received is None else hello.received
         self.link.resume(resume_after)
         self._say(Welcome(PROTOCOL_VERSION, self._link_id, self.link.received, resume_after))

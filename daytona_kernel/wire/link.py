@@ -114,6 +114,11 @@ class Link:
         return message
 
     @property
+    def settled(self) -> bool:
+        """Whether the other end has acknowledged everything that was sent."""
+        return self.acknowledged_to == self._last
+
+    @property
     def acknowledgement_due(self) -> bool:
         """Whether so much has arrived that an acknowledgement should leave now."""
         return (

@@ -147,7 +147,7 @@ def test_refresh_activity_updates_the_time_of_the_last_activity(
         before = sandbox.instance.last_activity_at
         await kernel_sandbox.refresh_activity()
         await sandbox.refresh_data()
-        await kernel_sandbox.leave(restart=False)
+        await kernel_sandbox.leave(restart=False, interpreter_ended=True)
         return before, sandbox.instance.last_activity_at
 
     before, after = asyncio.run(refresh())

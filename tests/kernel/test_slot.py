@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from daytona_kernel.errors import DaytonaError, InterpreterLostError
+from daytona_kernel.errors import (
+    DaytonaError,
+    InterpreterError,
+    InterpreterLostError,
+    InterpreterUnreachableError,
+)
 from daytona_kernel.kernel.event_loop import EventLoop
 from daytona_kernel.kernel.relay.move import Move
 from daytona_kernel.kernel.relay.requests import Request
@@ -29,7 +34,7 @@ class IdleInterpreter:
 
     def __init__(self) -> None:
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.replaced = False
+        self.replaced = self.shut = False
 
     async def run(self) -> None:
         await self.lost
@@ -37,12 +42,17 @@ class IdleInterpreter:
     def replace(self) -> None:
         self.replaced = True
 
+    async def shut_down(self) -> None:
+        self.shut = True
+
 
 class Slot(InterpreterSlot):
     """A slot that records its requests to the host, and the ends of its interpreters."""
 
     def __init__(self) -> None:
         self.starts = 0
+        self.may_resume: bool | None = None
+        self.lefts = 0
         self.ends: list[str] = []
         super().__init__(
             self.count_start,
@@ -50,10 +60,16 @@ class Slot(InterpreterSlot):
             on_event=lambda _event: None,
             on_ready=lambda _info: None,
             on_ended=self.ends.append,
+            on_outage=lambda _reason: None,
+            on_left=self.count_left,
         )
 
-    def count_start(self) -> None:
+    def count_start(self, may_resume: bool) -> None:
         self.starts += 1
+        self.may_resume = may_resume
+
+    def count_left(self) -> None:
+        self.lefts += 1
 
     def connect_idle(self) -> IdleInterpreter:
         interpreter = IdleInterpreter()
@@ -82,13 +98,30 @@ async def test_after_a_failed_start_the_next_request_starts_one_again() -> None:
     assert slot.starts == 1
 
 
-async def test_a_lost_interpreter_is_replaced() -> None:
+@pytest.mark.parametrize(
+    ("error", "may_resume"),
+    [(InterpreterLostError("gone"), False), (InterpreterUnreachableError("gone"), True)],
+)
+async def test_the_next_request_replaces_a_lost_interpreter(
+    error: InterpreterError, may_resume: bool
+) -> None:
     slot = Slot()
-    slot.connect_idle().lost.set_exception(InterpreterLostError("lost"))
+    slot.connect_idle().lost.set_exception(error)
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert slot.interpreter is None
-    assert (slot.ends, slot.starts) == (["lost"], 1)
+    assert (slot.ends, slot.starts) == (["gone"], 0)
+    slot.want()
+    assert (slot.starts, slot.may_resume) == (1, may_resume)
+
+
+async def test_an_interpreter_that_the_slot_lets_go_of_ends_in_good_order() -> None:
+    slot = Slot()
+    interpreter = slot.connect_idle()
+    slot.close()
+    assert await slot.ended()
+    assert interpreter.shut
+    assert interpreter.lost.cancelled()
 
 
 async def test_a_closed_slot_starts_an_interpreter_only_after_it_is_reopened() -> None:
@@ -97,7 +130,7 @@ async def test_a_closed_slot_starts_an_interpreter_only_after_it_is_reopened() -
     slot.close()
     assert interpreter.replaced
     assert slot.interpreter is None
-    assert len(slot.ends) == 1
+    assert (slot.lefts, slot.ends) == (1, [])
     slot.want()
     assert slot.starts == 0
     slot.reopen(start=False)

@@ -174,7 +174,7 @@ def test_a_sandbox_without_a_move_is_deleted(
         await asyncio.wait([creating], timeout=pause)
         creating.cancel()
         await asyncio.gather(creating, return_exceptions=True)
-        await kernel_sandbox.leave(restart=False)
+        await kernel_sandbox.leave(restart=False, interpreter_ended=True)
 
     asyncio.run(create_and_leave())
     assert list(daytona.list()) == []

@@ -135,7 +135,7 @@ def test_a_kernel_without_memory_starts_after_what_its_predecessor_acknowledged(
         ({"secret": "wrong"}, CloseCode.REFUSED, "the secret is not the one of this agent"),
         ({"secret": "\ud800"}, CloseCode.REFUSED, "the secret is not the one of this agent"),
         ({"link": "link-2"}, CloseCode.LOST, "this is another agent"),
-        ({"version": PROTOCOL_VERSION + 1}, CloseCode.UNSUPPORTED, "the kernel speaks version 2"),
+        ({"version": PROTOCOL_VERSION + 1}, CloseCode.UNSUPPORTED, f"version {PROTOCOL_VERSION + 1}"),
         ({"version": None}, CloseCode.UNSUPPORTED, "the kernel speaks an unknown version"),
         ({"version": True}, CloseCode.UNSUPPORTED, "the kernel speaks an unknown version"),
         ({"type": "welcome"}, CloseCode.REFUSED, "the greeting must come first"),
@@ -164,7 +164,10 @@ def test_the_agent_refuses_a_wrong_hello(change: dict[str, Any], code: CloseCode
     ("change", "words"),
     [
         ({"link": "link-2"}, "this is another agent"),
-        ({"version": 0}, "the agent speaks version 0 of the protocol, this kernel version 1"),
+        (
+            {"version": 0},
+            f"the agent speaks version 0 of the protocol, this kernel version {PROTOCOL_VERSION}",
+        ),
         ({"version": "1"}, "the agent speaks an unknown version"),
         ({"type": "hello"}, "the type must be one of: welcome"),
         ({"received": -1}, "negative"),

@@ -15,6 +15,7 @@ from daytona_kernel.wire.agent_messages import (
     Interrupted,
     MagicClosed,
     Ready,
+    Shutdown,
     ToAgent,
     Unstarted,
     UsageReport,
@@ -66,7 +67,7 @@ ANSWERS: list[MagicAnswer] = [
     MagicEnd("c1", (), Raised("ValueError", "no", ("line 1", "line 2"))),
     MagicEnd("c1", (), Completed(("--help",), True)),
 ]
-TO_AGENT: list[ToAgent] = [Interrupt(), *ANSWERS]
+TO_AGENT: list[ToAgent] = [Interrupt(), Shutdown(), *ANSWERS]
 REQUESTS: list[MagicRequest] = [
     MagicCalled("c1", "sh", "ls", None, False, "/tmp", {"A": "1"}, ("B",), "/usr/bin/python3"),
     MagicCalled("c1", "sh", "", "ls\n", True, None, {}, (), "/usr/bin/python3"),

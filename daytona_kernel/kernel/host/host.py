@@ -59,32 +59,37 @@ class Host:
         """Start to work for a relay. Call this once, before the first request."""
         self._relay = relay
         self.api.call(self.kernel_sandbox.progress.watch, self._show_progress)
-        self.start_interpreter()
+        self.start_interpreter(may_resume=True)
         self.api.start(self._keep_awake())
         self.api.start(self._open_leftover_logs())
 
-    async def close(self, *, restart: bool) -> None:
+    async def close(self, *, restart: bool, interpreter_ended: bool) -> None:
         """End the magics, and leave the sandbox to the next kernel (`restart`) or delete it.
+
+        interpreter_ended: whether the interpreter needs no more time to end in good order.
 
         Raises DaytonaError if the sandbox cannot be left in good order.
         """
-        await self.api.run(self._close(restart=restart))
+        await self.api.run(self._close(restart, interpreter_ended))
 
     # The interpreter
 
-    def start_interpreter(self) -> None:
-        """Start an interpreter for the relay's slot, which then gets the interpreter or the error."""
-        self.api.call(self._start_interpreter)
+    def start_interpreter(self, may_resume: bool) -> None:
+        """Start an interpreter for the relay's slot, which then gets the interpreter or the error.
 
-    def _start_interpreter(self) -> None:
+        may_resume: whether the agent that the kernel has used before may be used again.
+        """
+        self.api.call(self._start_interpreter, may_resume)
+
+    def _start_interpreter(self, may_resume: bool) -> None:
         if self._closing:
             return
-        self._connecting = asyncio.ensure_future(self._connect_interpreter())
+        self._connecting = asyncio.ensure_future(self._connect_interpreter(may_resume))
         self._magic_calls.keep(self._connecting)
 
-    async def _connect_interpreter(self) -> None:
+    async def _connect_interpreter(self, may_resume: bool) -> None:
         try:
-            agent = await self._agent()
+            agent = await self._agent(may_resume)
             sandbox = await self.kernel_sandbox.sandbox()
         except DaytonaError as error:
             self._relay_loop.call(self._relay.slot.fail_start, error)
@@ -94,7 +99,7 @@ class Host:
             failure = DaytonaError(f"The interpreter could not be started: {type(error).__name__}: {error}")
             self._relay_loop.call(self._relay.slot.fail_start, failure)
             return
-        gateway = AgentGateway(sandbox, agent, self.api.run)
+        gateway = AgentGateway(sandbox, agent, self.api.run, self.kernel_sandbox.server_end)
 
         def make(**callbacks: Any) -> Interpreter:
             return Interpreter(gateway, agent.credentials, **callbacks)
@@ -146,15 +151,17 @@ class Host:
 
     # The sandbox
 
-    async def _agent(self) -> LaunchedAgent:
+    async def _agent(self, may_resume: bool) -> LaunchedAgent:
         """Return an agent. The agent that was started before the kernel is used once."""
         first, self._first_agent = self._first_agent, None
-        return await (self.kernel_sandbox.agent() if first is None else asyncio.wrap_future(first))
+        if first is not None:
+            return await asyncio.wrap_future(first)
+        return await self.kernel_sandbox.agent(may_resume=may_resume)
 
-    async def _close(self, *, restart: bool) -> None:
+    async def _close(self, restart: bool, interpreter_ended: bool) -> None:
         self._closing = True
         await self._magic_calls.close()
-        await self.kernel_sandbox.leave(restart=restart)
+        await self.kernel_sandbox.leave(restart=restart, interpreter_ended=interpreter_ended)
 
     async def _keep_awake(self) -> None:
         """Keep the sandbox from idling while a cell or a followed command runs, and only then."""

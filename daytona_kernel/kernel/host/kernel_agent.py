@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -29,18 +30,24 @@ class KernelAgent:
         writes it to the file.
     magics: the help of the kernel's magics by name, once the magics are imported.
     message_session: the Jupyter message session of the interpreter's messages.
+    was_found: whether the latest `start` has returned an agent that ran before.
     """
 
     def __init__(self, handover: Handover, magics: Future[Mapping[str, str]], progress: Progress) -> None:
         self._handover = handover
         self._magics = magics
         self._progress = progress
+        self.was_found = False
         # After a crash, the old interpreter continues. Its messages carry the session of the old kernel.
         self.message_session: str = (handover.agent or {}).get("message_session") or str(uuid.uuid4())
 
-    async def start(self, process: AsyncProcess) -> LaunchedAgent:
-        """Return the agent that a crashed kernel left, or start a new one. Raises DaytonaError."""
-        agent = await self._find(process)
+    async def start(self, process: AsyncProcess, *, may_resume: bool) -> LaunchedAgent:
+        """Return an agent. Raises DaytonaError.
+
+        may_resume: whether to return the agent in the handover if it still runs. Otherwise it is ended.
+        """
+        agent = await self._find(process, may_resume=may_resume)
+        self.was_found = agent is not None
         if agent is None:
             self._progress.show("Starting Python in the sandbox …")
             magics = await asyncio.shield(asyncio.wrap_future(self._magics))
@@ -53,18 +60,24 @@ class KernelAgent:
         agent, self._handover.agent = self._handover.agent, None
         return None if agent is None else str(agent["session_id"])
 
-    async def _find(self, process: AsyncProcess) -> LaunchedAgent | None:
-        """Return the agent in the handover if it still runs, and remove it from there."""
+    async def _find(self, process: AsyncProcess, *, may_resume: bool) -> LaunchedAgent | None:
+        """Return the agent in the handover if it still runs. Otherwise end it, and remove it from there."""
         found, self._handover.agent = self._handover.agent, None
         if found is None:
             return None
         agent = LaunchedAgent(**{**found, "credentials": Credentials(**found["credentials"])})
-        if agent.protocol != PROTOCOL_VERSION:
-            # Another version of this package started it, and the two could not talk to each other.
+        # Kernel and agent of different versions of this package could not talk to each other.
+        if may_resume and agent.protocol == PROTOCOL_VERSION and await _runs(process, agent):
+            return agent
+        # Of an agent that has ended, a shell of the session remains.
+        with suppress(DaytonaError):
             await launcher.end(process, agent.session_id)
-            return None
-        try:
-            command = await process.get_session_command(agent.session_id, agent.command_id)
-        except DaytonaError:
-            return None
-        return agent if command.exit_code is None else None
+        return None
+
+
+async def _runs(process: AsyncProcess, agent: LaunchedAgent) -> bool:
+    try:
+        command = await process.get_session_command(agent.session_id, agent.command_id)
+    except DaytonaError:
+        return False
+    return command.exit_code is None

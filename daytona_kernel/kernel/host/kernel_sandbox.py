@@ -11,12 +11,13 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...client import embedded
+from ...client import embedded, states
 from ...client.daytona import AsyncDaytona
 from ...client.labels import HOST_LABEL, LABEL, NOTEBOOK_LABEL
 from ...client.models import CreateSandboxParams
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 # Minutes without activity until a sandbox of a killed kernel stops, and then until it is deleted.
 AUTO_STOP_MINUTES = 30
 AUTO_DELETE_MINUTES = 24 * 60
+# A sandbox may stop or be archived when it is wanted again: seconds to wait for that, and between two looks.
+_SETTLING_SECONDS = 120.0
+_SETTLING_POLL = 0.5
 
 _USABLE_STATES = ("started", "starting", "stopped", "stopping", "archived", "restoring")
 
@@ -89,9 +93,22 @@ class KernelSandbox:
         server = embedded.current() if self._embedded else None
         return server.note if server is not None else ""
 
+    @property
+    def has_resumed(self) -> bool:
+        """Whether the latest `agent` has returned one that ran before, with its interpreter."""
+        return self._agent.was_found
+
+    def server_end(self) -> str | None:
+        """Return a sentence about the end of the embedded server; None while it runs, or for Daytona."""
+        server = embedded.current() if self._embedded else None
+        if server is None or server.alive():
+            return None
+        return "The embedded server has ended, and with it the sandbox and its files."
+
     async def sandbox(self) -> AsyncSandbox:
         """Return the sandbox, started. The first use finds or creates it. Raises DaytonaError."""
         async with self._lock:
+            await self._forget_ended_server()
             if self._sandbox is None:
                 self._handover_file.sweep()
                 self._sandbox = await self._find()
@@ -102,12 +119,14 @@ class KernelSandbox:
                 self._write_handover()
             return self._sandbox
 
-    async def agent(self) -> LaunchedAgent:
-        """Return an agent: the one that a crashed kernel left, or a new one. Raises DaytonaError."""
-        if self._sandbox is not None:
-            await self._revive()
+    async def agent(self, *, may_resume: bool) -> LaunchedAgent:
+        """Return an agent: the one that the handover names, or a new one. Raises DaytonaError.
+
+        may_resume: whether the one in the handover may be used. Otherwise it is ended.
+        """
+        await self._revive()
         sandbox = await self.sandbox()
-        agent = await self._agent.start(sandbox.process)
+        agent = await self._agent.start(sandbox.process, may_resume=may_resume)
         self._write_handover()
         return agent
 
@@ -183,9 +202,7 @@ class KernelSandbox:
         async with self._lock:
             sandbox = self._known
             await sandbox.delete()
-            self._agent.forget()
-            self._sandbox = self._handover.sandbox_id = None
-            self._handover.owned = True
+            self._forget_sandbox()
             self._handover_file.write(self._handover)
             return f"Deleted sandbox {sandbox.name}, with its files. The next cell creates a new one."
 
@@ -202,8 +219,12 @@ class KernelSandbox:
         self._write_handover()
         return sandbox
 
-    async def leave(self, *, restart: bool) -> None:
-        """Leave the sandbox to the next kernel (`restart`), or delete it if this kernel owns it."""
+    async def leave(self, *, restart: bool, interpreter_ended: bool) -> None:
+        """Leave the sandbox to the next kernel (`restart`), or delete it if this kernel owns it.
+
+        interpreter_ended: whether the agent may be ended now. Otherwise it ends by itself in a sandbox that
+            stays.
+        """
         server = embedded.current() if self._embedded and not restart else None
         if server is not None:
             # All sandboxes of the server are this kernel's, and the server deletes them.
@@ -212,9 +233,9 @@ class KernelSandbox:
             await asyncio.gather(*self._cleanups)
             await self._delete_unused()
             if self._sandbox is not None and (restart or not self._handover.owned):
-                await self._end_agent(self._sandbox)
+                await self._end_agent(self._sandbox, interpreter_ended=interpreter_ended)
             elif self._sandbox is not None:
-                await self._sandbox.delete()
+                await self._delete(self._sandbox)
         if not restart:
             self._handover_file.remove()
         if self._daytona is not None:
@@ -255,25 +276,57 @@ class KernelSandbox:
         return sandbox
 
     async def _revive(self) -> None:
-        """Start the sandbox of a lost interpreter again, or forget it if it was deleted."""
+        """Start the sandbox of a lost interpreter again, or forget it if it is gone."""
         async with self._lock:
+            await self._forget_ended_server()
             if self._sandbox is None:
                 return
+            gone: DaytonaError | None = None
             try:
-                await self._sandbox.refresh_data()
-            except DaytonaNotFoundError:
-                if self._handover.owned:
-                    self._sandbox = self._handover.sandbox_id = None
-                    return
-                raise
-            if self._sandbox.state != "started":
+                await self._settle(self._sandbox)
+            except DaytonaNotFoundError as error:
+                gone = error
+            if self._sandbox.state in states.GONE:
+                gone = DaytonaError(
+                    f"Sandbox {self._sandbox.name} cannot be used: its state is {self._sandbox.state!r}. "
+                    "`%sandbox new` creates another one."
+                )
+            if gone is not None and self._handover.owned:
+                self._forget_sandbox()
+            elif gone is not None:
+                raise gone
+            elif self._sandbox.state != "started":
                 self.progress.show(f"Starting sandbox {self._sandbox.name} …")
                 await self._sandbox.start()
 
-    async def _end_agent(self, sandbox: AsyncSandbox) -> None:
+    async def _settle(self, sandbox: AsyncSandbox) -> None:
+        """Wait until the sandbox's state is one that it does not leave by itself."""
+        deadline = time.monotonic() + _SETTLING_SECONDS
+        await sandbox.refresh_data()
+        while sandbox.state in states.PASSING and time.monotonic() < deadline:
+            self.progress.show(f"Waiting for sandbox {sandbox.name}: its state is {sandbox.state!r} …")
+            await asyncio.sleep(_SETTLING_POLL)
+            await sandbox.refresh_data()
+
+    async def _forget_ended_server(self) -> None:
+        """Let go of an embedded server that has ended. Its sandboxes went with it."""
+        if self.server_end() is not None:
+            daytona, self._daytona = self._daytona, None
+            self._unused.clear()
+            self._forget_sandbox()
+            self._handover.server = None
+            assert daytona is not None
+            await daytona.aclose()
+
+    def _forget_sandbox(self) -> None:
+        self._agent.forget()
+        self._sandbox = self._handover.sandbox_id = None
+        self._handover.owned = True
+
+    async def _end_agent(self, sandbox: AsyncSandbox, *, interpreter_ended: bool) -> None:
         agent_session = self._agent.forget()
         self._handover_file.write(self._handover)
-        if agent_session is not None:
+        if agent_session is not None and interpreter_ended:
             await launcher.end(sandbox.process, agent_session)
 
     async def _undo(self, creation: asyncio.Task[AsyncSandbox]) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ...wire.messages import Message
     from ..host.host import Host
     from ..out.outbox import Outbox
-    from .notices import WaitingNotice
+    from .notices import News, WaitingNotice
     from .requests import Request, StandIn
     from .slot import InterpreterSlot
     from .subshells import Subshells
@@ -49,6 +49,7 @@ class Cells:
         stand_in: StandIn,
         subshells: Subshells,
         waiting_notice: WaitingNotice,
+        news: News,
         requests: dict[str, Request],
         publish: Callable[[Message], None],
     ) -> None:
@@ -58,6 +59,7 @@ class Cells:
         self._stand_in = stand_in
         self._subshells = subshells
         self._waiting_notice = waiting_notice
+        self._news = news
         self._requests = requests
         self._publish = publish
 
@@ -71,6 +73,9 @@ class Cells:
             self._fail(request, "KeyboardInterrupt", _UNSTARTED)
         except DaytonaError as error:
             self._fail(request, type(error).__name__, str(error))
+        except Exception as error:
+            self._fail(request, type(error).__name__, f"The kernel could not run this cell: {error}")
+            raise
         finally:
             self._requests.pop(request.message.msg_id, None)
             self._outbox.running_cells.remove(request.message.msg_id)
@@ -92,6 +97,7 @@ class Cells:
             self._stand_in.succeed(request)
             return True
         self._waiting_notice.clear(request)
+        self._news.show(request)
         message = await self._subshells.address(request.message)
         on_message = self._publish_after_announcement if request.announced else self._publish
         process = self._slot.process

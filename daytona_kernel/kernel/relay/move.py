@@ -20,7 +20,8 @@ class Move:
 
     1. leaving: the slot lets go of its interpreter. The cells in it fail with InterpreterReplacedError,
        and the relay sends all of them but the moving cell to the next interpreter.
-    2. working: the host replaces the sandbox, and the moving cell shows the sentence that this returns.
+    2. working: the interpreter ends in good order. The host replaces the sandbox, and the moving cell shows
+       the sentence that this returns.
     3. starting: the slot starts the next interpreter, if this move or a waiting request wants one.
 
     An interrupt before step 1 ends the magic and leaves the kernel as it is. After step 1, a move that left
@@ -62,6 +63,7 @@ class Move:
         self._is_leaving = False
         start = False
         try:
+            await self._slot.ended()
             sentence = await self._api.run(self._replace_sandbox())
             self._outbox.say(self._request.message, "stream", {"name": "stdout", "text": sentence + "\n"})
             start = self._start

@@ -11,6 +11,7 @@ for one; the interpreter ended before it replied; the cell is a magic that does 
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Any, assert_never
 
 from ...errors import (
@@ -25,7 +26,7 @@ from . import introspection
 from .cells import Cells, WaitInterruptedError
 from .gate import admit
 from .introspection import Introspection
-from .notices import InterruptNotice, WaitingNotice
+from .notices import InterruptNotice, News, OutageNotice, WaitingNotice
 from .own_requests import OwnRequests
 from .requests import Request, StandIn
 from .slot import InterpreterSlot
@@ -46,6 +47,8 @@ _MAX_CLIENTS = 100
 
 _UNSENT = "Python was restarting when this was sent. Run it again."
 
+_log = logging.getLogger(__name__)
+
 
 class Relay:
     """The routing of messages. All methods run on the relay's loop, except for the property `running`."""
@@ -63,7 +66,9 @@ class Relay:
             on_message=self.publish,
             on_event=self._take_event,
             on_ready=self._use_interpreter,
-            on_ended=self._forget_interpreter,
+            on_ended=self._report_end,
+            on_outage=self._show_outage,
+            on_left=self._forget_interpreter,
         )
         # The kernel_info of the latest interpreter; empty before there is one.
         self.kernel_info: dict[str, Any] = {}
@@ -74,6 +79,8 @@ class Relay:
             outbox, self._own_requests, self._stand_in, self.subshells, self._spawn
         )
         self._waiting_notice = WaitingNotice(outbox, self._first_waiting)
+        self._outage_notice = OutageNotice(outbox, lambda: self._running_on_main_shell)
+        self.news = News(outbox, self._stand_in)
         self.cells = Cells(
             host,
             self.slot,
@@ -81,6 +88,7 @@ class Relay:
             self._stand_in,
             self.subshells,
             self._waiting_notice,
+            self.news,
             self._requests,
             self.publish,
         )
@@ -122,12 +130,17 @@ class Relay:
         if self.slot.interpreter is not None:
             await self.slot.interpreter.tell(answer)
 
-    async def close(self) -> None:
-        """Disconnect from the interpreter, and answer no more requests."""
+    async def close(self) -> bool:
+        """End the interpreter in good order, and answer no more requests.
+
+        Returns whether it has ended; otherwise its agent will end it soon.
+        """
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
-        await asyncio.gather(self.slot.disconnect(), *tasks, return_exceptions=True)
+        self.slot.close()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return await self.slot.ended()
 
     # From front ends
 
@@ -241,6 +254,10 @@ class Relay:
         except DaytonaError as error:
             self._requests.pop(msg_id, None)
             self._stand_in.fail(request, type(error).__name__, str(error))
+        except Exception as error:
+            self._requests.pop(msg_id, None)
+            self._stand_in.fail(request, type(error).__name__, str(error))
+            raise
 
     async def _send_to_interpreter(self, message: Message) -> None:
         if self.slot.interpreter is None:
@@ -254,18 +271,33 @@ class Relay:
         self.kernel_info = kernel_info
         self._introspection.use_interpreter()
 
-    def _forget_interpreter(self, reason: str) -> None:
-        """Forget the state of an interpreter that ended. Its cells learn of it from `code_run`."""
+    def _report_end(self, reason: str) -> None:
+        """Forget an interpreter that ended. If no cell fails with the reason, the next one shows it."""
+        if not any(request.is_execution for request in self._requests.values()):
+            self.news.add(reason)
+        self._forget_interpreter(reason)
+
+    def _forget_interpreter(self, reason: str = "The kernel has left the interpreter.") -> None:
+        """Forget the state of an interpreter. Its cells learn of its end from `code_run`."""
         for msg_id, request in list(self._requests.items()):
             if not request.is_execution:
                 del self._requests[msg_id]
                 self._stand_in.fail(request, InterpreterDiedError.__name__, reason)
         for each in (self._own_requests, self.subshells, self._introspection):
             each.forget_interpreter()
+        self._outage_notice.update(None)
         self._host.cancel_magics()
+
+    def _show_outage(self, reason: str | None) -> None:
+        self._outage_notice.update(reason)
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine as a task until it ends or the relay is closed."""
         task = asyncio.ensure_future(coroutine)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._finish)
+
+    def _finish(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("A task of the relay failed", exc_info=error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from ...errors import DaytonaError, InterpreterLostError
+from ...errors import DaytonaError, InterpreterError, InterpreterUnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from ...interpreter.interpreter import AgentEvent, Interpreter
     from ...wire.messages import Message
 
+# Seconds that the kernel waits for the end of an interpreter. Jupyter gives a kernel 2.5 s to end. The agent
+# gives the interpreter longer, if the sandbox stays.
+ENDING_SECONDS = 1.5
+
 
 class InterpreterSlot:
     """A slot for one interpreter at a time. It belongs to the relay's loop.
@@ -21,35 +25,43 @@ class InterpreterSlot:
     The slot is empty, or an interpreter for it is being started, or it has an interpreter. While the
     sandbox is being replaced (see Move), the slot is closed: no interpreter is started for it.
 
-    start: asks the host for an interpreter. The host answers with `connect` or `fail_start`.
-    on_message, on_event, on_ready: called with the interpreter's messages, the agent's events, and the
-        interpreter's kernel_info; see Interpreter.
+    start: asks the host for an interpreter. The host answers with `connect` or `fail_start`. The argument
+        says whether the host may return to the agent that it has used before.
+    on_message, on_event, on_ready, on_outage: called with the interpreter's messages, the agent's events,
+        the interpreter's kernel_info, and the breaks of its connection; see Interpreter.
     on_ended: called with a sentence when the interpreter's state is lost.
+    on_left: called when the slot has let go of its interpreter.
     """
 
     def __init__(
         self,
-        start: Callable[[], None],
+        start: Callable[[bool], None],
         *,
         on_message: Callable[[Message], None],
         on_event: Callable[[AgentEvent], None],
         on_ready: Callable[[dict[str, Any]], None],
         on_ended: Callable[[str], None],
+        on_outage: Callable[[str | None], None],
+        on_left: Callable[[], None],
     ) -> None:
         self._start = start
         self._on_ended = on_ended
+        self._on_left = on_left
         self._callbacks = {
             "on_message": on_message,
             "on_event": on_event,
             "on_ready": on_ready,
             "on_ended": on_ended,
+            "on_outage": on_outage,
         }
         self.interpreter: Interpreter | None = None
         self.process: AsyncProcess | None = None
         self._arrival: asyncio.Future[Interpreter] = asyncio.get_running_loop().create_future()
         self._attending: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[bool] | None = None
         # The host starts the first interpreter before there is a slot.
         self._starting = True
+        self._may_resume = True
         self._closed = 0
         self._wanted = False
 
@@ -63,7 +75,7 @@ class InterpreterSlot:
             self._wanted = True
         elif self.interpreter is None and not self._starting:
             self._starting = True
-            self._start()
+            self._start(self._may_resume)
 
     def connect(self, process: AsyncProcess, make: Callable[..., Interpreter]) -> None:
         """Use a new interpreter, and let the waiting requests continue.
@@ -72,6 +84,7 @@ class InterpreterSlot:
         make: builds the interpreter, given the slot's callbacks.
         """
         self._starting = False
+        self._may_resume = True
         self.process = process
         self.interpreter = make(**self._callbacks)
         self._renew_arrival().set_result(self.interpreter)
@@ -87,17 +100,21 @@ class InterpreterSlot:
     def close(self) -> None:
         """Let go of the interpreter, and start none until `reopen`.
 
-        Everything that runs in the interpreter fails with InterpreterReplacedError.
+        Everything that runs in the interpreter fails with InterpreterReplacedError. The interpreter is asked
+        to end; see `ended`.
         """
         self._closed += 1
         self._starting = False
         interpreter, self.interpreter = self.interpreter, None
-        if self._attending is not None:
-            self._attending.cancel()
-            self._attending = None
-        if interpreter is not None:
-            self._on_ended("The kernel has left the interpreter.")
+        if interpreter is not None and self._attending is not None:
+            self._on_left()
             interpreter.replace()
+            self._ending = asyncio.ensure_future(self._end(interpreter, self._attending))
+        self._attending = None
+
+    async def ended(self) -> bool:
+        """Wait for the end of the interpreter that the slot has let go of; return whether it came in time."""
+        return self._ending is None or await asyncio.shield(self._ending)
 
     def reopen(self, *, start: bool) -> None:
         """End one `close`. The next interpreter is started now if `start` or a request wants one."""
@@ -107,19 +124,27 @@ class InterpreterSlot:
             self._wanted = False
             self.want()
 
-    async def disconnect(self) -> None:
-        """End the connection to the interpreter, for good."""
-        if self._attending is not None:
-            self._attending.cancel()
-            await asyncio.gather(self._attending, return_exceptions=True)
+    async def _end(self, interpreter: Interpreter, attending: asyncio.Task[None]) -> bool:
+        ending = asyncio.ensure_future(interpreter.shut_down())
+        ended, _ = await asyncio.wait(
+            {ending, attending}, timeout=ENDING_SECONDS, return_when=asyncio.FIRST_COMPLETED
+        )
+        for task in (ending, attending):
+            task.cancel()
+        await asyncio.gather(ending, attending, return_exceptions=True)
+        return bool(ended)
 
     async def _attend(self, interpreter: Interpreter) -> None:
+        """Run an interpreter until it is lost. The next request starts another one.
+
+        Without a request none is started: a sandbox that stopped because nobody used it stays stopped.
+        """
         try:
             await interpreter.run()
-        except InterpreterLostError as error:
+        except InterpreterError as error:
+            self._may_resume = isinstance(error, InterpreterUnreachableError)
             self._on_ended(str(error))
             self.interpreter = None
-            self.want()
 
     def _renew_arrival(self) -> asyncio.Future[Interpreter]:
         """Return the future that requests wait for, and replace it with a new one."""

@@ -1,0 +1,1 @@
+"""Faults of networks, processes, sandboxes and disks, and what the notebook says about them."""

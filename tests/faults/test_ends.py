@@ -1,0 +1,157 @@
+"""Ends of interpreters, agents, sandboxes and servers: the notebook says so, and the next cell runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from daytona_kernel import Daytona
+from tests.kernel.driver import Driver, processes_of, running_kernel, wait_until
+from tests.served import config, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import psutil
+
+RUNNING = "import time\nprint('go', flush=True)\ntime.sleep(600)"
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    with serving(tmp_path_factory.mktemp("served")) as environment:
+        yield environment
+
+
+def process_named(driver: Driver, word: str) -> psutil.Process:
+    (found,) = (each for each in processes_of(driver) if word in " ".join(each.cmdline()))
+    return found
+
+
+def stop_from_outside(environment: dict[str, str], sandbox_id: str) -> None:
+    Daytona(config(environment)).get(sandbox_id).stop()
+
+
+def delete_from_outside(environment: dict[str, str], sandbox_id: str) -> None:
+    Daytona(config(environment)).get(sandbox_id).delete()
+
+
+def told(driver: Driver) -> str:
+    """Return what the next cell says about an end. It fails if the kernel has not learned of the end yet."""
+    answer = driver.run("pass")
+    return answer.stderr if answer.reply["status"] == "ok" else str(answer.error["evalue"])
+
+
+SANDBOX_ENDS: list[tuple[Callable[[dict[str, str], str], None], str]] = [
+    (stop_from_outside, "The sandbox was stopped. Its files are kept."),
+    (delete_from_outside, "The sandbox was deleted, with its files."),
+]
+
+
+@pytest.mark.parametrize(("end", "sentence"), SANDBOX_ENDS)
+def test_a_sandbox_that_ends_while_a_cell_runs(
+    environment: dict[str, str], end: Callable[[dict[str, str], str], None], sentence: str
+) -> None:
+    with running_kernel(**environment) as driver:
+        sandbox_id = driver.run("import os; os.environ['DAYTONA_SANDBOX_ID']").result.strip("'")
+        running = driver.send(RUNNING)
+        driver.next_output("stream")
+        end(environment, sandbox_id)
+        error = driver.collect(running).error
+        assert error["ename"] == "InterpreterLostError"
+        assert error["evalue"].startswith(sentence)
+        assert driver.run("1 + 1").result == "2"
+
+
+@pytest.mark.parametrize(("end", "sentence"), SANDBOX_ENDS)
+def test_a_sandbox_that_ends_while_no_cell_runs(
+    environment: dict[str, str], end: Callable[[dict[str, str], str], None], sentence: str
+) -> None:
+    with running_kernel(**environment) as driver:
+        sandbox_id = driver.run("import os; os.environ['DAYTONA_SANDBOX_ID']").result.strip("'")
+        end(environment, sandbox_id)
+        assert told(driver).startswith(sentence)
+        answer = driver.run("1 + 1")
+        assert (answer.result, answer.stderr) == ("2", "")
+
+
+def test_a_cell_that_ends_the_first_process_of_its_sandbox(own_kernel: Driver) -> None:
+    own_kernel.run("1 + 1")
+    assert own_kernel.run("import os; os.kill(1, 15); input()").reply["status"] == "error"
+    assert own_kernel.run("1 + 1").result == "2"
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_the_embedded_server_is_killed(own_kernel: Driver, runs: bool) -> None:
+    assert own_kernel.run("1 + 1").result == "2"
+    running = own_kernel.send(RUNNING) if runs else None
+    if runs:
+        own_kernel.next_output("stream")
+    process_named(own_kernel, "daytona_kernel.server").kill()
+    sentence = "The embedded server has ended, and with it the sandbox and its files."
+    if running is not None:
+        assert own_kernel.collect(running).error["evalue"].startswith(sentence)
+    else:
+        assert sentence in told(own_kernel)
+    assert own_kernel.run("2 + 2").result == "4"
+    assert own_kernel.run("%sh echo shell").stdout == "shell\n"
+
+
+def test_a_cell_that_ends_its_interpreter_again_and_again(own_kernel: Driver) -> None:
+    for _ in range(4):
+        assert own_kernel.run("import os; os._exit(3)").error["ename"] == "InterpreterDiedError"
+    assert own_kernel.run("1 + 1").result == "2"
+
+
+def test_the_files_of_the_agent_are_deleted(own_kernel: Driver) -> None:
+    own_kernel.run("!rm -rf /tmp/daytona-* $TMPDIR/daytona-*")
+    assert own_kernel.run("import os; os._exit(3)").reply["status"] == "error"
+    assert own_kernel.run("1 + 1").result == "2"
+    assert own_kernel.run("%sh echo shell").stdout == "shell\n"
+
+
+def test_an_idle_interpreter_is_killed(own_kernel: Driver) -> None:
+    own_kernel.run("x = 1")
+    process_named(own_kernel, "interpreter").kill()
+    wait_until(lambda: any("interpreter" in each.cmdline() for each in processes_of(own_kernel)))
+    assert "The interpreter was ended by SIGKILL." in told(own_kernel)
+    assert own_kernel.run("'x' in globals()").result == "False"
+
+
+def test_a_kernel_that_crashes_during_a_magic(own_kernel: Driver) -> None:
+    own_kernel.run("x = 1")
+    own_kernel.send("%sh sleep 600")
+    wait_until(lambda: any("sleep" in each.name() for each in processes_of(own_kernel)))
+    os.kill(own_kernel.pid, signal.SIGKILL)
+    own_kernel.manager.restart_kernel(now=True)
+    own_kernel.client.stop_channels()
+    own_kernel.connect()
+    assert own_kernel.run("x").result == "1"
+
+
+def test_a_restart_flushes_files_and_runs_atexit(own_kernel: Driver) -> None:
+    own_kernel.run(
+        "import atexit, threading, time\n"
+        "file = open('flushed', 'w')\nfile.write('precious')\n"
+        "atexit.register(lambda: open('atexit', 'w').write('ran'))\n"
+        "threading.Thread(target=lambda: (time.sleep(0.5), open('thread', 'w').write('ended'))).start()"
+    )
+    own_kernel.manager.restart_kernel(now=False)
+    own_kernel.client.stop_channels()
+    own_kernel.connect()
+    read = "{name: open(name).read() for name in ('flushed', 'atexit', 'thread')}"
+    assert own_kernel.run(read).result == "{'flushed': 'precious', 'atexit': 'ran', 'thread': 'ended'}"
+
+
+def test_a_move_to_another_sandbox_flushes_files(environment: dict[str, str]) -> None:
+    with running_kernel(**environment) as driver:
+        first = driver.run("import os; os.environ['DAYTONA_SANDBOX_ID']").result.strip("'")
+        driver.run("file = open('flushed', 'w')\nfile.write('precious')\n%sandbox keep")
+        driver.run("%sandbox new")
+        driver.run(f"%sandbox attach {first}")
+        assert driver.run("open('flushed').read()").result == "'precious'"
+        driver.run("%sandbox new")
+    Daytona(config(environment)).get(first).delete()

@@ -1,0 +1,81 @@
+"""A broken connection to the sandbox: what passes is waited for, and no cell hangs."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.kernel.driver import Driver, running_kernel, wait_until
+from tests.served import serving
+
+from .proxy import FaultProxy, fault_proxy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+COUNTING = "import time\nfor i in range(60):\n    print(i, flush=True)\n    time.sleep(0.05)"
+COUNTED = "".join(f"{i}\n" for i in range(60))
+
+
+@pytest.fixture(scope="module")
+def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FaultProxy, dict[str, str]]]:
+    with (
+        serving(tmp_path_factory.mktemp("served")) as environment,
+        fault_proxy(environment["DAYTONA_API_URL"]) as proxy,
+    ):
+        yield proxy, {**environment, "DAYTONA_API_URL": proxy.url}
+
+
+@pytest.fixture(scope="module")
+def kernel(proxy: tuple[FaultProxy, dict[str, str]]) -> Iterator[Driver]:
+    with running_kernel(**proxy[1]) as driver:
+        assert driver.run("1 + 1").result == "2"
+        yield driver
+
+
+@pytest.mark.parametrize("websockets_only", [True, False])
+@pytest.mark.parametrize("status", [400, 401, 403, 408, 429, 500, 502, 503, 504])
+def test_a_server_that_refuses_for_a_while_costs_a_cell_nothing(
+    proxy: tuple[FaultProxy, dict[str, str]], kernel: Driver, status: int, websockets_only: bool
+) -> None:
+    running = kernel.send(COUNTING)
+    kernel.next_output("stream")
+    with proxy[0].answering(status, websockets_only=websockets_only):
+        wait_until(lambda: proxy[0].refused >= 2, 30, "the kernel did not try again")
+    answer = kernel.collect(running)
+    assert COUNTED.endswith(answer.stdout)
+    assert kernel.run("i").result == "59"
+
+
+def test_the_running_cell_says_that_the_connection_is_away(
+    proxy: tuple[FaultProxy, dict[str, str]], kernel: Driver
+) -> None:
+    shown: list[str] = []
+
+    def on_message(message: dict[str, Any]) -> None:
+        if message["msg_type"] in ("display_data", "update_display_data"):
+            shown.append(message["content"]["data"]["text/plain"])
+            if len(shown) == 1:
+                proxy[0].status = None
+        elif message["msg_type"] == "stream" and not shown and proxy[0].status is None:
+            proxy[0].status, proxy[0].websockets_only = 502, True
+            proxy[0].cut()
+
+    answer = kernel.run(
+        "print(0, flush=True)\nimport time\nfor i in range(120):\n    time.sleep(0.1)", on_message
+    )
+    assert answer.reply["status"] == "ok"
+    assert "no connection to the sandbox for 3 seconds" in shown[0]
+    assert "502" in shown[0]
+    assert shown[-1] == ""
+
+
+def test_a_cell_that_is_sent_meanwhile_runs_later(
+    proxy: tuple[FaultProxy, dict[str, str]], kernel: Driver
+) -> None:
+    with proxy[0].answering(503, websockets_only=False):
+        running = kernel.send("print('later')")
+        time.sleep(1)
+    assert kernel.collect(running).stdout == "later\n"
