@@ -67,6 +67,7 @@ if TYPE_CHECKING:
         InterpreterDiedError,
         InterpreterError,
         InterpreterLostError,
+        InterpreterUnreachableError,
     )
     from .wire.logs import LogChunk, Stream
 
@@ -114,6 +115,7 @@ __all__ = [
     "InterpreterDiedError",
     "InterpreterError",
     "InterpreterLostError",
+    "InterpreterUnreachableError",
     "ListSandboxesQuery",
     "LogChunk",
     "LogFollower",
@@ -152,7 +154,7 @@ _MODULES = {
         "DaytonaProcessExecutionTimeoutError DaytonaRateLimitError DaytonaServiceUnavailableError "
         "DaytonaSessionEndedError DaytonaTimeoutError DaytonaUnprocessableEntityError "
         "DaytonaValidationError EmbeddedServerError InterpreterDiedError InterpreterError "
-        "InterpreterLostError"
+        "InterpreterLostError InterpreterUnreachableError"
     ),
     "wire.logs": "LogChunk Stream",
 }
