@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 _MAX_CLIENTS = 100
 
 _UNSENT = "Python was restarting when this was sent. Run it again."
+# Seconds for the end of the interpreter with the kernel, which Jupyter gives 2.5 s. In a sandbox that stays,
+# the agent gives it longer.
+_ENDING_SECONDS = 1.5
 
 _log = logging.getLogger(__name__)
 
@@ -138,7 +141,7 @@ class Relay:
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
-        self.slot.close()
+        self.slot.close(_ENDING_SECONDS)
         await asyncio.gather(*tasks, return_exceptions=True)
         return await self.slot.ended()
 

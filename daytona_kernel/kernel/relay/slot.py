@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from ...interpreter.interpreter import AgentEvent, Interpreter
     from ...wire.messages import Message
 
-# Seconds that the kernel waits for the end of an interpreter. Jupyter gives a kernel 2.5 s to end. The agent
-# gives the interpreter longer, if the sandbox stays.
-ENDING_SECONDS = 1.5
+# Seconds that the kernel waits for the end of an interpreter. The agent kills it a little before that.
+ENDING_SECONDS = 6.0
 
 
 class InterpreterSlot:
@@ -97,11 +96,11 @@ class InterpreterSlot:
         arrival.set_exception(error)
         arrival.exception()  # without a waiting request, asyncio would log the error as never retrieved
 
-    def close(self) -> None:
+    def close(self, seconds: float = ENDING_SECONDS) -> None:
         """Let go of the interpreter, and start none until `reopen`.
 
         Everything that runs in the interpreter fails with InterpreterReplacedError. The interpreter is asked
-        to end; see `ended`.
+        to end, and has these seconds for it; see `ended`.
         """
         self._closed += 1
         self._starting = False
@@ -109,7 +108,7 @@ class InterpreterSlot:
         if interpreter is not None and self._attending is not None:
             self._on_left()
             interpreter.replace()
-            self._ending = asyncio.ensure_future(self._end(interpreter, self._attending))
+            self._ending = asyncio.ensure_future(self._end(interpreter, self._attending, seconds))
         self._attending = None
 
     async def ended(self) -> bool:
@@ -124,10 +123,10 @@ class InterpreterSlot:
             self._wanted = False
             self.want()
 
-    async def _end(self, interpreter: Interpreter, attending: asyncio.Task[None]) -> bool:
+    async def _end(self, interpreter: Interpreter, attending: asyncio.Task[None], seconds: float) -> bool:
         ending = asyncio.ensure_future(interpreter.shut_down())
         ended, _ = await asyncio.wait(
-            {ending, attending}, timeout=ENDING_SECONDS, return_when=asyncio.FIRST_COMPLETED
+            {ending, attending}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
         )
         for task in (ending, attending):
             task.cancel()
