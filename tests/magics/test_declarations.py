@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent.parent
 COMMANDS = [command for magic in declare_all() for command in magic.commands]
 
 
-def test_the_readme_lists_the_declared_magics() -> None:
+def test_the_documentation_lists_the_declared_magics() -> None:
     done = subprocess.run(
         [sys.executable, ROOT / "tools" / "magics-table", "--check"],
         capture_output=True,
