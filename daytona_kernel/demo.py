@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import nbformat
+import zmq
 from jupyter_client.kernelspec import NoSuchKernel
 from nbclient import NotebookClient
 from nbclient.exceptions import CellControlSignal, CellExecutionError, DeadKernelError
@@ -69,7 +70,14 @@ def _execute(document: NotebookNode) -> int:
     class PrintingClient(NotebookClient):
         def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
             terminal.show(msg)
-            return super().process_message(msg, cell, cell_index)
+            try:
+                return super().process_message(msg, cell, cell_index)
+            finally:
+                # For an Output widget, nbclient sends on the socket on which it waits for the reply. asyncio
+                # does not see that, and a reply that has come meanwhile wakes nobody. Reading the events
+                # schedules them again.
+                assert self.kc is not None
+                self.kc.shell_channel.socket.get(zmq.EVENTS)
 
     try:
         with _connection_file() as connection_file:
