@@ -31,6 +31,7 @@ from ..errors import (
 from ..known_secrets import passwords_in, redact_exception, redact_record
 from ..wire.addresses import is_loopback
 from .exchange import Body, Response
+from .tls import TlsContext
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping, Sequence
@@ -159,6 +160,8 @@ class Transport:
 
         target = httpx.URL(websocket_url(url))
         options = self._routes.websocket_options(target, headers or {}, subprotocols)
+        if options["ssl"] is not None:
+            options["ssl"] = TlsContext(options["ssl"])
         with _translated_handshake(target):
             opened: WebSocket = connect(
                 str(target), create_connection=_sync_connection(), **options
