@@ -19,6 +19,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
+from ..masking import mask_pieces
 from .leftover_log import MARK
 from .log_buffer import Excerpt, LogBuffer
 from .log_download import INTERRUPTED, LogDownload
@@ -310,7 +311,7 @@ class LogDisplay:
     async def _send_piece(self, view: str, piece: int) -> None:
         if piece == 0:
             await self._end_download(view)
-            self._downloads[view] = LogDownload(self._download())
+            self._downloads[view] = LogDownload(mask_pieces(self._download()))
         answer: dict[str, Any] = {"type": "piece", "to": view, "piece": piece}
         data = b""
         if download := self._downloads.get(view):

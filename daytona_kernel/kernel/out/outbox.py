@@ -1,4 +1,4 @@
-"""All messages from the kernel to front ends, signed with the kernel's message session.
+"""All messages from the kernel to front ends: secrets are masked, and the message session signs them.
 
 JupyterLab drops messages when they come from two sessions at once. So the interpreter's messages and the
 kernel's own messages carry the same session id.
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_client.session import DELIM, Session
 
+from ...masking import mask_json
 from ...wire.messages import Message, Part
 
 if TYPE_CHECKING:
@@ -33,12 +34,15 @@ class Outbox:
         self.running_cells = iopub.running_cells
 
     def publish(self, parts: Sequence[Part], msg_type: str) -> None:
-        """Sign a complete message, from the interpreter or the kernel, and send it on iopub."""
-        self._iopub.send_multipart([msg_type.encode(), *self._signed(parts)])
+        """Sign a complete message of the interpreter, and send it on iopub.
+
+        The state of widgets is not masked: a page sends it back, and would change the value in the sandbox.
+        """
+        self._publish(parts if msg_type.startswith("comm_") else _masked(parts), msg_type)
 
     def reply(self, channel: str, idents: list[bytes], parts: Sequence[Part]) -> None:
         """Sign a complete message and send it to the client with these identities."""
-        self._senders[channel]([*idents, *self._signed(parts)])
+        self._senders[channel]([*idents, *self._signed(_masked(parts))])
 
     def say(
         self,
@@ -49,7 +53,7 @@ class Outbox:
         buffers: Sequence[Part] = (),
     ) -> None:
         """Publish one of the kernel's own messages, as an answer to the request `parent`."""
-        self.publish(self._build(parent, msg_type, content, metadata, buffers), msg_type)
+        self._publish(_masked(self._build(parent, msg_type, content, metadata, buffers)), msg_type)
 
     def answer(self, request: Message, idents: list[bytes], content: dict[str, Any]) -> None:
         """Send the kernel's own reply to a request, on the request's channel."""
@@ -76,5 +80,13 @@ class Outbox:
         header = self._session.msg_header(msg_type)
         return [pack(header), parent.parts[0], pack(metadata or {}), pack(content), *buffers]
 
+    def _publish(self, parts: Sequence[Part], msg_type: str) -> None:
+        self._iopub.send_multipart([msg_type.encode(), *self._signed(parts)])
+
     def _signed(self, parts: Sequence[Part]) -> list[Part]:
         return [DELIM, self._session.sign(list(parts[:4])), *parts]
+
+
+def _masked(parts: Sequence[Part]) -> list[Part]:
+    header, parent, metadata, content, *buffers = parts
+    return [header, parent, mask_json(metadata), mask_json(content), *buffers]

@@ -30,6 +30,7 @@ from .notices import InterruptNotice, News, OutageNotice, WaitingNotice
 from .own_requests import OwnRequests
 from .requests import Request, StandIn
 from .slot import InterpreterSlot
+from .streams import Streams
 from .subshells import Subshells
 from .widget_states import WidgetStates
 
@@ -97,6 +98,7 @@ class Relay:
         )
         self._interrupt_notice = InterruptNotice(outbox, lambda r: r.message.msg_id in self._requests)
         self._widget_states = WidgetStates()
+        self._streams = Streams(lambda message: outbox.publish(message.parts, message.msg_type))
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -200,6 +202,10 @@ class Relay:
 
     def _pass_on(self, message: Message) -> None:
         """Send a message of the interpreter to the front ends that it is for."""
+        if message.msg_type == "stream" and message.channel == "iopub":
+            self._streams.publish(message)
+            return
+        self._streams.end(message.parent_id)
         if message.channel == "iopub":
             if message.msg_type == "execute_input":
                 self._stand_in.observe(message, self._requests.get(message.parent_id))
