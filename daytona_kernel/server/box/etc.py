@@ -16,14 +16,11 @@ import uuid
 from typing import TYPE_CHECKING
 
 from .account import SEEN_AS
-from .cache import kept_directory
+from .cache import Changes, kept_directory
 from .file_secrets import holds_secret, is_secret_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from .account import SEEN_AS
-from .cache import Changes
 
 COPIED = ("/etc", "/usr/etc", "/usr/local/etc")
 LIVE = ("/etc/hosts", "/etc/resolv.conf")  # mounted over the copy, because they change with the network
