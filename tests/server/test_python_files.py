@@ -132,10 +132,10 @@ def test_of_a_named_directory_only_certificates_are_shown(tmp_path: Path) -> Non
     (tmp_path / "a.pem").write_text(CERTIFICATE)
     (tmp_path / "both.pem").write_text(CERTIFICATE + KEY)
     (tmp_path / "notes").write_text("x")
-    assert shown_files({"SSL_CERT_DIR": str(tmp_path)}) == [str(tmp_path / "a.pem")]
-    assert shown_files({"SSL_CERT_FILE": str(tmp_path / "both.pem")}) == []
-    assert shown_files({"PIP_CERT": str(tmp_path / "a.pem")}) == [str(tmp_path / "a.pem")]
-    assert shown_files({"PIP_CERT": str(tmp_path / "missing.pem")}) == []
+    assert shown_files([("SSL_CERT_DIR", str(tmp_path))]) == [str(tmp_path / "a.pem")]
+    assert shown_files([("SSL_CERT_FILE", str(tmp_path / "both.pem"))]) == []
+    assert shown_files([("PIP_CERT", str(tmp_path / "a.pem"))]) == [str(tmp_path / "a.pem")]
+    assert shown_files([("PIP_CERT", str(tmp_path / "missing.pem"))]) == []
 
 
 def test_of_a_named_directory_only_wheels_are_shown(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_of_a_named_directory_only_wheels_are_shown(tmp_path: Path) -> None:
     wheels.mkdir()
     (wheels / "a-1.0-py3-none-any.whl").touch()
     (wheels / "b-1.0.tar.gz").touch()
-    setting = {"PIP_FIND_LINKS": f"https://example.invalid/links file://{wheels}"}
+    setting = [("PIP_FIND_LINKS", f"https://example.invalid/links file://{wheels}")]
     assert shown_files(setting) == [str(wheels)]
     (wheels / ".env").touch()
     assert shown_files(setting) == [f"{wheels}/a-1.0-py3-none-any.whl", f"{wheels}/b-1.0.tar.gz"]
@@ -152,6 +152,6 @@ def test_of_a_named_directory_only_wheels_are_shown(tmp_path: Path) -> None:
 def test_a_file_of_constraints_is_shown_unless_it_holds_a_secret(tmp_path: Path) -> None:
     file = tmp_path / "constraints.txt"
     file.write_text("numpy<2\n")
-    assert shown_files({"PIP_CONSTRAINT": str(file)}) == [str(file)]
+    assert shown_files([("PIP_CONSTRAINT", str(file))]) == [str(file)]
     file.write_text("--index-url https://user:password@example.invalid/simple\nnumpy<2\n")
-    assert shown_files({"PIP_CONSTRAINT": str(file)}) == []
+    assert shown_files([("PIP_CONSTRAINT", str(file))]) == []

@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .inherited import inherited_settings
+from .inherited import inherited_settings, without_local_indexes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,11 +62,15 @@ def children_environment(
     """
     own = os.environ if inherited is None else inherited
     path = _SYSTEM_PATH if layout == ISOLATED else own.get("PATH") or _SYSTEM_PATH
+    inherit = inherited_settings(own)
+    if layout == ISOLATED:
+        inherit = without_local_indexes(inherit)
     of_packages = f"{sys.prefix}/bin"  # programs that are no Python scripts, such as ruff
     return {
         "LANG": "C.UTF-8",
         "JUPYTER_PATH": f"{sys.prefix}/share/jupyter",  # data of packages, such as nbconvert's templates
-        **inherited_settings(own),
+        **inherit,
+        "NPM_CONFIG_GLOBALCONFIG": f"{layout.python}/etc/npmrc",
         "PATH": f"{layout.python}/bin:{layout.home}/.local/bin:{layout.programs}:{path}:{of_packages}",
         "HOME": layout.home,
         "USER": "daytona",

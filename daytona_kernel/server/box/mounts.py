@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from .. import limits
 from .etc import COPIED, LIVE, current_copy
-from .inherited import inherited_settings
 from .isolation import ISOLATED
 from .launchers import current_launchers
 from .named_files import shown_files
 from .python_files import SYSTEM, outermost, python_mounts
+from .settings_files import settings_with_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,6 +67,6 @@ def of_the_box(directory: Path) -> list[str]:
 
 
 def _named_by_settings() -> list[str]:
-    """Return mounts for the files that inherited settings name."""
-    paths = outermost(shown_files(inherited_settings(os.environ), [*COPIED, *SYSTEM]))
+    """Return mounts for the files that settings of pip, npm and the environment name."""
+    paths = outermost(shown_files(settings_with_files(), [*COPIED, *SYSTEM]))
     return [word for path in paths for word in ("--ro-bind-try", path, path)]

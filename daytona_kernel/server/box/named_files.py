@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .file_secrets import holds_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 _CERTIFICATES = re.compile(r".*(?:CERT|CA_BUNDLE|CAINFO|CA_CERTS|CAFILE).*")
 _CONSTRAINTS = re.compile(r".*CONSTRAINT")
@@ -22,13 +22,13 @@ _FILE_BYTES = 4 << 20
 _FILES = 50  # mounts for one directory
 
 
-def shown_files(settings: Mapping[str, str], seen: Sequence[str] = ()) -> list[str]:
-    """Return the paths that the `settings`, which are environment variables, name and that may be shown.
+def shown_files(settings: Iterable[tuple[str, str]], seen: Sequence[str] = ()) -> list[str]:
+    """Return the paths that `settings` name and that may be shown. They are names and values of variables.
 
     Paths in the directories `seen` are left out.
     """
     found: set[str] = set()
-    for name, value in settings.items():
+    for name, value in settings:
         if _CERTIFICATES.fullmatch(name):
             found.update(each for path in _paths([value], seen) for each in _certificates(path))
         elif _CONSTRAINTS.fullmatch(name):

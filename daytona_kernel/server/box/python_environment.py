@@ -13,6 +13,8 @@ import sys
 import sysconfig
 from pathlib import Path
 
+from .settings_files import write_settings
+
 CHARTS_BACKEND = "_daytona_kernel_charts"
 _CHARTS = Path(__file__).parent.parent / "inside" / "charts_backend.py"
 PIP = """#!{python}
@@ -53,6 +55,7 @@ def make_python_environment(directory: Path, seen_as: str) -> None:
     if not any((Path(entry) / "pip").is_dir() for entry in seen_directories()):
         lines += [str(wheel) for wheel in (Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl")]
     (packages / "_daytona_kernel_seen.pth").write_text("\n".join(lines) + "\n")
+    write_settings(str(directory), isolated=str(directory) != seen_as)
     shutil.copyfile(_CHARTS, packages / f"{CHARTS_BACKEND}.py")
     for name in ("pip", "pip3"):
         program = bin_directory / name
