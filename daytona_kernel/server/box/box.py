@@ -88,6 +88,7 @@ class Box:
             launchers = current_launchers("/usr/bin/env python3", str(self.directory.parent), isolated=False)
             (self.directory / "programs").symlink_to(launchers)
             return
+        mounts.make_mount_points(self.directory)
         for part in PARTS:
             self._isolation.account.give(self.directory / part)
 

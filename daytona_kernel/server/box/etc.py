@@ -85,6 +85,7 @@ def _copy(path: str, status: os.stat_result, target: str) -> None:
     name = os.path.basename(path)
     if stat.S_ISDIR(status.st_mode):
         os.makedirs(target)
+        os.chmod(target, 0o755)  # noqa: S103  # whatever the umask is: a box may run as another user
     elif path in _NOT_COPIED or is_secret_name(name):
         pass
     elif stat.S_ISLNK(status.st_mode):
@@ -104,7 +105,8 @@ def _may_be_read(status: os.stat_result) -> bool:
 
 
 def _write(path: str, content: bytes, mode: int = 0o444) -> None:
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode | 0o400), "wb") as file:
+    with open(path, "xb") as file:
+        os.fchmod(file.fileno(), mode | 0o444)
         file.write(content)
 
 

@@ -90,8 +90,10 @@ def _make(target: str, python: str, seen: list[str], *, isolated: bool) -> None:
     if isolated:
         programs |= _hints()
     os.mkdir(f"{target}/bin")
+    os.chmod(f"{target}/bin", 0o755)  # noqa: S103  # whatever the umask is: a box may run as another user
     for name, text in programs.items():
-        with open(os.open(f"{target}/bin/{name}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o755), "w") as file:
+        with open(f"{target}/bin/{name}", "x", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), 0o755)
             file.write(text)
     # The sandbox's own Python comes first on PATH. This one is for programs such as uv, which skip the
     # Pythons of virtual environments and would take the system's.

@@ -58,15 +58,28 @@ def of_the_box(directory: Path) -> list[str]:
         *("--bind", str(directory / "workspace"), ISOLATED.workspace),
         *("--bind", str(directory / "tmp"), ISOLATED.tmp),
         *("--bind", str(directory / "tmp"), "/var/tmp"),  # noqa: S108
-        *python_mounts(),
-        *_named_by_settings(),
+        *_outside(),
         *("--bind", str(directory / "python"), ISOLATED.python),
         *("--ro-bind", launchers, ISOLATED.programs),
         *("--bind", str(directory / "run"), ISOLATED.run),
     ]
 
 
-def _named_by_settings() -> list[str]:
-    """Return mounts for the files that settings of pip, npm and the environment name."""
+def _outside() -> list[str]:
+    """Return the mounts of Python, its packages, and the files that settings name: each at its own path."""
     paths = outermost(shown_files(settings_with_files(), [*COPIED, *SYSTEM]))
-    return [word for path in paths for word in ("--ro-bind-try", path, path)]
+    return [*python_mounts(), *(word for path in paths for word in ("--ro-bind-try", path, path))]
+
+
+def make_mount_points(directory: Path) -> None:
+    """Make the directories above mounts that are inside the new box's own directories, open for its user.
+
+    An example is a Python environment in /tmp. Bubblewrap would make them for the server's user only.
+    """
+    for option in _outside():
+        for part in ("home", "workspace", "tmp"):
+            seen_as = getattr(ISOLATED, part)
+            if option.startswith(f"{seen_as}/"):
+                point = directory / part / os.path.relpath(option, seen_as)
+                for parent in reversed(point.relative_to(directory / part).parents[:-1]):
+                    (directory / part / parent).mkdir(mode=0o755, exist_ok=True)
