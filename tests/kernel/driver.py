@@ -193,7 +193,14 @@ class Driver:
 def running_kernel(
     name: str = "daytona", cwd: Path | str | None = None, **environment: str
 ) -> Iterator[Driver]:
-    manager = KernelManager(kernel_name=name)
+    with run_kernel(KernelManager(kernel_name=name), cwd, **environment) as driver:
+        yield driver
+
+
+@contextmanager
+def run_kernel(manager: KernelManager, cwd: Path | str | None = None, **environment: str) -> Iterator[Driver]:
+    """Run the kernel of a manager that has not started it."""
+    name = manager.kernel_name
     # If this variable announces pytest, ipykernel does not capture the file descriptors 1 and 2.
     inherited = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
     # ipykernel runs cells in its own process, where the variable would change what they print.
@@ -229,4 +236,13 @@ def processes_of(driver: Driver) -> list[psutil.Process]:
     return [kernel, *kernel.children(recursive=True)]
 
 
-__all__ = ["DEADLINE", "Answer", "Driver", "Empty", "processes_of", "running_kernel", "wait_until"]
+__all__ = [
+    "DEADLINE",
+    "Answer",
+    "Driver",
+    "Empty",
+    "processes_of",
+    "run_kernel",
+    "running_kernel",
+    "wait_until",
+]
