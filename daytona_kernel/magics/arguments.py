@@ -110,10 +110,16 @@ def _expected_at(end: _End, signature: Signature, given: dict[str, str], used: s
 
 def take_word(text: str) -> tuple[str | None, str]:
     """Split off the first word, without its quotes; None when there is none."""
-    match = _WORD.match(text)
+    word, end = _word_at(text, 0)
+    return word, text[end:]
+
+
+def _word_at(text: str, position: int) -> tuple[str | None, int]:
+    """Return the next word from a position, without its quotes, and its end; None when there is none."""
+    match = _WORD.match(text, position)
     if match is None:
-        return None, text
-    return _QUOTED.sub(_unquote, match[1]), text[match.end() :]
+        return None, position
+    return _QUOTED.sub(_unquote, match[1]), match.end()
 
 
 @dataclass(frozen=True)
@@ -154,15 +160,17 @@ def _walk(
     """
     positionals = list(signature.positionals)
     options_ended = False
+    # A position and not the rest of the text: copies of it would make a long line slow.
+    position = 0
     while True:
-        word, after = take_word(text)
-        if word is None or (typing and not after):
-            yield _End(text)
+        word, end = _word_at(text, position)
+        if word is None or (typing and end == len(text)):
+            yield _End(text[position:])
             return
         if word == "--" and not options_ended:
             options_ended = True
             if signature.rest is not None:
-                yield _End(after, is_rest=True)
+                yield _End(text[end:], is_rest=True)
                 return
         elif word.startswith("--") and not options_ended:
             name, equals, value = word.removeprefix("--").partition("=")
@@ -170,20 +178,20 @@ def _walk(
             if option is None or option.value is None or equals:
                 yield _OptionStep(name, value if equals else None)
             else:
-                following, after_value = take_word(after)
-                if typing and (following is None or not after_value):
-                    yield _End(after, option=option)
+                following, value_end = _word_at(text, end)
+                if typing and (following is None or value_end == len(text)):
+                    yield _End(text[end:], option=option)
                     return
                 yield _OptionStep(name, following)
-                after = after_value
+                end = value_end
         elif positionals:
             yield _WordStep(word, positionals[0] if positionals[0].repeated else positionals.pop(0))
         elif typing or (signature.rest is not None and not _is_misspelled_option(word)):
-            yield _End(text, is_rest=True)
+            yield _End(text[position:], is_rest=True)
             return
         else:
             yield _WordStep(word, None)
-        text = after
+        position = end
 
 
 def _find_option(name: str, signature: Signature) -> Option | None:
