@@ -31,6 +31,7 @@
         ├── MagicUsageError                    wrong arguments of a magic
         ├── CommandFailedError                 a shell command ended with a status other than 0
         ├── FileTransferError                  files could not be copied
+        ├── PermissionRefusedError             code in the sandbox called what the person did not write
         └── LocalCodeError                     code of %%local failed or was refused
 
 `error_of` turns a response of Daytona into one of these exceptions. `client.transport` translates the
@@ -207,6 +208,13 @@ class CommandFailedError(KernelError):
 
 class FileTransferError(KernelError):
     """Files could not be copied between this machine and the sandbox. The message gives the reason."""
+
+
+class PermissionRefusedError(KernelError):
+    """Code in the sandbox called a magic that reaches further than the sandbox. Nothing was done.
+
+    The cell does not have that call in its own text, and no person allowed it.
+    """
 
 
 class LocalCodeError(KernelError):

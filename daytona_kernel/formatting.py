@@ -1,4 +1,4 @@
-"""Numbers, sizes, durations and columns as people write them."""
+"""Numbers, sizes, durations, columns and names as people read them."""
 
 # ruff: noqa: PLR2004  (60 seconds and 1000 bytes need no names)
 
@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+# Letters that look like a space.
+_BLANK_LETTERS = "\u115f\u1160\u3164\uffa0"
 
 
 def format_count(number: int, noun: str) -> str:
@@ -55,4 +58,19 @@ def format_columns(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def quote(text: str) -> str:
+    """Return a text of the sandbox in quotes, so that it cannot look like anything around it.
+
+    Letters, digits, ASCII and single spaces stay. All else is escaped: line ends of any kind, other spaces,
+    invisible and combining characters, and those that change the direction.
+    """
+    quoted = repr(text).replace("  ", r"\x20\x20")
+    return "".join(
+        each
+        if each.isascii() or (each.isalnum() and each not in _BLANK_LETTERS)
+        else each.encode("ascii", "backslashreplace").decode()
+        for each in quoted
     )

@@ -106,9 +106,9 @@ class DaytonaKernel(Kernel):
         await self.relay.take(message, idents)
 
     def _take_input(self, frames: list[bytes]) -> None:
-        _, parts = self.session.feed_identities(frames)
+        idents, parts = self.session.feed_identities(frames)
         if self._verified(parts):
-            self.relay.take_input(Message("stdin", parts[1:]))
+            self.relay.take_input(Message("stdin", parts[1:]), idents)
 
     # On the control thread's loop
 

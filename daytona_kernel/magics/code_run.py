@@ -12,6 +12,7 @@ from ..errors import CommandFailedError, DaytonaTimeoutError, MagicUsageError
 from .magic import cell_magic, completes
 from .options import ENV, NO_RAISE, TIMEOUT
 from .outcome import COMMAND_NOT_FOUND, finish
+from .reach import Reach
 from .shell import process_tree
 from .signature import Option, Signature
 from .timing import ticking
@@ -50,6 +51,7 @@ class CodeRunMagic:
                 NO_RAISE,
             )
         ),
+        Reach.SANDBOX,
     )
     async def code_run(
         self,
@@ -87,7 +89,7 @@ class CodeRunMagic:
             await call.display(_bundle(chart))
         await finish(call, answer.exit_code, may_fail=no_raise, subject="code")
 
-    @completes("language")
+    @completes("language", Reach.SANDBOX)
     async def languages(self, _call: MagicCall, _expected: Expected) -> list[str]:
         """Return the languages that Daytona runs."""
         return list(run_commands.LANGUAGES)

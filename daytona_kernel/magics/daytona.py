@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from .._version import __version__
 from .magic import magic
+from .reach import Reach
 from .sandbox import sandbox_rows
 from .signature import Signature
 from .table import table
@@ -30,7 +31,7 @@ done
 class DaytonaMagic:
     """`%daytona`."""
 
-    @magic("daytona", Signature())
+    @magic("daytona", Signature(), Reach.SANDBOX)
     async def daytona(self, call: MagicCall) -> None:
         """Show where the cells run, which Python they use, and the settings in force."""
         sandbox = await call.sandbox()

@@ -16,6 +16,7 @@ from .copying.local_files import NewFiles
 from .copying.plan import Entry, Plan, Source, plan_copy
 from .copying.remote_files import RemoteFiles
 from .magic import completes, magic
+from .reach import Reach
 from .signature import Option, Positional, Signature
 from .timing import showing
 
@@ -52,6 +53,7 @@ class FileMagics:
             ),
             (_FORCE,),
         ),
+        Reach.READ,
     )
     async def upload(self, call: MagicCall, local: list[str], remote: str | None, force: bool) -> None:
         """Copy files and folders from the notebook's machine into the sandbox.
@@ -85,6 +87,7 @@ class FileMagics:
             ),
             (_FORCE,),
         ),
+        Reach.WRITE,
     )
     async def download(self, call: MagicCall, remote: list[str], local: str | None, force: bool) -> None:
         """Copy files and folders from the sandbox to the notebook's machine.
@@ -108,7 +111,7 @@ class FileMagics:
         skipped += [entry.path for entry in full_plan.entries if not local_files.is_safe(entry.place)]
         await _report(call, "Downloaded", plan, skipped)
 
-    @completes("local")
+    @completes("local", Reach.READ)
     async def local_paths(self, _call: MagicCall, expected: Expected) -> list[str]:
         """Return paths of the notebook's machine."""
         return await asyncio.to_thread(complete_path, expected.typed)

@@ -15,6 +15,7 @@ from ..errors import DaytonaError, LocalCodeError, MagicUsageError
 from ..wire.values import decode_value, encode_value
 from .local_code import LocalCode
 from .magic import cell_magic, completes, magic
+from .reach import Reach
 from .signature import Positional, Signature
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class LocalMagics:
     def __init__(self) -> None:
         self._code = LocalCode()
 
-    @cell_magic("local", Signature())
+    @cell_magic("local", Signature(), Reach.LOCAL_CODE)
     async def local(self, call: MagicCall) -> None:
         """Run the cell on the notebook's own machine, in the kernel's process.
 
@@ -46,6 +47,7 @@ class LocalMagics:
     @magic(
         "put",
         Signature((Positional("name", "the variables of %%local", repeated=True, kind="local_name"),)),
+        Reach.VARIABLES,
     )
     async def put(self, call: MagicCall, name: list[str]) -> None:
         """Copy variables of %%local into the sandbox: JSON values, bytes, and pandas and Arrow tables."""
@@ -59,7 +61,11 @@ class LocalMagics:
                 raise _cannot_copy(each, error) from None
             await call.put(each, encoded)
 
-    @magic("get", Signature((Positional("name", "the variables of the sandbox", repeated=True),)))
+    @magic(
+        "get",
+        Signature((Positional("name", "the variables of the sandbox", repeated=True),)),
+        Reach.VARIABLES,
+    )
     async def get(self, call: MagicCall, name: list[str]) -> None:
         """Copy variables of the sandbox to %%local: JSON values, bytes, and pandas and Arrow tables.
 
@@ -69,7 +75,7 @@ class LocalMagics:
         for each in name:
             self._code.namespace[each] = await _decode(each, await call.get(each))
 
-    @completes("local_name")
+    @completes("local_name", Reach.VARIABLES)
     async def names(self, _call: MagicCall, _expected: Expected) -> list[str]:
         """Return the names of the variables of %%local."""
         return [name for name in self._code.namespace if not name.startswith("_")]

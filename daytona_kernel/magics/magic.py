@@ -6,7 +6,7 @@ arguments, and the docstring becomes the help:
     class GreetingMagic:
         "Greetings."
 
-        @magic("greet person", Signature((Positional("name", "whom to greet"),)))
+        @magic("greet person", Signature((Positional("name", "whom to greet"),)), Reach.SANDBOX)
         async def greet_person(self, call: MagicCall, name: str) -> None:
             "Greet a person."
             await call.print(f"Hello {name}.")
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..errors import MagicUsageError
 from .arguments import Expected, HelpRequested, expected_after, parse_arguments, take_word
 from .magic_call import MagicCall
+from .reach import Reach
 
 if TYPE_CHECKING:
     from .signature import Signature
@@ -43,34 +44,41 @@ class CommandDeclaration:
     name: str
     subcommand: str
     signature: Signature
+    reach: Reach
     is_cell: bool = False
     is_default: bool = False
 
 
 @dataclass(frozen=True)
 class WordsDeclaration:
-    """The argument of `completes`, kept on the decorated method."""
+    """The arguments of `completes`, kept on the decorated method."""
 
     kind: str
+    reach: Reach
 
 
-def magic(name: str, signature: Signature, *, default: bool = False) -> Callable[[_H], _H]:
+def magic(name: str, signature: Signature, reach: Reach, *, default: bool = False) -> Callable[[_H], _H]:
     """Declare a command: `"sh"` is run by `%sh` and `%%sh`, `"session list"` by `%session list`.
 
+    reach: what it touches. Code in the sandbox can call a command with the reach SANDBOX as it likes.
     default: whether the magic runs this subcommand when the line names none.
     """
     first, _, subcommand = name.partition(" ")
-    return _attach(CommandDeclaration(first, subcommand, signature, is_default=default))
+    return _attach(CommandDeclaration(first, subcommand, signature, reach, is_default=default))
 
 
-def cell_magic(name: str, signature: Signature) -> Callable[[_H], _H]:
+def cell_magic(name: str, signature: Signature, reach: Reach) -> Callable[[_H], _H]:
     """Declare the command that `%%name` runs. It finds the cell in `call.body`."""
-    return _attach(CommandDeclaration(name, "", signature, is_cell=True))
+    return _attach(CommandDeclaration(name, "", signature, reach, is_cell=True))
 
 
-def completes(kind: str) -> Callable[[_W], _W]:
-    """Declare a method that lists the words of a kind, for completion."""
-    return _attach(WordsDeclaration(kind))
+def completes(kind: str, reach: Reach) -> Callable[[_W], _W]:
+    """Declare a method that lists the words of a kind, for completion.
+
+    reach: what the list tells about. Unless it is SANDBOX, the list is made only for a text that a front
+        end asks to complete.
+    """
+    return _attach(WordsDeclaration(kind, reach))
 
 
 def _attach(declaration: CommandDeclaration | WordsDeclaration) -> Callable[[_W], _W]:
@@ -98,6 +106,7 @@ class Command:
 
     begin: str
     signature: Signature
+    reach: Reach
     handler: Handler
 
     @property
@@ -135,7 +144,7 @@ class Magic:
         if take_word(call.line)[0] in ("--help", "-h"):
             await call.print(self.usage + "\n")
             return None
-        command, text = self._choose(call)
+        command, text = self._choose(call.line, of_cell=call.body is not None)
         try:
             values = parse_arguments(text, command.signature)
         except HelpRequested:
@@ -143,7 +152,17 @@ class Magic:
             return None
         except MagicUsageError as error:
             raise MagicUsageError(f"{error} See {command.begin} --help.") from None
+        if command.reach is not Reach.SANDBOX:
+            await call.require_permission(command, values)
         return await command.handler(call, **values)
+
+    def parse(self, line: str, *, of_cell: bool) -> tuple[Command, dict[str, Any]]:
+        """Return the command that a line calls, and the values of its arguments.
+
+        Raises MagicUsageError and HelpRequested.
+        """
+        command, text = self._choose(line, of_cell=of_cell)
+        return command, parse_arguments(text, command.signature)
 
     def expected(self, text: str, *, of_cell: bool) -> Expected:
         """Return the completions after the magic's name and `text`."""
@@ -173,18 +192,18 @@ class Magic:
     def _has_subcommands(self) -> bool:
         return any(self.lines)
 
-    def _choose(self, call: MagicCall) -> tuple[Command, str]:
-        """Return the command of a magic call, and the text of its arguments."""
+    def _choose(self, line: str, *, of_cell: bool) -> tuple[Command, str]:
+        """Return the command that a line calls, and the text of its arguments."""
         if self.cell is not None:
-            if call.body is not None:
-                return self.cell, call.line
+            if of_cell:
+                return self.cell, line
             if not self.lines:
                 raise MagicUsageError(
                     f"%%{self.name} is a cell magic: it starts a cell and takes the lines below it."
                 )
         if "" in self.lines:
-            return self.lines[""], call.line
-        name, text = take_word(call.line)
+            return self.lines[""], line
+        name, text = take_word(line)
         name = name or self.default
         known = ", ".join(self.lines)
         if name is None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ..client.sandbox import AsyncSandbox
     from ..wire.messages import Message
     from ..wire.values import EncodedValue
+    from .magic import Command
 
 
 class Display(Protocol):
@@ -70,6 +71,8 @@ class MagicCall(Protocol):
     cwd: the current directory of the interpreter; None if there is no interpreter.
     environ, unset: the variables that cells have set and removed in the interpreter's environment.
     python: the path of the interpreter's program; None if there is no interpreter.
+    is_seen: whether the person has written or read every word of the line that decides about files and
+        sandboxes. If not, the person has allowed the folders or the command.
     """
 
     request: Message
@@ -80,21 +83,25 @@ class MagicCall(Protocol):
     environ: dict[str, str]
     unset: list[str]
     python: str | None
+    is_seen: bool
 
     @property
     def kernel_sandbox(self) -> KernelSandbox:
         """The kernel's sandbox, started or not."""
         ...
 
-    def require_own_cell(self) -> None:
-        """Raise MagicUsageError if the cell contains more than this magic."""
+    async def require_permission(self, command: Command, values: dict[str, Any]) -> None:
+        """Return if the person wants this command with these arguments, and set `is_seen`.
+
+        A call of a cell magic gets its body from the cell's own text.
+
+        Raises PermissionRefusedError.
+        """
 
     async def move(self, work: Callable[[], Awaitable[str]], *, start: bool) -> None:
         """End the interpreter, do the work, and end the cell with the sentence that the work returns.
 
         start: whether the next interpreter starts at once. Otherwise the next cell starts it.
-
-        Raises MagicUsageError if the cell contains more than this magic.
         """
 
     async def sandbox(self) -> AsyncSandbox:

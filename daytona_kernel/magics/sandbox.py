@@ -10,6 +10,7 @@ from ..client.models import CreateSandboxParams, Resources
 from ..errors import DaytonaNotFoundError, MagicUsageError
 from ..formatting import format_duration
 from .magic import completes, magic
+from .reach import Reach
 from .signature import Option, Positional, Signature
 from .table import table
 from .timing import ticking
@@ -26,14 +27,14 @@ _LAST_PORT = 65535
 class SandboxMagic:
     """Show and change the sandbox that the cells run in."""
 
-    @magic("sandbox info", Signature(), default=True)
+    @magic("sandbox info", Signature(), Reach.SANDBOX, default=True)
     async def show_sandbox(self, call: MagicCall) -> None:
         """Show the sandbox: its state, its size, and when it stops and is deleted."""
         sandbox = await call.sandbox()
         await sandbox.refresh_data()
         await call.display(table(("", ""), sandbox_rows(call, sandbox), code=(1,)))
 
-    @magic("sandbox list", Signature())
+    @magic("sandbox list", Signature(), Reach.SANDBOX)
     async def list_sandboxes(self, call: MagicCall) -> None:
         """List all sandboxes of the account. A star marks this kernel's."""
         current = await call.sandbox()
@@ -56,6 +57,7 @@ class SandboxMagic:
                 Option("disk", "a number of GiB", "N", int),
             )
         ),
+        Reach.MOVE,
     )
     async def create(
         self,
@@ -68,17 +70,19 @@ class SandboxMagic:
         disk: int | None,
     ) -> None:
         """Create a sandbox and move there. The old one is deleted if this kernel created it."""
-        call.require_own_cell()
         resources = Resources(cpu=cpu, memory=memory, disk=disk) if cpu or memory or disk else None
         params = CreateSandboxParams(name=name, snapshot=snapshot, language=language, resources=resources)
         async with ticking(call, "Creating a sandbox for"):
             sandbox = await call.kernel_sandbox.create(params)
         await _move(call, sandbox, owned=True)
 
-    @magic("sandbox attach", Signature((Positional("id", "the sandbox's id or name", kind="sandbox"),)))
+    @magic(
+        "sandbox attach",
+        Signature((Positional("id", "the sandbox's id or name", kind="sandbox"),)),
+        Reach.MOVE,
+    )
     async def attach(self, call: MagicCall, id_: str) -> None:
         """Move to an existing sandbox. The kernel will never delete it."""
-        call.require_own_cell()
         try:
             sandbox = await call.kernel_sandbox.daytona.get(id_)
         except DaytonaNotFoundError:
@@ -92,7 +96,7 @@ class SandboxMagic:
                 await sandbox.start()
         await _move(call, sandbox, owned=False)
 
-    @magic("sandbox start", Signature())
+    @magic("sandbox start", Signature(), Reach.ACCOUNT)
     async def start(self, call: MagicCall) -> None:
         """Start a stopped sandbox now. Otherwise the next cell starts it."""
         sandbox = await call.sandbox()
@@ -104,12 +108,12 @@ class SandboxMagic:
             await sandbox.start()
         await call.print(f"Started sandbox {sandbox.name}.\n")
 
-    @magic("sandbox stop", Signature())
+    @magic("sandbox stop", Signature(), Reach.MOVE)
     async def stop(self, call: MagicCall) -> None:
         """Stop the sandbox: files stay, variables and commands end. The next cell starts it again."""
         await call.move(call.kernel_sandbox.stop, start=False)
 
-    @magic("sandbox delete", Signature())
+    @magic("sandbox delete", Signature(), Reach.MOVE)
     async def delete(self, call: MagicCall) -> None:
         """Delete the sandbox with its files. The next cell creates a new one."""
         if not call.kernel_sandbox.owned:
@@ -119,7 +123,7 @@ class SandboxMagic:
             )
         await call.move(call.kernel_sandbox.delete, start=False)
 
-    @magic("sandbox keep", Signature())
+    @magic("sandbox keep", Signature(), Reach.ACCOUNT)
     async def keep(self, call: MagicCall) -> None:
         """Keep the sandbox when the kernel ends."""
         sandbox = await call.kernel_sandbox.keep()
@@ -128,7 +132,11 @@ class SandboxMagic:
             f"%sandbox attach {sandbox.id} returns to it.\n"
         )
 
-    @magic("sandbox preview", Signature((Positional("port", "the port of a server in the sandbox"),)))
+    @magic(
+        "sandbox preview",
+        Signature((Positional("port", "the port of a server in the sandbox"),)),
+        Reach.SANDBOX,
+    )
     async def preview(self, call: MagicCall, port: str) -> str | None:
         """Show the URL of a server in the sandbox. `url = %sandbox preview 8000` assigns it."""
         if not (port.isdigit() and 0 < int(port) <= _LAST_PORT):
@@ -141,7 +149,7 @@ class SandboxMagic:
         await call.display({"text/plain": url, "text/html": link})
         return None
 
-    @completes("sandbox")
+    @completes("sandbox", Reach.SANDBOX)
     async def sandbox_ids(self, call: MagicCall, _expected: Expected) -> list[str]:
         """Return the ids of all sandboxes."""
         return [each.id async for each in call.kernel_sandbox.daytona.list()]

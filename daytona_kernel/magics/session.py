@@ -12,6 +12,7 @@ from .log import follow_log
 from .magic import cell_magic, completes, magic
 from .options import TIMEOUT
 from .outcome import finish
+from .reach import Reach
 from .session_table import session_table, state_of
 from .shell import background, session_shell
 from .shell.foreground import run_in_foreground
@@ -41,7 +42,11 @@ class SessionMagic:
     def __init__(self) -> None:
         self._timings = Timings()
 
-    @magic("session create", Signature((Positional("name", "the new session's name", optional=True),)))
+    @magic(
+        "session create",
+        Signature((Positional("name", "the new session's name", optional=True),)),
+        Reach.SANDBOX,
+    )
     async def create(self, call: MagicCall, name: str | None) -> str | None:
         """Create a session. Without NAME, choose a name and return it."""
         chosen = name or f"session-{secrets.token_hex(3)}"
@@ -56,13 +61,13 @@ class SessionMagic:
         await call.print(f"Created session {chosen}.\n")
         return None if name else chosen
 
-    @magic("session list", Signature())
+    @magic("session list", Signature(), Reach.SANDBOX)
     async def list_sessions(self, call: MagicCall) -> None:
         """List the sessions and their commands."""
         sessions = await _user_sessions((await call.sandbox()).process)
         await call.display(session_table(sessions, self._timings))
 
-    @magic("session info", Signature((_NAME,)))
+    @magic("session info", Signature((_NAME,)), Reach.SANDBOX)
     async def show_session(self, call: MagicCall, name: str) -> None:
         """Show one session and its commands."""
         process = (await call.sandbox()).process
@@ -71,7 +76,11 @@ class SessionMagic:
         except DaytonaNotFoundError:
             raise _no_session(name) from None
 
-    @magic("session run", Signature((_NAME,), (_ASYNC, TIMEOUT), rest="command", rest_optional=False))
+    @magic(
+        "session run",
+        Signature((_NAME,), (_ASYNC, TIMEOUT), rest="command", rest_optional=False),
+        Reach.SANDBOX,
+    )
     async def run(self, call: MagicCall, name: str, command: str, async_: bool, timeout: int | None) -> Any:
         """Run a command in a session and show its output as it appears. With --async, return its id.
 
@@ -81,7 +90,7 @@ class SessionMagic:
         """
         return await self._run(call, name, command, timeout, in_background=async_)
 
-    @cell_magic("session", Signature((_OPTIONAL_NAME,), (_ASYNC, TIMEOUT)))
+    @cell_magic("session", Signature((_OPTIONAL_NAME,), (_ASYNC, TIMEOUT)), Reach.SANDBOX)
     async def run_cell(self, call: MagicCall, name: str | None, async_: bool, timeout: int | None) -> Any:
         """Run the cell as a script in a session; without NAME, in the default session."""
         script = (call.body or "").rstrip("\n")
@@ -89,7 +98,7 @@ class SessionMagic:
             raise MagicUsageError("There is no script to run: put it below the line %%session.")
         return await self._run(call, name or DEFAULT_SESSION, script, timeout, in_background=async_)
 
-    @magic("session command", Signature((_NAME, _COMMAND_ID)))
+    @magic("session command", Signature((_NAME, _COMMAND_ID)), Reach.SANDBOX)
     async def show_command(self, call: MagicCall, name: str, command_id: str) -> None:
         """Show the full text of a command and its state."""
         process = (await call.sandbox()).process
@@ -106,6 +115,7 @@ class SessionMagic:
         Signature(
             (_NAME, _COMMAND_ID), (Option("follow", "show the log as it grows, until the command ends"),)
         ),
+        Reach.SANDBOX,
     )
     async def show_logs(self, call: MagicCall, name: str, command_id: str, follow: bool) -> None:
         """Show the output of a command so far."""
@@ -123,7 +133,7 @@ class SessionMagic:
         if log.stderr:
             await call.print(log.stderr, "stderr")
 
-    @magic("session input", Signature((_NAME, _COMMAND_ID), rest="text"))
+    @magic("session input", Signature((_NAME, _COMMAND_ID), rest="text"), Reach.SANDBOX)
     async def send_input(self, call: MagicCall, name: str, command_id: str, text: str) -> None:
         """Send a line to the standard input of a running command."""
         process = (await call.sandbox()).process
@@ -132,7 +142,7 @@ class SessionMagic:
         except DaytonaNotFoundError as error:
             raise _not_found(error, name, command_id) from None
 
-    @magic("session stop", Signature((_NAME, _COMMAND_ID)))
+    @magic("session stop", Signature((_NAME, _COMMAND_ID)), Reach.SANDBOX)
     async def stop_command(self, call: MagicCall, name: str, command_id: str) -> None:
         """End a command of --async with everything that it started. The session stays as it is."""
         process = (await call.sandbox()).process
@@ -141,7 +151,11 @@ class SessionMagic:
         except DaytonaNotFoundError as error:
             raise _not_found(error, name, command_id) from None
 
-    @magic("session delete", Signature((_OPTIONAL_NAME,), (Option("all", "delete every session"),)))
+    @magic(
+        "session delete",
+        Signature((_OPTIONAL_NAME,), (Option("all", "delete every session"),)),
+        Reach.SANDBOX,
+    )
     async def delete(self, call: MagicCall, name: str | None, all_: bool) -> None:
         """Delete a session and end its commands."""
         process = (await call.sandbox()).process
@@ -161,12 +175,12 @@ class SessionMagic:
         if not names:
             await call.print("There are no sessions.\n")
 
-    @completes("session")
+    @completes("session", Reach.SANDBOX)
     async def session_names(self, call: MagicCall, _expected: Expected) -> list[str]:
         """Return the names of the user's sessions."""
         return [session.session_id for session in await _user_sessions((await call.sandbox()).process)]
 
-    @completes("command")
+    @completes("command", Reach.SANDBOX)
     async def command_ids(self, call: MagicCall, expected: Expected) -> list[str]:
         """Return the ids of a session's commands, the latest first."""
         session = await (await call.sandbox()).process.get_session(expected.given["name"])

@@ -13,6 +13,7 @@ from ..wire.conventions import SESSION_PREFIX
 from .magic import magic
 from .options import ENV, NO_RAISE, TIMEOUT
 from .outcome import finish
+from .reach import Reach
 from .shell import process_tree
 from .shell.foreground import run_in_foreground
 from .shell.process_tree import Ending
@@ -43,6 +44,7 @@ class ShellMagic:
             ),
             rest="command",
         ),
+        Reach.SANDBOX,
     )
     async def sh(
         self,

@@ -10,6 +10,7 @@ import pytest
 from daytona_kernel.errors import DaytonaError
 from daytona_kernel.kernel.host.magic_calls import MagicCalls
 from daytona_kernel.magics.magic import magic
+from daytona_kernel.magics.reach import Reach
 from daytona_kernel.magics.registry import Registry
 from daytona_kernel.magics.signature import Signature
 from daytona_kernel.wire.magic_messages import (
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from daytona_kernel.kernel.host.kernel_sandbox import KernelSandbox
+    from daytona_kernel.kernel.host.permissions import Permissions
     from daytona_kernel.kernel.out.outbox import Outbox
     from daytona_kernel.magics.magic_call import MagicCall
 
@@ -55,15 +57,22 @@ class Calls:
 
     def __init__(self, work: Callable[[MagicCall], Awaitable[Any]]) -> None:
         class WorkMagic:
-            @magic("work", Signature())
+            @magic("work", Signature(), Reach.SANDBOX)
             async def work(self, call: MagicCall) -> Any:
                 """Do the test's work."""
                 return await work(call)
 
         registry = Registry()
         registry.add(WorkMagic())
-        unused = cast("KernelSandbox", None), lambda: None
-        self.calls = MagicCalls(registry, cast("Outbox", None), *unused, move)
+        self.calls = MagicCalls(
+            registry,
+            cast("Outbox", None),
+            cast("KernelSandbox", None),
+            cast("Permissions", None),
+            running=lambda: None,
+            completing=lambda _: None,
+            move=move,
+        )
         self.answers: list[MagicAnswer] = []
 
     async def send(self, answer: MagicAnswer) -> None:

@@ -153,10 +153,9 @@ def test_patterns_work_in_both_directions(kernel: Driver, here: Path, there: str
     assert "1 file" in kernel.run(f"%download **/deep.csv {here}/stars").stdout
 
 
-def test_paths_may_contain_variables(kernel: Driver, here: Path, there: str) -> None:
+def test_paths_of_the_sandbox_may_contain_variables(kernel: Driver, here: Path, there: str) -> None:
     (here / "v.txt").write_text("v")
-    kernel.run(f"where = {str(here)!r}")
-    kernel.run("for n in range(2):\n    %upload {where}/v.txt copy-{n}.txt")
+    kernel.run(f"for n in range(2):\n    %upload {here}/v.txt copy-{{n}}.txt")
     assert list(remote_tree(kernel)) == ["copy-0.txt", "copy-1.txt"]
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from daytona_kernel.errors import DaytonaError, MagicUsageError
 from daytona_kernel.magics.magic import cell_magic, completes, magic
+from daytona_kernel.magics.reach import Reach
 from daytona_kernel.magics.registry import Registry
 from daytona_kernel.magics.signature import Option, Positional, Signature
 
@@ -30,29 +31,29 @@ class GreetingMagic:
         self.people = ["Ada", "Grace"]
         self.is_slow = False
 
-    @magic("greet all", Signature(), default=True)
+    @magic("greet all", Signature(), Reach.SANDBOX, default=True)
     async def greet_all(self, call: MagicCall) -> int:
         """Greet everybody."""
         await call.print(f"Hello {', '.join(self.people)}.\n")
         return len(self.people)
 
-    @magic("greet person", Signature((NAME,), (Option("loud", "in capitals"),)))
+    @magic("greet person", Signature((NAME,), (Option("loud", "in capitals"),)), Reach.SANDBOX)
     async def greet_person(self, call: MagicCall, name: str, loud: bool) -> None:
         """Greet one person."""
         await call.print(f"Hello {name.upper() if loud else name}.\n")
 
-    @cell_magic("greet", Signature())
+    @cell_magic("greet", Signature(), Reach.SANDBOX)
     async def greet_lines(self, call: MagicCall) -> None:
         """Greet the people below the line."""
         for name in (call.body or "").splitlines():
             await call.print(f"Hello {name}.\n")
 
-    @cell_magic("letter", Signature())
+    @cell_magic("letter", Signature(), Reach.SANDBOX)
     async def write_letter(self, call: MagicCall) -> None:
         """Write a letter."""
         await call.print(call.body or "")
 
-    @completes("person")
+    @completes("person", Reach.SANDBOX)
     async def names(self, _call: MagicCall, _expected: Expected) -> list[str]:
         if self.is_slow:
             await asyncio.get_running_loop().create_future()
@@ -130,7 +131,10 @@ async def test_help_comes_from_the_docstrings(registry: Registry) -> None:
 async def test_a_late_completion_uses_the_last_words(greetings: GreetingMagic, registry: Registry) -> None:
     call = RecordedCall().call
     expected = {"words": ["Ada", "Grace"], "paths": False}
-    assert await registry.complete("greet", " person ", call, of_cell=False) == expected
+    assert await registry.complete("greet", " person ", call, of_cell=False, is_typed=False) == expected
     greetings.is_slow = True
-    assert await registry.complete("greet", " person ", call, of_cell=False) == expected
-    assert (await registry.complete("greet", " p", call, of_cell=False))["words"][:2] == ["all", "person"]
+    assert await registry.complete("greet", " person ", call, of_cell=False, is_typed=False) == expected
+    assert (await registry.complete("greet", " p", call, of_cell=False, is_typed=False))["words"][:2] == [
+        "all",
+        "person",
+    ]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from daytona_kernel.magics.copying.local_files import is_safe
-from daytona_kernel.magics.copying.remote_files import _TREES, _quote_all_but_globs, _read_trees
+from daytona_kernel.magics.copying.patterns import quote_all_but_globs
+from daytona_kernel.magics.copying.remote_files import _TREES, _read_trees
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,4 +79,4 @@ def test_an_unreadable_list_is_rejected(listed: str) -> None:
     ],
 )
 def test_only_globs_keep_their_meaning_for_the_shell(path: str, pattern: str) -> None:
-    assert _quote_all_but_globs(path) == pattern
+    assert quote_all_but_globs(path) == pattern

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 from ...errors import DaytonaError
 from ...interpreter.interpreter import Interpreter
 from ...interpreter.launcher import AgentGateway
+from ...magics.permission import Folders
 from ...views.leftover_log import read_leftover_logs
 from ...wire.messages import Message
 from .comms import Comms, current_request
 from .magic_calls import MagicCalls
+from .permissions import Permissions
 
 if TYPE_CHECKING:
     import logging
@@ -49,8 +51,20 @@ class Host:
         self._relay_loop = relay_loop
         self._relay: Relay
         self._comms = Comms(outbox)
+        permissions = Permissions(
+            self.registry,
+            self._running_cell,
+            self._ask,
+            Folders.from_environment(os.environ),
+        )
         self._magic_calls = MagicCalls(
-            self.registry, outbox, self.kernel_sandbox, lambda: self._relay.running, self._move
+            self.registry,
+            outbox,
+            self.kernel_sandbox,
+            permissions,
+            running=lambda: self._relay.running,
+            completing=self._completing,
+            move=self._move,
         )
         self._connecting: asyncio.Task[None] | None = None
         self._closing = False
@@ -132,6 +146,16 @@ class Host:
         why: the reason for the missing interpreter. Raises DaytonaError.
         """
         await self.api.run(self._magic_calls.run_alone(request, magic, why))
+
+    def _running_cell(self, msg_id: str | None) -> Message | None:
+        return self._relay.running_cell(msg_id)
+
+    def _completing(self, msg_id: str) -> Message | None:
+        return self._relay.completing(msg_id)
+
+    async def _ask(self, msg_id: str, prompt: str) -> str | None:
+        """Ask the front end of a running cell; see relay.questions."""
+        return await self._relay_loop.run(self._relay.ask(msg_id, prompt))
 
     async def _answer_magic(self, answer: MagicAnswer) -> None:
         await self._relay_loop.run(self._relay.answer_magic(answer))

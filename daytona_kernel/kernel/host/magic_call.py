@@ -6,16 +6,16 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ...errors import DaytonaError, MagicUsageError
+from ...errors import DaytonaError
 from ...wire.magic_messages import Assign, Display, Print, Step
 from ...wire.values import EncodedValue, encode_value
-from ..magic_cell import parse_magic_cell
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable, Callable
 
     from ...client.sandbox import AsyncSandbox
+    from ...magics.magic import Command
     from ...wire.messages import Message
     from .kernel_sandbox import KernelSandbox
     from .magic_calls import MagicCalls
@@ -49,6 +49,7 @@ class MagicCall:
     environ: dict[str, str] = field(default_factory=dict, repr=False)
     unset: list[str] = field(default_factory=list)
     python: str | None = None
+    is_seen: bool = False
 
     @property
     def kernel_sandbox(self) -> KernelSandbox:
@@ -59,18 +60,12 @@ class MagicCall:
         """See MagicCall."""
         return await self.calls.kernel_sandbox.sandbox()
 
-    def require_own_cell(self) -> None:
+    async def require_permission(self, command: Command, values: dict[str, Any]) -> None:
         """See MagicCall."""
-        running = self.calls.running()
-        code = str(running.content.get("code", "")) if running is not None else ""
-        if parse_magic_cell(code, self.calls.registry) is None:
-            raise MagicUsageError(
-                "This restarts Python, so it must be alone in its cell. Nothing was changed."
-            )
+        await self.calls.permissions.require(self, command, values)
 
     async def move(self, work: Callable[[], Awaitable[str]], *, start: bool) -> None:
         """See MagicCall."""
-        self.require_own_cell()
         await self.calls.move(self.request, work, start)
 
     async def print(self, text: str, stream: str = "stdout") -> None:

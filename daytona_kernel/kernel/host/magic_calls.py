@@ -41,13 +41,19 @@ if TYPE_CHECKING:
     from ..magic_cell import MagicCell
     from ..out.outbox import Outbox
     from .kernel_sandbox import KernelSandbox
+    from .permissions import Permissions
 
 _ONE_OFF = "This cell ran in a one-off process; its variables were not kept."
 
 _INTERRUPTED = Raised("KeyboardInterrupt", "", None)
 
+_TOO_MANY = Raised(DaytonaError.__name__, "Too many magics run at this moment. Run it again later.", None)
+
 # What a magic is still ending after these seconds, the end of the sandbox will end.
 _CLOSING_SECONDS = 0.7
+
+# The limit of calls at one time, and of remembered call ids. Cells have far fewer.
+_MOST_CALLS = 200
 
 _log = logging.getLogger(__name__)
 
@@ -55,6 +61,8 @@ _log = logging.getLogger(__name__)
 class MagicCalls:
     """The running magic calls. They belong to the API thread's event loop.
 
+    permissions: decide about calls that reach further than the sandbox.
+    completing: returns a front end's unanswered request for a completion, by its message id.
     running: returns the request of the cell that runs now.
     move: replaces the sandbox for a cell, by awaiting the second argument. The third says whether the next
         interpreter is started at once.
@@ -65,18 +73,24 @@ class MagicCalls:
         registry: Registry,
         outbox: Outbox,
         kernel_sandbox: KernelSandbox,
+        permissions: Permissions,
+        *,
         running: Callable[[], Message | None],
+        completing: Callable[[str], Message | None],
         move: Callable[[Message, Callable[[], Awaitable[str]], bool], Awaitable[None]],
     ) -> None:
         self.registry = registry
         self.outbox = outbox
         self.kernel_sandbox = kernel_sandbox
+        self.permissions = permissions
         self.running = running
+        self.completing = completing
         self.move = move
         self._running: dict[str, _RunningCall] = {}
         self._reports: set[asyncio.Task[None]] = set()
         self._kept: set[asyncio.Task[Any]] = set()
-        self._closed_early: set[str] = set()
+        # The calls that ended before they came, the latest last.
+        self._closed_early: dict[str, None] = {}
 
     def take(self, message: Message, send: SendAnswer) -> None:
         """Take a request of the interpreter: run a magic, complete one, or pass a variable to one.
@@ -86,12 +100,13 @@ class MagicCalls:
         try:
             request = decode_magic_request(message)
             parent = Message("shell", [message.parts[1], b"{}", b"{}", b"{}"])
+            is_typed = isinstance(request, CompletionWanted) and self._is_typed(request, parent.msg_id)
         except ProtocolError as error:
             _log.warning("Dropped a malformed request of a magic: %s", error)
             return
         call_id = request.call_id
         if call_id in self._closed_early:
-            self._closed_early.remove(call_id)
+            del self._closed_early[call_id]
             return
         match request:
             case VariableSent() | VariableRefused():
@@ -115,7 +130,7 @@ class MagicCalls:
             case CompletionWanted():
                 channel = CellChannel(call_id, send)
                 call = MagicCall(parent, channel, self)
-                self._start(request, parent, channel, self._complete(request, call))
+                self._start(request, parent, channel, self._complete(request, call, is_typed=is_typed))
             case unexpected:
                 assert_never(unexpected)
 
@@ -132,6 +147,10 @@ class MagicCalls:
             work.close()
             _log.warning("Dropped a malformed request of a magic: its call id is taken")
             return
+        if len(self._running) >= _MOST_CALLS:
+            work.close()
+            self.keep(asyncio.create_task(channel.end(_TOO_MANY)))
+            return
         current_request.set(parent)
         running = self._running[call_id] = _RunningCall(request.name, channel, asyncio.create_task(work))
         report = asyncio.create_task(running.report())
@@ -141,9 +160,24 @@ class MagicCalls:
     async def _run(self, name: str, call: MagicCall) -> Outcome:
         return Returned(await self.registry.run(name, call))
 
-    async def _complete(self, request: CompletionWanted, call: MagicCall) -> Outcome:
-        found = await self.registry.complete(request.name, request.text, call, of_cell=request.of_cell)
+    async def _complete(self, request: CompletionWanted, call: MagicCall, *, is_typed: bool) -> Outcome:
+        found = await self.registry.complete(
+            request.name, request.text, call, of_cell=request.of_cell, is_typed=is_typed
+        )
         return Completed(tuple(found["words"]), found["paths"])
+
+    def _is_typed(self, request: CompletionWanted, msg_id: str) -> bool:
+        """Return whether a front end asks, in the request with this id, to complete this magic's text."""
+        asked = self.completing(msg_id)
+        if asked is None:
+            return False
+        code, cursor = asked.content.get("code"), asked.content.get("cursor_pos")
+        if not isinstance(code, str) or not isinstance(cursor, int):
+            return False
+        line = code[:cursor].rpartition("\n")[2]
+        marker = "%%" if request.of_cell else "%"
+        magic = f"{marker}{request.name}{request.text}"
+        return line.endswith(magic) and not line.removesuffix(magic).strip().endswith("%")
 
     def _forget(self, call_id: str, report: asyncio.Task[None]) -> None:
         del self._running[call_id]
@@ -178,7 +212,9 @@ class MagicCalls:
             running.work.cancel()
         else:
             # The interrupt came before the call did, or the kernel that ran the call has crashed.
-            self._closed_early.add(call_id)
+            self._closed_early[call_id] = None
+            if len(self._closed_early) > _MOST_CALLS:
+                del self._closed_early[next(iter(self._closed_early))]
             await send(MagicEnd(call_id, (), _INTERRUPTED))
 
     def cancel_all(self) -> None:
@@ -222,10 +258,9 @@ class _RunningCall:
             pass
         except DaytonaError as error:
             outcome = _described(error)
-        except Exception as error:
-            # A defect of the kernel must not leave the cell waiting.
+        except Exception as error:  # noqa: BLE001 - a defect of the kernel must not leave the cell waiting
             outcome = Raised(type(error).__name__, f"{self.name}: {error}", None)
-            raise
+            _log.exception("%s failed", ascii(self.name))
         finally:
             await self.channel.end(outcome)
 

@@ -60,6 +60,13 @@ class Outbox:
         msg_type = request.msg_type.removesuffix("_request") + "_reply"
         self.reply(request.channel, idents, self._build(request, msg_type, content, None, ()))
 
+    def ask(self, request: Message, idents: list[bytes], prompt: str) -> str:
+        """Send a question of the kernel for a running cell, and return its message id."""
+        content = {"prompt": prompt, "password": False}
+        question = Message("stdin", self._build(request, "input_request", content, None, ()))
+        self.reply("stdin", idents, question.parts)
+        return question.msg_id
+
     def request(
         self, channel: str, msg_type: str, content: dict[str, Any], subshell_id: str | None = None
     ) -> Message:

@@ -39,6 +39,7 @@ class Cells:
 
     requests: the relay's table of requests without a reply, by message id.
     publish: passes a message of the interpreter on to front ends.
+    on_end: called with the request of each cell that has ended.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Cells:
         news: News,
         requests: dict[str, Request],
         publish: Callable[[Message], None],
+        on_end: Callable[[Request], None],
     ) -> None:
         self._host = host
         self._slot = slot
@@ -62,6 +64,7 @@ class Cells:
         self._news = news
         self._requests = requests
         self._publish = publish
+        self._on_end = on_end
 
     async def run(self, request: Request, code: str) -> None:
         """Run a cell, and answer its request. It never raises an error of the cell."""
@@ -79,6 +82,7 @@ class Cells:
         finally:
             self._requests.pop(request.message.msg_id, None)
             self._outbox.running_cells.remove(request.message.msg_id)
+            self._on_end(request)
             if request.move is not None:
                 request.move.abandon()
 

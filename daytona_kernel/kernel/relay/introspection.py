@@ -59,6 +59,8 @@ class Introspection:
         self._subshells = subshells
         self._own_subshell = Subshells(own_requests.ask)
         self._own_subshell_id = self._own_subshell.create()
+        # The front ends' requests for completions that have no answer yet, by message id.
+        self.completing: dict[str, Message] = {}
         self._has_person = False
         self._has_interpreter = False
         self._is_warm = False
@@ -70,12 +72,16 @@ class Introspection:
         if message.msg_type == "is_complete_request" and not self._has_interpreter:
             self._stand_in.reply(request, empty_reply(message))
             return
+        if message.msg_type == "complete_request":
+            self.completing[message.msg_id] = message
         try:
             # Not wait_for: its task costs two turns of the loop.
             async with asyncio.timeout(DEADLINES[message.msg_type]):
                 content = await self._ask(message, on_own=cell_runs and request.subshell_id is None)
         except (TimeoutError, InterpreterError):
             content = empty_reply(message)
+        finally:
+            self.completing.pop(message.msg_id, None)
         self._stand_in.reply(request, content)
 
     def observe(self, msg_type: str) -> None:

@@ -28,6 +28,7 @@ from .gate import admit
 from .introspection import Introspection
 from .notices import InterruptNotice, News, OutageNotice, WaitingNotice
 from .own_requests import OwnRequests
+from .questions import Questions
 from .requests import Request, StandIn
 from .slot import InterpreterSlot
 from .streams import Streams
@@ -55,7 +56,10 @@ _log = logging.getLogger(__name__)
 
 
 class Relay:
-    """The routing of messages. All methods run on the relay's loop, except for the property `running`."""
+    """The routing of messages.
+
+    All methods run on the relay's loop, except for those that say that any thread may call them.
+    """
 
     def __init__(self, outbox: Outbox, host: Host) -> None:
         self._outbox = outbox
@@ -82,6 +86,7 @@ class Relay:
         self._introspection = Introspection(
             outbox, self._own_requests, self._stand_in, self.subshells, self._spawn
         )
+        self._questions = Questions(outbox)
         self._waiting_notice = WaitingNotice(outbox, self._first_waiting)
         self._outage_notice = OutageNotice(outbox, lambda: self._running_on_main_shell)
         self.news = News(outbox, self._stand_in)
@@ -95,6 +100,7 @@ class Relay:
             self.news,
             self._requests,
             self.publish,
+            self._questions.withdraw,
         )
         self._interrupt_notice = InterruptNotice(outbox, lambda r: r.message.msg_id in self._requests)
         self._widget_states = WidgetStates()
@@ -106,7 +112,32 @@ class Relay:
         """The request of the cell that runs now, or None. It may be read from any thread."""
         return next((r.message for r in list(self._requests.values()) if r.is_execution), None)
 
+    def running_cell(self, msg_id: str | None) -> Message | None:
+        """Return the request of a cell if it runs now, and does not wait behind another cell of its shell.
+
+        msg_id: the request's message id; None for the cell of the main shell. Any thread may call this.
+        """
+        cells = [r for r in list(self._requests.values()) if r.is_execution]
+        shell = None
+        if msg_id is not None:
+            named = next((r for r in cells if r.message.msg_id == msg_id), None)
+            if named is None:
+                return None
+            shell = named.subshell_id
+        first = next((r for r in cells if r.subshell_id == shell), None)
+        is_running = first is not None and msg_id in (None, first.message.msg_id)
+        return first.message if first is not None and is_running else None
+
+    def completing(self, msg_id: str) -> Message | None:
+        """Return a front end's request for a completion that has no answer yet. Any thread may call this."""
+        return self._introspection.completing.get(msg_id)
+
     # For the host and the control channel
+
+    async def ask(self, msg_id: str, prompt: str) -> str | None:
+        """Ask the front end of a running cell; return None if the cell ends or is interrupted."""
+        request = self._requests.get(msg_id)
+        return None if request is None else await self._questions.ask(request, prompt)
 
     def show_progress(self, text: str) -> None:
         """Show in the first waiting cell what it waits for."""
@@ -114,6 +145,7 @@ class Relay:
 
     async def interrupt(self) -> None:
         """Interrupt the cell in the interpreter, or all cells that wait for an interpreter."""
+        self._questions.withdraw_all()
         if self.slot.interpreter is not None:
             self._interrupt_notice.watch(self._running_on_main_shell)
             await self.slot.interpreter.interrupt()
@@ -166,8 +198,10 @@ class Relay:
                 self._widget_states.observe(message)
             await self._forward(request)
 
-    def take_input(self, message: Message) -> None:
-        """Pass on an `input_reply`."""
+    def take_input(self, message: Message, idents: list[bytes]) -> None:
+        """Take an `input_reply`: for a question of the kernel, or for the interpreter."""
+        if self._questions.take_reply(message, idents):
+            return
         if self.slot.interpreter is not None:
             self._spawn(self.slot.interpreter.send(message))
 
@@ -216,8 +250,8 @@ class Relay:
         elif message.channel == "stdin":
             # A thread may ask for input after its cell has ended, so the client is looked up, not the cell.
             idents = self._clients.get(message.parent_header.get("session", ""))
-            if idents is not None:
-                self._outbox.reply("stdin", idents, message.parts)
+            if idents is not None and message.msg_type == "input_request":
+                self._questions.pass_input_request(message, idents)
         elif (request := self._requests.pop(message.parent_id, None)) is not None:
             self._outbox.reply(request.channel, request.idents, message.parts)
 
@@ -295,6 +329,7 @@ class Relay:
         for each in (self._own_requests, self.subshells, self._introspection):
             each.forget_interpreter()
         self._outage_notice.update(None)
+        self._questions.withdraw_all()
         self._host.cancel_magics()
 
     def _show_outage(self, reason: str | None) -> None:

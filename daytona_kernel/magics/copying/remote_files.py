@@ -10,12 +10,12 @@ them have arrived. A broken upload therefore changes nothing, and never leaves h
 from __future__ import annotations
 
 import posixpath
-import re
 import secrets
 import shlex
 from typing import TYPE_CHECKING
 
 from ...errors import DaytonaFileNotFoundError, FileTransferError
+from .patterns import is_pattern, quote_all_but_globs
 from .plan import Entry, Plan, Source, refuse_root
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from ...client.sandbox import AsyncSandbox
 
-# Brackets may hold only characters without another meaning to a shell.
-_GLOB = re.compile(r"[*?]|\[[!^]?[\w.-]+\]")
 # The arguments of one program: far fewer than any system allows.
 _ARGUMENTS = 500
 _OWNER_MAY_RUN = 0o100
@@ -88,7 +86,7 @@ class RemoteFiles:
         for word in words:
             path = await self.absolute(word)
             refuse_root(path)
-            listed = await self._run(f"{_TREES}\nword {shlex.quote(path)} {_quote_all_but_globs(path)}\n:")
+            listed = await self._run(f"{_TREES}\nword {shlex.quote(path)} {quote_all_but_globs(path)}\n:")
             try:
                 sources = list(_read_trees(listed))
             except ValueError:
@@ -96,7 +94,7 @@ class RemoteFiles:
                     f"The sandbox's list of the files in {word!r} is not readable; nothing was copied."
                 ) from None
             if not sources:
-                verb = "matches" if _GLOB.search(word) else "is called"
+                verb = "matches" if is_pattern(word) else "is called"
                 raise DaytonaFileNotFoundError(f"Nothing in the sandbox {verb} {word!r}.")
             found += sources
         return found
@@ -135,19 +133,6 @@ class RemoteFiles:
             reason = answer.result.strip().partition("\n")[0] or f"exit status {answer.exit_code}"
             raise FileTransferError(f"The sandbox could not do its part of the copy: {reason}.")
         return answer.result
-
-
-def _quote_all_but_globs(path: str) -> str:
-    """Return a path for the shell in which only the globs keep their meaning."""
-    pieces, position = [], 0
-    for match in _GLOB.finditer(path):
-        pieces += [_quote(path[position : match.start()]), match[0]]
-        position = match.end()
-    return "".join([*pieces, _quote(path[position:])])
-
-
-def _quote(text: str) -> str:
-    return shlex.quote(text) if text else ""
 
 
 def _in_batches(command: str, paths: Iterable[str]) -> Iterator[str]:
