@@ -87,21 +87,29 @@ class Box:
         if self._isolation is None:
             launchers = current_launchers("/usr/bin/env python3", str(self.directory.parent), isolated=False)
             (self.directory / "programs").symlink_to(launchers)
-            return
-        mounts.make_mount_points(self.directory)
-        for part in PARTS:
-            self._isolation.account.give(self.directory / part)
+
+    def _prepare(self) -> list[str]:
+        """Make the directories, unless they are there. Return the mounts that an isolated box has."""
+        is_new = not self.directory.exists()
+        if is_new:
+            self._make_directories()
+        if self._isolation is None:
+            return []
+        own = mounts.of_the_box(self.directory)
+        if is_new:
+            mounts.make_mount_points(self.directory, own)
+            for part in PARTS:
+                self._isolation.account.give(self.directory / part)
+        return own
 
     async def _start_supervisor(self, memory: int) -> SupervisorClient:
-        if not self.directory.exists():
-            await asyncio.to_thread(self._make_directories)
+        own = await asyncio.to_thread(self._prepare)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         log = os.open(self.directory / "supervisor.log", flags, 0o600)
         try:
             if self._isolation is None:
                 return await SupervisorClient.start([], str(SUPERVISOR_PROGRAM), "", log)
             program = ["--ro-bind", str(SUPERVISOR_PROGRAM), SUPERVISOR_SEEN_AS]
-            own = await asyncio.to_thread(mounts.of_the_box, self.directory)
             with self._isolation.prefix([*own, *program]) as (prefix, inherited):
                 return await SupervisorClient.start(
                     prefix,

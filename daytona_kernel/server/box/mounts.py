@@ -6,7 +6,9 @@ without secrets, and the server's Python. Its home, /workspace and /tmp are its 
 
 from __future__ import annotations
 
+import itertools
 import os
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from .. import limits
@@ -71,15 +73,15 @@ def _outside() -> list[str]:
     return [*python_mounts(), *(word for path in paths for word in ("--ro-bind-try", path, path))]
 
 
-def make_mount_points(directory: Path) -> None:
-    """Make the directories above mounts that are inside the new box's own directories, open for its user.
+def make_mount_points(directory: Path, mounted: list[str]) -> None:
+    """Make the directories above those of `mounted` that are inside the new box's own directories.
 
-    An example is a Python environment in /tmp. Bubblewrap would make them for the server's user only.
+    An example is a Python environment in /tmp. Bubblewrap would make them, but for the server's user only.
     """
-    for option in _outside():
-        for part in ("home", "workspace", "tmp"):
-            seen_as = getattr(ISOLATED, part)
-            if option.startswith(f"{seen_as}/"):
-                point = directory / part / os.path.relpath(option, seen_as)
-                for parent in reversed(point.relative_to(directory / part).parents[:-1]):
+    at_their_own_path = {path for source, path in itertools.pairwise(mounted) if source == path}
+    for part in ("home", "workspace", "tmp"):
+        seen_as = getattr(ISOLATED, part)
+        for path in at_their_own_path:
+            if path.startswith(f"{seen_as}/"):
+                for parent in reversed(PurePath(path).relative_to(seen_as).parents[:-1]):
                     (directory / part / parent).mkdir(mode=0o755, exist_ok=True)
