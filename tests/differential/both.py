@@ -30,7 +30,8 @@ class Both:
         for driver in drivers:
             cwd = driver.run("import os; print(os.getcwd(), end='')").stdout
             home = driver.run("print(os.environ['HOME'], end='')").stdout
-            self._places.append({cwd: "<cwd>", home: "<home>"})
+            tmp = driver.run("import tempfile; print(tempfile.gettempdir(), end='')").stdout
+            self._places.append({cwd: "<cwd>", home: "<home>", tmp: "/tmp"})
 
     def same(self, scenario: Scenario, within: float = 0.0) -> Any:
         """Play the scenario with both kernels, check that the results are equal, and return ipykernel's.

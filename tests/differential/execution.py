@@ -112,6 +112,7 @@ class RunningKernel:
         self._places = {
             await self._ask("__import__('os').getcwd()"): "<cwd>",
             await self._ask("__import__('os').environ['HOME']"): "<home>",
+            await self._ask("__import__('tempfile').gettempdir()"): "/tmp",  # TMPDIR, or a sandbox's own
         }
 
     async def _ask(self, expression: str) -> str:
