@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import posixpath
 import shlex
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..errors import CommandFailedError, DaytonaNotFoundError, DaytonaTimeoutError, MagicUsageError
+from ..errors import (
+    CommandFailedError,
+    DaytonaError,
+    DaytonaNotFoundError,
+    DaytonaTimeoutError,
+    MagicUsageError,
+)
 from ..wire.conventions import SESSION_PREFIX
 from .magic import magic
 from .options import ENV, NO_RAISE, TIMEOUT
@@ -21,10 +29,18 @@ from .signature import Option, Signature
 from .timing import Timings, ticking
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from ..client.process import AsyncProcess
     from .magic_call import MagicCall
 
 _STILL_RUNS = "The command did not end; it still runs in the sandbox."
+_FIRST_LOOK_SECONDS = 3.0  # each next wait is twice as long
+_HELD_BY_JOB = (
+    "The command has ended, but a background job of it holds the output, so the cell waits for the job. "
+    "Stop ends the job. To let it run, use %session run NAME --async COMMAND, "
+    "or redirect its output: COMMAND > log 2>&1 &. Waiting for"
+)
 
 
 class ShellMagic:
@@ -61,6 +77,11 @@ class ShellMagic:
         The command starts in the notebook's current directory and sees the changes that cells have made
         to os.environ. A status other than 0 fails the cell and is in _exit_code. Interrupting the cell
         ends the command. `files = %sh ls` assigns the lines of the output and does not show them.
+
+        A background job that holds the output belongs to the command: the cell waits for it, and the
+        interrupt and the timeout end it, too. To start a server, use %session run NAME --async, or
+        redirect its output: `%sh server > log 2>&1 &`. Such a job runs until the sandbox stops; only
+        with --live does it end with the cell.
 
         In the line, {expression} and $name are your Python variables. The shell keeps ${name}, text in
         single quotes, and a $name that the command itself sets, as in
@@ -112,7 +133,7 @@ class _Output:
 async def _run(call: MagicCall, process: AsyncProcess, command: _ShellCommand, output: _Output) -> int:
     tag = process_tree.new_tag()
     sent = f"{process_tree.leave_pid(tag)}; {command.script}"
-    async with ticking(call, "Running for"):
+    async with _showing_progress(call, process, tag):
         try:
             answer = await process.exec(
                 sent, cwd=command.directory, timeout=command.timeout, env=command.environ or None
@@ -129,6 +150,30 @@ async def _run(call: MagicCall, process: AsyncProcess, command: _ShellCommand, o
     if answer.result:
         await output.write(answer.result)
     return answer.exit_code
+
+
+@asynccontextmanager
+async def _showing_progress(call: MagicCall, process: AsyncProcess, tag: str) -> AsyncIterator[None]:
+    """Show the elapsed time while the block runs, and say if only a background job is left of the command."""
+    activity = "Running for"
+
+    async def look_for_job() -> None:
+        nonlocal activity
+        seconds = _FIRST_LOOK_SECONDS
+        with contextlib.suppress(DaytonaError):  # the command's own request says what is wrong
+            while activity != _HELD_BY_JOB:
+                await asyncio.sleep(seconds)
+                seconds *= 2
+                if await process_tree.is_left_behind(process, tag):
+                    activity = _HELD_BY_JOB
+
+    looking = asyncio.ensure_future(look_for_job())
+    try:
+        async with ticking(call, lambda: activity):
+            yield
+    finally:
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
 
 
 async def _run_live(process: AsyncProcess, command: _ShellCommand, output: _Output) -> int | None:

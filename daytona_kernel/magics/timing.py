@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _FIRST_DISPLAY_SECONDS = 1.0
 
 
-def ticking(call: MagicCall, activity: str) -> AbstractAsyncContextManager[None]:
+def ticking(call: MagicCall, activity: str | Callable[[], str]) -> AbstractAsyncContextManager[None]:
     """Show an activity and its elapsed time, as in "Running for 3 s …", while the block runs.
 
     The display appears after a second and disappears at the end.
@@ -26,7 +26,8 @@ def ticking(call: MagicCall, activity: str) -> AbstractAsyncContextManager[None]
     start = time.monotonic()
 
     def describe() -> dict[str, str]:
-        text = f"{activity} {format_duration(round(time.monotonic() - start))} …"
+        now = activity if isinstance(activity, str) else activity()
+        text = f"{now} {format_duration(round(time.monotonic() - start))} …"
         return {"text/plain": text, "text/html": f'<span style="opacity:.6">{escape(text)}</span>'}
 
     return showing(call, describe)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import psutil
 import pytest
 
@@ -91,6 +93,33 @@ def test_a_long_command_shows_its_time_and_clears_it(kernel: Driver) -> None:
     assert updates[-1]["data"] == {"text/plain": ""}
     assert answer.stdout == "before\ndone\n"
     assert kernel.run("%sh echo quick").contents("display_data") == []
+
+
+def test_a_background_job_that_holds_the_output_is_named_and_ends_with_the_cell(kernel: Driver) -> None:
+    cell = kernel.send("%sh sleep 945.1 & echo started")
+    seen: list[str] = []
+
+    def interrupt_when_named(message: dict[str, Any]) -> None:
+        if "data" in message["content"]:
+            seen.append(message["content"]["data"].get("text/plain", ""))
+            if "a background job of it holds the output" in seen[-1] and "%session run" in seen[-1]:
+                kernel.manager.interrupt_kernel()
+
+    answer = kernel.collect(cell, interrupt_when_named)
+    assert answer.error["ename"] == "KeyboardInterrupt", seen
+    assert processes(kernel, "sleep 945[.][1]") == ""
+
+
+def test_the_timeout_ends_a_background_job_that_holds_the_output(kernel: Driver) -> None:
+    answer = kernel.run("%sh --timeout 1 sleep 945.2 & echo started")
+    assert answer.error["ename"] == "DaytonaProcessExecutionTimeoutError"
+    assert processes(kernel, "sleep 945[.][2]") == ""
+
+
+def test_a_background_job_with_its_output_elsewhere_outlives_the_cell(kernel: Driver) -> None:
+    assert kernel.run("%sh sleep 945.3 > /tmp/log 2>&1 & echo started").stdout == "started\n"
+    assert "sleep 945.3" in processes(kernel, "sleep 945[.][3]")
+    kernel.run("%sh pkill -f 'sleep 945[.]3'")
 
 
 def test_live_shows_output_while_the_command_runs(kernel: Driver) -> None:

@@ -38,15 +38,20 @@ _TAG = re.compile(r": (daytona-[0-9a-f]{16});")
 # If the command has not started, the script leaves `canceled` in the file in place of a process id.
 _END = r"""
 file=/tmp/.TAG
-(set -C; echo canceled > "$file") 2>/dev/null && exit 3
-for _ in {1..100}; do
-    read -r pid < "$file" && break
-    sleep 0.05
-done 2>/dev/null
-case $pid in "" | canceled) exit 3;; esac
+declare -A found=() above=([0]=1 [1]=1)
+order=()
+if (set -C; echo canceled > "$file") 2>/dev/null; then
+    # The shell has not started, or it has ended and perhaps left processes behind.
+    grep -qsF MARK=TAG /proc/[0-9]*/environ || exit 3
+else
+    for _ in {1..100}; do
+        read -r pid < "$file" && break
+        sleep 0.05
+    done 2>/dev/null
+    case $pid in "" | canceled) exit 3;; esac
+    found[$pid]=1 order=("$pid")
+fi
 set -f
-declare -A found=([$pid]=1) above=([0]=1 [1]=1)
-order=("$pid")
 note() {
     stat=
     { IFS= read -rd '' stat < "/proc/$1/stat"; } 2>/dev/null
@@ -82,7 +87,7 @@ look() {
     done
 }
 id=$pid
-while stat=; { IFS= read -rd '' stat < "/proc/$id/stat"; } 2>/dev/null; [ -n "$stat" ]; do
+while stat=; [ -n "$id" ] && { IFS= read -rd '' stat < "/proc/$id/stat"; } 2>/dev/null; [ -n "$stat" ]; do
     set -- ${stat##*) }
     id=$2
     above[$id]=1
@@ -119,7 +124,7 @@ exit 1
 
 
 class Ending(Enum):
-    """The result of ending a process tree. NOTHING: it had already ended, or will never start."""
+    """The result of ending a process tree. NOTHING: all of it had already ended, or will never start."""
 
     ENDED = 0
     LIVES = 1
@@ -155,6 +160,12 @@ async def end(process: AsyncProcess, tag: str) -> Ending:
     """End a shell that has left its process id, with its process tree."""
     answer = await process.exec(_END.replace("TAG", tag))
     return Ending(answer.exit_code) if answer.exit_code in (1, 3) else Ending.ENDED
+
+
+async def is_left_behind(process: AsyncProcess, tag: str) -> bool:
+    """Return whether a shell that had left its process id has ended, and processes of its tree still run."""
+    look = f"[ ! -e /tmp/.{tag} ] && grep -qsF {_MARK}={tag} /proc/[0-9]*/environ"
+    return (await process.exec(look)).exit_code == 0
 
 
 async def forget(process: AsyncProcess, tag: str) -> None:
