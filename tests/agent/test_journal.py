@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from daytona_kernel.agent.journal import SpillingJournal
 from daytona_kernel.wire.link import Link
 from daytona_kernel.wire.messages import Message
+from tests.full_disk import full_beyond
 
 
 @given(st.lists(st.one_of(st.binary(max_size=50), st.integers(1, 30)), max_size=80))
@@ -50,6 +51,22 @@ def test_it_is_full_when_the_file_is_and_not_after_it_was_emptied() -> None:
     assert number == 11
     journal.drop(number)
     assert not journal.full
+    journal.close()
+
+
+def test_a_full_disk_fills_the_journal_and_loses_nothing() -> None:
+    journal = SpillingJournal(memory_bytes=10, file_bytes=1 << 20)
+    packets = [bytes([number]) * 40 for number in range(20)]
+    with full_beyond(100):
+        for number, packet in enumerate(packets, 1):
+            journal.append(number, packet)
+    assert journal.full
+    assert [journal.read(number) for number in range(1, 21)] == packets
+    journal.drop(20)
+    assert not journal.full
+    journal.append(21, b"x" * 11)
+    journal.append(22, b"y" * 500)
+    assert (journal.full, journal.read(22)) == (False, b"y" * 500)
     journal.close()
 
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 
 from daytona_kernel import Daytona
-from tests.kernel.driver import Driver, processes_of, running_kernel, wait_until
+from tests.kernel.driver import Answer, Driver, processes_of, running_kernel, wait_until
 from tests.served import config, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    import psutil
 
 RUNNING = "import time\nprint('go', flush=True)\ntime.sleep(600)"
 
@@ -26,8 +26,13 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
         yield environment
 
 
-def process_named(driver: Driver, word: str) -> psutil.Process:
-    (found,) = (each for each in processes_of(driver) if word in " ".join(each.cmdline()))
+def processes_with(driver: Driver, word: str) -> list[psutil.Process]:
+    """Return the kernel's processes with a word in their arguments. Some may end meanwhile."""
+    found = []
+    for each in processes_of(driver):
+        with suppress(psutil.NoSuchProcess):
+            if word in " ".join(each.cmdline()):
+                found.append(each)
     return found
 
 
@@ -37,6 +42,36 @@ def stop_from_outside(environment: dict[str, str], sandbox_id: str) -> None:
 
 def delete_from_outside(environment: dict[str, str], sandbox_id: str) -> None:
     Daytona(config(environment)).get(sandbox_id).delete()
+
+
+def crash(driver: Driver) -> None:
+    """Kill the kernel, and start another in its place. The client keeps its sockets."""
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.manager.restart_kernel(now=True)
+
+
+def collect_after_crash(
+    driver: Driver, msg_id: str, on_message: Callable[[dict[str, Any]], None] | None = None
+) -> Answer:
+    """Wait for a request's `idle` after a crash.
+
+    What the old kernel had published and the agent does not know to be published comes again. Clients know
+    it by its signature, and drop it.
+    """
+    answer = Answer()
+
+    def take(message: dict[str, Any]) -> None:
+        answer.messages.append(message)
+        if on_message is not None:
+            on_message(message)
+
+    while True:
+        try:
+            driver.collect_output(msg_id, take)
+        except ValueError as error:
+            assert "Duplicate Signature" in str(error)  # noqa: PT017 - the next message may be new
+        else:
+            return answer
 
 
 def told(driver: Driver) -> str:
@@ -90,7 +125,7 @@ def test_the_embedded_server_is_killed(own_kernel: Driver, runs: bool) -> None:
     running = own_kernel.send(RUNNING) if runs else None
     if runs:
         own_kernel.next_output("stream")
-    process_named(own_kernel, "daytona_kernel.server").kill()
+    processes_with(own_kernel, "daytona_kernel.server")[0].kill()
     sentence = "The embedded server has ended, and with it the sandbox and its files."
     if running is not None:
         assert own_kernel.collect(running).error["evalue"].startswith(sentence)
@@ -115,21 +150,17 @@ def test_the_files_of_the_agent_are_deleted(own_kernel: Driver) -> None:
 
 def test_an_idle_interpreter_is_killed(own_kernel: Driver) -> None:
     own_kernel.run("x = 1")
-    process_named(own_kernel, "interpreter").kill()
-    wait_until(lambda: any("interpreter" in each.cmdline() for each in processes_of(own_kernel)))
+    processes_with(own_kernel, " interpreter ")[0].kill()
     assert "The interpreter was ended by SIGKILL." in told(own_kernel)
     assert own_kernel.run("'x' in globals()").result == "False"
 
 
 def test_a_kernel_that_crashes_during_a_magic(own_kernel: Driver) -> None:
     own_kernel.run("x = 1")
-    own_kernel.send("%sh sleep 600")
-    wait_until(lambda: any("sleep" in each.name() for each in processes_of(own_kernel)))
-    os.kill(own_kernel.pid, signal.SIGKILL)
-    own_kernel.manager.restart_kernel(now=True)
-    own_kernel.client.stop_channels()
-    own_kernel.connect()
-    assert own_kernel.run("x").result == "1"
+    own_kernel.send("%sh sleep 600", stop_on_error=False)
+    wait_until(lambda: processes_with(own_kernel, "sleep 600") != [])
+    crash(own_kernel)
+    assert collect_after_crash(own_kernel, own_kernel.send("x")).result == "1"
 
 
 def test_a_restart_flushes_files_and_runs_atexit(own_kernel: Driver) -> None:
@@ -155,3 +186,19 @@ def test_a_move_to_another_sandbox_flushes_files(environment: dict[str, str]) ->
         assert driver.run("open('flushed').read()").result == "'precious'"
         driver.run("%sandbox new")
     Daytona(config(environment)).get(first).delete()
+
+
+def test_output_while_the_kernel_is_replaced_after_a_crash_comes_whole(own_kernel: Driver) -> None:
+    own_kernel.run("import time")
+    running = own_kernel.send("for i in range(300):\n    print(i, flush=True)\n    time.sleep(0.01)")
+    printed: list[str] = []
+
+    def take(message: dict[str, Any]) -> None:
+        if message["msg_type"] == "stream":
+            printed.append(message["content"]["text"])
+
+    take(own_kernel.next_output("stream"))
+    crash(own_kernel)
+    collect_after_crash(own_kernel, running, take)
+    assert "".join(printed) == "".join(f"{i}\n" for i in range(300))
+    assert own_kernel.run("i").stderr.startswith("The interpreter that ran before is in use again")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from daytona_kernel.server import limits
 from daytona_kernel.server.toolbox.log import CommandLog, MarkedLog
 from daytona_kernel.wire.logs import Stream, split_log
+from tests.full_disk import full_beyond
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,6 +61,23 @@ async def test_a_full_log_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert set(stdout) == {ord("x")}
     assert len(stdout) > (1 << 20) - 100
     assert b"log full: 1 MiB kept" in stderr
+
+
+async def test_a_log_on_a_full_disk_says_so(tmp_path: Path) -> None:
+    log = CommandLog(tmp_path / "log")
+    with full_beyond(1000):
+        log.write(Stream.STDOUT, b"x" * 600)
+        log.write(Stream.STDOUT, b"x" * 600)
+        log.write(Stream.STDOUT, b"dropped")
+    log.finish()
+    whole = log.read()
+    assert whole.count(b"x") > 900
+    assert whole.endswith(
+        b"\n[the log cannot be written: File too large, the rest of the output was dropped]\n"
+    )
+    assert b"".join([piece async for piece in log.pieces(100, follow=True)]) == whole
+    assert b"".join([piece async for piece in log.pieces(100, follow=False, start=1005)]) == whole[1005:]
+    log.close()
 
 
 async def test_followers_of_one_log_read_at_their_own_pace(tmp_path: Path) -> None:

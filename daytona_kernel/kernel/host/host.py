@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from ..startup import Startup
 
 _ACTIVITY_SECONDS = 60.0
+# A front end connects to a kernel that has replaced a crashed one sooner than this.
+_SUBSCRIBER_SECONDS = 5.0
+
+_RESUMED = "The interpreter that ran before is in use again, with its variables."
 
 
 class Host:
@@ -50,6 +54,7 @@ class Host:
         self._log = log
         self._relay_loop = relay_loop
         self._relay: Relay
+        self._outbox = outbox
         self._comms = Comms(outbox)
         permissions = Permissions(
             self.registry,
@@ -113,6 +118,10 @@ class Host:
             failure = DaytonaError(f"The interpreter could not be started: {type(error).__name__}: {error}")
             self._relay_loop.call(self._relay.slot.fail_start, failure)
             return
+        if self.kernel_sandbox.has_resumed:
+            self._relay_loop.call(self._relay.news.add, _RESUMED)
+            # The interpreter may have printed meanwhile. The front ends must not miss it.
+            await self._relay_loop.run(self._outbox.wait_for_subscribers(_SUBSCRIBER_SECONDS))
         gateway = AgentGateway(sandbox, agent, self.api.run, self.kernel_sandbox.server_end)
 
         def make(**callbacks: Any) -> Interpreter:

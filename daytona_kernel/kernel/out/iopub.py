@@ -7,6 +7,7 @@ expensive part of each message.
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from jupyter_client.session import Session
 
 _CLOSING_SECONDS = 2.0
+# The front ends of a crashed kernel subscribe again within so many seconds of each other.
+_GATHERING_SECONDS = 0.3
 
 
 class IOPub:
@@ -40,6 +43,7 @@ class IOPub:
         self._stream = ZMQStream(socket, thread.io_loop)
         self._stream.on_recv(self._welcome)
         self._waiting: deque[Sequence[Any]] = deque()
+        self._subscribed = asyncio.Event()
         self.running_cells = RunningCells()
 
     def send_multipart(self, frames: Sequence[Any], *_args: Any, **_options: Any) -> None:
@@ -52,6 +56,18 @@ class IOPub:
             self._loop.call(self._send_waiting)
         except RuntimeError:
             pass  # the loop has ended; `stop` sends the waiting messages
+
+    async def wait_for_subscribers(self, seconds: float) -> None:
+        """Wait until front ends are subscribed. A message that is published before is lost.
+
+        seconds: the longest wait; there may be no front end. This runs on the relay's loop.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                await self._subscribed.wait()
+                await asyncio.sleep(_GATHERING_SECONDS)
+        except TimeoutError:
+            pass
 
     def start(self) -> None:
         """Do nothing: the shell channel's thread starts the loop."""
@@ -106,4 +122,5 @@ class IOPub:
     def _welcome(self, frames: list[bytes]) -> None:
         for frame in frames:
             if frame[:1] == b"\x01":
+                self._subscribed.set()
                 self._send_welcome_message(frame[1:].decode("utf-8", "replace"))

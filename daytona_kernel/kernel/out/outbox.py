@@ -33,6 +33,10 @@ class Outbox:
         self._senders = senders
         self.running_cells = iopub.running_cells
 
+    async def wait_for_subscribers(self, seconds: float) -> None:
+        """Wait until front ends are subscribed to iopub; see IOPub. This runs on the relay's loop."""
+        await self._iopub.wait_for_subscribers(seconds)
+
     def publish(self, parts: Sequence[Part], msg_type: str) -> None:
         """Sign a complete message of the interpreter, and send it on iopub.
 

@@ -70,6 +70,7 @@ class CommandLog:
     """One command's log file.
 
     When the command has finished, its followers end. A background child may still add to the log after that.
+    A log that is full, or whose disk is full, ends with a note, which needs no room on the disk.
     """
 
     def __init__(self, path: Path) -> None:
@@ -77,25 +78,35 @@ class CommandLog:
         self._file: int | None = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._marked = MarkedLog()
         self._waiting: set[asyncio.Future[None]] = set()
-        self.size = 0  # bytes written
         self.finished = False
-        self._full = False
+        self._written = 0  # bytes in the file
+        self._note = b""  # behind them
+
+    @property
+    def size(self) -> int:
+        """The bytes in the log."""
+        return self._written + len(self._note)
 
     def write(self, stream: Stream, data: bytes) -> None:
-        """Add output. At the limit, add a note once and drop the rest."""
-        if self._file is None or self._full:
+        """Add output. At the limit, or when the disk is full, add a note once and drop the rest."""
+        if self._file is None or self._note:
             return
         encoded = self._marked.encode(stream, data)
-        if self.size + len(encoded) > limits.LOG_BYTES:
-            self._full = True
-            room = max(0, limits.LOG_BYTES - self.size)
-            note = f"\n[log full: {limits.LOG_BYTES >> 20} MiB kept, the rest of the output was dropped]\n"
-            encoded = encoded[:room] + MARKERS[Stream.STDERR] + note.encode()
+        note = ""
+        if self._written + len(encoded) > limits.LOG_BYTES:
+            encoded = encoded[: limits.LOG_BYTES - self._written]
+            note = f"log full: {limits.LOG_BYTES >> 20} MiB kept"
         view = memoryview(encoded)
-        while view:
-            written = os.write(self._file, view)
-            view = view[written:]
-            self.size += written
+        try:
+            while view:
+                written = os.write(self._file, view)
+                view = view[written:]
+                self._written += written
+        except OSError as error:
+            note = f"the log cannot be written: {error.strerror}"
+        if note:
+            text = f"\n[{note}, the rest of the output was dropped]\n"
+            self._note = MARKERS[Stream.STDERR] + text.encode()
         self._wake()
 
     def finish(self) -> None:
@@ -114,7 +125,7 @@ class CommandLog:
     def read(self) -> bytes:
         """Return the whole present log."""
         with self._open() as file:
-            return file.read(self.size)
+            return file.read(self._written) + self._note
 
     async def pieces(self, size: int, *, follow: bool, start: int = 0) -> AsyncIterator[bytes]:
         """Yield the log from byte `start` on, in pieces of at most `size` bytes.
@@ -125,10 +136,13 @@ class CommandLog:
         with self._open() as file:
             file.seek(start)
             while True:
-                if position < self.size:
-                    piece = file.read(min(size, self.size - position))
+                if position < self._written:
+                    piece = file.read(min(size, self._written - position))
                     position += len(piece)
                     yield piece
+                elif position < self.size:
+                    yield self._note[position - self._written :]
+                    position = self.size
                 elif self.finished or not follow:
                     return
                 else:
