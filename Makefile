@@ -8,8 +8,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 # Two processes suit two cores and more: most tests wait for other processes that compute.
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
-# Tests need Chromium for pages, and bubblewrap for isolated sandboxes. Debian has venv in a package.
-SYSTEM_PACKAGES := chromium bubblewrap python3-venv
+# Tests need Chromium for pages, and bubblewrap and slirp4netns for isolated sandboxes. Debian packages venv.
+SYSTEM_PACKAGES := chromium bubblewrap slirp4netns python3-venv
 
 .DEFAULT_GOAL := demo
 .PHONY: help demo lab quick test test-root check format coverage bench pictures constraints system-packages clean

@@ -7,6 +7,7 @@ A test that starts a kernel and is not marked fails.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from types import FunctionType
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from daytona_kernel.server.box.network import choose_network
 from tests.lab_server import LabServer, run_lab_server
 
 if TYPE_CHECKING:
@@ -25,6 +27,13 @@ if TYPE_CHECKING:
     from tests.browser import Lab
 
 TESTS = Path(__file__).parent
+
+# Sandboxes have no network on a machine that cannot give them one of their own. The tests run the project's
+# own code, so they go on with the machine's network, and say so.
+_NETWORK = choose_network("auto")
+_HAS_NETWORK = _NETWORK.kind == "own" or "DAYTONA_KERNEL_NETWORK" in os.environ
+if not _HAS_NETWORK:
+    os.environ["DAYTONA_KERNEL_NETWORK"] = "host"
 
 # Every test in these folders starts a kernel, or an interpreter in a sandbox.
 _KERNEL_FOLDERS = {"differential", "faults", "frontends", "interpreter", "kernel"}
@@ -53,6 +62,7 @@ SLOW_FILES = {
 # These files test what root may do and other users may not: namespaces, processes and files of others.
 ROOT_FILES = {
     "attacks/test_isolation.py",
+    "attacks/test_isolation_network.py",
     "server/test_isolation.py",
     "server/test_lifetime.py",
     "server/test_python_environment.py",
@@ -99,6 +109,11 @@ def lab(lab_server: LabServer, browser: BrowserContext) -> Iterator[Lab]:
 
     with new_page(lab_server, browser) as page:
         yield page
+
+
+def pytest_report_header() -> str | None:
+    """Say what the sandboxes of the tests lack on this machine."""
+    return None if _HAS_NETWORK else f"sandboxes share this machine's network: {_NETWORK.reason}"
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

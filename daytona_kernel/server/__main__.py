@@ -8,6 +8,7 @@ import sys
 
 from .box.bubblewrap import Trial
 from .box.isolation import ISOLATION_VARIABLE
+from .box.network import NETWORK_VARIABLE, NETWORKS, choose_network
 from .limits import Timings
 
 _USAGE = """usage: python -m daytona_kernel.server --embedded [TIMINGS]
@@ -29,7 +30,11 @@ def main() -> int:
     if os.getpid() != os.getsid(0):
         os.setsid()  # a Ctrl-C in the terminal of the starter must not end the server
     # The trial runs while the rest is imported.
-    trial = None if os.environ.get(ISOLATION_VARIABLE) == "none" else Trial()
+    network = os.environ.get(NETWORK_VARIABLE) or "auto"
+    if network not in NETWORKS:
+        sys.stderr.write(f"{NETWORK_VARIABLE}={network} is not valid; use auto, host or none\n")
+        return 1
+    trial = None if os.environ.get(ISOLATION_VARIABLE) == "none" else Trial(choose_network(network))
 
     from .embedded import run_embedded
 

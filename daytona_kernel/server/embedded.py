@@ -16,6 +16,7 @@ from ..wire import routes
 from .app import Server
 from .box.bubblewrap import Trial
 from .box.isolation import ISOLATION_VARIABLE, ISOLATIONS
+from .box.network import NETWORK_VARIABLE, choose_network
 from .box.orphans import become_subreaper
 from .lease import LeaseHandler, Leases
 from .state_directory import StateDirectory, remove_abandoned
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .box.bubblewrap import Bubblewrap
+    from .box.network import Network
     from .limits import Timings
 
 
@@ -81,14 +83,28 @@ def choose_isolation(wanted: str, trial: Trial | None = None) -> tuple[Bubblewra
         raise ValueError(f"use {', '.join(ISOLATIONS[:-1])} or {ISOLATIONS[-1]}")
     reason = "isolation is switched off"
     if wanted != "none":
-        trial = trial or Trial()
+        trial = trial or Trial(choose_network(os.environ.get(NETWORK_VARIABLE) or "auto"))
         failure = trial.failure()
         if failure is None:
-            return trial.bubblewrap, ""
+            return trial.bubblewrap, _network_note(trial.bubblewrap.network)
         reason = failure
     if wanted == "bubblewrap":
         raise RuntimeError(reason)
     return None, f"Sandboxes are not isolated from this machine and its files: {reason}."
+
+
+def _network_note(network: Network) -> str:
+    if network.kind == "host":
+        return (
+            f"Sandboxes use this machine's network, with the servers that listen on its loopback, because "
+            f"{NETWORK_VARIABLE}=host is set."
+        )
+    if network.reason:
+        return (
+            f"Sandboxes have no network, so pip and the like cannot load anything: {network.reason}. "
+            f"{NETWORK_VARIABLE}=host gives them this machine's network, with the servers on its loopback."
+        )
+    return ""
 
 
 def announce_and_detach(directory: StateDirectory, about: dict[str, object]) -> None:

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from websockets.sync.client import connect
 
-from tests.server.conftest import eventually
+from tests.server.conftest import eventually, make_toolbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,10 +47,11 @@ tornado.ioloop.IOLoop.current().start()
 """
 
 
-def free_port() -> int:
+def free_port(used: int | None = None) -> int:
+    """Return a port that is free on this machine, and not the one that a sandbox has `used`."""
     for port in range(3000 + os.getpid() % 6000, 10000):
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)):
+            if port != used and probe.connect_ex(("127.0.0.1", port)):
                 return port
     raise AssertionError("no free port")
 
@@ -100,7 +101,10 @@ def test_the_preview_token_opens_the_proxy_and_nothing_else(
     server: EmbeddedServer, api: httpx.Client, toolbox: Toolbox, port: int
 ) -> None:
     preview = api.get(f"/sandbox/{toolbox.sandbox['id']}/ports/{port}/preview-url").json()
-    assert preview["url"] == f"http://127.0.0.1:{port}"
+    url = httpx.URL(preview["url"])
+    assert url.port == port
+    assert url.host.startswith("127.")
+    assert (url.host != "127.0.0.1") == (server.isolation == "bubblewrap")  # the cookies of Jupyter's pages
     assert httpx.get(preview["url"], trust_env=False).status_code == 200
     headers = {"x-daytona-preview-token": preview["token"]}
     base = str(toolbox.base_url)
@@ -110,8 +114,8 @@ def test_the_preview_token_opens_the_proxy_and_nothing_else(
     assert httpx.get(f"{base}proxy/{port}/", headers=wrong, trust_env=False).status_code == 401
 
 
-def test_a_port_without_a_listener(toolbox: Toolbox) -> None:
-    answer = toolbox.get(f"/proxy/{free_port()}/")
+def test_a_port_without_a_listener(toolbox: Toolbox, port: int) -> None:
+    answer = toolbox.get(f"/proxy/{free_port(port)}/")
     assert answer.status_code == 502
     assert "nothing listens on port" in answer.json()["message"]
     assert answer.headers["Connection"] == "close"
@@ -120,7 +124,7 @@ def test_a_port_without_a_listener(toolbox: Toolbox) -> None:
 
 def test_the_list_of_listening_ports(toolbox: Toolbox, port: int) -> None:
     assert port in toolbox.get("/port").json()["ports"]
-    assert toolbox.get(f"/port/{free_port()}/in-use").json() == {"isInUse": False}
+    assert toolbox.get(f"/port/{free_port(port)}/in-use").json() == {"isInUse": False}
     assert toolbox.get("/port/80/in-use").status_code == 400
 
 
@@ -134,3 +138,42 @@ def test_tunnels_are_closed_with_their_clients(server: EmbeddedServer, toolbox: 
             websocket.send("x")
             websocket.recv()
     eventually(lambda: process.num_fds() <= before, "no descriptor is left")
+
+
+def test_two_sandboxes_use_the_same_port(server: EmbeddedServer, api: httpx.Client) -> None:
+    if server.isolation != "bubblewrap":
+        pytest.skip("without isolation, all sandboxes share the ports of this machine")
+    with make_toolbox(server) as first, make_toolbox(server) as second:
+        for name, toolbox in (("first", first), ("second", second)):
+            toolbox.execute(f"echo {name} > index.html")
+            toolbox.post("/process/session", json={"sessionId": "server"})
+            toolbox.run("server", "exec python -m http.server 8130 --bind 127.0.0.1", runAsync=True)
+        for name, toolbox in (("first", first), ("second", second)):
+            eventually(lambda: toolbox.get("/port/8130/in-use").json()["isInUse"], "the server listens")  # noqa: B023
+            url = api.get(f"/sandbox/{toolbox.sandbox['id']}/ports/8130/preview-url").json()["url"]
+            assert url.endswith(":8130")
+            assert httpx.get(url, trust_env=False).text == f"{name}\n"
+            assert toolbox.get("/proxy/8130/").text == f"{name}\n"
+        api.delete(f"/sandbox/{second.sandbox['id']}")
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(url, trust_env=False)
+
+
+def test_the_preview_of_a_port_without_a_listener_says_so(
+    server: EmbeddedServer, api: httpx.Client, toolbox: Toolbox
+) -> None:
+    if server.isolation != "bubblewrap":
+        pytest.skip("without isolation, a preview is a port of this machine")
+    url = api.get(f"/sandbox/{toolbox.sandbox['id']}/ports/9123/preview-url").json()["url"]
+    answer = httpx.get(url, trust_env=False)
+    assert (answer.status_code, answer.text) == (502, "Nothing listens on port 9123 of the sandbox.\n")
+
+
+def test_a_server_on_the_ipv6_loopback_is_reached(toolbox: Toolbox) -> None:
+    if toolbox.execute("test -e /proc/net/if_inet6")["exitCode"] != 0:
+        pytest.skip("this machine has no IPv6")
+    toolbox.post("/process/session", json={"sessionId": "six"})
+    toolbox.run("six", "exec python -m http.server 9126 --bind ::1", runAsync=True)
+    eventually(lambda: toolbox.get("/port/9126/in-use").json()["isInUse"], "the server listens")
+    assert toolbox.get("/proxy/9126/").status_code == 200
+    toolbox.delete("/process/session/six")

@@ -97,7 +97,7 @@ def test_a_warm_box_that_was_killed_is_not_used(warm_server: EmbeddedServer) -> 
         toolbox = f"{created['toolboxProxyUrl']}/{created['id']}"
         ran = client.post(f"{toolbox}/process/execute", json={"command": "echo here"}).json()
         assert ran["result"] == "here\n"
-    assert len(psutil.Process(warm_server.process.pid).children()) == 1
+    assert len(supervisors(warm_server)) == 1
 
 
 def test_names_stay_unique_when_all_clients_create_at_once(warm_server: EmbeddedServer) -> None:

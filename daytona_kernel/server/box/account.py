@@ -51,7 +51,12 @@ class Account:
         if self.namespace is None:
             return []
         return [
-            *("setpriv", f"--reuid={SEEN_AS}", f"--regid={SEEN_AS}", "--clear-groups"),
+            *(
+                os.path.realpath(shutil.which("setpriv") or "/usr/bin/setpriv"),
+                f"--reuid={SEEN_AS}",
+                f"--regid={SEEN_AS}",
+                "--clear-groups",
+            ),
             *("--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all", "--"),
         ]
 

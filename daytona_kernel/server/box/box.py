@@ -13,6 +13,7 @@ from .. import limits
 from . import mounts
 from .isolation import PARTS, layout_of
 from .launchers import current_launchers
+from .network import Network, NetworkStack
 from .python_environment import make_python_environment
 from .supervisor_client import SUPERVISOR_PROGRAM, SupervisorClient
 
@@ -38,24 +39,25 @@ class Box:
         self._isolation = isolation
         self._starting: asyncio.Task[SupervisorClient] | None = None  # the start ahead, if there was one
         self._memory = 0
+        self._network = Network("host") if isolation is None else isolation.network
 
     def start_ahead(self, memory: int) -> None:
         """Start the supervisor in the background. Its children may use `memory` GiB."""
         self._memory = memory
-        self._starting = asyncio.create_task(self._start_supervisor(memory))
+        self._starting = asyncio.create_task(self._start_supervisor(memory, self._network))
 
-    async def start(self, memory: int) -> SupervisorClient:
-        """Return a running supervisor whose children may use `memory` GiB.
+    async def start(self, memory: int, network: Network) -> SupervisorClient:
+        """Return a running supervisor whose children may use `memory` GiB and `network`.
 
-        This is the supervisor that was started ahead, if it has the same memory, or else a new one. Raises
+        This is the supervisor that was started ahead, if it has the same ones, or else a new one. Raises
         `OSError` or `RuntimeError` if it does not start.
         """
         ahead = await self._started_ahead()
         if ahead is not None:
-            if self._memory == memory and not ahead.lost.done():
+            if (self._memory, self._network) == (memory, network) and not ahead.lost.done():
                 return ahead
             await ahead.close()
-        return await self._start_supervisor(memory)
+        return await self._start_supervisor(memory, network)
 
     async def _started_ahead(self) -> SupervisorClient | None:
         starting, self._starting = self._starting, None
@@ -88,30 +90,30 @@ class Box:
             launchers = current_launchers("/usr/bin/env python3", str(self.directory.parent), isolated=False)
             (self.directory / "programs").symlink_to(launchers)
 
-    def _prepare(self) -> list[str]:
+    def _prepare(self, network: Network) -> list[str]:
         """Make the directories, unless they are there. Return the mounts that an isolated box has."""
         is_new = not self.directory.exists()
         if is_new:
             self._make_directories()
         if self._isolation is None:
             return []
-        own = mounts.of_the_box(self.directory)
+        own = mounts.of_the_box(self.directory, network)
         if is_new:
             mounts.make_mount_points(self.directory, own)
             for part in PARTS:
                 self._isolation.account.give(self.directory / part)
         return own
 
-    async def _start_supervisor(self, memory: int) -> SupervisorClient:
-        own = await asyncio.to_thread(self._prepare)
+    async def _start_supervisor(self, memory: int, network: Network) -> SupervisorClient:
+        own = await asyncio.to_thread(self._prepare, network)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         log = os.open(self.directory / "supervisor.log", flags, 0o600)
         try:
             if self._isolation is None:
                 return await SupervisorClient.start([], str(SUPERVISOR_PROGRAM), "", log)
             program = ["--ro-bind", str(SUPERVISOR_PROGRAM), SUPERVISOR_SEEN_AS]
-            with self._isolation.prefix([*own, *program]) as (prefix, inherited):
-                return await SupervisorClient.start(
+            with self._isolation.prefix([*own, *program], network) as (prefix, inherited):
+                supervisor = await SupervisorClient.start(
                     prefix,
                     SUPERVISOR_SEEN_AS,
                     _resource_limits(memory),
@@ -119,6 +121,14 @@ class Box:
                     inherited=inherited,
                     account=self._isolation.account,
                 )
+            if network.kind == "own":
+                try:
+                    stack = await NetworkStack.start(supervisor.first_pid, network, log)
+                except BaseException:
+                    await supervisor.close()
+                    raise
+                supervisor.on_close = stack.close
+            return supervisor
         finally:
             os.close(log)
 

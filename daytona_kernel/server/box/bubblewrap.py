@@ -1,7 +1,7 @@
 """Isolation by bubblewrap: its options and a test of it.
 
-A sandbox has processes of its own, no capability, and a file system that shows the directories in `mounts`.
-It shares the machine's network.
+A sandbox has processes and a network of its own, no capability, and a file system that shows the directories
+in `mounts`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from .python_files import python_mounts
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from .network import Network
+
 _NAMESPACES = [
     *("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"),
     *("--die-with-parent", "--as-pid-1", "--hostname", "sandbox"),
@@ -36,18 +38,20 @@ _TRIAL_TIMEOUT = 5.0  # seconds
 class Bubblewrap:
     """Bubblewrap with the options that all boxes of a server have in common, and the trial too."""
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self, account: Account, network: Network) -> None:
         self.account = account
+        self.network = network  # of a box whose sandbox has no other wishes
         self._program = shutil.which("bwrap") or "bwrap"
 
     @contextlib.contextmanager
-    def prefix(self, box_mounts: Sequence[str]) -> Iterator[tuple[list[str], list[int]]]:
+    def prefix(self, box_mounts: Sequence[str], network: Network) -> Iterator[tuple[list[str], list[int]]]:
         """Yield a command prefix that isolates a process, and the descriptors that the process must inherit.
 
         Besides the files of the machine, the process sees those of `box_mounts`.
         """
         mounted = [*mounts.of_the_machine(), *_KERNEL_FILES, *box_mounts]
-        command = [self._program, *_NAMESPACES, *self.account.options, *_directories_above(mounted), *mounted]
+        options = [*_NAMESPACES, *self.account.options, *network.options]
+        command = [self._program, *options, *_directories_above(mounted), *mounted]
         descriptors = [] if self.account.namespace is None else [self.account.namespace]
         with contextlib.ExitStack() as stack:
             program = seccomp.program()
@@ -79,18 +83,22 @@ def _directories_above(options: Sequence[str]) -> list[str]:
 class Trial:
     """A test run of bubblewrap, in the background, which shows whether it works on this machine."""
 
-    def __init__(self) -> None:
+    def __init__(self, network: Network) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         if shutil.which("bwrap") is None:
             return
-        self.bubblewrap = Bubblewrap(choose_account())
-        with self.bubblewrap.prefix(python_mounts()) as (prefix, descriptors), contextlib.suppress(OSError):
+        self.bubblewrap = Bubblewrap(choose_account(), network)
+        with (
+            self.bubblewrap.prefix(python_mounts(), network) as (prefix, descriptors),
+            contextlib.suppress(OSError),
+        ):
             self._process = subprocess.Popen(
                 [*prefix, base_python(), "--version"],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 pass_fds=descriptors,
+                env={},
             )
 
     def failure(self) -> str | None:

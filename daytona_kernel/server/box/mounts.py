@@ -16,6 +16,7 @@ from .etc import COPIED, LIVE, current_copy
 from .isolation import ISOLATED
 from .launchers import current_launchers
 from .named_files import shown_files
+from .network import Network, resolver_configuration
 from .python_files import SYSTEM, outermost, python_mounts
 from .settings_files import settings_with_files
 
@@ -46,7 +47,7 @@ def of_the_machine() -> list[str]:
     return mounts
 
 
-def of_the_box(directory: Path) -> list[str]:
+def of_the_box(directory: Path, network: Network) -> list[str]:
     """Return the mounts of the box in `directory`, and of the server's Python. The layout is `ISOLATED`."""
     fallback = str(directory.parent)
     etc = current_copy(ISOLATED.home, fallback)
@@ -54,6 +55,7 @@ def of_the_box(directory: Path) -> list[str]:
     return [
         *(word for path in COPIED if os.path.isdir(path) for word in ("--ro-bind", f"{etc}{path}", path)),
         *(word for path in LIVE for word in ("--ro-bind-try", path, path)),
+        *_resolver(directory / "resolv.conf", network),
         *("--perms", "1777", "--size", str(limits.SHARED_MEMORY_BYTES), "--tmpfs", "/dev/shm"),  # noqa: S108  # a path inside the sandbox
         *("--perms", "0755", "--size", str(limits.RUN_BYTES), "--tmpfs", "/run"),
         *("--bind", str(directory / "home"), ISOLATED.home),
@@ -85,3 +87,12 @@ def make_mount_points(directory: Path, mounted: list[str]) -> None:
             if path.startswith(f"{seen_as}/"):
                 for parent in reversed(PurePath(path).relative_to(seen_as).parents[:-1]):
                     (directory / part / parent).mkdir(mode=0o755, exist_ok=True)
+
+
+def _resolver(path: Path, network: Network) -> list[str]:
+    """Return the mount of a `resolv.conf` for a network of its own, and write that file to `path`."""
+    if network.kind != "own":
+        return []
+    path.write_text(resolver_configuration())
+    path.chmod(0o644)
+    return ["--ro-bind", str(path), "/etc/resolv.conf"]

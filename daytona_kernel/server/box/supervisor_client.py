@@ -21,7 +21,7 @@ from ..inside import supervisor as program
 from .orphans import end_orphans
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from .account import Account
 
@@ -105,9 +105,11 @@ class SupervisorClient:
         supervisors.add(process.pid)
         self._children: dict[int, Child] = {}
         self._numbers = itertools.count(1)
+        self._sockets: dict[int, asyncio.Future[int]] = {}
         self._outbox: deque[tuple[bytes, tuple[int, ...]]] = deque()
         self._ready = _future()
         self.lost = _future()
+        self.on_close: Callable[[], Awaitable[None]] | None = None
         channel.setblocking(False)
         self._loop.add_reader(channel.fileno(), self._receive)
 
@@ -163,6 +165,51 @@ class SupervisorClient:
         `ApiError` 400 if the sandbox has stopped.
         """
         return await self._start((program.SPAWN, list(argv), dict(env), cwd, terminal), stdio)
+
+    @property
+    def first_pid(self) -> int:
+        """The supervisor's own pid outside, also if bubblewrap is around it. Raises `ProcessLookupError`."""
+        if self._account is None:
+            return self.pid
+        inside = program.children_of(self.pid)
+        if not inside:
+            raise ProcessLookupError(self.pid)
+        return inside[0]
+
+    async def open_socket(self, family: int) -> socket.socket:
+        """Return a TCP socket of the box's network, not connected. Raises `OSError`."""
+        if self.lost.done():
+            raise _stopped()
+        number = next(self._numbers)
+        future = self._sockets[number] = _future()
+        self.send((program.SOCKET, number, int(family)))
+        try:
+            async with asyncio.timeout(limits.CONNECT_TIMEOUT):
+                opened = socket.socket(fileno=await future)
+        finally:
+            self._sockets.pop(number, None)
+        if opened.family != family or opened.type != socket.SOCK_STREAM:
+            opened.close()
+            raise ConnectionAbortedError("the sandbox sent another kind of socket")
+        opened.setblocking(False)
+        return opened
+
+    async def connect(self, port: int) -> socket.socket:
+        """Return a connection to `port` of the box's loopback. Raises `OSError` if nothing listens there."""
+        try:
+            return await self._connect(socket.AF_INET, "127.0.0.1", port)
+        except ConnectionRefusedError:
+            return await self._connect(socket.AF_INET6, "::1", port)
+
+    async def _connect(self, family: int, host: str, port: int) -> socket.socket:
+        opened = await self.open_socket(family)
+        try:
+            async with asyncio.timeout(limits.CONNECT_TIMEOUT):
+                await self._loop.sock_connect(opened, (host, port))
+        except BaseException:
+            opened.close()
+            raise
+        return opened
 
     async def spawn_worker(self, source: str, channel: int, *, env: Mapping[str, str], cwd: str) -> Child:
         """Run the Python program `source` in a fork of the supervisor, with `channel` as its stdin."""
@@ -223,7 +270,20 @@ class SupervisorClient:
                 self._lose()
                 return
             kind, number, value = program.REPORT.unpack(packet)
-            self._handle(kind, self._children.get(number), value, fds)
+            if kind == program.OPENED:
+                self._take_socket(self._sockets.pop(number, None), value, fds)
+            else:
+                self._handle(kind, self._children.get(number), value, fds)
+            for fd in fds:
+                os.close(fd)
+
+    def _take_socket(self, waiting: asyncio.Future[int] | None, error: int, fds: list[int]) -> None:
+        if waiting is None or waiting.done():
+            return
+        if len(fds) == 1:
+            waiting.set_result(fds.pop())
+        else:
+            waiting.set_exception(OSError(error, os.strerror(error)))
 
     def _handle(self, kind: int, child: Child | None, value: int, fds: list[int]) -> None:
         if kind == program.READY and not self._ready.done():
@@ -240,8 +300,6 @@ class SupervisorClient:
         elif child is not None and kind == program.GONE:
             self._children.pop(child.number, None)
             self._end(child)
-        for fd in fds:
-            os.close(fd)
 
     def _end(self, child: Child) -> None:
         if not child.started.done():
@@ -264,6 +322,9 @@ class SupervisorClient:
         children, self._children = self._children, {}
         for child in children.values():
             self._end(child)
+        for waiting in self._sockets.values():
+            if not waiting.done():
+                waiting.set_exception(ConnectionAbortedError("the sandbox has stopped"))
 
     async def close(self) -> None:
         """End all processes of the sandbox. Return when they have ended."""
@@ -273,5 +334,7 @@ class SupervisorClient:
         await asyncio.wait([self.lost])
         await asyncio.to_thread(self._process.wait)
         supervisors.discard(self._process.pid)
+        if self.on_close is not None:
+            await self.on_close()
         # If the supervisor was killed, this process has inherited its children.
         end_orphans(supervisors)

@@ -82,6 +82,8 @@ class SandboxesHandler(ControlHandler):
             cpu=field(body, "cpu", int, Description.cpu),
             memory=field(body, "memory", int, Description.memory),
             disk=field(body, "disk", int, Description.disk),
+            network_block_all=field(body, "networkBlockAll", bool, False),
+            network_allow_list=field(body, "networkAllowList", str, None),
         )
         intervals = Intervals(
             auto_stop=field(body, "autoStopInterval", int, 15),
@@ -205,15 +207,15 @@ class ToolboxUrlHandler(ControlHandler):
 
 
 class PreviewUrlHandler(ControlHandler):
-    """The preview URL of a port. It has no proxy: a sandbox's port is a port of this machine."""
+    """The preview URL of a port."""
 
-    def get(self, sandbox_id: str, port: str) -> None:
+    async def get(self, sandbox_id: str, port: str) -> None:
         sandbox = self.sandbox(sandbox_id)
         number = parse_port(port)
         self.answer(
             {
                 "sandboxId": sandbox.id,
-                "url": f"http://127.0.0.1:{number}",
+                "url": await sandbox.preview_url(number),
                 "token": sandbox.preview_token,
             }
         )
@@ -231,7 +233,8 @@ def describe_sandbox(sandbox: Sandbox, toolbox_url: str) -> dict[str, Any]:
         "env": about.env,
         "labels": about.labels,
         "public": about.public,
-        "networkBlockAll": False,
+        "networkBlockAll": about.network_block_all,
+        **({} if about.network_allow_list is None else {"networkAllowList": about.network_allow_list}),
         "kvm": False,
         "target": about.target,
         "cpu": about.cpu,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
-from pathlib import Path
 from typing import ClassVar
 
 import tornado.iostream
@@ -29,7 +28,6 @@ _OWN_HEADERS = {
     "proxy-connection",
     "host",
 }
-_LISTENING = "0A"  # the state of a listening socket in /proc/net/tcp
 
 
 @tornado.web.stream_request_body
@@ -55,7 +53,8 @@ class ProxyHandler(ToolboxHandler):
         if ProxyHandler.open_tunnels >= limits.TUNNELS:
             raise failures.too_many("open tunnels", limits.TUNNELS)
         try:
-            self._reader, self._writer = await asyncio.open_connection("127.0.0.1", port)
+            connected = await self.sandbox.connect(port)
+            self._reader, self._writer = await asyncio.open_connection(sock=connected)
         except OSError:
             raise failures.ApiError(
                 502, f"bad gateway: nothing listens on port {port} of the sandbox", "BAD_GATEWAY"
@@ -138,7 +137,9 @@ class PortsHandler(ToolboxHandler):
     """Lists the ports from 3000 to 9999 on which a program listens."""
 
     def get(self) -> None:
-        self.answer({"ports": sorted(port for port in listening_ports() if port in PREVIEW_PORTS)})
+        self.answer(
+            {"ports": sorted(port for port in self.sandbox.listening_ports() if port in PREVIEW_PORTS)}
+        )
 
 
 class PortInUseHandler(ToolboxHandler):
@@ -148,16 +149,4 @@ class PortInUseHandler(ToolboxHandler):
         number = parse_port(port)
         if number not in PREVIEW_PORTS:
             raise failures.bad_request("port out of range: must be between 3000 and 9999")
-        self.answer({"isInUse": number in listening_ports()})
-
-
-def listening_ports() -> set[int]:
-    """Return the TCP ports of this machine on which a program listens."""
-    found = set()
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        with contextlib.suppress(OSError):
-            for line in Path(table).read_text().splitlines()[1:]:
-                _, local, _, state, *_ = line.split()
-                if state == _LISTENING:
-                    found.add(int(local.rpartition(":")[2], 16))
-    return found
+        self.answer({"isInUse": number in self.sandbox.listening_ports()})

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 REPORT = struct.Struct("<Bqq")  # kind, tree, value
-READY, STARTED, FAILED, EXITED, GONE = range(5)
-SPAWN, SIGNAL, WORKER = range(3)
+READY, STARTED, FAILED, EXITED, GONE, OPENED = range(6)
+SPAWN, SIGNAL, WORKER, SOCKET = range(4)
 IN_FILE = b"file"  # stands for a request that is in the first descriptor
 PACKET = 1 << 16
 
@@ -165,6 +165,8 @@ class Supervisor:
                 self.spawn(tree, fds, *arguments)
             elif kind == WORKER:
                 self.start_worker(tree, fds, *arguments)
+            elif kind == SOCKET:
+                self.open_socket(tree, *arguments)
             else:
                 self.signal(tree, *arguments)
         finally:
@@ -252,6 +254,14 @@ class Supervisor:
                 os._exit(0)
         self.roots[pid] = self.trees[pid] = tree
         self.report(STARTED, tree, pid)
+
+    def open_socket(self, number: int, family: int) -> None:
+        """Send the server a new TCP socket of the box's network. The server connects it."""
+        try:
+            with socket.socket(family, socket.SOCK_STREAM) as opened:
+                self.report(OPENED, number, 0, [opened.fileno()])
+        except OSError as error:
+            self.report(OPENED, number, error.errno or errno.EINVAL)
 
     def reap(self) -> None:
         """Collect the children that have ended, report them, and adopt their orphans."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
 import sys
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import failures, limits
@@ -16,14 +18,19 @@ from ..box.isolation import children_environment
 from ..timestamps import timestamp
 from .files import Files
 from .interpreter_contexts import InterpreterContexts
+from .previews import Previews
 from .sessions import Sessions
 from .terminals import Terminals
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Mapping, Sequence
 
     from ..box.box import Box
+    from ..box.network import Network
     from ..box.supervisor_client import Child, SupervisorClient
+
+_LISTENING = "0A"  # the state of a listening socket in /proc/net/tcp
 
 
 @dataclass(slots=True)
@@ -51,6 +58,8 @@ class Description:
     cpu: int = os.cpu_count() or 1
     memory: int = limits.MEMORY_BYTES // limits.GIB or 1  # GiB
     disk: int = 10  # GiB; not enforced
+    network_block_all: bool = False
+    network_allow_list: str | None = None
 
 
 class Sandbox:
@@ -60,6 +69,7 @@ class Sandbox:
         self,
         box: Box,
         description: Description,
+        network: Network,
         on_change: Callable[[Sandbox], None],
         timings: limits.Timings,
     ) -> None:
@@ -77,6 +87,8 @@ class Sandbox:
         self.terminals = Terminals(self.spawn)
         self.interpreter_contexts = InterpreterContexts()
         self._box = box
+        self._network = network
+        self.previews = Previews(box.id, self.connect)
         self._supervisor: SupervisorClient | None = None
         self._on_change = on_change
         self._changing_state = asyncio.Lock()
@@ -98,11 +110,14 @@ class Sandbox:
         return children_environment(self.layout, self.id, self.description.env)
 
     async def start(self) -> None:
-        """Start the box, unless the sandbox is started. Raises `OSError` or `RuntimeError` if that fails."""
+        """Start the box, unless the sandbox is started. Raises `ApiError` if that fails."""
         async with self._changing_state:
             if self.state == "started":
                 return
-            self._supervisor = await self._box.start(self.description.memory)
+            try:
+                self._supervisor = await self._box.start(self.description.memory, self._network)
+            except (OSError, RuntimeError) as error:
+                raise failures.untyped(f"the sandbox did not start: {error}") from error
             self._supervisor.lost.add_done_callback(self._on_lost)
             self._set_state("started")
             self.touch()
@@ -133,6 +148,7 @@ class Sandbox:
         supervisor, self._supervisor = self._supervisor, None
         if supervisor is not None:
             await supervisor.close()
+        await self.previews.close()
         await self.sessions.close()
         await self.terminals.close()
         await self.interpreter_contexts.close()
@@ -175,6 +191,27 @@ class Sandbox:
     async def _start_worker(self, program: str, channel: int) -> Child:
         supervisor = self._started_supervisor()
         return await supervisor.spawn_worker(program, channel, env=self.environment, cwd="/")
+
+    async def connect(self, port: int) -> socket.socket:
+        """Return a connection to a server in the sandbox. Raises `OSError` if nothing listens on `port`."""
+        return await self._started_supervisor().connect(port)
+
+    async def preview_url(self, port: int) -> str:
+        """Return the URL of a server in the sandbox, for a browser on this machine. Raises `OSError`."""
+        self._started_supervisor()
+        return f"http://127.0.0.1:{port}" if self._network.kind == "host" else await self.previews.url(port)
+
+    def listening_ports(self) -> set[int]:
+        """Return the TCP ports of the sandbox's network on which a program listens."""
+        pid = self._started_supervisor().first_pid
+        found = set()
+        for table in ("tcp", "tcp6"):
+            with contextlib.suppress(OSError):
+                for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+                    _, local, _, state, *_ = line.split()
+                    if state == _LISTENING:
+                        found.add(int(local.rpartition(":")[2], 16))
+        return found
 
     def absolute(self, path: str) -> str:
         """Return `path` as an absolute path in the sandbox.

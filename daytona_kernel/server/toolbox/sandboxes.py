@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from .. import failures, limits
+from ..box.network import Network
 from ..box.warm_box import WarmBox
 from .sandbox import Description, Intervals, Sandbox
 
@@ -23,6 +24,7 @@ class Sandboxes:
 
     def __init__(self, directory: Path, isolation: Bubblewrap | None, timings: Timings) -> None:
         self._timings = timings
+        self._network = Network("host") if isolation is None else isolation.network
         self._warm_box = WarmBox(directory, isolation, Description.memory, timings.warm_box_delay)
         self._sandboxes: dict[str, Sandbox] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -34,7 +36,13 @@ class Sandboxes:
             raise failures.too_many("sandboxes", limits.SANDBOXES)
         if any(other.description.name == description.name for other in self._sandboxes.values()):
             raise failures.ApiError(409, f"Sandbox with name {description.name} already exists", "CONFLICT")
-        sandbox = Sandbox(self._warm_box.take(), description, self._reset_timer, self._timings)
+        try:
+            network = self._network.narrowed(
+                block_all=description.network_block_all, allow_list=description.network_allow_list
+            )
+        except ValueError as error:
+            raise failures.bad_request(str(error)) from None
+        sandbox = Sandbox(self._warm_box.take(), description, network, self._reset_timer, self._timings)
         sandbox.intervals = intervals
         description.name = description.name or f"sandbox-{sandbox.id[:8]}"
         self._sandboxes[sandbox.id] = sandbox
