@@ -43,6 +43,7 @@ _KERNEL_FUNCTIONS = {"KernelManager", "NotebookClient", "execute_notebook", "run
 # These files wait for clocks, start several servers, install packages, or import Daytona's SDK for seconds.
 SLOW_FILES = {
     "agent/test_environment.py",
+    "attacks/test_removal.py",
     "client/test_embedded.py",
     "client/test_operations_table.py",
     "client/test_page_examples.py",

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import shutil
+import sys
 import tempfile
 from pathlib import Path
+
+from .removal import remove_tree
 
 _PREFIX = "daytona-kernel-"
 _LOCK = "lock"
@@ -29,8 +31,8 @@ class StateDirectory:
         if self._lock is None:
             raise StateDirectoryInUseError(f"another server uses {path}")
         # A killed server may have left sandboxes here. Nothing can use them any more.
-        shutil.rmtree(self.sandboxes, ignore_errors=True)
-        self.sandboxes.mkdir(mode=0o700)
+        remove_tree(self.sandboxes)
+        self.sandboxes.mkdir(mode=0o700, exist_ok=True)
 
     @classmethod
     def temporary(cls) -> StateDirectory:
@@ -38,8 +40,9 @@ class StateDirectory:
         return cls(Path(tempfile.mkdtemp(prefix=_PREFIX)))
 
     def remove(self, *, whole: bool) -> None:
-        """Remove the sandboxes; with `whole`, also the directory itself."""
-        shutil.rmtree(self.path if whole else self.sandboxes, ignore_errors=True)
+        """Remove the sandboxes; with `whole`, also the directory itself. Say what could not be removed."""
+        if not (_remove_whole(self.path) if whole else remove_tree(self.sandboxes)):
+            sys.stderr.write(f"Some files of sandboxes could not be removed from {self.path}\n")
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -55,8 +58,16 @@ def _lock(path: Path) -> int | None:
     return fd
 
 
+def _remove_whole(path: Path) -> bool:
+    """Remove a state directory, the lock last: a later server tries again only where there is a lock."""
+    return remove_tree(path, keep={_LOCK}) and remove_tree(path)
+
+
 def remove_abandoned() -> list[Path]:
-    """Remove the temporary state directories of servers that are dead. Return the removed paths."""
+    """Remove the temporary state directories of servers that are dead. Return the removed paths.
+
+    A directory that cannot be removed in full keeps its lock, so that the next server tries again.
+    """
     removed = []
     for path in Path(tempfile.gettempdir()).glob(_PREFIX + "*"):
         with contextlib.suppress(OSError):
@@ -65,7 +76,9 @@ def remove_abandoned() -> list[Path]:
                 continue
             lock = _lock(path)
             if lock is not None:
-                shutil.rmtree(path, ignore_errors=True)
+                if _remove_whole(path):
+                    removed.append(path)
+                else:
+                    sys.stderr.write(f"Some files of sandboxes could not be removed from {path}\n")
                 os.close(lock)
-                removed.append(path)
     return removed

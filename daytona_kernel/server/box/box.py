@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
+import sys
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from .. import limits
+from ..removal import remove_tree
 from . import mounts
 from .isolation import PARTS, layout_of
 from .launchers import current_launchers
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
 
 SUPERVISOR_SEEN_AS = "/run/supervisor.py"
+
+# One removal at a time: a sandbox with a million files must not keep the threads of the others.
+_removals = ThreadPoolExecutor(1, "removals")
 
 
 class Box:
@@ -40,6 +45,16 @@ class Box:
         self._starting: asyncio.Task[SupervisorClient] | None = None  # the start ahead, if there was one
         self._memory = 0
         self._network = Network("host") if isolation is None else isolation.network
+        self._run: int | None = None
+
+    @property
+    def run(self) -> int:
+        """The descriptor of the directory with the FIFOs of a started box.
+
+        The server opens it before the sandbox runs, and follows no path into it after that.
+        """
+        assert self._run is not None
+        return self._run
 
     def start_ahead(self, memory: int) -> None:
         """Start the supervisor in the background. Its children may use `memory` GiB."""
@@ -73,11 +88,15 @@ class Box:
         ahead = await self._started_ahead()
         if ahead is not None:
             await ahead.close()
+        if self._run is not None:
+            os.close(self._run)
+            self._run = None
         doomed = self.directory.with_name(f".{self.id}")
         with contextlib.suppress(FileNotFoundError):
             # The rename takes the directory out of the way at once; to remove it may take long.
             self.directory.rename(doomed)
-            await asyncio.to_thread(shutil.rmtree, doomed, ignore_errors=True)
+            if not await asyncio.get_running_loop().run_in_executor(_removals, remove_tree, doomed):
+                sys.stderr.write(f"sandbox {self.id}: some of its files could not be removed from {doomed}\n")
 
     def _make_directories(self) -> None:
         self.directory.mkdir(mode=0o700, parents=True)
@@ -85,6 +104,7 @@ class Box:
             if part != "python":
                 (self.directory / part).mkdir(mode=0o700)
         (self.directory / "logs").mkdir(mode=0o700)
+        self._run = os.open(self.directory / "run", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         make_python_environment(self.directory / "python", self.layout.python)
         if self._isolation is None:
             launchers = current_launchers("/usr/bin/env python3", str(self.directory.parent), isolated=False)

@@ -65,7 +65,7 @@ def of_the_box(directory: Path, network: Network) -> list[str]:
         *_outside(),
         *("--bind", str(directory / "python"), ISOLATED.python),
         *("--ro-bind", launchers, ISOLATED.programs),
-        *("--bind", str(directory / "run"), ISOLATED.run),
+        *("--ro-bind", str(directory / "run"), ISOLATED.run),
     ]
 
 

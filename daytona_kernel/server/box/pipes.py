@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import os
 import stat
@@ -13,7 +14,6 @@ from .. import limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 def widen(fd: int) -> None:
@@ -22,27 +22,48 @@ def widen(fd: int) -> None:
         fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, limits.PIPE_BYTES)
 
 
-def make_shared_directory(path: Path) -> None:
-    """Make a directory inside one of the box's user, which then belongs to that user, too."""
-    path.mkdir(mode=0o700)
-    _give_to_owner_of(path.parent, path)
+class FifoDirectory:
+    """A new directory called `name` in the directory of the descriptor `parent`, for FIFOs.
 
+    Without isolation, a sandbox may put links in the place of anything here. So everything is reached from
+    descriptors that were opened at the start, and no link is followed.
+    """
 
-def _give_to_owner_of(directory: Path, file: Path | int) -> None:
-    owner = directory.stat()
-    if owner.st_uid != os.getuid():  # the server runs as root, and the box does not
-        os.chown(file, owner.st_uid, owner.st_gid)
+    def __init__(self, parent: int, name: str) -> None:
+        os.mkdir(name, 0o700, dir_fd=parent)
+        self._parent = parent
+        self._name = name
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._fd: int | None = os.open(name, flags, dir_fd=parent)
+        self._give_to_user(self._fd)
 
+    def make(self, name: str, flags: int) -> int:
+        """Make a FIFO and open it. Raises `OSError`, also if another file takes its place in between."""
+        os.mkfifo(name, 0o600, dir_fd=self._fd)
+        fd = os.open(name, flags | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._fd)
+        if not stat.S_ISFIFO(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise OSError(errno.EEXIST, "another file took the place of a pipe")
+        self._give_to_user(fd)
+        return fd
 
-def open_fifo(path: Path, flags: int) -> int:
-    """Make a FIFO at `path` and open it. Raises `OSError` if another file takes its place in between."""
-    os.mkfifo(path, 0o600)
-    fd = os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-    if not stat.S_ISFIFO(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise OSError(f"{path} is not a FIFO")
-    _give_to_owner_of(path.parent, fd)
-    return fd
+    def _give_to_user(self, fd: int) -> None:
+        owner = os.fstat(self._parent)
+        if owner.st_uid != os.getuid():  # the server runs as root, and the box does not
+            os.chown(fd, owner.st_uid, owner.st_gid)
+
+    def remove(self, name: str) -> None:
+        """Remove a FIFO, if it is there."""
+        with contextlib.suppress(OSError):
+            os.unlink(name, dir_fd=self._fd)
+
+    def close(self) -> None:
+        """Remove the directory, if it is empty, and close it. The removal of the box removes what is left."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+            with contextlib.suppress(OSError):
+                os.rmdir(self._name, dir_fd=self._parent)
 
 
 class PipeReader:

@@ -82,7 +82,7 @@ class Sandbox:
         self.requests = 0  # in progress, among those that count as activity
         self.preview_token = secrets.token_urlsafe(24)
         self.layout = box.layout
-        self.sessions = Sessions(self.spawn, box.directory, self.layout.run, timings.terminate_grace)
+        self.sessions = Sessions(self.spawn, box, timings.terminate_grace)
         self.files = Files(self._start_worker)
         self.terminals = Terminals(self.spawn)
         self.interpreter_contexts = InterpreterContexts()

@@ -1,9 +1,10 @@
 """A session: one bash, which runs one command at a time.
 
 The bash reads its script from a pipe. For each command, the server writes one line to that pipe. The line
-evaluates the command with its streams on new FIFOs, and then writes the exit code to the session's status
-FIFO. So `cd`, exports and functions persist, a command cannot read the next one as its input, and the
-server never polls. `exit N` ends the bash; then the supervisor reports the exit code.
+evaluates the command with its streams on new FIFOs, and then prints the exit code to the bash's own output,
+another pipe. So `cd`, exports and functions persist, a command cannot read the next one as its input, and the
+server never polls. `exit N` ends the bash; then the supervisor reports the exit code. If a FIFO is gone, the
+command fails.
 """
 
 from __future__ import annotations
@@ -13,28 +14,29 @@ import contextlib
 import functools
 import os
 import shlex
-import shutil
+import signal
+import traceback
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ...wire.logs import Stream
 from .. import failures, limits
-from ..box.pipes import PipeReader, PipeWriter, make_shared_directory, open_fifo, widen
+from ..box.pipes import PipeReader, PipeWriter, widen
+from ..removal import remove_tree
 from .log import CommandLog
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ..box.pipes import FifoDirectory
     from ..box.supervisor_client import Child
 
 # Without braces: after a command with an unclosed quote, bash takes the next `{` for the name of a program.
 # With `builtin` and `\\`: a command may define functions and aliases named `eval` and `printf`.
-_LINE = (
-    "\\builtin eval {command} <{stdin} >{out} 2>{err}; \\builtin printf '%s %s\\n' {number} $? >{status}\n"
-)
+_LINE = "\\builtin eval {command} <{stdin} >{out} 2>{err}; \\builtin printf '\\n%s %s\\n' {number} $?\n"
 _NEVER_RAN = "the session ended before this command could run"
-_MAX_PARTIAL_STATUS = 64  # bytes; a command could write anything to the status FIFO
+_MAX_PARTIAL_STATUS = 64  # bytes; a command could write anything to the output of its shell
 
 
 @dataclass(eq=False)
@@ -60,27 +62,33 @@ class SessionCommand:
 class Session:
     """A bash in a sandbox, and its commands.
 
-    `shell` reads its script from the other end of the pipe `script`. The session owns its own end.
-    `directory` has the FIFOs, and is `seen_as` in the sandbox. `logs` has the logs, which the sandbox
-    does not see.
+    `shell` reads its script from the other end of the pipe `script`, and prints to the other end of the pipe
+    `status`. The session owns its own ends. `fifos` is `seen_as` in the sandbox. `logs` is the directory of
+    the logs, which the sandbox does not see.
     """
 
     def __init__(
-        self, session_id: str, shell: Child, script: int, *, directory: Path, seen_as: str, logs: Path
+        self,
+        session_id: str,
+        shell: Child,
+        script: int,
+        status: int,
+        *,
+        fifos: FifoDirectory,
+        seen_as: str,
+        logs: Path,
     ) -> None:
         self.id = session_id
         self._shell = shell
         self._script = PipeWriter(script)
         self.commands: dict[str, SessionCommand] = {}
-        self._directory = directory
+        self._fifos = fifos
         self._seen_as = seen_as
         self._logs = logs
         self._queue: asyncio.Queue[SessionCommand] = asyncio.Queue()
         self._current: SessionCommand | None = None
         self._partial = b""
-        make_shared_directory(directory)
         logs.mkdir(parents=True)
-        status = open_fifo(directory / "status", os.O_RDWR)  # with a writer, so that it never reaches its end
         self._status = PipeReader(status, self._read_status)
         self._ended = False
         self._feeder = asyncio.create_task(self._feed())
@@ -114,6 +122,25 @@ class Session:
                 await command.stdin.write(text.encode())
 
     async def _feed(self) -> None:
+        try:
+            await self._feed_commands()
+        except Exception as error:  # noqa: BLE001  # the commands that wait must hear of every failure
+            traceback.print_exc()
+            self._fail(
+                f"the server could not run this command ({type(error).__name__}); the session has ended"
+            )
+
+    def _fail(self, why: str) -> None:
+        """End the session, and its commands with the reason `why`."""
+        self._ended = True
+        self._shell.signal(signal.SIGKILL)
+        waiting = [] if self._current is None else [self._current]
+        while not self._queue.empty():
+            waiting.append(self._queue.get_nowait())
+        for command in waiting:
+            self._finish(command, -1, why)
+
+    async def _feed_commands(self) -> None:
         while True:
             command = await self._queue.get()
             if self._ended:
@@ -132,20 +159,19 @@ class Session:
         number = command.number
         readers = []
         for name, stream in (("out", Stream.STDOUT), ("err", Stream.STDERR)):
-            fd = open_fifo(self._directory / f"{number}.{name}", os.O_RDONLY)
+            fd = self._fifos.make(f"{number}.{name}", os.O_RDONLY)
             widen(fd)
             readers.append(PipeReader(fd, functools.partial(command.log.write, stream)))
         command.readers = tuple(readers)
         stdin = "/dev/null"  # a synchronous command has no input
         if command.is_async:
-            command.stdin = PipeWriter(open_fifo(self._directory / f"{number}.in", os.O_RDWR))
+            command.stdin = PipeWriter(self._fifos.make(f"{number}.in", os.O_RDWR))
             stdin = f"{self._seen_as}/{number}.in"
         return _LINE.format(
             command=shlex.quote(command.command.replace("\0", "")),
             stdin=shlex.quote(stdin),
             out=shlex.quote(f"{self._seen_as}/{number}.out"),
             err=shlex.quote(f"{self._seen_as}/{number}.err"),
-            status=shlex.quote(f"{self._seen_as}/status"),
             number=number,
         ).encode("utf-8", "surrogateescape")
 
@@ -184,8 +210,7 @@ class Session:
         if command.stdin is not None:
             command.stdin.close()
         for name in ("in", "out", "err"):
-            with contextlib.suppress(FileNotFoundError):
-                (self._directory / f"{command.number}.{name}").unlink()
+            self._fifos.remove(f"{command.number}.{name}")
         if all(reader.ended.done() for reader in command.readers):
             command.log.close()
         else:  # a background child has a stream open
@@ -215,5 +240,5 @@ class Session:
             for reader in command.readers:
                 reader.close()
             command.log.close()
-        shutil.rmtree(self._directory, ignore_errors=True)
-        shutil.rmtree(self._logs, ignore_errors=True)
+        self._fifos.close()
+        remove_tree(self._logs)

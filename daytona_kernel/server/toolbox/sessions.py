@@ -7,26 +7,24 @@ import os
 from typing import TYPE_CHECKING
 
 from .. import failures, limits
+from ..box.pipes import FifoDirectory
 from .session import Session
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from ..box.box import Box
     from ..box.supervisor_client import Child
     from .spawn import Spawn
 
 
 class Sessions:
-    """The sessions of the sandbox whose box is in `directory`.
+    """The sessions of the sandbox in `box`.
 
-    The sandbox sees the directory `run` of its box as `run_seen_as`. `terminate_grace` is the time in
-    seconds between SIGTERM and SIGKILL when a session is deleted.
+    `terminate_grace` is the time in seconds between SIGTERM and SIGKILL when a session is deleted.
     """
 
-    def __init__(self, spawn: Spawn, directory: Path, run_seen_as: str, terminate_grace: float) -> None:
+    def __init__(self, spawn: Spawn, box: Box, terminate_grace: float) -> None:
         self._spawn = spawn
-        self._directory = directory
-        self._run_seen_as = run_seen_as
+        self._box = box
         self._terminate_grace = terminate_grace
         self._sessions: dict[str, Session] = {}
         self._created = 0
@@ -52,30 +50,34 @@ class Sessions:
                 raise failures.too_many("sessions in this sandbox", limits.SESSIONS)
             self._created += 1
             name = str(self._created)
-            shell, script = await self._start_shell()
+            shell, script, status = await self._start_shell()
             session = Session(
                 session_id,
                 shell,
                 script,
-                directory=self._directory / "run" / name,
-                seen_as=f"{self._run_seen_as}/{name}",
-                logs=self._directory / "logs" / name,
+                status,
+                fifos=FifoDirectory(self._box.run, name),
+                seen_as=f"{self._box.layout.run}/{name}",
+                logs=self._box.directory / "logs" / name,
             )
             self._sessions[session_id] = session
             return session
 
-    async def _start_shell(self) -> tuple[Child, int]:
-        """Start a bash. Return it and the write end of the pipe from which it reads its script."""
-        read_end, write_end = os.pipe()
+    async def _start_shell(self) -> tuple[Child, int, int]:
+        """Start a bash. Return it, where the server writes its script, and where it reads what it prints."""
+        script, script_writer = os.pipe()
+        status, status_writer = os.pipe()
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         try:
-            return await self._spawn(["/bin/bash"], stdio=(read_end, null, null)), write_end
+            shell = await self._spawn(["/bin/bash"], stdio=(script, status_writer, null))
         except BaseException:
-            os.close(write_end)
+            os.close(script_writer)
+            os.close(status)
             raise
         finally:
-            os.close(read_end)
-            os.close(null)
+            for fd in (script, status_writer, null):
+                os.close(fd)
+        return shell, script_writer, status
 
     async def delete(self, session_id: str) -> None:
         """End the session's process tree and forget the session. Raises `ApiError` 404."""
