@@ -44,6 +44,7 @@ _KERNEL_FUNCTIONS = {"KernelManager", "NotebookClient", "execute_notebook", "run
 SLOW_FILES = {
     "agent/test_environment.py",
     "attacks/test_removal.py",
+    "attacks/test_supervisor.py",
     "client/test_embedded.py",
     "client/test_operations_table.py",
     "client/test_page_examples.py",

@@ -146,6 +146,7 @@ class Server:
             max_header_size=limits.HEADER_BYTES,
             max_body_size=limits.BODY_BYTES,
             max_buffer_size=limits.BODY_BYTES,
+            chunk_size=limits.FILE_CHUNK_BYTES,
         )
         self.host = ""
         self.port = 0

@@ -20,6 +20,7 @@ from .box.network import NETWORK_VARIABLE, choose_network
 from .box.orphans import become_subreaper
 from .lease import LeaseHandler, Leases
 from .state_directory import StateDirectory, remove_abandoned
+from .watchdog import watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,9 +69,10 @@ async def _serve_leases(
     raise_descriptor_limit()
     server.sandboxes.start_warm_box()
     cleaning = asyncio.create_task(asyncio.to_thread(remove_abandoned))
-    await leases.ended
-    await server.close()
-    await cleaning
+    with watchdog(timings.stuck):
+        await leases.ended
+        await server.close()
+        await cleaning
 
 
 def choose_isolation(wanted: str, trial: Trial | None = None) -> tuple[Bubblewrap | None, str]:

@@ -49,6 +49,7 @@ SUPERVISOR_START_TIMEOUT = 20.0  # seconds until a supervisor must report
 NETWORK_START_TIMEOUT = 20.0  # seconds until a box's network must be connected
 NETWORK_END_TIMEOUT = 2.0  # seconds from the end of a network stack's hold until it is killed
 CONNECT_TIMEOUT = 10.0  # seconds for a connection to a port of a sandbox
+SUPERVISOR_END_TIMEOUT = 20.0  # seconds until a supervisor that does not end is killed
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,4 +60,5 @@ class Timings:
     terminate_grace: float = 5.0  # between SIGTERM and SIGKILL when a session is deleted
     lease_grace: float = 5.0  # without a lease until the embedded server ends
     first_lease_grace: float = 10.0  # from its start until its first lease
+    stuck: float = 30.0  # until the watchdog ends a server whose event loop does not turn
     warm_box_delay: float = 3.0  # from the creation of a sandbox until the next warm box starts

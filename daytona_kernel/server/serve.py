@@ -85,10 +85,12 @@ async def _serve(args: argparse.Namespace, directory: StateDirectory, key: str) 
     from .box.orphans import become_subreaper
     from .embedded import choose_isolation, on_signals, raise_descriptor_limit
     from .limits import Timings
+    from .watchdog import watchdog
 
     try:
         isolation, note = choose_isolation(args.isolation)
-        server = Server(directory.sandboxes, key, isolation, Timings())
+        timings = Timings()
+        server = Server(directory.sandboxes, key, isolation, timings)
         server.listen(args.host, args.port)
     except (OSError, RuntimeError, UnicodeError) as error:  # UnicodeError: of a host name
         print(f"cannot serve: {error}", file=sys.stderr)
@@ -98,13 +100,16 @@ async def _serve(args: argparse.Namespace, directory: StateDirectory, key: str) 
     become_subreaper()
     raise_descriptor_limit()
     cleaning = asyncio.create_task(asyncio.to_thread(remove_abandoned))
-    try:
-        print(f"export DAYTONA_API_URL={server.url}\nexport DAYTONA_API_KEY={shlex.quote(key)}", flush=True)
-        about = note or "Isolation: bubblewrap."
-        print(f"Serving sandboxes from {directory.path}. {about} Press Ctrl-C to end.", file=sys.stderr)
-        server.sandboxes.start_warm_box()
-        await ended.wait()
-    finally:
-        await server.close()
-        await cleaning
+    with watchdog(timings.stuck):
+        try:
+            print(
+                f"export DAYTONA_API_URL={server.url}\nexport DAYTONA_API_KEY={shlex.quote(key)}", flush=True
+            )
+            about = note or "Isolation: bubblewrap."
+            print(f"Serving sandboxes from {directory.path}. {about} Press Ctrl-C to end.", file=sys.stderr)
+            server.sandboxes.start_warm_box()
+            await ended.wait()
+        finally:
+            await server.close()
+            await cleaning
     return 0

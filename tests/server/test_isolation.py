@@ -72,7 +72,7 @@ def test_a_symbolic_link_leads_nowhere_through_the_files_api(
     (tmp_path / "secret").write_text("secret of the host")
     toolbox.execute(f"ln -sf {tmp_path}/secret link; ln -sfn {tmp_path} dir; ln -sf /etc/shadow shadow")
     for path in ("link", "dir/secret", "shadow", str(tmp_path / "secret"), f"/proc/1/root{tmp_path}/secret"):
-        assert toolbox.get("/files/download", params={"path": path}).status_code == 404, path
+        assert toolbox.get("/files/download", params={"path": path}).status_code in (403, 404), path
     files = {"file": ("new", b"x")}
     toolbox.post("/files/upload", params={"path": "dir/new"}, files=files)
     assert not (tmp_path / "new").exists()

@@ -112,6 +112,8 @@ class SupervisorClient:
         self.on_close: Callable[[], Awaitable[None]] | None = None
         channel.setblocking(False)
         self._loop.add_reader(channel.fileno(), self._receive)
+        self._process_ended = os.pidfd_open(process.pid)
+        self._loop.add_reader(self._process_ended, self._dismiss)
 
     @classmethod
     async def start(
@@ -290,7 +292,7 @@ class SupervisorClient:
             self._ready.set_result(value)
         elif child is not None and kind == program.STARTED and not child.started.done():
             child.pid = value
-            child.terminal = fds.pop() if fds else None
+            child.terminal = fds.pop() if fds and os.isatty(fds[-1]) else None
             child.started.set_result(value)
         elif child is not None and kind == program.FAILED and not child.started.done():
             self._children.pop(child.number, None)
@@ -326,13 +328,26 @@ class SupervisorClient:
             if not waiting.done():
                 waiting.set_exception(ConnectionAbortedError("the sandbox has stopped"))
 
-    async def close(self) -> None:
-        """End all processes of the sandbox. Return when they have ended."""
+    def _dismiss(self) -> None:
+        """Make the supervisor end. Bubblewrap may have been killed, which a supervisor outlives."""
+        if self._process_ended >= 0:
+            self._loop.remove_reader(self._process_ended)
         with contextlib.suppress(OSError):
             self._channel.shutdown(socket.SHUT_WR)
+
+    async def close(self) -> None:
+        """End all processes of the sandbox. Return when they have ended."""
+        self._dismiss()
         # The supervisor exits after all other processes, and its end of the channel closes when it exits.
-        await asyncio.wait([self.lost])
+        done, _ = await asyncio.wait([self.lost], timeout=limits.SUPERVISOR_END_TIMEOUT)
+        if not done:
+            self._process.kill()
+            await asyncio.wait([self.lost], timeout=limits.SUPERVISOR_END_TIMEOUT)
+            self._lose()
         await asyncio.to_thread(self._process.wait)
+        if self._process_ended >= 0:
+            os.close(self._process_ended)
+            self._process_ended = -1
         supervisors.discard(self._process.pid)
         if self.on_close is not None:
             await self.on_close()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import secrets
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import tornado.http1connection
@@ -15,9 +15,11 @@ import tornado.web
 
 from .. import failures, limits
 from ..failures import ApiError
-from ..toolbox.files import write_all
 from .multipart import FormReader, PartData, PartEnded, PartStarted
 from .request import ToolboxHandler, field
+
+if TYPE_CHECKING:
+    from ..toolbox.files import FileStream
 
 
 class FileHandler(ToolboxHandler):
@@ -137,7 +139,7 @@ class UploadHandler(FileHandler):
     """
 
     _form: FormReader | None = None  # `None` while nothing is to be read: before `prepare`, or refused
-    _file: int | None = None  # the descriptor of the file that is being written
+    _file: FileStream | None = None  # the content of the file that is being written
 
     def prepare(self) -> None:
         super().prepare()
@@ -161,10 +163,10 @@ class UploadHandler(FileHandler):
                 if isinstance(event, PartStarted):
                     await self._start_part(event)
                 elif isinstance(event, PartData):
-                    self._add_data(event.data)
+                    await self._add_data(event.data)
                 elif isinstance(event, PartEnded):
-                    self._end_part()
-        except (ValueError, OSError) as error:
+                    await self._end_part()
+        except ValueError as error:
             self._refuse(failures.bad_request(str(error)))
         except ApiError as error:
             self._refuse(error)
@@ -184,25 +186,27 @@ class UploadHandler(FileHandler):
         if not path:
             raise ValueError(f"{number}.path is missing")
         path = self.sandbox.absolute(path)
-        self._file, _ = await self.sandbox.files.open(path, write=True)
+        self._file = await self.sandbox.files.write(path)
         self._uploaded.append(path)
 
-    def _add_data(self, data: bytes) -> None:
+    async def _add_data(self, data: bytes) -> None:
         if self._file is not None:
-            write_all(self._file, data)
+            await self._file.write(data)
         elif len(self._value) + len(data) <= limits.HEADER_BYTES:
             self._value += data
         else:
             raise ValueError("a field of the form is too long")
 
-    def _end_part(self) -> None:
-        if self._file is None:
+    async def _end_part(self) -> None:
+        if self._file is not None:
+            await self._file.finish()
+        else:
             self._paths[self._field.removesuffix(".path")] = self._value.decode("utf-8", "surrogateescape")
         self._close_file()
 
     def _close_file(self) -> None:
         if self._file is not None:
-            os.close(self._file)
+            self._file.close()
             self._file = None
 
     def post(self) -> None:
@@ -233,24 +237,47 @@ class UploadHandler(FileHandler):
         super().write_error(status_code, **kwargs)
 
 
-class DownloadHandler(FileHandler):
+class SendingHandler(FileHandler):
+    """A route whose answer has the contents of files."""
+
+    _sending: FileStream | None = None
+
+    async def send_file(self, content: FileStream, size: int) -> None:
+        """Send exactly `size` bytes of a file, no faster than the client reads them.
+
+        If the file has become shorter, zero bytes take the place of the missing ones.
+        """
+        self._sending = content
+        left = size
+        while left:
+            most = min(left, limits.FILE_CHUNK_BYTES)
+            piece = await content.read(most) or bytes(most)
+            left -= len(piece)
+            self.write(piece)
+            await self.flush()
+
+    def on_connection_close(self) -> None:
+        super().on_connection_close()
+        if self._sending is not None:
+            self._sending.stop()  # the sandbox may never send the rest
+
+
+class DownloadHandler(SendingHandler):
     """Sends a file."""
 
     async def get(self) -> None:
         path = self.path()
-        fd, size = await self.sandbox.files.open(path, write=False)
-        try:
+        content, size = await self.sandbox.files.read(path)
+        with contextlib.closing(content):
             self.set_header("Content-Type", "application/octet-stream")
             self.set_header("Content-Length", str(size))
             name = PurePosixPath(path).name
             self.set_header("Content-Disposition", f"attachment; {filename(name)}")
-            await send_file(self, fd, size)
-        finally:
-            os.close(fd)
+            await self.send_file(content, size)
         self.finish()
 
 
-class BulkDownloadHandler(FileHandler):
+class BulkDownloadHandler(SendingHandler):
     """Sends many files as a multipart form.
 
     Each file is a part named `file`, or `error` with the refusal. The part's filename is the file's path.
@@ -270,18 +297,16 @@ class BulkDownloadHandler(FileHandler):
 
     async def _send(self, path: str, boundary: str) -> None:
         try:
-            fd, size = await self.sandbox.files.open(self.sandbox.absolute(path), write=False)
+            content, size = await self.sandbox.files.read(self.sandbox.absolute(path))
         except ApiError as failure:
             body = json.dumps(self.failure_body(failure)).encode()
             self._write_head(boundary, "error", path, "application/json", len(body))
             self.write(body + b"\r\n")
             return
-        try:
+        with contextlib.closing(content):
             self._write_head(boundary, "file", path, "application/octet-stream", size)
-            await send_file(self, fd, size)
+            await self.send_file(content, size)
             self.write(b"\r\n")
-        finally:
-            os.close(fd)
 
     def _write_head(self, boundary: str, name: str, path: str, kind: str, size: int) -> None:
         self.write(
@@ -298,19 +323,6 @@ def filename(path: str) -> str:
     if plain == path:
         return f'filename="{plain}"'
     return f"filename=\"{plain}\"; filename*=UTF-8''{quote(path.encode('utf-8', 'surrogateescape'), safe='')}"
-
-
-async def send_file(handler: tornado.web.RequestHandler, fd: int, size: int) -> None:
-    """Send exactly `size` bytes of the file, no faster than the client reads them.
-
-    If the file has become shorter, zero bytes take the place of the missing ones.
-    """
-    left = size
-    while left:
-        piece = os.read(fd, min(left, limits.FILE_CHUNK_BYTES)) or bytes(min(left, limits.FILE_CHUNK_BYTES))
-        left -= len(piece)
-        handler.write(piece)
-        await handler.flush()
 
 
 class DirectoryHandler(ToolboxHandler):

@@ -2,12 +2,14 @@
 
 It runs inside, so a path means the same as for the sandbox's other children, a symbolic link cannot lead
 out, and a slow disk does not block the server. It reads requests from the channel that is its stdin: four
-bytes of length, then JSON. Its answers have the same form. If it opens a file, the descriptor is attached
-to the answer's length.
+bytes of length, then JSON. Its answers have the same form. To read or write a file, the server attaches a
+socket to the request's length, and the content goes through that socket; so does the only answer to a write,
+as JSON after the content. No descriptor leaves the sandbox.
 """
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import errno
 import fnmatch
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 LENGTH = struct.Struct("<I")
 MAX_MATCHES = 10_000  # of a search
 _MAX_TEXT_BYTES = 16 << 20  # larger files are not searched
+_INLINE_BYTES = 64 << 10  # fits into the buffer of a new socket
+_PIECE_BYTES = 128 << 10
 _PROBE_BYTES = 8192  # a NUL byte among the first bytes means a binary file
 
 
@@ -224,6 +228,65 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
 }
 
 
+def read_file(data: socket.socket, path: str) -> int:
+    """Send the content of the regular file `path` to the socket `data`. Return its size before that."""
+    fd = open_file(path, write=False)
+    size = os.fstat(fd).st_size
+    if size <= _INLINE_BYTES:
+        send_content(data, fd, size)  # the socket's buffer takes it, so this does not wait
+    else:
+        _thread.start_new_thread(send_content, (data, fd, size))
+    return size
+
+
+def send_content(data: socket.socket, fd: int, size: int) -> None:
+    """Send up to `size` bytes of a file, and close both descriptors."""
+    with data, contextlib.suppress(OSError):
+        try:
+            position = 0
+            while sent := os.sendfile(data.fileno(), fd, position, size - position):
+                position += sent
+        finally:
+            os.close(fd)
+
+
+def write_file(data: socket.socket, path: str) -> None:
+    """Write what comes from the socket `data` to the file `path`, answer there, and close the socket."""
+    with data, contextlib.suppress(OSError):
+        try:
+            fd = open_file(path, write=True)
+            try:
+                receive_content(data, fd)
+            finally:
+                os.close(fd)
+            answer: dict[str, Any] = {"result": None}
+        except (OSError, ValueError) as error:
+            answer = failure(error, path)
+        data.sendall(encode(answer))
+
+
+def receive_content(data: socket.socket, fd: int) -> None:
+    """Write everything that comes to a file."""
+    buffer = memoryview(bytearray(_PIECE_BYTES))
+    while count := data.recv_into(buffer, 0, socket.MSG_WAITALL):
+        piece = buffer[:count]
+        while piece:
+            piece = piece[os.write(fd, piece) :]
+
+
+def failure(error: Exception, path: str = "") -> dict[str, Any]:
+    """Return the answer for an error."""
+    if not isinstance(error, OSError):  # such as a path with a NUL byte
+        return {"errno": errno.EINVAL, "reason": str(error), "path": ""}
+    path = error.filename if isinstance(error.filename, str) else path
+    return {"errno": error.errno or errno.EIO, "reason": error.strerror or str(error), "path": path}
+
+
+def encode(answer: dict[str, Any]) -> bytes:
+    """Return an answer as JSON."""
+    return json.dumps(answer).encode("utf-8", "backslashreplace")
+
+
 def receive(channel: socket.socket, size: int) -> bytes:
     """Return exactly `size` bytes. Raises `EOFError` if the server closes the channel."""
     data = b""
@@ -239,25 +302,26 @@ def serve(channel: socket.socket) -> None:
     """Answer requests until the server closes the channel."""
     os.umask(0o022)
     while True:
-        request = json.loads(receive(channel, LENGTH.unpack(receive(channel, LENGTH.size))[0]))
-        name, arguments = request
-        fds: list[int] = []
+        length, fds, _, _ = socket.recv_fds(channel, LENGTH.size, 1, socket.MSG_CMSG_CLOEXEC)
+        if not length:
+            return
+        length += receive(channel, LENGTH.size - len(length))
+        name, arguments = json.loads(receive(channel, LENGTH.unpack(length)[0]))
+        data = socket.socket(fileno=fds[0]) if fds else None
+        if name == "write":
+            _thread.start_new_thread(write_file, (data, *arguments.values()))
+            continue
         try:
-            if name == "open":
-                fds = [open_file(**arguments)]
-                answer: dict[str, Any] = {"result": os.fstat(fds[0]).st_size}
+            if data is not None:
+                answer: dict[str, Any] = {"result": read_file(data, **arguments)}
             else:
                 answer = {"result": OPERATIONS[name](**arguments)}
-        except OSError as error:
-            path = error.filename if isinstance(error.filename, str) else ""
-            answer = {"errno": error.errno or errno.EIO, "reason": error.strerror or str(error), "path": path}
-        except ValueError as error:  # a path with a NUL byte
-            answer = {"errno": errno.EINVAL, "reason": str(error), "path": ""}
-        body = json.dumps(answer).encode("utf-8", "backslashreplace")
-        socket.send_fds(channel, [LENGTH.pack(len(body))], fds)
-        channel.sendall(body)
-        for fd in fds:
-            os.close(fd)
+        except (OSError, ValueError, OverflowError, RecursionError) as error:
+            if data is not None:
+                data.close()
+            answer = failure(error)
+        body = encode(answer)
+        channel.sendall(LENGTH.pack(len(body)) + body)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ IN_FILE = b"file"  # stands for a request that is in the first descriptor
 PACKET = 1 << 16
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 _RESET = (signal.SIGPIPE, signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGXFSZ)
 _SIG_DFL = 0
@@ -129,8 +130,9 @@ class Supervisor:
         for ignored in (signal.SIGINT, signal.SIGHUP):
             signal.signal(ignored, signal.SIG_IGN)
         # The handler raises nothing. The death of the server has two effects, this signal and the end of the
-        # channel, and neither may interrupt the work that the other one started.
-        signal.signal(signal.SIGTERM, self.leave)
+        # channel, and neither may interrupt the work that the other one started. In a box of its own, the
+        # signal could only come from the sandbox.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN if os.getpid() == 1 else self.leave)
         signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
         poll = select.poll()
         poll.register(self.channel, select.POLLIN)
@@ -348,10 +350,13 @@ def main() -> None:
     """Run the supervisor, with the arguments that the module's docstring describes."""
     fd = int(sys.argv[1])
     os.set_inheritable(fd, False)
-    # SIGTERM rather than SIGKILL: the supervisor needs time to kill its descendants.
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    # If pid 1 is killed, so are all others. Otherwise the supervisor needs time to kill its descendants.
+    is_first = os.getpid() == 1
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL if is_first else signal.SIGTERM, 0, 0, 0)
     if sys.argv[2:]:
         set_limits(sys.argv[2])
+    # The processes of a box have the same user. This one and its workers are not to be traced or opened.
+    _libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     supervisor = Supervisor(socket.socket(fileno=fd))
     try:
         supervisor.run()

@@ -1,24 +1,67 @@
-"""A sandbox's files. A worker process inside the sandbox carries out each operation."""
+"""A sandbox's files. A worker process inside the sandbox carries out each operation.
+
+The worker is part of the sandbox, so its answers are checked like those of an attacker. Contents of files
+travel through sockets that the server makes. So the server never waits for a file of a sandbox, and takes no
+descriptor out of it.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import json
-import os
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import failures
+from .. import failures, limits
 from ..failures import ApiError
 from ..inside import file_worker
-from ..inside.supervisor import receive
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 _PROGRAM = Path(file_worker.__file__).read_text()
+_ANSWER_BYTES = 64 * limits.KIB  # to the write of a file
+
+
+class FileStream:
+    """The content of one file on its way into or out of the sandbox."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+
+    async def read(self, size: int) -> bytes:
+        """Return up to `size` bytes of the content; nothing at its end."""
+        with contextlib.suppress(OSError):
+            return await asyncio.get_running_loop().sock_recv(self._channel, size)
+        return b""
+
+    async def write(self, data: bytes) -> None:
+        """Write more of the content, no faster than the sandbox takes it. Raises `ApiError`."""
+        try:
+            await asyncio.get_running_loop().sock_sendall(self._channel, data)
+        except OSError:
+            await self.finish()  # the worker has given up, and its answer says why
+
+    async def finish(self) -> None:
+        """Wait until all of the content is in the file. Raises `ApiError`."""
+        answer = b""
+        with contextlib.suppress(OSError):
+            self._channel.shutdown(socket.SHUT_WR)
+            while len(answer) < _ANSWER_BYTES and (piece := await self.read(_ANSWER_BYTES)):
+                answer += piece
+        _result_of(answer)
+
+    def stop(self) -> None:
+        """End the content here. Reads and writes that wait return."""
+        with contextlib.suppress(OSError):
+            self._channel.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Close the stream, which nobody uses any more."""
+        self._channel.close()
 
 
 class Files:
@@ -35,35 +78,54 @@ class Files:
 
     async def run(self, operation: str, **arguments: Any) -> Any:
         """Run an operation of the worker and return its result. Raises `ApiError`."""
-        result, _ = await self._request(operation, arguments)
-        return result
+        return await self._request(operation, arguments)
 
-    async def open(self, path: str, *, write: bool) -> tuple[int, int]:
-        """Open the regular file `path`. Return a descriptor, which the caller closes, and the file's size."""
-        size, fds = await self._request("open", {"path": path, "write": write})
-        return fds[0], size
+    async def read(self, path: str) -> tuple[FileStream, int]:
+        """Return the content of the regular file `path`, for the caller to close, and its size."""
+        stream, size = await self._open("read", path)
+        if type(size) is not int or not 0 <= size < 1 << 63:
+            stream.close()
+            raise _broken()
+        return stream, size
 
-    async def _request(self, operation: str, arguments: dict[str, Any]) -> tuple[Any, list[int]]:
+    async def write(self, path: str) -> FileStream:
+        """Create or empty the regular file `path`. Return its content, for the caller to write and close.
+
+        Failures come later, from the content.
+        """
+        stream, _ = await self._open("write", path)
+        return stream
+
+    async def _open(self, operation: str, path: str) -> tuple[FileStream, object]:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        try:
+            with theirs:
+                size = await self._request(operation, {"path": path}, [theirs.fileno()])
+        except BaseException:
+            ours.close()
+            raise
+        return FileStream(ours), size
+
+    async def _request(self, operation: str, arguments: dict[str, Any], fds: list[int] | None = None) -> Any:
         async with self._lock:
             try:
                 channel = self._channel or await self._start()
                 request = json.dumps([operation, arguments]).encode()
-                loop = asyncio.get_running_loop()
-                await loop.sock_sendall(channel, file_worker.LENGTH.pack(len(request)) + request)
-                length, fds = await _receive_with_fds(channel, file_worker.LENGTH.size)
-                body = await _receive(channel, file_worker.LENGTH.unpack(length)[0])
+                # No other request is in the channel, so there is room for the length.
+                socket.send_fds(channel, [file_worker.LENGTH.pack(len(request))], fds or [])
+                await asyncio.get_running_loop().sock_sendall(channel, request)
+                if operation == "write":
+                    return None
+                (length,) = file_worker.LENGTH.unpack(await _receive(channel, file_worker.LENGTH.size))
+                body = await _receive(channel, length)
             except (OSError, EOFError):
                 self.close()  # the next operation starts a new worker
-                raise failures.untyped(
-                    "the file operation failed: the sandbox has stopped, or its file worker was killed"
-                ) from None
+                raise _broken() from None
             except asyncio.CancelledError:
                 self.close()
                 raise
-        answer = json.loads(body)
-        if "errno" in answer:
-            raise _failure(answer["errno"], answer["reason"], answer["path"])
-        return answer["result"], fds
+        return _result_of(body)
 
     async def _start(self) -> socket.socket:
         ours, theirs = socket.socketpair()
@@ -81,6 +143,8 @@ class Files:
 
 
 async def _receive(channel: socket.socket, size: int) -> bytes:
+    if size > limits.BODY_BYTES:
+        raise EOFError
     data = bytearray()
     while len(data) < size:
         piece = await asyncio.get_running_loop().sock_recv(channel, size - len(data))
@@ -90,23 +154,24 @@ async def _receive(channel: socket.socket, size: int) -> bytes:
     return bytes(data)
 
 
-async def _receive_with_fds(channel: socket.socket, size: int) -> tuple[bytes, list[int]]:
-    loop = asyncio.get_running_loop()
-    readable: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(channel.fileno(), _resolve, readable)
+def _result_of(answer: bytes) -> Any:
+    """Return the result in an answer of the worker. Raises `ApiError` for everything else."""
     try:
-        await readable
-    finally:
-        loop.remove_reader(channel.fileno())
-    data, fds = receive(channel, size, 1)
-    if not data:
-        raise EOFError
-    return data + await _receive(channel, size - len(data)), fds
+        content = json.loads(answer)
+        if "errno" not in content:
+            return content["result"]
+        number, reason, path = (content[key] for key in ("errno", "reason", "path"))
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise _broken() from None
+    if type(number) is not int or not isinstance(reason, str) or not isinstance(path, str):
+        raise _broken()
+    raise _failure(number, reason, path)
 
 
-def _resolve(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
+def _broken() -> ApiError:
+    return failures.untyped(
+        "the file operation failed: the sandbox has stopped, or its file worker was killed"
+    )
 
 
 def _failure(number: int, reason: str, path: str) -> ApiError:
@@ -118,10 +183,3 @@ def _failure(number: int, reason: str, path: str) -> ApiError:
     if number == errno.EEXIST:
         return failures.conflict(message)
     return failures.bad_request(message)
-
-
-def write_all(fd: int, data: bytes) -> None:
-    """Write all of `data` to a regular file."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
