@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from nbformat import NotebookNode
 
-_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_COLOR = re.compile(r"\x1b\[[0-9;]*m")
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-ln-z]")
 _LONG_TMPDIR = 60
 
 
@@ -144,7 +145,7 @@ class Terminal:
         """Print one message of a running cell."""
         kind, content = message["msg_type"], message["content"]
         if kind == "stream":
-            self._print(content["text"])
+            self._print(_without_overwritten(content["text"]))
         elif kind == "error":
             self._print("\n".join(content["traceback"]))
         elif kind in ("display_data", "execute_result"):
@@ -172,9 +173,24 @@ class Terminal:
                 self._print(f"[{number}] {line}", "  ┊ ")
 
     def _print(self, text: str, margin: str = "  │ ") -> None:
+        if not text:
+            return
         if not sys.stdout.isatty():
-            text = _ANSI.sub("", text)
+            text = _COLOR.sub("", text)
         print(textwrap.indent(text.rstrip("\n"), margin, lambda _line: True), flush=True)
+
+
+def _without_overwritten(text: str) -> str:
+    """Return printed text without what a terminal would overwrite: of a progress bar, only each line's end.
+
+    A text that ends in the middle of a progress bar loses that line, since a later text has its end.
+    """
+    lines = text.split("\n")
+    kept = [_CONTROL.sub("", line.rstrip("\r").rpartition("\r")[2]) for line in lines]
+    if "\r" in lines[-1]:
+        kept[-1] = ""
+    was_control = [bool(line) and not seen.strip() for line, seen in zip(lines, kept, strict=True)]
+    return "\n".join(line for line, control in zip(kept, was_control, strict=True) if not control)
 
 
 def _plain(data: dict[str, Any]) -> str:
