@@ -240,7 +240,7 @@ def _check(plan: Plan, kinds: dict[str, str], *, force: bool) -> None:
     if existing and not force:
         verb = "exists" if len(existing) == 1 else "exist"
         raise FileTransferError(
-            f"{_join_names(existing)} already {verb}; nothing was copied. --force overwrites."
+            f"{_join_names(existing)} already {verb}; nothing was copied. Add --force to overwrite."
         )
 
 

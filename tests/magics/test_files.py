@@ -207,13 +207,16 @@ def test_nothing_is_overwritten_without_force(kernel: Driver, here: Path, there:
     ename, sentence = failure(kernel, f"%upload {here}/data")
     assert (ename, sentence) == (
         "FileTransferError",
-        f"{there}/data/a already exists; nothing was copied. --force overwrites.",
+        f"{there}/data/a already exists; nothing was copied. Add --force to overwrite.",
     )
     assert remote_tree(kernel, "data") == {"a": b"old", "kept": b"kept"}
     kernel.run(f"%upload {here}/data --force")
     assert remote_tree(kernel) == {"data": None, "data/a": b"new", "data/b": b"new", "data/kept": b"kept"}
     ename, sentence = failure(kernel, f"%download data {here}")
-    assert sentence == f"{here}/data/a, {here}/data/b already exist; nothing was copied. --force overwrites."
+    assert (
+        sentence
+        == f"{here}/data/a, {here}/data/b already exist; nothing was copied. Add --force to overwrite."
+    )
     assert not (here / "data" / "kept").exists()
     kernel.run("P('data/a').write_text('newer')")
     kernel.run(f"%download --force data {here}")
@@ -229,12 +232,12 @@ def test_nothing_is_overwritten_without_force(kernel: Driver, here: Path, there:
         (
             "%upload nosuch.txt",
             "DaytonaFileNotFoundError",
-            "Nothing on the notebook's machine is called 'nosuch.txt'",
+            "No file on the notebook's machine is called 'nosuch.txt'",
         ),
         (
             "%upload *.nosuch",
             "DaytonaFileNotFoundError",
-            "Nothing on the notebook's machine matches '*.nosuch'",
+            "No file on the notebook's machine matches '*.nosuch'",
         ),
         ("%download nosuch", "DaytonaFileNotFoundError", "Nothing in the sandbox is called 'nosuch'"),
         ("%download nosuch*", "DaytonaFileNotFoundError", "Nothing in the sandbox matches 'nosuch*'"),

@@ -59,7 +59,7 @@ def find_sources(words: Sequence[str]) -> list[Source]:
         if not paths:
             verb = "matches" if glob.has_magic(word) else "is called"
             raise DaytonaFileNotFoundError(
-                f"Nothing on the notebook's machine {verb} {word!r}, seen from {Path.cwd()}."
+                f"No file on the notebook's machine {verb} {word!r} (looked in {Path.cwd()})."
             )
         try:
             found += [_source(each) for each in paths]
