@@ -10,20 +10,17 @@ from .magic import magic
 from .reach import Reach
 from .sandbox import sandbox_rows
 from .signature import Signature
-from .table import table
+from .table import Code, table
 
 if TYPE_CHECKING:
     from ..config import Setting
     from .magic_call import MagicCall
 
-# Prints one line for each program: its path and version.
+# Prints one line for each program: its version and its path.
 _PROGRAMS = r"""
 for name in python pip; do
-    path=$(command -v $name) || { echo "not found"; continue; }
-    case $name in
-        python) echo "$path ($("$path" -c 'import platform; print(platform.python_version())' 2>&1))" ;;
-        pip) echo "$path ($("$path" --version 2>/dev/null | cut -d' ' -f2,4-))" ;;
-    esac
+    path=$(command -v $name) || { echo; continue; }
+    echo "$("$path" --version 2>/dev/null | head -n 1 | cut -d' ' -f2)" "$path"
 done
 """
 
@@ -37,17 +34,21 @@ class DaytonaMagic:
         sandbox = await call.sandbox()
         await sandbox.refresh_data()
         answer = await sandbox.process.exec(_PROGRAMS, cwd=call.cwd, env=call.environ or None)
-        python, pip = [*answer.result.splitlines(), "", ""][:2]
+        programs = zip(("python", "pip"), [*answer.result.splitlines(), "", ""], strict=False)
         settings = call.kernel_sandbox.daytona.settings
         rows = [
             ("Cells run", call.kernel_sandbox.place),
             ("Version", f"daytona-kernel {__version__}"),
             *sandbox_rows(call, sandbox),
-            ("Cells use", call.python or "no interpreter at the moment"),
-            ("`python` is", python),
-            ("`pip` is", pip),
+            ("Cells use", Code(call.python) if call.python else "no interpreter at the moment"),
+            *(_program_row(name, found) for name, found in programs),
         ]
         for each in fields(settings):
             setting: Setting = getattr(settings, each.name)
             rows.append((setting.name, f"{setting.shown} ({setting.source})"))
-        await call.display(table(("", ""), rows, code=(1,)))
+        await call.display(table(("", ""), rows))
+
+
+def _program_row(name: str, found: str) -> tuple[str, str]:
+    version, _, path = found.partition(" ")
+    return (f"{name} {version} in a shell", Code(path)) if path else (f"{name} in a shell", "not found")

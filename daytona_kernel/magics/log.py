@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from ..client.sandbox import AsyncSandbox
     from ..wire.logs import LogChunk
+    from .command_history import CommandHistory
     from .magic_call import Display, MagicCall
 
 
@@ -24,14 +25,13 @@ async def follow_log(
     session: str,
     command_id: str,
     sent: str,
-    started: float | None = None,
+    history: CommandHistory,
 ) -> asyncio.Task[None]:
     """Show a command's log, and return the task that follows it after the magic call.
 
-    sent: the command's text as the session has it. started: when the command started, in seconds since
-        the epoch; None if that is unknown.
+    sent: the command's text as the session has it. history: what the kernel knows of the command.
     """
-    log = _CommandLog(call, sandbox, session, command_id)
+    log = _CommandLog(call, sandbox, session, command_id, history)
     log.display = LogDisplay(
         log.chunks(),
         command=background.unwrap(sent),
@@ -41,7 +41,9 @@ async def follow_log(
         send_input=log.send_input,
         download=log.download,
         exit_code=log.exit_code,
-        started=started,
+        was_stopped=lambda: history.was_stopped(session, command_id),
+        whole=f"%session logs {session} {command_id}",
+        started=history.started(session, command_id),
     )
     log.display.show()
     following = asyncio.ensure_future(log.display.run())
@@ -54,8 +56,16 @@ class _CommandLog:
 
     display: LogDisplay
 
-    def __init__(self, call: MagicCall, sandbox: AsyncSandbox, session: str, command_id: str) -> None:
+    def __init__(
+        self,
+        call: MagicCall,
+        sandbox: AsyncSandbox,
+        session: str,
+        command_id: str,
+        history: CommandHistory,
+    ) -> None:
         self._call = call
+        self._history = history
         self._sandbox = sandbox
         self._process = sandbox.process
         self._session = session
@@ -86,7 +96,12 @@ class _CommandLog:
     async def stop(self) -> str | None:
         """End the command; return a sentence for its view if the command had not started."""
         try:
-            result = await background.stop(self._process, self._session, self._command_id)
+            result = await background.stop(
+                self._process,
+                self._session,
+                self._command_id,
+                on_end=lambda: self._history.stop(self._session, self._command_id),
+            )
         except DaytonaError as error:
             raise await self._explain(error) from None
         if result == CANCELED:

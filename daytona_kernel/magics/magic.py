@@ -120,8 +120,9 @@ class Command:
         if summary:
             lines.append(f"      {self.summary}")
         arguments = [(p.usage.strip("[]"), p.help) for p in self.signature.positionals]
-        arguments += [(f"--{o.name} {o.value or ''}", o.help) for o in self.signature.options]
-        return lines + [f"      {usage:<18} {help_text}" for usage, help_text in arguments]
+        arguments += [(f"--{o.name} {o.value or ''}".rstrip(), o.help) for o in self.signature.options]
+        width = max((len(usage) for usage, _ in arguments), default=0)
+        return lines + [f"      {usage:<{width}}  {help_text}" for usage, help_text in arguments]
 
 
 @dataclass

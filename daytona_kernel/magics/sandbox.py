@@ -12,7 +12,7 @@ from ..formatting import format_duration
 from .magic import completes, magic
 from .reach import Reach
 from .signature import Option, Positional, Signature
-from .table import table
+from .table import Code, table
 from .timing import ticking
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class SandboxMagic:
         """Show the sandbox: its state, its size, and when it stops and is deleted."""
         sandbox = await call.sandbox()
         await sandbox.refresh_data()
-        await call.display(table(("", ""), sandbox_rows(call, sandbox), code=(1,)))
+        await call.display(table(("", ""), sandbox_rows(call, sandbox)))
 
     @magic("sandbox list", Signature(), Reach.SANDBOX)
     async def list_sandboxes(self, call: MagicCall) -> None:
@@ -42,8 +42,9 @@ class SandboxMagic:
         async for each in call.kernel_sandbox.daytona.list():
             star = "*" if each.id == current.id else ""
             age = _age(each)
-            rows.append((star, each.name, each.id, each.state, each.language, f"{age} ago" if age else ""))
-        await call.display(table(("", "Name", "Id", "State", "Language", "Created"), rows, code=(1, 2)))
+            created = f"{age} ago" if age else ""
+            rows.append((star, Code(each.name), Code(each.id), each.state, each.language, created))
+        await call.display(table(("", "Name", "Id", "State", "Language", "Created"), rows))
 
     @magic(
         "sandbox new",
@@ -161,12 +162,13 @@ def sandbox_rows(call: MagicCall, sandbox: AsyncSandbox) -> list[tuple[str, str]
     age = _age(sandbox)
     idle = instance.auto_stop_interval
     rows = [
-        ("Sandbox", sandbox.name if sandbox.name == sandbox.id else f"{sandbox.name} ({sandbox.id})"),
+        ("Sandbox", Code(sandbox.name)),
+        ("Id", Code("" if sandbox.name == sandbox.id else sandbox.id)),
         ("State", sandbox.state),
         ("Created", f"{age} ago" if age else ""),
         ("Stops", f"after {format_duration(idle * 60)} without activity" if idle else "never automatically"),
         ("Size", ", ".join(_sizes(sandbox))),
-        ("Snapshot", instance.snapshot or ""),
+        ("Snapshot", Code(instance.snapshot or "")),
         ("Region", sandbox.target),
         (
             "At the end",

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from typing import TYPE_CHECKING, Any
 
 from ..client.models import Session, SessionExecuteRequest
 from ..errors import DaytonaConflictError, DaytonaNotFoundError, DaytonaSessionEndedError, MagicUsageError
 from ..wire.conventions import SESSION_PREFIX
+from .command_history import CommandHistory
 from .log import follow_log
 from .magic import cell_magic, completes, magic
 from .options import TIMEOUT
 from .outcome import finish
 from .reach import Reach
-from .session_table import session_table, state_of
+from .session_table import session_table
 from .shell import background, session_shell
 from .shell.foreground import run_in_foreground
-from .shell.process_tree import new_tag
+from .shell.process_tree import CANCELED, new_tag
 from .signature import Option, Positional, Signature
-from .timing import Timings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..client.models import Command
     from ..client.process import AsyncProcess
     from ..client.sandbox import AsyncSandbox
     from .arguments import Expected
@@ -40,7 +44,7 @@ class SessionMagic:
     """Work with sessions: shells in the sandbox that keep their directory, variables and functions."""
 
     def __init__(self) -> None:
-        self._timings = Timings()
+        self._history = CommandHistory()
 
     @magic(
         "session create",
@@ -48,7 +52,7 @@ class SessionMagic:
         Reach.SANDBOX,
     )
     async def create(self, call: MagicCall, name: str | None) -> str | None:
-        """Create a session. Without NAME, choose a name and return it."""
+        """Create a session. Without NAME, choose a name; `name = %session create` assigns it."""
         chosen = name or f"session-{secrets.token_hex(3)}"
         _refuse_kernels_own(chosen)
         process = (await call.sandbox()).process
@@ -58,23 +62,25 @@ class SessionMagic:
             raise DaytonaConflictError(
                 f"Session {chosen!r} already exists; use it, or run %session delete {chosen} first."
             ) from None
+        if call.assigned:
+            return chosen
         await call.print(f"Created session {chosen}.\n")
-        return None if name else chosen
+        return None
 
-    @magic("session list", Signature(), Reach.SANDBOX)
+    @magic("session list", Signature(), Reach.SANDBOX, default=True)
     async def list_sessions(self, call: MagicCall) -> None:
         """List the sessions and their commands."""
-        sessions = await _user_sessions((await call.sandbox()).process)
-        await call.display(session_table(sessions, self._timings))
+        await self._show(call, await _user_sessions((await call.sandbox()).process))
 
     @magic("session info", Signature((_NAME,)), Reach.SANDBOX)
     async def show_session(self, call: MagicCall, name: str) -> None:
         """Show one session and its commands."""
         process = (await call.sandbox()).process
         try:
-            await call.display(session_table([await process.get_session(name)], self._timings))
+            session = await process.get_session(name)
         except DaytonaNotFoundError:
             raise _no_session(name) from None
+        await self._show(call, [session])
 
     @magic(
         "session run",
@@ -82,8 +88,9 @@ class SessionMagic:
         Reach.SANDBOX,
     )
     async def run(self, call: MagicCall, name: str, command: str, async_: bool, timeout: int | None) -> Any:
-        """Run a command in a session and show its output as it appears. With --async, return its id.
+        """Run a command in a session and show its output as it appears.
 
+        `job = %session run … --async` assigns the command's id.
         An interrupt ends the command and keeps the session's state: the shell leaves a loop of its own,
         and a command that ignores all signals is killed. `lines = %session run …` assigns the lines of
         stdout.
@@ -106,8 +113,9 @@ class SessionMagic:
             found = await process.get_session_command(name, command_id)
         except DaytonaNotFoundError as error:
             raise _not_found(error, name, command_id) from None
-        duration = self._timings.describe(name, command_id, running=found.exit_code is None)
-        state = f"{state_of(found)} ({duration})" if duration else state_of(found)
+        await self._settle(name, [found])
+        state, duration = self._history.state(name, found), self._history.duration(name, found)
+        state = f"{state} ({duration})" if duration else state
         await call.print(f"{background.unwrap(found.command)}\n{state}\n")
 
     @magic(
@@ -123,12 +131,12 @@ class SessionMagic:
         try:
             command = await sandbox.process.get_session_command(name, command_id)
             if follow:
-                started = self._timings.started(name, command_id)
-                await follow_log(call, sandbox, name, command_id, command.command, started)
+                await self._follow(call, sandbox, name, command_id, command.command)
                 return
             log = await sandbox.process.get_session_command_logs(name, command_id)
         except DaytonaNotFoundError as error:
             raise _not_found(error, name, command_id) from None
+        await self._settle(name, [command])
         await call.print(log.stdout)
         if log.stderr:
             await call.print(log.stderr, "stderr")
@@ -147,9 +155,14 @@ class SessionMagic:
         """End a command of --async with everything that it started. The session stays as it is."""
         process = (await call.sandbox()).process
         try:
-            await call.print(await background.stop(process, name, command_id) + "\n")
+            result = await background.stop(
+                process, name, command_id, on_end=lambda: self._history.stop(name, command_id)
+            )
         except DaytonaNotFoundError as error:
             raise _not_found(error, name, command_id) from None
+        if result in (background.STOPPED, CANCELED):
+            await self._history.settle(name, [command_id])
+        await call.print(result + "\n")
 
     @magic(
         "session delete",
@@ -171,6 +184,7 @@ class SessionMagic:
                 await process.delete_session(each)
             except DaytonaNotFoundError:
                 raise _no_session(each) from None
+            await self._history.settle(each)
             await call.print(f"Deleted session {each}.\n")
         if not names:
             await call.print("There are no sessions.\n")
@@ -215,15 +229,35 @@ class SessionMagic:
                 f"The shell of session {name!r} has ended; run %session delete {name} and create it again."
             ) from None
 
-    async def _run_in_background(self, call: MagicCall, sandbox: AsyncSandbox, name: str, script: str) -> str:
+    async def _run_in_background(
+        self, call: MagicCall, sandbox: AsyncSandbox, name: str, script: str
+    ) -> str | None:
         wrapped = background.wrap(script)
         request = SessionExecuteRequest(command=wrapped, run_async=True)
         command_id = (await sandbox.process.execute_session_command(name, request)).cmd_id
-        self._timings.start(name, command_id)
-        started = self._timings.started(name, command_id)
-        following = await follow_log(call, sandbox, name, command_id, wrapped, started)
-        following.add_done_callback(lambda _: self._timings.end(name, command_id))
-        return command_id
+        self._history.start(name, command_id)
+        following = await self._follow(call, sandbox, name, command_id, wrapped)
+        following.add_done_callback(lambda _: self._history.end(name, command_id))
+        if call.assigned:
+            return command_id
+        await call.print(f"Its log: %session logs {name} {command_id}\n")
+        return None
+
+    async def _follow(
+        self, call: MagicCall, sandbox: AsyncSandbox, name: str, command_id: str, sent: str
+    ) -> asyncio.Task[None]:
+        following = await follow_log(call, sandbox, name, command_id, sent, self._history)
+        self._history.follow(name, command_id, following)
+        return following
+
+    async def _show(self, call: MagicCall, sessions: list[Session]) -> None:
+        """Show sessions and their commands as a table."""
+        await asyncio.gather(*(self._settle(each.session_id, each.commands) for each in sessions))
+        await call.display(session_table(sessions, self._history))
+
+    async def _settle(self, name: str, commands: Iterable[Command]) -> None:
+        """Wait a moment for the final logs of commands of which the cell will say that they have ended."""
+        await self._history.settle(name, [each.id for each in commands if each.exit_code is not None])
 
     async def _run_in_foreground(
         self, call: MagicCall, sandbox: AsyncSandbox, name: str, script: str, timeout: int | None
@@ -246,7 +280,7 @@ class SessionMagic:
             session_shell.wrap(tag, script),
             write=write,
             end=end,
-            timings=self._timings,
+            history=self._history,
             timeout=timeout,
         )
         if status != 0 and kept:

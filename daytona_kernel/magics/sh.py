@@ -18,6 +18,7 @@ from ..errors import (
     MagicUsageError,
 )
 from ..wire.conventions import SESSION_PREFIX
+from .command_history import CommandHistory
 from .magic import magic
 from .options import ENV, NO_RAISE, TIMEOUT
 from .outcome import finish
@@ -26,7 +27,7 @@ from .shell import process_tree
 from .shell.foreground import run_in_foreground
 from .shell.process_tree import Ending
 from .signature import Option, Signature
-from .timing import Timings, ticking
+from .timing import ticking
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -191,7 +192,13 @@ async def _run_live(process: AsyncProcess, command: _ShellCommand, output: _Outp
     try:
         await process.create_session(session)
         return await run_in_foreground(
-            process, session, sent, write=output.write, end=end, timings=Timings(), timeout=command.timeout
+            process,
+            session,
+            sent,
+            write=output.write,
+            end=end,
+            history=CommandHistory(),
+            timeout=command.timeout,
         )
     finally:
         try:

@@ -1,4 +1,4 @@
-"""Elapsed time: the display in a cell that waits, and the durations of commands."""
+"""The display of the elapsed time in a cell that waits."""
 
 from __future__ import annotations
 
@@ -60,31 +60,3 @@ async def _update(call: MagicCall, describe: Callable[[], dict[str, str]], inter
         # Jupyter cannot remove one output of a cell. Empty text takes no room in a notebook;
         # an empty bundle makes nbconvert warn.
         display.update({"text/plain": ""})
-
-
-class Timings:
-    """The start and duration of the commands that this kernel started. Daytona does not report them."""
-
-    def __init__(self) -> None:
-        self._starts: dict[tuple[str, str], float] = {}
-        self._durations: dict[tuple[str, str], float] = {}
-
-    def start(self, session: str, command_id: str) -> None:
-        """Note that a command was sent. It may still wait for the commands before it."""
-        self._starts[session, command_id] = time.monotonic()
-
-    def end(self, session: str, command_id: str) -> None:
-        """Note that a command has ended."""
-        self._durations[session, command_id] = time.monotonic() - self._starts[session, command_id]
-
-    def started(self, session: str, command_id: str) -> float | None:
-        """Return when a command started, in seconds since the epoch; None if that is unknown."""
-        start = self._starts.get((session, command_id))
-        return None if start is None else time.time() - (time.monotonic() - start)
-
-    def describe(self, session: str, command_id: str, *, running: bool) -> str:
-        """Return a command's duration, or its elapsed time if it is running; "" if that is unknown."""
-        start, seconds = self._starts.get((session, command_id)), self._durations.get((session, command_id))
-        if running and start is not None:
-            seconds = time.monotonic() - start
-        return "" if seconds is None else format_duration(seconds)

@@ -8,15 +8,19 @@ when the command prints faster than that, the kernel is slow or it follows many 
 the newest lines; a page asks for earlier ones when its reader wants them. A front end that does not
 report that it has the view (nbclient, a console) gets the saved log instead, until it does.
 
-A view outlives its command. A page that was reloaded has lost the display's id, so only the view itself
-can replace the output there. It asks for the final saved log, and for earlier ones while the command
-runs, in case the kernel ends without notice.
+A view outlives its command: its reader may search, copy and download what the saved log does not have.
+
+A page that was reloaded has lost the display's id, so only the view itself can replace the output there.
+It gets the final saved log, and asks for earlier ones while the command runs, in case the kernel ends
+without notice.
 """
 
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from ..masking import mask_pieces
@@ -55,7 +59,21 @@ _RUNNING_CHARACTERS = 32 << 10
 _FINAL_LINES = 1_000
 _FINAL_CHARACTERS = 128 << 10
 _SAVE_INTERVAL = 2.0
+_RECENT_LOGS = 8  # the ended logs whose buffers stay whole, for the readers of their views
 _LINE_BYTES = 8  # the JSON around a line's text, and around each of its styles
+
+
+_recent: deque[LogBuffer] = deque()
+
+
+def _retire(buffer: LogBuffer, *, has_reader: bool) -> None:
+    """Keep the lines of an ended log: all of them for a reader, until other logs have ended."""
+    if has_reader:
+        _recent.append(buffer)
+        if len(_recent) <= _RECENT_LOGS:
+            return
+        buffer = _recent.popleft()
+    buffer.shrink(_FINAL_LINES, _FINAL_CHARACTERS)
 
 
 class LogDisplay:
@@ -69,6 +87,8 @@ class LogDisplay:
     send_input: writes a text to the command's stdin. If it or `stop` raises, the view shows the error.
     download: the bytes of the whole log so far. It ends without waiting for more.
     exit_code: awaited when the log has ended; `None` if the code is unknown.
+    was_stopped: called when the log has ended, for a command that was stopped in another way than by `stop`.
+    whole: the magic that prints the whole log; "" for none.
     started: when the command started, in seconds since the epoch; `None`: now.
 
     Call all methods on the event loop that runs `run`. Pages may send their messages from any thread.
@@ -85,6 +105,8 @@ class LogDisplay:
         send_input: Callable[[str], Awaitable[None]],
         download: Callable[[], AsyncIterator[bytes]],
         exit_code: Callable[[], Awaitable[int | None]],
+        was_stopped: Callable[[], bool] = lambda: False,
+        whole: str = "",
         started: float | None = None,
     ) -> None:
         self.command = command
@@ -99,6 +121,9 @@ class LogDisplay:
         self._send_input = send_input
         self._download = download
         self._exit_code = exit_code
+        self._was_stopped = was_stopped
+        self._whole = whole
+        self._view_id = secrets.token_hex(8)
         self._started = time.time() if started is None else started
         self._ended: float | None = None
         self._stopping = False
@@ -117,7 +142,9 @@ class LogDisplay:
         from .log_view import LogView
 
         self._loop = asyncio.get_running_loop()
-        self._view = LogView(command=self.command, session=self.session, elapsed=self.elapsed)
+        self._view = LogView(
+            command=self.command, session=self.session, elapsed=self.elapsed, view_id=self._view_id
+        )
         self._view.on_message(self._receive)
         self._publish_view(update=False)
 
@@ -139,7 +166,7 @@ class LogDisplay:
                     await asyncio.sleep(_REST_PER_WORK * (time.thread_time() - worked))
                     taken, worked = 0, time.thread_time()
             self.exit_status = await self._exit_code()
-            self.state = "stopped" if self._stopping else "exited"
+            self.state = "stopped" if self._stopping or self._was_stopped() else "exited"
         except asyncio.CancelledError:
             self._lose("the kernel stopped following it")
             raise
@@ -179,8 +206,9 @@ class LogDisplay:
                 self._view.elapsed = self.elapsed
                 self._view.exit_code = self.exit_status
                 self._view.state = self.state
-        self.buffer.shrink(_FINAL_LINES, _FINAL_CHARACTERS)
         self._publish(self._final, {}, True)
+        self._send_bundle()
+        _retire(self.buffer, has_reader=self._has_page)
 
     async def _send_batches(self) -> None:
         interval, limit = _BATCH_INTERVAL, _BATCH_LINES
@@ -261,8 +289,9 @@ class LogDisplay:
             elapsed=self.elapsed,
             line_count=self.buffer.line_count,
             byte_count=self.buffer.byte_count,
+            whole="" if self.state == "lost" else self._whole,
         )
-        return SavedLog(heading, excerpt).bundle()
+        return SavedLog(heading, excerpt, self._view_id).bundle()
 
     def _receive(self, content: dict[str, Any]) -> None:
         self._loop.call_soon_threadsafe(self._handle, content)
@@ -282,9 +311,14 @@ class LogDisplay:
                 self._start_task(self._send_piece(view, piece))
             case {"type": "downloaded", "view": view}:
                 self._start_task(self._end_download(view))
-            case {"type": "bundle", "view": view} if self._view is not None:
-                answer = {"bundle": self._final or self._saved_log(), "model_id": self._view.model_id}
-                self._view.send({"type": "bundle", "to": view, "state": self.state, **answer})
+            case {"type": "bundle", "view": view}:
+                self._send_bundle(to=view)
+
+    def _send_bundle(self, **to: str) -> None:
+        """Send the saved log to a view, or to all of them."""
+        if self._view is not None:
+            answer = {"bundle": self._final or self._saved_log(), "model_id": self._view.model_id}
+            self._view.send({"type": "bundle", "state": self.state, **answer, **to})
 
     def _answer_read(self, view: str, since: int, before: int | None) -> None:
         excerpt = self.buffer.read(since, before, max_lines=_ANSWER_LINES, max_characters=_ANSWER_CHARACTERS)

@@ -11,7 +11,8 @@ of its first line, so that a view can tell that it has missed some, and ask for 
     {type: "bundle", view}                    asks for the saved log, which can replace the view
 
 Kernel to page: `lines`, `notice` {text}, `piece` {piece, last} with the bytes as a buffer, and
-`bundle` {state, bundle, model_id}. `to` names the view that an answer is for.
+`bundle` {state, bundle, model_id}. `to` names the view that an answer is for. At the command's end, every
+page gets the saved log without asking.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ _MODULES = (
     "status",
     "download",
     "replacement",
+    "mount",
     "view",
 )
 _OWN_IMPORT = re.compile(r'^import \{[^}\n]*\} from "\./\w+\.js";\n', re.MULTILINE)
@@ -63,6 +65,8 @@ class LogView(anywidget.AnyWidget):
     _css = "\n".join((STATIC / name).read_text("utf-8") for name in ("text.css", "view.css"))
 
     command = traitlets.Unicode().tag(sync=True)
+    # The saved log has it in the name of its class.
+    view_id = traitlets.Unicode().tag(sync=True)
     session = traitlets.Unicode().tag(sync=True)
     state = traitlets.Enum(("running", "exited", "stopped", "lost"), "running").tag(sync=True)
     # None while the command runs, and if the exit code is unknown.

@@ -12,7 +12,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from ..formatting import format_bytes, format_clock, format_count
-from .styled_text import inline_css, saved_color
+from .styled_text import inline_css, saved_color, themed_colors
 
 if TYPE_CHECKING:
     from .ansi import Line
@@ -26,6 +26,7 @@ class Heading:
     """The lines above a log. `elapsed` is in seconds; an `exit_code` of `None` is unknown.
 
     reason: why the log is no longer followed, where `state` is lost.
+    whole: the magic that prints the whole log; "" for none.
     """
 
     command: str
@@ -36,6 +37,7 @@ class Heading:
     line_count: int
     byte_count: int
     reason: str = ""
+    whole: str = ""
 
     @property
     def title(self) -> str:
@@ -50,10 +52,9 @@ class Heading:
             return "still running"
         if self.state == "lost":
             return f"no longer followed: {self.reason}" if self.reason else "no longer followed"
-        if self.exit_code is None:
-            return self.state
-        words = "exited {}" if self.state == "exited" else "stopped, exit code {}"
-        return words.format(self.exit_code)
+        if self.state == "exited":
+            return "ended" if self.exit_code is None else f"exited {self.exit_code}"
+        return self.state
 
     @property
     def facts(self) -> str:
@@ -64,10 +65,11 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class SavedLog:
-    """A heading, and the last lines of a log."""
+    """A heading, and the last lines of a log. `view_id`: the view that a page may show in its place."""
 
     heading: Heading
     excerpt: Excerpt
+    view_id: str = ""
 
     def bundle(self) -> dict[str, str]:
         """Return the MIME bundle that a notebook keeps."""
@@ -92,12 +94,14 @@ class SavedLog:
             summary = f'<summary style="{_QUIET};cursor:pointer">{count} above</summary>'
             parts.append(f"<details>{summary}{_pre(earlier)}</details>")
         parts.append(_pre(latest) if latest else f'<div style="{_QUIET}"><em>no output</em></div>')
+        log = "".join(parts)
         return (
-            f'<details open style="{_FRAME}"><summary style="{_HEAD}">'
+            f'<details open class="dk-saved-{escape(self.view_id)}" style="{_FRAME}{themed_colors(log)}">'
+            f'<summary style="{_HEAD}">'
             f'<span style="color:{saved_color(_dot(heading))}">●</span> '
             f'<code title="{escape(heading.command)}" style="{_COMMAND}">{escape(heading.title)}</code> '
             f'<div style="{_FACTS}">{escape(heading.facts)}</div></summary>'
-            f'<div style="{_BODY}"><div>{"".join(parts)}</div></div></details>'
+            f'<div style="{_BODY}"><div>{log}</div></div></details>'
         )
 
     @property
@@ -107,13 +111,20 @@ class SavedLog:
 
     @property
     def _dropped(self) -> str:
-        return f"… {format_count(self.excerpt.first, 'earlier line')} not kept …"
+        lines = format_count(self.excerpt.first, "earlier line")
+        if not self.heading.whole:
+            return f"… {lines} not kept …"
+        return (
+            f"… {lines} not kept here; while the sandbox exists, {self.heading.whole} prints the whole log …"
+        )
 
 
 _LINE_COLOR = "var(--jp-border-color2,#8885)"
 _QUIET = "color:var(--jp-ui-font-color2,#808080);font-size:11px"
+# JupyterLab, and nothing else, has 20 pixels beside HTML and none beside widgets, and defines this variable.
+_WIDER = "calc(-20px * min(1,var(--jp-content-line-height,0)))"
 _FRAME = (
-    f"margin:2px 0;border:1px solid {_LINE_COLOR};border-radius:6px;overflow:hidden;"
+    f"margin:2px {_WIDER} 2px 0;border:1px solid {_LINE_COLOR};border-radius:6px;overflow:hidden;"
     "font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:12px;line-height:1.45"
 )
 _HEAD = "padding:5px 10px;cursor:pointer;white-space:nowrap;overflow:hidden;text-overflow:ellipsis"

@@ -3,7 +3,8 @@
 A style travels as words: e stderr, b bold, d faint, i italic, u underline, s strikethrough, us both;
 f and k with a color for the foreground and the background. A color is `#rrggbb`, or the name of a
 variable in `static/text.css` without its `--dk-`. The page turns each word into a class of that style
-sheet; a saved log gets the same declarations inline.
+sheet; a saved log gets the same declarations inline. A saved log does not know its background, so its
+colors can be read on white and on black, and JupyterLab mixes them with the color of its theme's text.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 STATIC = Path(__file__).parent / "static"
 
+_VARIABLE = re.compile(r"var\(--dk-([\w-]+)\)")
 _DECLARATION = re.compile(r"([\w-]+): ([^;]+);")
 
 
@@ -53,14 +55,32 @@ def encode_style(style: Style) -> str:
 def inline_css(style: Style) -> str:
     """Return the declarations that give a style to the text of a saved log; empty for plain text."""
     declarations: dict[str, str] = {}
-    for word in encode_style(style).split():
+    words = encode_style(style).split()
+    knows_background = any(word.startswith("k") for word in words)
+    for word in words:
         if word.startswith("f"):
-            declarations["color"] = saved_color(word[1:])
+            declarations["color"] = saved_color(word[1:]) if knows_background else _foreground(word[1:])
         elif word.startswith("k"):
             declarations["background-color"] = saved_color(word[1:])
         else:
             declarations |= _rules()[word]
     return ";".join(f"{name}:{value}" for name, value in declarations.items())
+
+
+def themed_colors(html: str) -> str:
+    """Return the declarations of the variables that the foregrounds in a saved log's HTML use."""
+    names = sorted(set(_VARIABLE.findall(html)))
+    colors = ((name, saved_color(name)) for name in names)
+    return "".join(
+        f";--dk-{name}:color-mix(in srgb,{color} 70%,var(--jp-content-font-color1,{color}))"
+        for name, color in colors
+    )
+
+
+def _foreground(name: str) -> str:
+    # JupyterLab keeps only the first of the two in a notebook that it does not trust.
+    color = saved_color(name)
+    return color if name.startswith("#") else f"{color};color:var(--dk-{name})"
 
 
 def saved_color(name: str) -> str:
@@ -92,7 +112,7 @@ def _rules() -> dict[str, dict[str, str]]:
     rules = re.findall(r"^\.dk-([a-z]{1,2}) \{ (.*) \}$", _style_sheet(), re.MULTILINE)
     return {
         word: {
-            name: re.sub(r"var\(--dk-([\w-]+)\)", lambda variable: saved_color(variable[1]), value)
+            name: _VARIABLE.sub(lambda variable: _foreground(variable[1]), value)
             for name, value in _DECLARATION.findall(declarations)
         }
         for word, declarations in rules

@@ -41,7 +41,7 @@ function message(state) {
 
 test("the final saved log replaces every output with the view", () => {
   const cells = notebook();
-  const replacement = new Replacement(() => {}, () => cells);
+  const replacement = new Replacement(() => {}, () => ({ cells }));
   replacement.receive(message("exited"));
   const saved = { output_type: "display_data", data: { "text/plain": "exited" }, metadata: {} };
   assert.deepEqual(cells[1].outputs?.items[2], saved);
@@ -51,7 +51,7 @@ test("the final saved log replaces every output with the view", () => {
 
 test("the saved log of a running command waits until the kernel is gone", () => {
   const cells = notebook();
-  const replacement = new Replacement(() => {}, () => cells);
+  const replacement = new Replacement(() => {}, () => ({ cells }));
   replacement.apply();
   replacement.receive(message("running"));
   assert.equal(cells[2].outputs?.items[0].data?.[VIEW].model_id, "own");
@@ -85,11 +85,20 @@ test("at the end the view asks, and uses what it has if no answer comes", (conte
   context.mock.timers.enable({ apis: ["setTimeout"] });
   const cells = notebook();
   let asked = 0;
-  const replacement = new Replacement(() => { asked += 1; }, () => cells);
+  const replacement = new Replacement(() => { asked += 1; }, () => ({ cells }));
   replacement.receive(message("running"));
   replacement.askAtEnd();
-  context.mock.timers.tick(1_500);
+  context.mock.timers.tick(3_000);
   assert.equal(asked, 1);
   context.mock.timers.tick(10_000);
   assert.equal(cells[2].outputs?.items[0].data?.["text/plain"], "running");
+});
+
+test("a page of a shared notebook waits for its turn", () => {
+  const cells = notebook();
+  const replacement = new Replacement(() => {}, () => ({ cells, collaborative: true }));
+  replacement.receive(message("exited"));
+  assert.equal(cells[2].outputs?.items[0].data?.[VIEW].model_id, "own");
+  replacement.receive({ ...message("exited"), to: "this view" });
+  assert.equal(cells[2].outputs?.items[0].data?.["text/plain"], "exited");
 });

@@ -11,6 +11,7 @@ import pytest
 from comm.base_comm import BaseComm
 
 from daytona_kernel import AsyncDaytona, SessionExecuteRequest
+from daytona_kernel.magics.command_history import CommandHistory
 from daytona_kernel.magics.log import follow_log
 from daytona_kernel.magics.shell import background
 
@@ -96,7 +97,7 @@ def follow(sandbox: AsyncSandbox, monkeypatch: pytest.MonkeyPatch) -> Any:
                     cell.messages.append(data["content"])
 
         monkeypatch.setattr(comm, "create_comm", PageComm)
-        await follow_log(cell, sandbox, "s", answer.cmd_id, wrapped)  # type: ignore[arg-type]
+        await follow_log(cell, sandbox, "s", answer.cmd_id, wrapped, CommandHistory())  # type: ignore[arg-type]
         cell.send(type="present")
         cell.send(type="read", since=0)
         await cell.wait("lines", lambda batch: batch["count"])
@@ -117,7 +118,7 @@ async def test_stopping_twice(follow: Any) -> None:
     cell = await follow("trap '' INT; echo up; sleep 900 & wait; sleep 900")
     cell.send(type="stop")
     cell.send(type="stop")
-    assert "stopped, exit code" in await cell.final()
+    assert " (stopped · " in await cell.final()
     assert not [message for message in cell.messages if message["type"] == "notice"]
 
 
@@ -135,14 +136,14 @@ async def test_stopping_a_queued_command(follow: Any, sandbox: AsyncSandbox) -> 
     queued = (await sandbox.process.execute_session_command("s", request)).cmd_id
     cell = Cell(queued)
     command = await sandbox.process.get_session_command("s", queued)
-    await follow_log(cell, sandbox, "s", queued, command.command)  # type: ignore[arg-type]
+    await follow_log(cell, sandbox, "s", queued, command.command, CommandHistory())  # type: ignore[arg-type]
     cell.send(type="stop")
     assert (
         "has been canceled" in (await first.wait("notice"))["text"]
     )  # both views share one page's comm here
     first.send(type="input", text="\n")
     assert "exited 0" in await first.final()
-    assert "stopped, exit code 130" in await cell.final()
+    assert " (stopped · " in await cell.final()
     assert await list_tmp(sandbox.process) == before
 
 

@@ -46,3 +46,17 @@ def test_contrast(selector: str, background: str) -> None:
         if contrast(found[name], background) < (4.5 if name in TEXT else 3)
     }
     assert weak == {}
+
+
+def mixed(color: str, text: str) -> str:
+    """Return 70 % of a color and 30 % of another, as a saved log mixes them."""
+    pairs = ((int(color[place : place + 2], 16), int(text[place : place + 2], 16)) for place in (1, 3, 5))
+    return "#" + "".join(f"{round(0.7 * one + 0.3 * other):02x}" for one, other in pairs)
+
+
+@pytest.mark.parametrize(("text", "background"), [("#212121", LIGHT), ("#ffffff", DARK)])
+def test_a_saved_log_can_be_read_on_both_themes(text: str, background: str) -> None:
+    found = colors(".dk-saved")
+    names = ("stderr", *(f"c{number}" for number in range(16)))
+    weak = {name: value for name in names if (value := contrast(mixed(found[name], text), background)) < 4.5}
+    assert weak == {}

@@ -65,7 +65,7 @@ def follow_in(notebook: NotebookPage, name: str) -> Locator:
 
 def stop(view: Locator) -> None:
     tool(view, "stop").click()
-    expect(view).to_have_count(0)
+    expect(view.locator(".dk-state")).to_have_text("stopped")
 
 
 def follow(lab: Lab, name: str, command: str, *more: str) -> tuple[NotebookPage, Locator]:
@@ -106,13 +106,83 @@ def test_a_command_is_live_while_cells_run_and_its_log_stays(lab: Lab) -> None:
     expect(view.locator(".dk-input")).to_have_value("")
 
     tool(view, "stop").click()
+    expect(view.locator(".dk-state")).to_have_text("stopped")
+    saved = notebook.save()
+    assert outputs(saved) == {"text/html", "text/plain"}
+    assert "answer: forty-two" in json.dumps(saved)
     final = notebook.output(0).locator("details")
     expect(final).to_contain_text("stopped")
     expect(final).to_contain_text("answer: forty-two")
-    expect(view).to_have_count(0)
-    assert outputs(notebook.save()) == {"text/html", "text/plain"}
+    expect(final).to_be_hidden()
+    expect(view.locator(".dk-rows")).to_contain_text("answer: forty-two")
     notebook.reload()
-    expect(notebook.output(0)).to_contain_text("answer: forty-two")
+    expect(view).to_have_count(0)
+    expect(final).to_be_visible()
+    expect(final).to_contain_text("answer: forty-two")
+
+
+def test_a_log_that_ends_stays_live_for_its_reader(lab: Lab) -> None:
+    command = "for i in $(seq 3000); do echo line $i of a log; done; read; echo the end"
+    notebook, view = follow(lab, "reader-at-the-end", command, "c.child.stdin.write(b'x\\n')", "1 + 1")
+    expect(view.locator(".dk-facts")).to_contain_text("3,000 lines")
+    tool(view, "wrap").click()
+    tool(view, "clock").click()
+    tool(view, "search").click()
+    view.locator(".dk-field").fill("line 15")
+    expect(view.locator(".dk-hits")).to_have_text("111 of 111")
+    for _ in range(2):
+        view.locator(".dk-field").press("Enter")
+    before = place_of(view)
+    notebook.run(1)
+    expect(view.locator(".dk-state")).to_have_text("exited 0")
+    expect(notebook.output(0).locator("details").first).to_be_hidden()
+    assert outputs(notebook.save()) == {"text/html", "text/plain"}
+    assert place_of(view) == before
+    expect(view.locator(".dk-hits")).to_have_text("109 of 111")
+    expect(view.locator(".dk-field")).to_have_value("line 15")
+    for name in ("wrap", "clock"):
+        expect(tool(view, name)).to_have_attribute("aria-pressed", "true")
+    for name in ("stop", "input"):
+        expect(view.locator(f".dk-{name}, .dk-button[data-name={name}]")).to_be_hidden()
+    notebook.run(2)
+    assert place_of(view) == before
+    tool(view, "copy").click()
+    expect(view.locator(".dk-state")).to_have_text("Copied 3,001 lines")
+    copied = lab.page.evaluate("navigator.clipboard.readText()")
+    assert copied.splitlines()[::3000] == ["line 1 of a log", "the end"]
+    with lab.page.expect_download() as download:
+        tool(view, "download").click()
+    assert len(download.value.path().read_text().splitlines()) == 3001
+
+
+def place_of(view: Locator) -> tuple[Any, ...]:
+    """Return where a view is scrolled to, and how wide it is."""
+    box = view.bounding_box()
+    assert box is not None
+    return (view.locator(".dk-scroll").evaluate("node => node.scrollTop"), box["x"], box["width"])
+
+
+def test_the_focus_stays_in_a_log_that_ends(lab: Lab) -> None:
+    _, view = follow(lab, "focus-at-the-end", "echo up; read; sleep 1")
+    expect(rows(view)).to_have_text(["up"])
+    tool(view, "search").click()
+    view.locator(".dk-field").fill("u")
+    view.locator(".dk-input").fill("x")
+    view.locator(".dk-input").press("Enter")
+    view.locator(".dk-field").focus()
+    expect(view.locator(".dk-state")).to_have_text("exited 0")
+    expect(view.locator(".dk-field")).to_be_focused()
+
+
+def test_a_view_goes_with_its_output(lab: Lab) -> None:
+    notebook, view = follow(lab, "cleared", "echo up; read")
+    view.locator(".dk-input").fill("x")
+    view.locator(".dk-input").press("Enter")
+    expect(view.locator(".dk-state")).to_have_text("exited 0")
+    notebook.editor(0).fill("print('other')")
+    notebook.run(0)
+    expect(notebook.output(0)).to_have_text("other")
+    expect(lab.page.locator(".dk-log")).to_have_count(0)
 
 
 def test_the_tail_is_followed_until_the_reader_scrolls(shared: NotebookPage) -> None:
@@ -232,7 +302,7 @@ def test_a_reloaded_page_and_a_second_one_show_the_log_and_keep_it(lab: Lab) -> 
         view.locator(".dk-input").press("Enter")
     # The reloaded page does not know the display's id, but the saved log replaces the view there too.
     expect(notebook.output(0).locator("details")).to_contain_text("exited 4")
-    expect(view).to_have_count(0)
+    expect(view.locator(".dk-rows")).to_contain_text("third")
     saved = notebook.save()
     assert outputs(saved) == {"text/html", "text/plain"}
     assert "third" in json.dumps(saved)
@@ -273,7 +343,7 @@ def test_keyboard_and_roles(shared: NotebookPage) -> None:
     expect(view.locator(".dk-input")).to_have_value("abab")
     tool(view, "stop").focus()
     shared.page.keyboard.press("Space")
-    expect(view).to_have_count(0)
+    expect(view.locator(".dk-state")).to_have_text("stopped")
 
 
 def test_a_batch_that_overtakes_the_first_answer_costs_no_lines(browser: BrowserContext) -> None:

@@ -89,7 +89,7 @@ def test_html() -> None:
     page = Reader(html_of(HEADING, excerpt_of(b"one\n\x1b[1;31mtwo\x1b[0m <b>&\n")))
     assert page.text == "● make <all> … exited 0 · 1:23 · 1,234 lines · 57 kB · session build\none\ntwo <b>&"
     assert set(page.tags) == {"details", "summary", "span", "code", "div", "pre"}
-    assert page.style_of("two") == "font-weight:bold;color:#d44343"
+    assert page.style_of("two") == "font-weight:bold;color:#d44343;color:var(--dk-c1)"
 
 
 def test_a_long_log_is_folded_except_for_its_end() -> None:
@@ -124,12 +124,21 @@ def luminance_of(color: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
+def test_a_log_with_lines_that_are_not_kept_says_where_they_are() -> None:
+    heading = replace(HEADING, whole="%session logs build 1f")
+    excerpt = excerpt_of(b"one\ntwo\nthree", max_lines=1)
+    words = "%session logs build 1f prints the whole log"
+    assert words in text_of(heading, excerpt)
+    assert words in html_of(heading, excerpt)
+    assert "%session" not in text_of(heading, excerpt_of(b"one\ntwo"))
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"exit_code": 3}, "exited 3"),
-        ({"exit_code": None}, "exited"),
-        ({"state": "stopped", "exit_code": -15}, "stopped, exit code -15"),
+        ({"exit_code": None}, "ended ·"),
+        ({"state": "stopped", "exit_code": -15}, "stopped ·"),
         ({"state": "stopped", "exit_code": None}, "stopped"),
         ({"state": "running", "exit_code": None}, "still running"),
         ({"state": "lost", "reason": "the sandbox is gone"}, "no longer followed: the sandbox is gone"),

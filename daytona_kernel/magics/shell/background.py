@@ -12,6 +12,8 @@ from . import process_tree, session_shell
 from .process_tree import CANCELED, Ending
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ...client.process import AsyncProcess
 
 STOPPED = "Stopped the command."
@@ -32,8 +34,12 @@ def unwrap(command: str) -> str:
     return command[len(f"{_BEGIN}{process_tree.leave_pid(tag)}\n") : -len(_END)]
 
 
-async def stop(process: AsyncProcess, session: str, command_id: str) -> str:
+async def stop(
+    process: AsyncProcess, session: str, command_id: str, on_end: Callable[[], None] = lambda: None
+) -> str:
     """End a background command with its process tree; return a sentence about the result.
+
+    on_end: called before the command gets a signal.
 
     Raises DaytonaNotFoundError for an unknown session or command.
     """
@@ -46,6 +52,7 @@ async def stop(process: AsyncProcess, session: str, command_id: str) -> str:
             "This command cannot be stopped alone: %session run --async did not start it. "
             "%session delete ends the whole session."
         )
+    on_end()
     ending = await process_tree.end(process, tag)
     if ending is Ending.LIVES:
         return (

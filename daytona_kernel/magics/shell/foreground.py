@@ -18,7 +18,7 @@ from ...wire.logs import Stream
 
 if TYPE_CHECKING:
     from ...client.process import AsyncProcess
-    from ..timing import Timings
+    from ..command_history import CommandHistory
 
 # Takes a piece of output and the name of its stream.
 Write = Callable[[str, str], Awaitable[None]]
@@ -35,7 +35,7 @@ async def run_in_foreground(
     *,
     write: Write,
     end: Callable[[], Awaitable[str]],
-    timings: Timings,
+    history: CommandHistory,
     timeout: int | None = None,
 ) -> int | None:
     """Run a command of a session to its end, and return its exit status.
@@ -46,7 +46,7 @@ async def run_in_foreground(
 
     Raises DaytonaProcessExecutionTimeoutError.
     """
-    running = asyncio.ensure_future(_run(process, session, sent, write, timings))
+    running = asyncio.ensure_future(_run(process, session, sent, write, history))
     try:
         done, _ = await asyncio.wait({running}, timeout=timeout or None)
         if done:
@@ -78,10 +78,12 @@ async def _end(running: asyncio.Future[int | None], write: Write, end: Callable[
         await write(message + "\n", "stderr")
 
 
-async def _run(process: AsyncProcess, session: str, sent: str, write: Write, timings: Timings) -> int | None:
+async def _run(
+    process: AsyncProcess, session: str, sent: str, write: Write, history: CommandHistory
+) -> int | None:
     request = SessionExecuteRequest(command=sent, run_async=True, suppress_input_echo=True)
     command_id = (await process.execute_session_command(session, request)).cmd_id
-    timings.start(session, command_id)
+    history.start(session, command_id)
     try:
         for pause in _FIRST_PAUSES:
             await asyncio.sleep(pause)
@@ -94,7 +96,7 @@ async def _run(process: AsyncProcess, session: str, sent: str, write: Write, tim
                 return command.exit_code
         return await _follow(process, session, command_id, write)
     finally:
-        timings.end(session, command_id)
+        history.end(session, command_id)
 
 
 async def _follow(process: AsyncProcess, session: str, command_id: str, write: Write) -> int | None:

@@ -37,7 +37,7 @@ export class Frame {
     const head = element("div", "dk-head", {},
       element("span", "dk-dot", { "aria-hidden": "true" }),
       element("div", "dk-heading", {},
-        element("code", "dk-command", { title: command }, command),
+        element("div", "dk-command", { title: command }, command),
         element("div", "dk-status", {}, this.state, this.facts)),
       element("div", "dk-tools", { role: "toolbar", "aria-label": "Log" }, ...Object.values(this.buttons)));
 
@@ -69,7 +69,8 @@ export class Frame {
     /** For screen readers only. */
     this.announcement = element("div", "dk-announcement", { role: "status" });
 
-    this.root = element("div", "dk-log", { role: "region", "aria-label": `Log of ${command}` },
+    // The last two classes keep JupyterLab from looking for formulas between the dollars of a log.
+    this.root = element("div", "dk-log tex2jax_ignore mathjax_ignore", { role: "region", "aria-label": `Log of ${command}` },
       head, this.searchBar, body, this.form, this.notice, this.announcement);
   }
 

@@ -10,7 +10,7 @@ const ANSWER_TIMEOUT_MS = 10_000;
 const QUIET_MS = 400;
 const INTERVAL_MS = 4_000;
 
-/** @typedef {{ state: string, model_id: string, bundle: Record<string, string> }} SavedLogMessage */
+/** @typedef {{ to?: string, state: string, model_id: string, bundle: Record<string, string> }} SavedLogMessage */
 
 /**
  * JupyterLab's list of a cell's outputs.
@@ -20,16 +20,19 @@ const INTERVAL_MS = 4_000;
  * @property {(index: number, output: object) => void} set
  */
 
-/** @typedef {Iterable<{ outputs?: Outputs }>} Cells */
+/**
+ * A notebook in JupyterLab. `collaborative`: whether several pages change it together.
+ * @typedef {{ cells?: Iterable<{ outputs?: Outputs }>, collaborative?: boolean }} Notebook
+ */
 
 export class Replacement {
   /**
    * @param {() => void} ask asks the kernel for the saved log
-   * @param {() => Cells | undefined} cells the notebook's cells, where the page has them
+   * @param {() => Notebook | undefined} notebook the notebook, where the page has it
    */
-  constructor(ask, cells) {
+  constructor(ask, notebook) {
     this.ask = ask;
-    this.cells = cells;
+    this.notebook = notebook;
     /** @type {SavedLogMessage | null} */
     this.latest = null;
     this.askedAt = -Infinity;
@@ -55,20 +58,23 @@ export class Replacement {
     this.timer = setTimeout(() => {
       this.ask();
       this.timer = setTimeout(() => this.apply(), ANSWER_TIMEOUT_MS);
-    }, ENDED_GRACE_MS);
+    }, ENDED_GRACE_MS * (1 + Math.random()));
   }
 
   /** @param {SavedLogMessage} message */
   receive(message) {
     this.latest = message;
-    if (message.state !== "running") this.apply();
+    // Two pages that replace the output of a shared notebook at once would leave two outputs. Most often another
+    // page does it, so this one waits for its turn.
+    const unasked = message.to === undefined;
+    if (message.state !== "running" && !(unasked && this.notebook()?.collaborative)) this.apply();
   }
 
   /** Replace the view by the latest saved log, wherever the notebook shows it. */
   apply() {
     if (!this.latest) return;
     const { model_id: id, bundle } = this.latest;
-    for (const { outputs } of this.cells() ?? []) {
+    for (const { outputs } of this.notebook()?.cells ?? []) {
       for (let index = 0; outputs && index < outputs.length; index += 1) {
         if (outputs.get(index).data?.[WIDGET_MIME_TYPE]?.model_id !== id) continue;
         outputs.set(index, { output_type: "display_data", data: bundle, metadata: {} });

@@ -56,8 +56,9 @@ export class Status {
 
   /** Note that the kernel is gone. @param {number} now */
   disconnect(now) {
-    this.elapsed = (now - this.startedAt) / 1000;
     this.disconnected = true;
+    if (this.ended) return;
+    this.elapsed = (now - this.startedAt) / 1000;
     this.ended = true;
     this.state = "lost";
   }

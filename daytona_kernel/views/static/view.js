@@ -9,13 +9,14 @@
 
 /** @import { PieceMessage } from "./download.js" */
 /** @import { Excerpt } from "./lines.js" */
-/** @import { Cells, SavedLogMessage } from "./replacement.js" */
+/** @import { Notebook, SavedLogMessage } from "./replacement.js" */
 /** @import { Report } from "./status.js" */
 import { Download } from "./download.js";
 import { element } from "./elements.js";
 import { formatBytes, formatLines } from "./formats.js";
 import { Frame } from "./frame.js";
 import { isEarlier, Lines } from "./lines.js";
+import { Mount, OUTPUTS, savedClass } from "./mount.js";
 import { Replacement } from "./replacement.js";
 import { Search } from "./search.js";
 import { SearchBar } from "./search_bar.js";
@@ -26,6 +27,7 @@ const EARLIER_LINES = 1_000;
 const TICK_MS = 250;
 const SILENCE_MS = 10_000; // The view then asks whether it has missed a batch.
 const FLASH_MS = 1_500;
+const SHOWN_MS = 1_000; // between two looks whether the page shows the saved log in place of the view
 
 /**
  * What a view uses of anywidget's model.
@@ -34,7 +36,7 @@ const FLASH_MS = 1_500;
  * @property {(event: string, handler: (...values: any[]) => void) => void} on
  * @property {(event: string, handler: (...values: any[]) => void) => void} off
  * @property {(message: object) => void} send
- * @property {{ context?: { model?: { cells?: Cells } } }} [widget_manager]
+ * @property {{ context?: { model?: Notebook } }} [widget_manager]
  */
 
 /** @typedef {Excerpt & Report & { to?: string, start: number, count: number, bytes: number }} LinesMessage */
@@ -45,6 +47,11 @@ const FLASH_MS = 1_500;
  *   ({ type: "piece" } & PieceMessage) | ({ type: "bundle" } & SavedLogMessage)
  * )} Message
  */
+
+/** The models of this page, by `view_id`. @type {Map<string, Model>} */
+const models = new Map();
+/** The ids of the views that this page shows. @type {Set<string>} */
+const shown = new Set();
 
 class View {
   /** @param {Model} model @param {HTMLElement} parent */
@@ -77,10 +84,12 @@ class View {
     });
     this.replacement = new Replacement(
       () => this.send({ type: "bundle" }),
-      () => model.widget_manager?.context?.model?.cells,
+      () => model.widget_manager?.context?.model,
     );
     /** The number of the first line that the kernel keeps. */
     this.oldest = 0;
+    /** Whether the kernel has sent lines. */
+    this.heard = false;
     /** When the kernel last sent lines. */
     this.heardAt = performance.now();
     /** What continues when the answer to a read comes. @type {{ end: (() => void) | null, earlier: (() => void) | null }} */
@@ -98,6 +107,11 @@ class View {
       ["change:state", () => this.takeModelState()],
       ["comm_live_update", () => this.disconnected()],
     ];
+    shown.add(model.get("view_id"));
+    this.mount = new Mount(this.frame.root, savedClass(model.get("view_id")), {
+      moved: () => this.viewport.restore(),
+      lost: () => this.dispose(),
+    });
     for (const [event, handler] of this.handlers) model.on(event, handler);
     this.frame.root.addEventListener("keydown", (event) => this.keyDown(event));
     this.ticker = setInterval(() => this.tick(), TICK_MS);
@@ -106,13 +120,20 @@ class View {
     this.read();
   }
 
+  /** The page has removed the widget. */
+  leave() {
+    if (!this.mount.leave()) this.dispose();
+  }
+
   dispose() {
+    shown.delete(this.model.get("view_id"));
     for (const [event, handler] of this.handlers) this.model.off(event, handler);
     clearInterval(this.ticker);
     clearTimeout(this.flashTimer);
     this.viewport.dispose();
     this.download.end();
     this.replacement.dispose();
+    this.mount.dispose();
   }
 
   // Between page and kernel
@@ -135,6 +156,7 @@ class View {
   receiveLines(batch) {
     const earlier = isEarlier(batch);
     const first = this.lines.first;
+    this.heard = true;
     this.heardAt = performance.now();
     this.oldest = batch.start;
     this.status.count(batch.count, batch.bytes, this.heardAt);
@@ -163,7 +185,7 @@ class View {
   /** Read earlier lines if the kernel has some: a thousand, or all. @param {boolean} all @returns {Promise<void>} */
   async readEarlier(all = false) {
     const { first, cleared } = this.lines;
-    if (first <= Math.max(this.oldest, cleared) || this.waiting.earlier) return;
+    if (first <= Math.max(this.oldest, cleared) || this.waiting.earlier || this.status.disconnected) return;
     await new Promise((/** @type {(value?: undefined) => void} */ done) => {
       this.waiting.earlier = done;
       const since = all ? 0 : Math.max(0, first - EARLIER_LINES);
@@ -180,7 +202,11 @@ class View {
 
   /** @param {Report} report */
   takeReport(report) {
-    if (this.status.take(report, performance.now())) this.replacement.askAtEnd();
+    if (this.status.take(report, performance.now())) {
+      this.replacement.askAtEnd();
+      // The view of a leftover log has nothing to show, but the saved log has.
+      if (this.heard) this.mount.expect();
+    }
     this.showState();
   }
 
@@ -188,6 +214,7 @@ class View {
   disconnected() {
     if (this.status.disconnected) return;
     this.status.disconnect(performance.now());
+    for (const done of Object.values(this.waiting)) done?.();
     this.showState();
     this.replacement.apply();
   }
@@ -212,7 +239,10 @@ class View {
     const now = performance.now();
     const facts = this.status.facts(this.model.get("session"), now);
     if (this.frame.facts.textContent !== facts) this.frame.facts.textContent = facts;
-    if (this.status.ended) return;
+    if (this.status.ended) {
+      clearInterval(this.ticker);
+      return;
+    }
     this.replacement.askIfChanged(this.heardAt, now);
     if (now - this.heardAt > SILENCE_MS) {
       this.heardAt = now;
@@ -339,15 +369,35 @@ class View {
   }
 }
 
+/**
+ * While the command runs, show a view where the page shows the saved log. JupyterLab does so in a cell that it does
+ * not trust, such as one that another person has run in a notebook that both have open.
+ * @param {Model} model
+ */
+function replaceSavedLogs(model) {
+  const id = model.get("view_id");
+  const timer = setInterval(() => {
+    if (model.get("state") !== "running") clearInterval(timer);
+    else if (!shown.has(id)) {
+      const saved = document.querySelector(`${OUTPUTS} .${savedClass(id)}`);
+      if (saved instanceof HTMLElement) new View(model, document.createElement("div")).mount.cover(saved);
+    }
+  }, SHOWN_MS);
+  return () => clearInterval(timer);
+}
+
 export default {
   /** @param {{ model: Model }} page */
   initialize({ model }) {
+    // anywidget takes away the handlers of the model that `render` gets when it removes the widget's element.
+    models.set(model.get("view_id"), model);
     model.send({ type: "present" });
+    return replaceSavedLogs(model);
   },
 
   /** @param {{ model: Model, el: HTMLElement }} page */
   render({ model, el }) {
-    const view = new View(model, el);
-    return () => view.dispose();
+    const view = new View(models.get(model.get("view_id")) ?? model, el);
+    return () => view.leave();
   },
 };

@@ -43,6 +43,7 @@ export class Viewport {
     /** Lines put in front since the last drawing. */
     this.added = 0;
     this.lastTop = 0;
+    this.lastLeft = 0;
     /** The next drawing. @type {number | null} */
     this.pending = null;
     frame.scroll.addEventListener("scroll", () => this.scrolled());
@@ -149,11 +150,22 @@ export class Viewport {
     this.lastTop = scroll.scrollTop;
   }
 
+  /** Scroll back to where the view was before it moved in the page. */
+  restore() {
+    const { frame: { scroll }, lastTop, lastLeft } = this;
+    this.drawNow();
+    if (!this.following) this.scrollTo(lastTop);
+    scroll.scrollLeft = lastLeft;
+    this.draw();
+  }
+
   scrolled() {
     const { scroll } = this.frame;
+    if (!scroll.clientHeight) return; // The view is out of the page, on its way to another place.
     const rest = scroll.scrollHeight - scroll.clientHeight - scroll.scrollTop;
     const up = scroll.scrollTop < this.lastTop - 1;
     this.lastTop = scroll.scrollTop;
+    this.lastLeft = scroll.scrollLeft;
     if (up && rest > 2) this.following = false;
     else if (rest <= 2 && !this.behind) this.following = true;
     if (scroll.scrollTop < NEAR_START_PX) this.nearStart();
