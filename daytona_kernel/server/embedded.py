@@ -67,7 +67,7 @@ async def _serve_leases(
     on_signals(leases.end)
     become_subreaper()
     raise_descriptor_limit()
-    server.sandboxes.start_warm_box()
+    server.sandboxes.work_ahead()
     cleaning = asyncio.create_task(asyncio.to_thread(remove_abandoned))
     with watchdog(timings.stuck):
         await leases.ended

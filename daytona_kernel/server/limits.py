@@ -61,4 +61,5 @@ class Timings:
     lease_grace: float = 5.0  # without a lease until the embedded server ends
     first_lease_grace: float = 10.0  # from its start until its first lease
     stuck: float = 30.0  # until the watchdog ends a server whose event loop does not turn
+    bytecode_delay: float = 20.0  # from the start of the server until it compiles packages
     warm_box_delay: float = 3.0  # from the creation of a sandbox until the next warm box starts

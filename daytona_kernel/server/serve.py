@@ -107,7 +107,7 @@ async def _serve(args: argparse.Namespace, directory: StateDirectory, key: str) 
             )
             about = note or "Isolation: bubblewrap."
             print(f"Serving sandboxes from {directory.path}. {about} Press Ctrl-C to end.", file=sys.stderr)
-            server.sandboxes.start_warm_box()
+            server.sandboxes.work_ahead()
             await ended.wait()
         finally:
             await server.close()

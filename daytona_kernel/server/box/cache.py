@@ -36,12 +36,13 @@ def kept_directory(kind: str, about: list[Any], make: Callable[[str], Changes], 
     """
     with _one_at_a_time:
         try:
-            return _kept_in(_cache_directory(), kind, about, make)
+            return _kept_in(cache_directory(), kind, about, make)
         except OSError:
             return _kept_in(fallback, kind, about, make)
 
 
-def _cache_directory() -> str:
+def cache_directory() -> str:
+    """Return this project's directory in the person's cache. Raises `OSError` if others can write there."""
     base = os.environ.get("XDG_CACHE_HOME", "")
     base = base if os.path.isabs(base) else os.path.expanduser("~/.cache")
     directory = os.path.join(base, "daytona-kernel")

@@ -14,6 +14,9 @@ _PR_GET_CHILD_SUBREAPER = 37
 _libc = ctypes.CDLL(None)
 
 
+helpers: set[int] = set()  # the pids of children that belong to no sandbox
+
+
 def become_subreaper() -> None:
     """Make this process inherit the orphans among all its descendants."""
     _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -26,12 +29,12 @@ def _is_subreaper() -> bool:
 
 
 def end_orphans(known: set[int]) -> None:
-    """Kill the process trees of all children that are not in `known`.
+    """Kill the process trees of all children that are not in `known` and not in `helpers`.
 
     Do nothing in a process that is not a subreaper: its other children do not belong to a sandbox.
     """
     while _is_subreaper():
-        orphans = [pid for pid in children_of(os.getpid()) if pid not in known]
+        orphans = [pid for pid in children_of(os.getpid()) if pid not in known | helpers]
         if not orphans:
             return
         for pid in alive_below(orphans):

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from .. import failures, limits
+from ..box.bytecode import Bytecode
 from ..box.network import Network
 from ..box.warm_box import WarmBox
 from .sandbox import Description, Intervals, Sandbox
@@ -25,6 +26,7 @@ class Sandboxes:
     def __init__(self, directory: Path, isolation: Bubblewrap | None, timings: Timings) -> None:
         self._timings = timings
         self._network = Network("host") if isolation is None else isolation.network
+        self._bytecode = Bytecode(timings.bytecode_delay)
         self._warm_box = WarmBox(directory, isolation, Description.memory, timings.warm_box_delay)
         self._sandboxes: dict[str, Sandbox] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -53,9 +55,10 @@ class Sandboxes:
             raise
         return sandbox
 
-    def start_warm_box(self) -> None:
-        """Start a box ahead, so that the next sandbox starts at once."""
+    def work_ahead(self) -> None:
+        """Start a box ahead, so that the next sandbox starts at once. Later, compile the packages."""
         self._warm_box.start()
+        self._bytecode.start()
 
     def get(self, id_or_name: str) -> Sandbox:
         """Return the sandbox. Raises `ApiError` 404."""
@@ -79,6 +82,7 @@ class Sandboxes:
 
     async def close(self) -> None:
         """Delete all sandboxes. Return when their directories are gone."""
+        self._bytecode.close()
         await self._warm_box.close()
         await asyncio.gather(*(self.delete(sandbox) for sandbox in self.all()))
         while self._running:
