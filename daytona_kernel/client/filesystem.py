@@ -28,6 +28,7 @@ class FileSystem:
     def __init__(self, toolbox_api: ToolboxApi) -> None:
         self._api = toolbox_api
 
+    download_each = method(files.download_each)
     list_files = method(files.list_files)
     get_file_info = method(files.get_file_info)
     delete_file = method(files.delete_file)
@@ -81,6 +82,7 @@ class AsyncFileSystem:
     def __init__(self, toolbox_api: AsyncToolboxApi) -> None:
         self._api = toolbox_api
 
+    download_each = async_method(files.download_each)
     list_files = async_method(files.list_files)
     get_file_info = async_method(files.get_file_info)
     delete_file = async_method(files.delete_file)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import posixpath
+from contextlib import contextmanager
 from functools import partial
 from html import escape
 from typing import TYPE_CHECKING
 
 from ..client.models import FileUpload
-from ..errors import DaytonaError, DaytonaFileNotFoundError, FileTransferError
+from ..errors import DaytonaError, DaytonaFileNotFoundError, FileTransferError, MagicUsageError
 from ..formatting import format_bytes, format_count
 from ..wire.paths import complete_path
 from .copying import local_files
+from .copying.caution import HeldBack, hold_back
 from .copying.local_files import NewFiles
-from .copying.plan import Entry, Plan, Source, plan_copy
+from .copying.plan import FOLDER_KINDS, Entry, Plan, Source, plan_copy
 from .copying.remote_files import RemoteFiles
 from .magic import completes, magic
 from .reach import Reach
@@ -25,9 +28,11 @@ if TYPE_CHECKING:
 
     from ..client.filesystem import AsyncFileSystem
     from .arguments import Expected
+    from .copying.local_files import Download
     from .magic_call import MagicCall
 
 _FORCE = Option("force", "overwrite existing files")
+_ALL = Option("all", "also hidden files, names that run by themselves, and the permission to run files")
 _PROGRESS_SECONDS = 0.25
 
 # One request carries this much at most, so that a broken connection repeats little.
@@ -63,8 +68,9 @@ class FileMagics:
         current directory. Relative local paths start at the notebook's folder, relative remote paths at
         the current directory.
 
-        Patterns may use `*`, `?`, `[…]` and `**`. Links within folders are skipped. Existing files are
-        overwritten only with --force. If the copy fails or is interrupted, the sandbox is unchanged.
+        Patterns may use `*`, `?`, `[…]` and `**`. Links within a folder are copied if they lead to
+        something in it, and skipped otherwise. Existing files are overwritten only with --force. If the
+        copy fails or is interrupted, the sandbox is unchanged.
         """
         sources = await asyncio.to_thread(local_files.find_sources, local)
         sandbox = await call.sandbox()
@@ -85,28 +91,41 @@ class FileMagics:
                     "local", "their destination on the notebook's machine", optional=True, kind="local"
                 ),
             ),
-            (_FORCE,),
+            (_FORCE, _ALL),
         ),
         Reach.WRITE,
     )
-    async def download(self, call: MagicCall, remote: list[str], local: str | None, force: bool) -> None:
+    async def download(
+        self, call: MagicCall, remote: list[str], local: str | None, force: bool, all_: bool
+    ) -> None:
         """Copy files and folders from the sandbox to the notebook's machine.
 
         The words are those of %upload, in the other direction. A download writes only below its target
-        and never through a link there. Links, and names that are not safe on this machine, are skipped.
+        and never through a link there. Code in the sandbox chooses what a folder or a pattern has. So
+        --all is necessary for hidden files, for the permission to run a file, and for names that Python
+        or Jupyter would run by themselves in an existing folder; a file that you name is copied as it is.
         Existing files are overwritten only with --force. If the copy of a file fails, the existing file
-        stays.
+        stays. Links are copied as by %upload.
         """
         sandbox = await call.sandbox()
         there = RemoteFiles(sandbox, call.cwd)
         sources = await there.find_sources(remote)
         target = local_files.absolute(local or ".")
         into = _is_explicit_folder(local, sources, [await there.absolute(word) for word in remote])
-        full_plan = plan_copy(sources, target, into=into or local_files.kind(target) == "d")
+        into = into or local_files.kind(target) in FOLDER_KINDS
+        if into:
+            _require_names(remote)
+        full_plan = plan_copy(sources, target, into=into)
         safe = [entry for entry in full_plan.entries if local_files.is_safe(entry.place)]
         plan = Plan(full_plan.folder, full_plan.target, safe)
-        _check(plan, {path: local_files.kind(path) for path in (plan.folder, *plan.paths)}, force=force)
+        kinds = {path: local_files.kind(path) for path in (plan.folder, *plan.paths)}
+        held_back = HeldBack([], 0)
+        if not all_:
+            chosen = (s.name for s in sources if s.is_named) if into else (each.place for each in safe[:1])
+            plan, held_back = hold_back(plan, kinds, set(chosen) if call.is_seen else ())
+        _check(plan, kinds, force=force, held_back=held_back)
         await _download(call, sandbox.fs, plan, force=force)
+        await _report_held_back(call, held_back)
         skipped = [path for source in sources for path in source.skipped]
         skipped += [entry.path for entry in full_plan.entries if not local_files.is_safe(entry.place)]
         await _report(call, "Downloaded", plan, skipped)
@@ -131,8 +150,8 @@ async def _plan_upload(
     early = len(as_folder.entries) <= _EARLY_CHECKS
     paths = [path for plan in plans for path in plan.paths] if early else []
     kinds = await there.kinds([as_folder.folder, as_named.folder, *paths])
-    plan = as_folder if kinds[as_folder.folder] == "d" else as_named
-    if kinds[plan.folder] == "d" and not early:
+    plan = as_folder if kinds[as_folder.folder] in FOLDER_KINDS else as_named
+    if kinds[plan.folder] in FOLDER_KINDS and not early:
         kinds |= await there.kinds(plan.paths)
     return plan, kinds
 
@@ -170,15 +189,21 @@ async def _upload(
 async def _download(call: MagicCall, fs: AsyncFileSystem, plan: Plan, *, force: bool) -> None:
     new_files = NewFiles(plan.folder)
     progress = _Progress("Downloading", plan)
-    remaining = iter(plan.files)
+    remaining = _batches(plan.files)
+
+    @contextmanager
+    def new_file(entries: dict[str, Entry], path: str) -> Iterator[Download]:
+        entry = entries[path]
+        with new_files.new_file(
+            entry.place, executable=entry.executable, force=force, on_progress=progress.of(entry)
+        ) as sink:
+            yield sink
+        progress.files += 1
 
     async def fetch() -> None:
-        for entry in remaining:
-            with new_files.new_file(
-                entry.place, executable=entry.executable, force=force, on_progress=progress.of(entry)
-            ) as sink:
-                await fs.download_file(entry.path, sink)
-            progress.files += 1
+        for batch in remaining:
+            entries = {entry.path: entry for entry in batch}
+            await fs.download_each(list(entries), partial(new_file, entries))
 
     fetching: list[asyncio.Task[None]] = []
     try:
@@ -187,6 +212,8 @@ async def _download(call: MagicCall, fs: AsyncFileSystem, plan: Plan, *, force: 
         async with showing(call, progress.describe, _PROGRESS_SECONDS):
             fetching = [asyncio.ensure_future(fetch()) for _ in range(_PARALLEL_DOWNLOADS)]
             await asyncio.gather(*fetching)
+        for link in plan.links:
+            new_files.make_link(link.place, link.link or "", force=force)
     except (asyncio.CancelledError, DaytonaError):
         for task in fetching:
             task.cancel()
@@ -201,16 +228,18 @@ async def _download(call: MagicCall, fs: AsyncFileSystem, plan: Plan, *, force: 
 
 
 def _batches(files: Sequence[Entry]) -> Iterator[list[Entry]]:
-    batch: list[Entry] = []
+    """Yield the files of each request. No request has a path twice, as two of the sources may."""
+    batch: dict[str, Entry] = {}
     size = 0
     for entry in files:
-        if batch and (len(batch) == _BATCH_FILES or size + entry.size > _BATCH_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(entry)
+        is_full = len(batch) == _BATCH_FILES or size + entry.size > _BATCH_BYTES
+        if batch and (is_full or entry.path in batch):
+            yield list(batch.values())
+            batch, size = {}, 0
+        batch[entry.path] = entry
         size += entry.size
     if batch:
-        yield batch
+        yield list(batch.values())
 
 
 def _is_explicit_folder(target: str | None, sources: Sequence[Source], named: Sequence[str]) -> bool:
@@ -218,25 +247,37 @@ def _is_explicit_folder(target: str | None, sources: Sequence[Source], named: Se
     return target is None or target.endswith("/") or [source.path for source in sources] != list(named)
 
 
-def _check(plan: Plan, kinds: dict[str, str], *, force: bool) -> None:
+def _require_names(words: Sequence[str]) -> None:
+    """Raise MagicUsageError for a source without a name, since the sandbox would choose the copy's name."""
+    for word in words:
+        if posixpath.basename(word.rstrip("/")) in ("", ".", "..", "~"):
+            raise MagicUsageError(
+                f"The copy of {word} needs a name: %download {word} NAME, with a NAME that is no folder yet."
+            )
+
+
+def _check(plan: Plan, kinds: dict[str, str], *, force: bool, held_back: HeldBack | None = None) -> None:
     """Raise an error for an empty copy, and for one that would overwrite something.
 
     kinds: of the plan's folder and of its destinations; a missing path does not exist.
     """
+    if not plan.entries and held_back is not None and held_back.paths:
+        raise DaytonaFileNotFoundError(f"There is nothing to copy without --all. {_describe(held_back)}")
     if not plan.entries:
         raise DaytonaFileNotFoundError(
-            "There is nothing to copy: links, special files and unsafe names are skipped."
+            "There is nothing to copy: links that lead elsewhere, special files and unsafe names are skipped."
         )
     if kinds[plan.folder] == "f":
         raise FileTransferError(f"{plan.folder} is a file, not a folder; nothing was copied.")
     for entry in plan.entries:
         path = plan.path(entry)
-        if kinds.get(path) == ("f" if entry.is_folder else "d"):
+        if kinds.get(path) in (("f",) if entry.is_folder else ("d",) if entry.link else FOLDER_KINDS):
             wanted, other = ("folder", "file") if entry.is_folder else ("file", "folder")
             raise FileTransferError(
                 f"There is a {other} {path} in the place of a {wanted}; nothing was copied."
             )
-    existing = [plan.path(entry) for entry in plan.files if kinds.get(plan.path(entry)) == "f"]
+    written = (plan.path(entry) for entry in plan.entries if not entry.is_folder)
+    existing = [path for path in written if kinds.get(path, "-") != "-"]
     if existing and not force:
         verb = "exists" if len(existing) == 1 else "exist"
         raise FileTransferError(
@@ -246,12 +287,32 @@ def _check(plan: Plan, kinds: dict[str, str], *, force: bool) -> None:
 
 async def _report(call: MagicCall, done: str, plan: Plan, skipped: Sequence[str]) -> None:
     if skipped:
-        readable = [path if local_files.is_safe(path.lstrip("/")) else ascii(path) for path in skipped]
         await call.print(
-            f"Skipped links, special files and unsafe names: {_join_names(readable)}.\n", "stderr"
+            "Skipped links that lead elsewhere, special files, and names that are unsafe or not UTF-8: "
+            f"{_join_names(_readable(skipped))}.\n",
+            "stderr",
         )
     files = format_count(len(plan.files), "file")
     await call.print(f"{done} {files} ({format_bytes(plan.size)}) to {plan.target}.\n")
+
+
+async def _report_held_back(call: MagicCall, held_back: HeldBack) -> None:
+    if held_back.paths:
+        await call.print(_describe(held_back) + "\n", "stderr")
+    if held_back.modes:
+        files = format_count(held_back.modes, "file")
+        await call.print(f"The permission to run was left out for {files}; --all keeps it.\n", "stderr")
+
+
+def _describe(held_back: HeldBack) -> str:
+    return (
+        "Left out hidden names, and names that Python or Jupyter would run by themselves: "
+        f"{_join_names(_readable(held_back.paths))}. --all copies them."
+    )
+
+
+def _readable(paths: Sequence[str]) -> list[str]:
+    return [path if local_files.is_safe(path.lstrip("/")) else ascii(path) for path in paths]
 
 
 def _join_names(paths: Sequence[str]) -> str:

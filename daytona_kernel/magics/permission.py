@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..formatting import quote
 from .copying import local_files
 from .copying.patterns import is_pattern
+from .copying.plan import FOLDER_KINDS
 from .reach import Reach
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def _lands_as_written(written: str, called: str, values: Mapping[str, Any]) -> b
     if not _is_computed(name) and name == posixpath.basename(called.rstrip("/")):
         return True
     target = values["local"]
-    is_name = target is not None and not target.endswith("/") and local_files.kind(target) != "d"
+    is_name = target is not None and not target.endswith("/") and local_files.kind(target) not in FOLDER_KINDS
     return is_name and len(values["remote"]) == 1 and not is_pattern(called)
 
 

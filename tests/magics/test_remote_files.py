@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from daytona_kernel.magics.copying.local_files import is_safe
-from daytona_kernel.magics.copying.patterns import quote_all_but_globs
-from daytona_kernel.magics.copying.remote_files import _TREES, _read_trees
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from daytona_kernel.magics.copying.patterns import matches, quote_all_but_globs
+from daytona_kernel.magics.copying.remote_files import _TREES, read_trees
 
 SIMPLE_FIND = '#!/bin/sh\ncase "$*" in *-printf*) exit 1;; esac\nexec /usr/bin/find "$@"\n'
 
@@ -23,50 +20,135 @@ SIMPLE_FIND = '#!/bin/sh\ncase "$*" in *-printf*) exit 1;; esac\nexec /usr/bin/f
 def test_a_tree_is_listed_with_any_shell_and_any_find(tmp_path: Path, shell: str, simple: bool) -> None:
     programs, data = tmp_path / "bin", tmp_path / "da ta"
     programs.mkdir()
-    if simple:
-        (programs / "find").write_text(SIMPLE_FIND)
-        (programs / "find").chmod(0o755)
+    (programs / "find").write_text(SIMPLE_FIND)
+    (programs / "find").chmod(0o755)
     (data / "in").mkdir(parents=True)
     (data / "in" / "a\nb c").write_text("12345")
     (data / "run").touch(0o755)
     (data / "link").symlink_to("in")
+    (data / "out").symlink_to("/etc")
     (tmp_path / "named").symlink_to(data)
-    words = f"word '{tmp_path}/named' '{tmp_path}/named'\nword '{data}/r*' '{data}/'r*\n:"
-    done = subprocess.run(
-        [shell],
-        input=f"{_TREES}\n{words}",
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"},
-    )
-    named, run = _read_trees(done.stdout)
+    Path(os.fsdecode(os.fsencode(data) + b"/caf\xe9")).mkdir()
+    Path(os.fsdecode(os.fsencode(data) + b"/caf\xe9/inner")).touch()
+    # Where the system's own find is not GNU's, it is as this one.
+    trees = _TREES.replace("command -p find", f"'{programs}/find'") if simple else _TREES
+
+    def listed(call: str) -> bytes:
+        return subprocess.run(
+            [shell], input=f"{trees}\n{call}\n:".encode(), capture_output=True, check=True
+        ).stdout
+
+    (named,) = read_trees(listed(f"word '{tmp_path}/named' '{tmp_path}/named'"), f"{tmp_path}/named")
+    (run,) = read_trees(listed(f"word '{data}/r*' '{data}/'r*"), f"{data}/r*")
     assert (named.name, run.name) == ("named", "run")
-    assert [(entry.place, entry.is_folder, entry.executable) for entry in named.entries] == [
-        ("", True, True),
-        ("in", True, True),
-        ("in/a\nb c", False, False),
-        ("run", False, True),
+    assert [(each.place, each.is_folder, each.executable, each.link) for each in named.entries] == [
+        ("", True, True, None),
+        ("in", True, True, None),
+        ("in/a\nb c", False, False, None),
+        ("link", False, False, "in"),
+        ("run", False, True, None),
     ]
     assert named.entries[2].size == 5
-    assert named.skipped == [f"{data}/link"]
+    assert named.skipped == [f"{data}/caf\\xe9", f"{data}/out"]
     assert [entry.path for entry in run.entries] == [f"{data}/run"]
+    assert named.is_named
+    assert not run.is_named
 
 
-def test_paths_outside_the_source_have_no_safe_place() -> None:
-    lies = ["/a/../../etc/passwd", "/etc/passwd", "../x", "/a/b/../../../x", "/a/./x", "/a//x\x1b"]
-    listed = "".join(f"f 644 1 {path}\0" for path in lies)
-    (source,) = _read_trees(f"/a\0d 755 0 /a\0{listed}\0")
-    unsafe = [entry.path for entry in source.entries if not is_safe(entry.place) and entry.place]
-    assert unsafe == sorted(set(lies) - {"/etc/passwd"}, key=unsafe.index)
-    # An absolute path elsewhere lands below the target, as all others do.
-    assert [entry.place for entry in source.entries if entry.path == "/etc/passwd"] == ["etc/passwd"]
+def test_programs_first_in_the_path_do_not_list(tmp_path: Path) -> None:
+    for name in ("find", "readlink", "stat", "base64"):
+        (tmp_path / name).write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+        (tmp_path / name).chmod(0o755)
+    subprocess.run(
+        ["/bin/sh"],
+        input=f"{_TREES}\n{{ word {tmp_path} {tmp_path}\n:; }} | command -p base64",
+        text=True,
+        check=True,
+        capture_output=True,
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+    )
+    assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize("listed", ["a\0f\0\0", "a\0f x y z\0\0", "a\0f 644 many p\0\0"])
-def test_an_unreadable_list_is_rejected(listed: str) -> None:
+def listing(source: str, *entries: str) -> bytes:
+    """Return what the sandbox prints for a source. An entry is `path`, `path/` or `path>link`."""
+    lines = ""
+    for entry in entries:
+        path, arrow, link = entry.partition(">")
+        kind = "l" if arrow else "d" if path.endswith("/") else "f"
+        lines += f"{kind} 755 1 {path.rstrip('/')}\0>{link}\0"
+    return f"{source}\0{lines}\0".encode()
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        listing("/b", "/b"),
+        listing("/w/r/", "/w/r"),
+        listing("/w/.git", "/w/.git"),
+        listing("/w/r", "/w/r") + listing("/w/comm.py", "/w/comm.py"),
+        listing("/w/r", "/w/r") * 2,
+        listing("/w/r", "/w/r", "/w/r/x"),
+        listing("/w/r", "/w/r/", "/w/r/no/x"),
+        listing("/w/r", "/w/r/", "/w/x"),
+        listing("/w/r", "/w/r/", "/w/rx"),
+        listing("/w/r", "/w/r/", "/w/r/x/", "/w/r/x"),
+        listing("/w/r", "/w/r/", "/w/r/l>x", "/w/r/l/y"),
+        listing("/w/r", "/w/r/", "/w/r//x"),
+        b"/w/r\0f\0\0",
+        b"/w/r\0f x y z\0>\0\0",
+        b"/w/r\0f 644 many p\0>\0\0",
+        b"/w/r\0f 644 -1 /w/r\0>\0\0",
+        b"/w/r\0f 644 1_0 /w/r\0>\0\0",
+        b"/w/r\0f 644 1 /w/r\0\0",
+        b"/w/r\0f 644 1 /w/r\0x\0\0",
+    ],
+)
+def test_a_list_of_something_else_is_rejected(listed: bytes) -> None:
     with pytest.raises(ValueError):
-        list(_read_trees(listed))
+        read_trees(listed, "/w/r")
+
+
+def test_the_sources_of_a_pattern_match_it() -> None:
+    (source,) = read_trees(listing("/w/r.csv", "/elsewhere/x"), "/w/*.csv")
+    assert (source.name, source.is_named) == ("r.csv", False)
+    (source,) = read_trees(listing("/w/in/r.csv", "/w/in/r.csv"), "/w/*/r.csv")
+    assert source.is_named
+    for name in ("/w/comm.py", "/w/.csv", "/w/in/r.csv", "/v/r.csv"):
+        with pytest.raises(ValueError):
+            read_trees(listing(name, name), "/w/*.csv")
+
+
+def test_a_climbing_path_has_no_safe_place() -> None:
+    (source,) = read_trees(listing("/a", "/a/", "/a/../", "/a/../x"), "/a")
+    assert [entry.path for entry in source.entries if is_safe(entry.place)] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "pattern", "fits"),
+    [
+        ("/a/b.csv", "/a/*.csv", True),
+        ("/a/b.csv", "/a/?.csv", True),
+        ("/a/b.csv", "/a/[a-c].csv", True),
+        ("/a/b.csv", "/a/[!a].csv", True),
+        ("/a/b.csv", "/a/[^b].csv", False),
+        ("/a/.csv", "/a/*csv", False),
+        ("/a/.csv", "/a/.*", True),
+        ("/a/x/b.csv", "/a/*.csv", False),
+        ("/a/x/y/b.csv", "/a/**/b.csv", True),
+        ("/a/b.csv", "/a/**/b.csv", True),
+        ("/a/.x/b.csv", "/a/**/b.csv", False),
+        ("/a/x/b.csv", "/a/**", True),
+        ("/a/", "/a/**", True),
+        ("/b/x", "/a/**", False),
+        ("/a/[$(x)]1", "/a/[$(x)]*", True),
+        ("/a/x1", "/a/[$(x)]*", False),
+        ("/a/" + "a" * 5000, "/a/" + "*a" * 500 + "b", False),
+        ("/" + "a/" * 500 + "a", "/**/" * 50 + "b", False),
+    ],
+)
+def test_a_path_matches_as_in_a_shell(path: str, pattern: str, fits: bool) -> None:
+    assert matches(path, pattern) is fits
 
 
 @pytest.mark.parametrize(

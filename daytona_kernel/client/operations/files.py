@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..exchange import Body, Exchange, Request, Sink
+from ..file_parts import FileParts, Writer
 from ..models import FileInfo
 from ..retries import send
 from . import table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
 
 def upload(body: Body) -> Exchange[None]:
@@ -17,6 +24,24 @@ def download(path: str, sink: Sink) -> Exchange[None]:
     """Read a file into a sink, piece by piece. Raises DaytonaNotFoundError if it does not exist."""
     request = Request(table.DOWNLOAD_FILE, query={"path": path}, sink=sink)
     yield from send(request)
+
+
+def download_each(
+    paths: Sequence[str], open_file: Callable[[str], AbstractContextManager[Writer]]
+) -> Exchange[None]:
+    """Read several files with one request, each into what `open_file` opens for its path.
+
+    The context that `open_file` returns ends without an exception when its file is complete. If a broken
+    connection makes the client repeat the request, the files that were not complete are opened again.
+
+    Raises DaytonaNotFoundError if one does not exist, and DaytonaError for an answer with other files.
+    """
+    parts = FileParts(paths, open_file)
+    try:
+        yield from send(Request(table.DOWNLOAD_FILES, json={"paths": list(paths)}, sink=parts))
+        parts.finish()
+    finally:
+        parts.close()
 
 
 def list_files(path: str = ".") -> Exchange[list[FileInfo]]:

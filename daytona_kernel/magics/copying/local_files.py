@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from ...errors import DaytonaFileNotFoundError, FileTransferError
-from .plan import Entry, Source, refuse_root
+from .plan import Entry, Source, refuse_root, split_links
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -40,12 +40,14 @@ def expand_user(path: str) -> str:
 
 
 def kind(path: str) -> str:
-    """Return `d` for a folder, `f` for another file, `-` for nothing."""
-    return "d" if Path(path).is_dir() else "f" if os.path.lexists(path) else "-"
+    """Return `d` for a folder, `l` for a link to a folder, `f` for another file, `-` for nothing."""
+    if Path(path).is_dir():
+        return "l" if Path(path).is_symlink() else "d"
+    return "f" if os.path.lexists(path) else "-"
 
 
 def find_sources(words: Sequence[str]) -> list[Source]:
-    """Return the sources that the words name. Links within folders are skipped.
+    """Return the sources that the words name.
 
     Raises DaytonaFileNotFoundError for a word that names nothing, MagicUsageError for the root, and
     FileTransferError for a file that cannot be read.
@@ -72,18 +74,23 @@ def _source(path: str) -> Source:
     entries: list[Entry] = []
     skipped: list[str] = []
     _add(path, "", Path(path).stat(), entries, skipped)
-    return Source(path, entries, skipped)
+    kept, elsewhere = split_links(entries)
+    return Source(path, kept, [*skipped, *elsewhere])
 
 
 def _add(path: str, place: str, about: os.stat_result, entries: list[Entry], skipped: list[str]) -> None:
-    """Add a file or folder, and its contents, to the entries or to the skipped paths."""
-    if stat.S_ISDIR(about.st_mode) and _is_text(path):
+    """Add a file, a folder and its contents, or a link to the entries or to the skipped paths."""
+    if not _is_text(path):
+        skipped.append(os.fsencode(path).decode("utf-8", "backslashreplace"))
+    elif stat.S_ISDIR(about.st_mode):
         entries.append(Entry(path, place, True))
         with os.scandir(path) as inside:
             for each in sorted(inside, key=lambda each: each.name):
                 below = f"{place}/{each.name}" if place else each.name
                 _add(each.path, below, each.stat(follow_symlinks=False), entries, skipped)
-    elif stat.S_ISREG(about.st_mode) and _is_text(path):
+    elif stat.S_ISLNK(about.st_mode) and _is_text(link := os.readlink(path)):  # noqa: PTH115 - a str, not a Path
+        entries.append(Entry(path, place, False, link=link))
+    elif stat.S_ISREG(about.st_mode):
         if not os.access(path, os.R_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
         entries.append(Entry(path, place, False, about.st_size, bool(about.st_mode & _OWNER_MAY_RUN)))
@@ -138,6 +145,26 @@ class NewFiles:
         """Create a folder and those above it. Raises FileTransferError."""
         with self._opened(_safe_names(place)):
             pass
+
+    def make_link(self, place: str, link: str, *, force: bool) -> None:
+        """Create a link at `place`; see `plan.split_links` for the ones that a copy has.
+
+        force: whether the link may replace a file. Raises FileTransferError.
+        """
+        *folders, name = _safe_names(place)
+        with self._opened(folders) as folder:
+            temporary = f".daytona-download-{secrets.token_hex(6)}"
+            try:
+                if not force:
+                    _require_absent(name, folder)
+                os.symlink(link, temporary, dir_fd=folder)
+                try:
+                    os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+                except BaseException:
+                    os.unlink(temporary, dir_fd=folder)
+                    raise
+            except OSError as error:
+                raise _cannot_write(place, error) from None
 
     @contextmanager
     def new_file(

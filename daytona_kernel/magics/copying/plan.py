@@ -7,7 +7,7 @@ name of the one source. A folder is copied with its contents, and merged into an
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ...errors import MagicUsageError
@@ -15,13 +15,16 @@ from ...errors import MagicUsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+# The kinds of what exists at a path: a folder, and a link to one. Others are `f`, a file, and `-`, nothing.
+FOLDER_KINDS = ("d", "l")
+
 
 @dataclass(frozen=True)
 class Entry:
-    """A file or folder to copy.
+    """A file, a folder or a link to copy.
 
     path: its location now. place: its destination below the source's own; "" for the source itself.
-    size: in bytes. executable: whether its owner may run it.
+    size: in bytes. executable: whether its owner may run it. link: the path in a link; None for no link.
     """
 
     path: str
@@ -29,6 +32,7 @@ class Entry:
     is_folder: bool
     size: int = 0
     executable: bool = False
+    link: str | None = None
 
 
 @dataclass(frozen=True)
@@ -36,11 +40,13 @@ class Source:
     """A file, or a folder with its contents, that is to be copied.
 
     entries: the source comes first. skipped: the paths that cannot be copied.
+    is_named: whether the person has written the source's own name, and not a pattern that it matches.
     """
 
     path: str
     entries: Sequence[Entry]
     skipped: Sequence[str] = ()
+    is_named: bool = True
 
     @property
     def name(self) -> str:
@@ -63,7 +69,12 @@ class Plan:
     @property
     def files(self) -> list[Entry]:
         """The entries that hold bytes."""
-        return [entry for entry in self.entries if not entry.is_folder]
+        return [entry for entry in self.entries if not entry.is_folder and entry.link is None]
+
+    @property
+    def links(self) -> list[Entry]:
+        """The links that the copy creates, after all else."""
+        return [entry for entry in self.entries if entry.link is not None]
 
     @property
     def folders(self) -> list[Entry]:
@@ -103,7 +114,7 @@ def plan_copy(sources: Sequence[Source], target: str, *, into: bool) -> Plan:
         seen.add(name)
         for entry in source.entries:
             place = posixpath.join(name, entry.place) if entry.place else name
-            entries.append(Entry(entry.path, place, entry.is_folder, entry.size, entry.executable))
+            entries.append(replace(entry, place=place))
     shown = folder if len(sources) != 1 else posixpath.join(folder, names[0])
     return Plan(folder, shown, entries)
 
@@ -112,3 +123,41 @@ def refuse_root(path: str) -> None:
     """Raise MagicUsageError for `/`."""
     if path == "/":
         raise MagicUsageError("Refusing to copy /: name the folders to copy.")
+
+
+def split_links(entries: Sequence[Entry]) -> tuple[list[Entry], list[str]]:
+    """Return the entries of a source without the links that lead elsewhere, and the paths of those.
+
+    A link is kept if its path leads to another entry, straight through folders of the copy. So a copied
+    link never leads out of the copy, whatever is at the destination already.
+    """
+    kept = {entry.place for entry in entries if entry.link is None}
+    links: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry.link is not None and (target := _target_place(entry.place, entry.link)) is not None:
+            links.setdefault(target, []).append(entry.place)
+    pending = list(kept)
+    while pending:
+        # A link to a kept link is kept, too.
+        reached = links.get(pending.pop(), [])
+        kept.update(reached)
+        pending += reached
+    return (
+        [entry for entry in entries if entry.place in kept],
+        [entry.path for entry in entries if entry.place not in kept],
+    )
+
+
+def _target_place(place: str, link: str) -> str | None:
+    """Return the place that a link leads to; None if that is not certain, or not below the source."""
+    folders = place.split("/")[:-1]
+    steps = link.rstrip("/").removeprefix("./").split("/")
+    while steps and steps[0] == "..":
+        # Only at the beginning: `..` behind another link leads elsewhere than the text says.
+        if not folders:
+            return None
+        folders.pop()
+        del steps[0]
+    if any(step in ("", ".", "..") for step in steps):
+        return None
+    return "/".join([*folders, *steps])
