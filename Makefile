@@ -5,8 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-# Two processes suit two cores and more: most tests wait for other processes that compute.
-WORKERS ?= 2
+# Most tests wait for other processes, so two more than there are cores keep the cores busy.
+WORKERS ?= $(shell echo $$(($$(nproc) + 2)))
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
 # Tests need Chromium for pages, and bubblewrap and slirp4netns for isolated sandboxes. Debian packages venv.
 SYSTEM_PACKAGES := chromium bubblewrap slirp4netns python3-venv

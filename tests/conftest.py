@@ -146,9 +146,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
         if name in ROOT_FILES:
             item.add_marker(pytest.mark.root)
-        # pytest-xdist runs a group in one process, which starts the kernels and servers of a file once.
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-    items.sort(key=_has_browser)
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(_group(item)))
+    items.sort(key=_place_in_line)
 
 
 def _used_by(item: pytest.Item) -> tuple[set[str], set[str]]:
@@ -163,13 +163,24 @@ def _used_by(item: pytest.Item) -> tuple[set[str], set[str]]:
     return fixtures, names.union(*inner)
 
 
-def _has_browser(item: pytest.Item) -> bool:
-    return item.get_closest_marker("browser") is not None
+def _place_in_line(item: pytest.Item) -> int:
+    """Return 0 for the tests that take longest, so that no process has one left when the others are done."""
+    if item.get_closest_marker("browser"):
+        return 2
+    return 0 if item.get_closest_marker("kernel") else 1
 
 
 def _group(item: pytest.Item) -> str:
+    """Return the name of the tests that pytest-xdist runs in one process, one after another.
+
+    Tests that share a kernel or a server are such a group, so that it is started once.
+    """
+    # pytest has no public way to the scopes of a test's fixtures.
+    definitions = [each for same in item._fixtureinfo.name2fixturedefs.values() for each in same]  # type: ignore[attr-defined]
+    if not any(each.scope in {"module", "package"} for each in definitions):
+        return item.nodeid
     name = item.path.relative_to(TESTS).with_suffix("").as_posix()
-    return f"{name} in a browser" if _has_browser(item) else name
+    return f"{name} in a browser" if item.get_closest_marker("browser") else name
 
 
 @pytest.hookimpl(wrapper=True)

@@ -20,7 +20,14 @@ if TYPE_CHECKING:
     from .execution import Record
 
 
-@pytest.mark.parametrize("source", sources(), ids=lambda source: source.name)
+# The notebooks of a group share a pair of kernels.
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param(each, id=each.name, marks=pytest.mark.xdist_group(f"notebooks of {each.group}"))
+        for each in sources()
+    ],
+)
 def test_a_notebook_is_the_same_with_both_kernels(pairs: Pairs, source: Source) -> None:
     ipykernel, daytona = _executed(pairs, source)
     assert ipykernel.cells, "the notebook is empty"
