@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from .kernelspecs import Kernelspec
 
 OK, NOTE, WRONG = "ok", "note", "WRONG"
+_SYSTEM = re.compile(r"/(?:usr|bin|sbin|lib\w*|etc|sys|proc|dev|run|var|nix/store)(?:/|$)")
+_OF_EVERY_SANDBOX = {"/", "/home/daytona", "/workspace", "/tmp", "/opt/daytona", "/opt/programs"}  # noqa: S108  # in it
 _IMPORT = "import importlib.util, sys; sys.exit(importlib.util.find_spec('daytona_kernel') is None)"
 _IMPORT_SECONDS = 20
 
@@ -185,9 +188,15 @@ def _try_new(daytona: Daytona) -> Iterator[Finding]:
         finding = _run_python(
             sandbox, f"Created a sandbox in {created:.1f} s, ran {{}} in it, and deleted it"
         )
+        isolated = daytona.settings.embedded and embedded.start().isolation == "bubblewrap"
+        seen = _seen_paths(sandbox) if isolated else []
     finally:
         sandbox.delete()
     yield finding
+    if seen:
+        yield Finding(
+            OK, f"Besides the system's own, sandboxes see these files, read-only: {', '.join(seen)}"
+        )
 
 
 def _try_named(daytona: Daytona, named: str) -> Iterator[Finding]:
@@ -211,6 +220,13 @@ def _try_named(daytona: Daytona, named: str) -> Iterator[Finding]:
         if not was_started:
             sandbox.stop()
     yield finding
+
+
+def _seen_paths(sandbox: Sandbox) -> list[str]:
+    """Return what the sandbox sees of this machine besides the system and what every sandbox has."""
+    mounts = sandbox.process.exec("cat /proc/self/mountinfo").result.splitlines()
+    points = {fields[4].replace(r"\040", " ") for line in mounts if len(fields := line.split(" ")) > 4}
+    return sorted(point for point in points if point not in _OF_EVERY_SANDBOX and not _SYSTEM.match(point))
 
 
 def _run_python(sandbox: Sandbox, success: str) -> Finding:
