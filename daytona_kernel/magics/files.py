@@ -19,6 +19,7 @@ from .copying.local_files import NewFiles
 from .copying.plan import FOLDER_KINDS, Entry, Plan, Source, plan_copy
 from .copying.remote_files import RemoteFiles
 from .magic import completes, magic
+from .magic_call import current_directory
 from .reach import Reach
 from .signature import Option, Positional, Signature
 from .timing import showing
@@ -74,7 +75,7 @@ class FileMagics:
         """
         sources = await asyncio.to_thread(local_files.find_sources, local)
         sandbox = await call.sandbox()
-        there = RemoteFiles(sandbox, call.cwd)
+        there = RemoteFiles(sandbox, current_directory(call))
         target = await there.absolute(remote or ".")
         into = _is_explicit_folder(remote, sources, [local_files.absolute(word) for word in local])
         plan, kinds = await _plan_upload(sources, target, there, into=into)
@@ -108,7 +109,7 @@ class FileMagics:
         stays. Links are copied as by %upload.
         """
         sandbox = await call.sandbox()
-        there = RemoteFiles(sandbox, call.cwd)
+        there = RemoteFiles(sandbox, current_directory(call))
         sources = await there.find_sources(remote)
         target = local_files.absolute(local or ".")
         into = _is_explicit_folder(local, sources, [await there.absolute(word) for word in remote])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..errors import MagicUsageError
+
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable, Callable
@@ -68,7 +70,8 @@ class MagicCall(Protocol):
     request: the cell's request. All outputs of the magic call belong to it.
     line: the text after the magic's name. body: the rest of a cell magic's cell; None in a line magic.
     assigned: whether the cell assigns the result, as in `x = %sh ls`.
-    cwd: the current directory of the interpreter; None if there is no interpreter.
+    cwd: the current directory of the interpreter; None if there is no interpreter, or if the directory has
+        been deleted. See `current_directory`.
     environ, unset: the variables that cells have set and removed in the interpreter's environment.
     python: the path of the interpreter's program; None if there is no interpreter.
     is_seen: whether the person has written or read every word of the line that decides about files and
@@ -130,3 +133,17 @@ class MagicCall(Protocol):
 
     def keep(self, task: asyncio.Task[Any]) -> None:
         """Let a task run on after the magic call. It is canceled when the kernel ends."""
+
+
+def current_directory(call: MagicCall) -> str | None:
+    """Return the directory where relative paths of a call start; None for the sandbox's default.
+
+    Raises MagicUsageError if the interpreter's directory has been deleted. A command must not run in
+    another one instead.
+    """
+    if call.python is not None and call.cwd is None:
+        raise MagicUsageError(
+            "The notebook's current directory has been deleted, so nothing was done. "
+            "Change to another one with %cd and run the cell again."
+        )
+    return call.cwd

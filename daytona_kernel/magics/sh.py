@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import posixpath
 import shlex
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,7 +18,9 @@ from ..errors import (
 )
 from ..wire.conventions import SESSION_PREFIX
 from .command_history import CommandHistory
+from .copying.remote_files import RemoteFiles
 from .magic import magic
+from .magic_call import current_directory
 from .options import ENV, NO_RAISE, TIMEOUT
 from .outcome import finish
 from .reach import Reach
@@ -93,8 +94,12 @@ class ShellMagic:
         unset = [name for name in call.unset if name not in environ]
         if unset:
             script = f"unset {' '.join(unset)}; {script}"
-        directory = posixpath.join(call.cwd or "", cwd) if cwd else call.cwd
-        process = (await call.sandbox()).process
+        is_relative = cwd is None or not cwd.startswith(("/", "~"))
+        directory = current_directory(call) if is_relative else None
+        sandbox = await call.sandbox()
+        if cwd is not None:
+            directory = await RemoteFiles(sandbox, directory).absolute(cwd)
+        process = sandbox.process
         shell_command = _ShellCommand(script, directory, environ, timeout)
         output = _Output(call)
         if live:

@@ -54,6 +54,22 @@ def test_a_relative_directory_starts_at_the_notebooks(kernel: Driver) -> None:
     kernel.run("os.chdir(os.environ['HOME'])")
 
 
+def test_a_deleted_directory_is_an_error_and_no_other_directory_is_used(kernel: Driver) -> None:
+    kernel.run(
+        "import os, tempfile\nhome, gone = os.getcwd(), tempfile.mkdtemp()\n%cd {gone}\nos.rmdir(gone)"
+    )
+    try:
+        for cell in ("%sh touch here", "%sh --cwd below pwd", "%download nothing"):
+            error = kernel.run(cell).error
+            assert error["ename"] == "MagicUsageError"
+            assert "current directory has been deleted" in error["evalue"]
+        assert kernel.run("%sh --cwd /tmp pwd").stdout == "/tmp\n"
+        assert kernel.run("%sh --cwd ~ pwd").stdout == kernel.run("%sh --cwd /tmp echo ~").stdout
+    finally:
+        kernel.run("os.chdir(home)")
+    assert kernel.run("%sh ls here").reply["status"] == "error"
+
+
 def test_line_numbers_in_errors_are_those_of_the_script(kernel: Driver) -> None:
     assert "line 2: nonesuch" in kernel.run("%%sh --no-raise\ntrue\nnonesuch").stdout
 
