@@ -159,10 +159,10 @@ def _install(arguments: argparse.Namespace) -> int:
 
 
 def _list(_arguments: argparse.Namespace) -> int:
-    from . import kernelspecs
+    from . import jupyter_environments, kernelspecs
     from .formatting import format_columns
 
-    found = kernelspecs.find()
+    found = kernelspecs.find(each.prefix for each in jupyter_environments.find())
     if not found:
         print("Jupyter does not know the kernel here. To add it, run: daytona-kernel install")
         return 0
@@ -175,9 +175,10 @@ def _list(_arguments: argparse.Namespace) -> int:
 
 
 def _uninstall(arguments: argparse.Namespace) -> int:
-    from . import kernelspecs
+    from . import jupyter_environments, kernelspecs
 
-    found = kernelspecs.find([arguments.prefix] if arguments.prefix else [])
+    named = [Path(arguments.prefix)] if arguments.prefix else []
+    found = kernelspecs.find([*named, *(each.prefix for each in jupyter_environments.find())])
     if arguments.name:
         chosen = [each for each in found if each.name == arguments.name.lower() and each.python]
     else:

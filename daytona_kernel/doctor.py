@@ -13,8 +13,10 @@ import shlex
 import subprocess
 import sys
 import time
+from contextlib import redirect_stderr
 from dataclasses import fields
 from importlib import metadata
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -170,7 +172,8 @@ def _sandbox() -> Iterator[Finding]:
         return  # `_settings` has said so
     named = os.environ.get("DAYTONA_SANDBOX_ID")
     try:
-        with Daytona() as daytona:
+        # The client says on stderr where sandboxes run; `_settings` has said so.
+        with redirect_stderr(StringIO()), Daytona() as daytona:
             yield from _try_named(daytona, named) if named else _try_new(daytona)
             if daytona.settings.embedded:
                 server = embedded.start()
