@@ -44,7 +44,7 @@ class DaytonaKernel(Kernel):
 
     implementation = "daytona_kernel"
     implementation_version = __version__
-    banner = f"Daytona (Python), daytona-kernel {__version__}: cells run in a sandbox"
+    banner = f"Daytona (Python), daytona-kernel {__version__}: cells run"
     help_links = [{"text": "Daytona", "url": "https://www.daytona.io/docs"}]  # noqa: RUF012 - as in the base class
     # Front ends need these values to color and to save a notebook before there is an interpreter.
     language_info = {  # noqa: RUF012 - as in the base class
@@ -164,7 +164,8 @@ class DaytonaKernel(Kernel):
             closing = self.host.close(restart=restart, interpreter_ended=ended)
             await asyncio.wait_for(closing, _CLOSING_SECONDS)
         except (TimeoutError, DaytonaError) as error:
-            self.log.warning("The sandbox could not be left in good order: %s", error)
+            reason = str(error) or f"The server has not answered for {_CLOSING_SECONDS:.0f} seconds."
+            self.log.warning("The sandbox could not be left in good order. %s", reason)
         return {"status": "ok", "restart": restart}
 
     # On either loop
@@ -173,6 +174,7 @@ class DaytonaKernel(Kernel):
     def kernel_info(self) -> dict[str, Any]:
         """The content of a `kernel_info_reply`. It describes the sandbox's interpreter, not this process."""
         known = self.relay.kernel_info
+        place = self.host.kernel_sandbox.place or "in a sandbox"
         return {
             "protocol_version": "5.4",
             "implementation": self.implementation,
@@ -181,7 +183,7 @@ class DaytonaKernel(Kernel):
                 **self.language_info,
                 "version": gate.language_version(known, platform.python_version()),
             },
-            "banner": "\n".join(filter(None, (self.banner, self.host.kernel_sandbox.note))),
+            "banner": "\n".join(filter(None, (f"{self.banner} {place}", self.host.kernel_sandbox.note))),
             "help_links": self.help_links,
             "supported_features": gate.features(known, self.supported_features),
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from queue import Empty
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from daytona_kernel.kernel.out.running_cells import RunningCells
 from daytona_kernel.views import WIDGET_MIME_TYPE
 from daytona_kernel.wire.messages import Message
 
-from .driver import DEADLINE, Driver
+from .driver import DEADLINE, Driver, running_kernel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,3 +132,27 @@ def test_a_cell_that_the_relay_does_not_know_is_no_running_cell() -> None:
     assert running.observe(message("other", "idle")) == b'{"msg_id": "known"}'
     running.remove("known")
     assert running.observe(message("other", "idle")) is None
+
+
+def test_a_cell_that_waits_says_for_what_for_how_long_and_how_to_cancel() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with running_kernel(DAYTONA_API_URL=url, DAYTONA_API_KEY="k") as driver:
+            banner = driver.request("kernel_info_request", {})["banner"]
+            assert f"cells run at {url}" in banner
+            texts: list[str] = []
+
+            def interrupt(message: dict[str, Any]) -> None:
+                texts.append(message["content"].get("data", {}).get("text/plain", ""))
+                if len(list(filter(None, texts))) == 3:
+                    driver.manager.interrupt_kernel()
+
+            answer = driver.run("1 + 1", interrupt)
+    first, *_, last = filter(None, texts)
+    assert first.startswith("Creating a sandbox … 2 s.")
+    assert f"Cells run at {url}." in first
+    assert "To cancel, interrupt the kernel." in first
+    assert int(last.split()[4]) > 2
+    assert answer.error["ename"] == "KeyboardInterrupt"
+    kinds = [m["msg_type"] for m in answer.messages if m["msg_type"] not in ("status", "update_display_data")]
+    assert kinds == ["display_data", "clear_output", "execute_input", "error"]

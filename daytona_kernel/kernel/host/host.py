@@ -210,4 +210,4 @@ class Host:
         self._leftover_logs = [log.open() for log in leftover]
 
     def _show_progress(self, text: str) -> None:
-        self._relay_loop.call(self._relay.show_progress, text)
+        self._relay_loop.call(self._relay.show_progress, text, self.kernel_sandbox.place)

@@ -80,12 +80,14 @@ class KernelSandbox:
 
     @property
     def place(self) -> str:
-        """Where the sandboxes are, as text for a person."""
+        """Where the sandboxes are, as text for a person; "" before the first use of the client."""
+        if self._daytona is None:
+            return ""
         if not self._embedded:
-            return f"at {self.daytona.settings.api_url.value}"
+            return f"at {self._daytona.settings.api_url.shown}"
         server = embedded.current()
-        isolation = server.isolation if server is not None else ""
-        return f"on this machine, in the embedded server (isolation: {isolation})"
+        isolation = f" (isolation: {server.isolation})" if server is not None and server.isolation else ""
+        return f"on this machine, in the embedded server{isolation}"
 
     @property
     def note(self) -> str:
@@ -143,6 +145,7 @@ class KernelSandbox:
 
         If the caller never moves there, or is canceled during creation, the sandbox is deleted.
         """
+        daytona = self.daytona
         self.progress.show("Creating a sandbox …")
         labels = {
             LABEL: "python",
@@ -156,7 +159,7 @@ class KernelSandbox:
             auto_stop_interval=AUTO_STOP_MINUTES,
             auto_delete_interval=AUTO_DELETE_MINUTES,
         )
-        creation = asyncio.create_task(self.daytona.create(labeled))
+        creation = asyncio.create_task(daytona.create(labeled))
         try:
             sandbox = await asyncio.shield(creation)
         except asyncio.CancelledError:

@@ -98,6 +98,7 @@ class Cells:
             request.alone = True
             self._stand_in.number(request)
             await self._until_interrupted(request, self._host.run_alone(request.message, magic, error))
+            self._waiting_notice.clear(request)
             self._stand_in.succeed(request)
             return True
         self._waiting_notice.clear(request)

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 
 # Most sandboxes are ready sooner than this.
 _WAITING_SECONDS = 2.0
+_TICK_SECONDS = 1.0
 # An interrupted subprocess has a quarter of a second to end. A cell that runs on for much longer ignores it.
 _INTERRUPT_SECONDS = 3.0
 # Most broken connections are there again sooner than this. The text is renewed as often.
 _OUTAGE_SECONDS = 3.0
 
+_WAITING = "{activity} {seconds:.0f} s. Cells run {place}. To cancel, interrupt the kernel."
 _IGNORED = (
     "An interrupt (SIGINT) was sent {seconds:.0f} seconds ago and the cell still runs: its code ignores the "
     "signal, or is in a call that has to return first. Interrupt again, or restart the kernel: that keeps "
@@ -36,7 +38,7 @@ _OUTAGE = (
 
 
 class WaitingNotice:
-    """Tells the first waiting cell what it waits for, and removes the text when the cell starts.
+    """Tells the first waiting cell what it waits for and for how long, and removes the text when it starts.
 
     It belongs to the relay's loop. first_waiting: returns the first request that waits, or None.
     """
@@ -45,30 +47,48 @@ class WaitingNotice:
         self._outbox = outbox
         self._first_waiting = first_waiting
         self._text = ""
-        self._shown_in: set[str] = set()
+        self._place = ""
+        self._begun = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        # The display ids of the text, by the message ids of the cells that show it.
+        self._shown: dict[str, str] = {}
 
-    def update(self, text: str) -> None:
-        """Set the text, and show it later if a cell still waits then."""
-        self._text = text
+    def update(self, text: str, place: str) -> None:
+        """Set the text, and the place where cells run; both are shown later if a cell still waits then."""
+        self._text, self._place = text, place
         self.schedule()
 
     def schedule(self) -> None:
         """Show the text later, if a cell waits now and still waits then."""
-        if self._first_waiting() is not None:
-            asyncio.get_running_loop().call_later(_WAITING_SECONDS, self._show)
+        if self._timer is None and self._first_waiting() is not None:
+            self._begun = time.monotonic()
+            self._timer = asyncio.get_running_loop().call_later(_WAITING_SECONDS, self._show)
 
     def clear(self, request: Request) -> None:
         """Remove the text from a cell that no longer waits."""
-        if request.message.msg_id in self._shown_in:
-            self._shown_in.discard(request.message.msg_id)
+        display_id = self._shown.pop(request.message.msg_id, None)
+        if display_id is None:
+            return
+        if request.alone:
+            # The cell may have outputs of its own.
+            _display(self._outbox, request, display_id, "", is_new=False)
+        else:
             self._outbox.say(request.message, "clear_output", {"wait": False})
 
     def _show(self) -> None:
         request = self._first_waiting()
-        if request is not None and self._text:
-            text, self._text = self._text, ""
-            self._shown_in.add(request.message.msg_id)
-            self._outbox.say(request.message, "stream", {"name": "stderr", "text": text + "\n"})
+        if request is None:
+            self._timer = None
+            return
+        self._timer = asyncio.get_running_loop().call_later(_TICK_SECONDS, self._show)
+        if not self._text:
+            return
+        text = _WAITING.format(
+            activity=self._text, seconds=time.monotonic() - self._begun, place=self._place or "in a sandbox"
+        )
+        shown = self._shown.get(request.message.msg_id)
+        display_id = shown or self._shown.setdefault(request.message.msg_id, str(uuid.uuid4()))
+        _display(self._outbox, request, display_id, text, is_new=shown is None)
 
 
 class InterruptNotice:
@@ -128,7 +148,7 @@ class OutageNotice:
             self._timer.cancel()
             self._timer = None
         for request, display_id in self._shown.values():
-            self._say(request, "update_display_data", display_id, "")
+            _display(self._outbox, request, display_id, "", is_new=False)
         self._shown.clear()
 
     def _show(self) -> None:
@@ -138,15 +158,9 @@ class OutageNotice:
             return
         text = _OUTAGE.format(seconds=time.monotonic() - self._begun, reason=self._reason)
         shown = self._shown.get(request.message.msg_id)
-        if shown is None:
-            self._shown[request.message.msg_id] = request, (display_id := str(uuid.uuid4()))
-            self._say(request, "display_data", display_id, text)
-        else:
-            self._say(request, "update_display_data", shown[1], text)
-
-    def _say(self, request: Request, msg_type: str, display_id: str, text: str) -> None:
-        content = {"data": {"text/plain": text}, "metadata": {}, "transient": {"display_id": display_id}}
-        self._outbox.say(request.message, msg_type, content)
+        display_id = str(uuid.uuid4()) if shown is None else shown[1]
+        self._shown[request.message.msg_id] = request, display_id
+        _display(self._outbox, request, display_id, text, is_new=shown is None)
 
 
 class News:
@@ -168,3 +182,9 @@ class News:
             text = "".join(f"{each}\n" for each in self._texts)
             self._outbox.say(request.message, "stream", {"name": "stderr", "text": text})
             self._texts.clear()
+
+
+def _display(outbox: Outbox, request: Request, display_id: str, text: str, *, is_new: bool) -> None:
+    """Show or renew a text in a cell. JupyterLab does not color it as an error, as it colors stderr."""
+    content = {"data": {"text/plain": text}, "metadata": {}, "transient": {"display_id": display_id}}
+    outbox.say(request.message, "display_data" if is_new else "update_display_data", content)

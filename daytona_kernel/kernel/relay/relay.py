@@ -139,9 +139,9 @@ class Relay:
         request = self._requests.get(msg_id)
         return None if request is None else await self._questions.ask(request, prompt)
 
-    def show_progress(self, text: str) -> None:
-        """Show in the first waiting cell what it waits for."""
-        self._waiting_notice.update(text)
+    def show_progress(self, text: str, place: str) -> None:
+        """Show in the first waiting cell what it waits for, and where cells run."""
+        self._waiting_notice.update(text, place)
 
     async def interrupt(self) -> None:
         """Interrupt the cell in the interpreter, or all cells that wait for an interpreter."""
