@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from .own_requests import OwnRequests
 
 # Seconds until the empty reply; None waits for the interpreter. JupyterLab drops a completion after one
-# second. A console stops asking whether code is complete after it has waited one second. A tooltip that
-# appears later than this is over other code.
+# second. A console takes a later answer than after one second for the answer to its next cell, and the kernel
+# knows an answer of its own. A tooltip that appears later than this is over other code.
 DEADLINES = {
     "complete_request": 0.8,
     "inspect_request": 3.0,
-    "is_complete_request": 0.8,
+    "is_complete_request": 0.4,
     "history_request": None,
     "comm_info_request": None,
 }
