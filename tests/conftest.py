@@ -37,6 +37,13 @@ if not _HAS_NETWORK:
 
 # Every test in these folders starts a kernel, or an interpreter in a sandbox.
 _KERNEL_FOLDERS = {"differential", "faults", "frontends", "interpreter", "kernel"}
+# Only these files there have no such test.
+FILES_WITHOUT_KERNEL = {
+    "kernel/test_handover.py",
+    "kernel/test_magic_calls.py",
+    "kernel/test_magic_cell.py",
+    "kernel/test_slot.py",
+}
 # Elsewhere, a test starts one if it asks for one of these fixtures or calls one of these functions.
 _KERNEL_FIXTURES = {"kernel", "lab_server", "own_kernel"}
 _KERNEL_FUNCTIONS = {"KernelManager", "NotebookClient", "execute_notebook", "running_kernel"}
@@ -122,9 +129,15 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """Skip the files that `-m` would deselect: to import them takes longer than the quick tests."""
     chosen = config.option.markexpr
     name = collection_path.relative_to(TESTS).as_posix() if collection_path.is_relative_to(TESTS) else ""
-    if ("not kernel" in chosen and name in _KERNEL_FOLDERS) or ("not slow" in chosen and name in SLOW_FILES):
+    starts_kernels = name.endswith(".py") and _starts_kernels(name)
+    if ("not kernel" in chosen and starts_kernels) or ("not slow" in chosen and name in SLOW_FILES):
         return True
     return None
+
+
+def _starts_kernels(name: str) -> bool:
+    """Return whether each test of a file starts a kernel or an interpreter."""
+    return name.partition("/")[0] in _KERNEL_FOLDERS and name not in FILES_WITHOUT_KERNEL
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -136,12 +149,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     for item in items:
         fixtures, functions = _used_by(item)
-        folder = item.path.relative_to(TESTS).parts[0]
-        if folder in _KERNEL_FOLDERS or fixtures & _KERNEL_FIXTURES or functions & _KERNEL_FUNCTIONS:
+        name = item.path.relative_to(TESTS).as_posix()
+        if _starts_kernels(name) or fixtures & _KERNEL_FIXTURES or functions & _KERNEL_FUNCTIONS:
             item.add_marker(pytest.mark.kernel)
         if "browser" in fixtures:
             item.add_marker(pytest.mark.browser)
-        name = item.path.relative_to(TESTS).as_posix()
         if name in SLOW_FILES:
             item.add_marker(pytest.mark.slow)
         if name in ROOT_FILES:

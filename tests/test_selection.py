@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import ROOT_FILES, SLOW_FILES, TESTS
+from tests.conftest import FILES_WITHOUT_KERNEL, ROOT_FILES, SLOW_FILES, TESTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,8 +36,10 @@ def test_fixtures_and_functions_mark_a_test(request: pytest.FixtureRequest) -> N
     assert request.node.get_closest_marker("kernel") is None
 
 
-def test_the_slow_files_and_those_for_root_exist() -> None:
-    assert [name for name in SLOW_FILES | ROOT_FILES if not (TESTS / name).is_file()] == []
+def test_the_files_that_are_named_exist() -> None:
+    assert [
+        name for name in SLOW_FILES | ROOT_FILES | FILES_WITHOUT_KERNEL if not (TESTS / name).is_file()
+    ] == []
 
 
 def test_each_conftest_is_loaded_once() -> None:

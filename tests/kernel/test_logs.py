@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import nbformat
 import psutil
 import pytest
+from jupyter_core.utils import ensure_async
 from nbclient import NotebookClient
 
 from tests.views.pages import Page, SandboxKernel
@@ -109,43 +111,38 @@ def test_twenty_logs_at_once(kernel: SandboxKernel) -> None:
     assert set(kernel.execute("%sh ps -e -o comm= 2>/dev/null || true").split()) & {"seq"} == set()
 
 
-def executed(*sources: str) -> list[dict[str, str]]:
-    """Run a notebook as CI does; return the bundles in the outputs of its second cell."""
-    cells = [nbformat.v4.new_code_cell(source) for source in ("%session create s", *sources)]
-    notebook = nbformat.v4.new_notebook(cells=cells)
-    NotebookClient(notebook, kernel_name="daytona", timeout=120).execute()
-    return [output.data for output in cells[1].outputs if "data" in output]
+def executed(command: str, until: str) -> dict[str, str]:
+    """Run a command in a notebook as CI does, until its output contains a text; return the output's bundle.
 
+    The next cell waits meanwhile: nbclient ignores an update that comes while no cell runs.
+    """
+    wait = "import time\ntry:\n    time.sleep(100)\nexcept KeyboardInterrupt:\n    pass"
+    sources = ("%session create s", f"job = %session run s --async {command}", wait, "1 + 1")
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
 
-# The saved log has the parent of the cell that is running when the command ends.
-WAIT_FOR_END = """
-import time
-from IPython.utils.capture import capture_output
-said = None
-while said is None or "exited" not in said.stdout:
-    with capture_output() as said:
-        get_ipython().run_line_magic("session", f"command s {job}")
-    time.sleep(0.2)
-time.sleep(3)
-"""
+    class Client(NotebookClient):
+        """A client that interrupts the waiting cell."""
+
+        def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
+            assert self.km is not None
+            if msg["msg_type"] == "update_display_data" and until in msg["content"]["data"]["text/plain"]:
+                self.interruption = asyncio.ensure_future(ensure_async(self.km.interrupt_kernel()))
+            return super().process_message(msg, cell, cell_index)
+
+    Client(nbformat.v4.new_notebook(cells=cells), kernel_name="daytona", timeout=110).execute()
+    bundle: dict[str, str]
+    (bundle,) = [output.data for output in cells[1].outputs if "data" in output]
+    return bundle
 
 
 def test_nbclient_keeps_the_final_log() -> None:
-    (bundle,) = executed(
-        "job = %session run s --async echo hello; sleep 0.5; exit 2",
-        WAIT_FOR_END,
-    )
+    bundle = executed("echo hello; sleep 0.5; exit 2", until="exited 2")
     assert set(bundle) == {"text/html", "text/plain"}
-    assert "exited 2" in bundle["text/plain"]
     assert "hello" in bundle["text/html"]
 
 
 def test_nbclient_keeps_the_last_saved_log_of_a_command_that_still_runs() -> None:
-    (bundle,) = executed(
-        "job = %session run s --async for i in $(seq 900); do echo line $i; sleep 0.5; done",
-        "import time; time.sleep(8)",
-        "1 + 1",
-    )
+    bundle = executed("for i in $(seq 900); do echo line $i; sleep 0.5; done", until="line 2")
     assert set(bundle) == {"text/html", "text/plain"}
     assert "still running" in bundle["text/plain"]
     assert "line 2" in bundle["text/html"]
