@@ -42,6 +42,7 @@ class Introspection:
     """Answers introspection requests. It belongs to the relay's loop.
 
     subshells: the front ends' subshells. spawn: runs a coroutine as a task of the relay.
+    clean: takes active content out of a reply's content; None leaves it as it is.
     """
 
     def __init__(
@@ -51,7 +52,9 @@ class Introspection:
         stand_in: StandIn,
         subshells: Subshells,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
+        clean: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
     ) -> None:
+        self._clean = clean
         self._outbox = outbox
         self._own_requests = own_requests
         self._stand_in = stand_in
@@ -82,7 +85,7 @@ class Introspection:
             content = empty_reply(message)
         finally:
             self.completing.pop(message.msg_id, None)
-        self._stand_in.reply(request, content)
+        self._stand_in.reply(request, content if self._clean is None else self._clean(content))
 
     def observe(self, msg_type: str) -> None:
         """Look at the type of a front end's message for a sign of a person."""

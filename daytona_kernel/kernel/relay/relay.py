@@ -30,6 +30,7 @@ from .notices import InterruptNotice, News, OutageNotice, WaitingNotice
 from .own_requests import OwnRequests
 from .questions import Questions
 from .requests import Request, StandIn
+from .safe_outputs import SafeOutputs, is_wanted
 from .slot import InterpreterSlot
 from .streams import Streams
 from .subshells import Subshells
@@ -83,8 +84,15 @@ class Relay:
         self._own_requests = OwnRequests(outbox, self._send_to_interpreter)
         self.subshells = Subshells(self._own_requests.ask)
         self._stand_in = StandIn(outbox, host.owned_comms)
+        # None if the person has not asked for safe outputs.
+        self._safe = SafeOutputs(lambda comm_id: comm_id in host.owned_comms(None)) if is_wanted() else None
         self._introspection = Introspection(
-            outbox, self._own_requests, self._stand_in, self.subshells, self._spawn
+            outbox,
+            self._own_requests,
+            self._stand_in,
+            self.subshells,
+            self._spawn,
+            None if self._safe is None else self._safe.clean_reply,
         )
         self._questions = Questions(outbox)
         self._waiting_notice = WaitingNotice(outbox, self._first_waiting)
@@ -231,8 +239,13 @@ class Relay:
             self._host.take_magic_request(message)
         elif self._own_requests.take(message):
             pass
-        elif (admitted := admit(message)) is not None:
+        elif (admitted := self._admit(message)) is not None:
             self._pass_on(admitted)
+
+    def _admit(self, message: Message) -> Message | None:
+        """Return a message of the interpreter as front ends may have it, or None."""
+        admitted = admit(message)
+        return admitted if admitted is None or self._safe is None else self._safe.admit(admitted)
 
     def _pass_on(self, message: Message) -> None:
         """Send a message of the interpreter to the front ends that it is for."""
