@@ -7,10 +7,14 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
+from daytona_kernel.cli import main
 from daytona_kernel.jupyter_environments import find
 from tests.kernel.driver import running_kernel
 from tests.served import COMMAND
@@ -27,8 +31,24 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([COMMAND, *arguments], capture_output=True, text=True, timeout=100, check=False)
+@dataclass
+class Done:
+    """The end of a command."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def run(*arguments: str) -> Done:
+    """Run `daytona-kernel` in this process, which has imported it already."""
+    with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as errors:
+        status = main(list(arguments))
+    return Done(status, out.getvalue(), errors.getvalue())
+
+
+def doctor() -> subprocess.CompletedProcess[str]:
+    return subprocess.run([COMMAND, "doctor"], capture_output=True, text=True, timeout=100, check=False)
 
 
 def kernelspec(directory: Path, name: str) -> dict[str, object]:
@@ -131,7 +151,7 @@ def test_doctor_names_kernelspecs_whose_python_is_gone_or_lacks_the_package(home
         spec = kernelspec(data, name)
         words = [python, "-P", "-m", "daytona_kernel", "-f", "{connection_file}"]
         (data / "kernels" / name / "kernel.json").write_text(json.dumps({**spec, "argv": words}))
-    done = run("doctor")
+    done = doctor()
     assert done.returncode == 1
     bare, gone = (line for line in done.stdout.splitlines() if line.startswith("WRONG"))
     assert "points to /nowhere/bin/python, which does not exist" in gone
@@ -161,17 +181,17 @@ def test_install_and_doctor_say_what_a_jupyter_elsewhere_lacks(
     assert f"Run: {lab}/bin/python -m pip install anywidget" in installed
 
     monkeypatch.setenv("PATH", f"{lab}/bin:/usr/bin:/bin")
-    known = run("doctor").stdout
+    known = doctor().stdout
     assert f"Jupyter in {lab} (jupyter-lab on PATH) lacks anywidget" in known
     assert f"{lab}/bin/python -m pip install anywidget" in known
 
     run("uninstall", "--prefix", str(lab))
-    assert f"daytona-kernel install --prefix {lab}" in run("doctor").stdout
+    assert f"daytona-kernel install --prefix {lab}" in doctor().stdout
 
     run("install", "--user")
-    assert "lacks anywidget" in run("doctor").stdout
+    assert "lacks anywidget" in doctor().stdout
     (lab / "share/jupyter/labextensions" / EXTENSIONS[1]).mkdir()
-    assert f"Jupyter in {lab} (jupyter-lab on PATH) shows widgets and live logs" in run("doctor").stdout
+    assert f"Jupyter in {lab} (jupyter-lab on PATH) shows widgets and live logs" in doctor().stdout
 
 
 @pytest.mark.usefixtures("home")
