@@ -38,8 +38,14 @@ SCRIPTS = [
 STATE = "pwd; trap; shopt; echo $-; set -o; jobs; compgen -v | grep daytona; ls -A /tmp"
 
 
-async def send(process: AsyncProcess, tag: str, script: str) -> str:
-    request = SessionExecuteRequest(session_shell.wrap(tag, script), run_async=True)
+async def send(process: AsyncProcess, tag: str, script: str, *, sourced: bool = False) -> str:
+    """Send a script to the session. sourced: as Daytona's daemon does, which sources a file with it."""
+    command = session_shell.wrap(tag, script)
+    if sourced:
+        file = f"/tmp/{tag}.sh"
+        await process.exec(f"cat > {file} <<'END OF COMMAND'\n{command}\nEND OF COMMAND")
+        command = f"{{ . {file}; }}; (s=$?; rm {file}; exit $s)"
+    request = SessionExecuteRequest(command, run_async=True)
     return (await process.execute_session_command("s", request)).cmd_id
 
 
@@ -48,24 +54,25 @@ async def ask(process: AsyncProcess, script: str) -> str:
     return (await process.execute_session_command("s", SessionExecuteRequest(script))).stdout or ""
 
 
-async def leave(process: AsyncProcess, script: str) -> tuple[int | None, str]:
+async def leave(process: AsyncProcess, script: str, *, sourced: bool = False) -> tuple[int | None, str]:
     """Leave a script after its first output; return its status and its output."""
     tag = new_tag()
-    command = await send(process, tag, f"echo up; {script}")
+    command = await send(process, tag, f"echo up; {script}", sourced=sourced)
     await wait_for_output(process, command)
     assert await session_shell.leave(process, "s", tag) == "", script
     status = await exit_code(process, command)
     return status, (await process.get_session_command_logs("s", command)).stdout
 
 
+@pytest.mark.parametrize("sourced", [False, True])
 @pytest.mark.parametrize("options", ["-hB", "-ET", "+hB"])
-async def test_the_shell_leaves_the_whole_script(process: AsyncProcess, options: str) -> None:
+async def test_the_shell_leaves_the_whole_script(process: AsyncProcess, options: str, sourced: bool) -> None:
     await ask(process, f"set {options}; sleep 901 &")
     await ask(process, session_shell.wrap(new_tag(), "true"))
     state = await ask(process, STATE)
     assert "sleep 901" in state
     for script in SCRIPTS:
-        assert (script, *await leave(process, script)) == (script, 130, "up\n")
+        assert (script, *await leave(process, script, sourced=sourced)) == (script, 130, "up\n")
         assert await ask(process, STATE) == state, script
 
 

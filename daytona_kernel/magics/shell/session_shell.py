@@ -6,8 +6,9 @@ work: bash leaves only one function and goes on behind it. That jump also corrup
 some dozens of times, or makes bash spin.
 
 The trap for SIGINT therefore sets a second trap, for DEBUG, which runs before the next command. With
-`extdebug` set, its exit status 2 makes bash leave the current function or sourced script. At the shell's
-top level the trap removes itself; a trap for DEBUG that the session had is then lost.
+`extdebug` set, its exit status 2 makes bash leave the current function or sourced script. At the level that
+sources the script the trap removes itself; a trap for DEBUG that the session had is then lost. That level is
+the shell's own in the embedded server. Daytona's daemon sources each command, so there it is one deeper.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     from ...client.process import AsyncProcess
 
 # `test` returns 2 for a word that is not a number, without starting a process.
-_LEAVE = "if ((${#BASH_SOURCE[@]})); then test x -eq 0 2>/dev/null; else trap - DEBUG; shopt -u extdebug; fi"
+_LEAVE = (
+    "if ((${#BASH_SOURCE[@]} > _daytona_depth)); then test x -eq 0 2>/dev/null; "
+    "else trap - DEBUG; shopt -u extdebug; fi"
+)
 _ARM = (
     "_daytona_status=130 _daytona_options=${_daytona_options-$-}; "
     f"shopt -s extdebug; trap '\\''{_LEAVE}'\\'' DEBUG"
@@ -35,11 +39,13 @@ _DISARM = (
 # of `leave` does not start.
 _WRAPPED = f"""\
 : TAG; trap '{_ARM}' INT; if (set -C; : > /tmp/.TAG) 2>/dev/null || [ ! -e /tmp/.TAG ]; then \
-{{ echo $$ $(jobs -p) >| /tmp/.TAG; }} 2>/dev/null; source /dev/stdin <<'TAG'
+{{ echo $$ $(jobs -p) >| /tmp/.TAG; }} 2>/dev/null; \
+_daytona_depth=${{#BASH_SOURCE[@]}}; source /dev/stdin <<'TAG'
 SCRIPT
 TAG
 else (exit 130); fi; \
-eval "trap : INT; {_DISARM} command rm -f /tmp/.TAG 2>/dev/null; (exit ${{_daytona_status-$?}})"\
+eval "trap : INT; unset _daytona_depth; {_DISARM} \
+command rm -f /tmp/.TAG 2>/dev/null; (exit ${{_daytona_status-$?}})"\
 """
 _BEGIN, _END = _WRAPPED.split("SCRIPT")
 
