@@ -59,7 +59,7 @@ def find_written_magics(code: str, names: Container[str]) -> list[WrittenMagic]:
     """Return the magics with these names in a cell's text, in its order. Code that is no Python has none."""
     try:
         return [each for each in _find(code) if each.name in names] or _automagic(code, names)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except (SyntaxError, ValueError, RuntimeError, MemoryError):
         return _automagic(code, names)
 
 
@@ -103,7 +103,7 @@ def _find_within(outer: WrittenMagic) -> Iterator[WrittenMagic]:
     try:
         for each in _find(outer.body if outer.body is not None else _OPTIONS.sub("", outer.line)):
             yield replace(each, repeats=repeats or each.repeats)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except (SyntaxError, ValueError, RuntimeError, MemoryError):
         return
 
 
@@ -116,6 +116,6 @@ def _automagic(code: str, names: Container[str]) -> list[WrittenMagic]:
     except SyntaxError:
         found = parse_magic_cell("%" + code.strip(), names)
         return [WrittenMagic(found.name, found.line, None)] if found is not None else []
-    except (ValueError, RecursionError, MemoryError):
+    except (ValueError, RuntimeError, MemoryError):
         pass
     return []

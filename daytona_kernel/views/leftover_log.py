@@ -51,16 +51,18 @@ def read_leftover_logs(notebook: str | Path) -> list[LeftoverLog]:
         content = Path(notebook).read_bytes()
         cells = json.loads(content).get("cells", []) if MARK.encode() in content else []
         outputs = [output for cell in cells for output in cell.get("outputs", ())]
-        return [log for output in outputs if (log := _leftover_log(output)) is not None]
-    except (OSError, ValueError, AttributeError, TypeError):
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
         return []
+    return [log for output in outputs if (log := _leftover_log(output)) is not None]
 
 
-def _leftover_log(output: dict[str, Any]) -> LeftoverLog | None:
-    mark = output.get("metadata", {}).get(MARK)
-    data = dict(output.get("data", {}))
-    model = data.pop(WIDGET_MIME_TYPE, None)
-    if mark is None or model is None:
+def _leftover_log(output: Any) -> LeftoverLog | None:
+    """Return the log in an output, or None if it has none, or one that no kernel has written."""
+    try:
+        mark = output["metadata"][MARK]
+        data = dict(output["data"])
+        model = data.pop(WIDGET_MIME_TYPE)
+        bundle = {str(mime): "".join(text) for mime, text in data.items()}
+        return LeftoverLog(str(model["model_id"]), str(mark["command"]), str(mark["session"]), bundle)
+    except (AttributeError, LookupError, TypeError, ValueError):
         return None
-    bundle = {mime: "".join(text) for mime, text in data.items()}
-    return LeftoverLog(str(model["model_id"]), str(mark["command"]), str(mark["session"]), bundle)

@@ -60,6 +60,7 @@ _FINAL_LINES = 1_000
 _FINAL_CHARACTERS = 128 << 10
 _SAVE_INTERVAL = 2.0
 _RECENT_LOGS = 8  # the ended logs whose buffers stay whole, for the readers of their views
+_MAX_NUMBER = 1 << 53  # a page has no larger integers
 _LINE_BYTES = 8  # the JSON around a line's text, and around each of its styles
 
 
@@ -300,18 +301,18 @@ class LogDisplay:
         match content:
             case {"type": "present"}:
                 self._greet_page()
-            case {"type": "read", "view": view}:
+            case {"type": "read", "view": str(view)}:
                 self._greet_page()
-                self._answer_read(view, content.get("since") or 0, content.get("before"))
+                self._answer_read(view, _number(content.get("since")) or 0, _number(content.get("before")))
             case {"type": "stop"}:
                 self._start_task(self._stop_command())
             case {"type": "input", "text": str(text)}:
                 self._start_task(self._write_input(text))
-            case {"type": "download", "view": view, "piece": int(piece)}:
+            case {"type": "download", "view": str(view), "piece": int(piece)}:
                 self._start_task(self._send_piece(view, piece))
-            case {"type": "downloaded", "view": view}:
+            case {"type": "downloaded", "view": str(view)}:
                 self._start_task(self._end_download(view))
-            case {"type": "bundle", "view": view}:
+            case {"type": "bundle", "view": str(view)}:
                 self._send_bundle(to=view)
 
     def _send_bundle(self, **to: str) -> None:
@@ -370,3 +371,8 @@ class LogDisplay:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _number(value: object) -> int | None:
+    """Return the number of a line in a page's message, or None if it is none."""
+    return value if isinstance(value, int) and 0 <= value < _MAX_NUMBER else None

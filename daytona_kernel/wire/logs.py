@@ -22,7 +22,7 @@ class Stream(Enum):
 
 MARKERS: dict[Stream, bytes] = {Stream.STDOUT: b"\x01\x01\x01", Stream.STDERR: b"\x02\x02\x02"}
 
-_END = re.compile(r"exit (-?\d+), (\d+) bytes")
+_END = re.compile(r"exit (-?[0-9]{1,10}), ([0-9]{1,19}) bytes")
 
 
 @dataclass(frozen=True, slots=True)
