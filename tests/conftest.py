@@ -50,7 +50,9 @@ _KERNEL_FUNCTIONS = {"KernelManager", "NotebookClient", "execute_notebook", "run
 # These files wait for clocks, start several servers, install packages, or import Daytona's SDK for seconds.
 SLOW_FILES = {
     "agent/test_environment.py",
+    "attacks/test_hostile_requests.py",
     "attacks/test_removal.py",
+    "attacks/test_strangers.py",
     "attacks/test_supervisor.py",
     "client/test_embedded.py",
     "client/test_operations_table.py",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from tornado import httpserver, netutil, web, websocket
@@ -71,6 +72,11 @@ class Connection(websocket.WebSocketHandler):
         self._full = False
         self._writes: set[asyncio.Future[None]] = set()
         self._acknowledgement: asyncio.TimerHandle | None = None
+
+    def prepare(self) -> None:
+        """Refuse pages in a browser. Newer tornados do not ask `check_origin` about every page."""
+        if not {"Origin", "Sec-Fetch-Site"}.isdisjoint(self.request.headers):
+            raise web.HTTPError(HTTPStatus.FORBIDDEN)
 
     def select_subprotocol(self, subprotocols: list[str]) -> str | None:
         """Choose Jupyter's framing, if the kernel offers it."""

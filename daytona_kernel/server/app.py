@@ -7,13 +7,12 @@ import re
 import socket
 from typing import TYPE_CHECKING, Any
 
-import tornado.httpserver
-import tornado.iostream
 import tornado.netutil
 import tornado.web
 
 from ..wire import routes
 from . import limits
+from .connections import BoundedServer
 from .handlers import control, files, interpreter_contexts, ports, process, sessions, terminals
 from .handlers.request import NotFoundHandler
 from .toolbox.sandboxes import Sandboxes
@@ -98,23 +97,6 @@ def pattern(route: str) -> str:
 _PORTS = range(10_000, 32_768)
 
 
-class BoundedServer(tornado.httpserver.HTTPServer):
-    """An HTTP server that refuses connections past the limit, so that it can serve the open ones."""
-
-    _open = 0  # connections
-
-    def handle_stream(self, stream: tornado.iostream.IOStream, address: tuple[Any, ...]) -> None:
-        if self._open >= limits.SOCKETS:
-            stream.close()
-        else:
-            self._open += 1
-            super().handle_stream(stream, address)
-
-    def on_close(self, server_conn: object) -> None:
-        self._open -= 1
-        super().on_close(server_conn)
-
-
 class Server:
     """Daytona's API on a port of this machine, with sandboxes in `directory`.
 
@@ -147,7 +129,9 @@ class Server:
             max_body_size=limits.BODY_BYTES,
             max_buffer_size=limits.BODY_BYTES,
             chunk_size=limits.FILE_CHUNK_BYTES,
+            idle_connection_timeout=limits.IDLE_SECONDS,
         )
+        application.settings["connections"] = self._http
         self.host = ""
         self.port = 0
 

@@ -20,7 +20,10 @@ SESSIONS = 256  # in a sandbox
 COMMANDS = 10_000  # in a session
 TERMINALS = 64  # in a sandbox
 INTERPRETER_CONTEXTS = 32  # in a sandbox
-SOCKETS = 2048  # open connections to the server
+SOCKETS = 2048  # open connections of clients that have shown the key
+STRANGERS = 256  # open connections of clients that have not
+STRANGER_SECONDS = 10.0  # until they must have shown it
+IDLE_SECONDS = 120.0  # from one request of a connection to the next
 TUNNELS = 512  # open connections through a port proxy
 
 # Output of children.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -115,7 +116,7 @@ class TestSandbox:
         assert sandbox.get_work_dir() == "/workspace"
         assert sandbox.get_user_home_dir() == sandbox.get_user_root_dir() == "/home/daytona"
         preview = sandbox.get_preview_link(3456)
-        assert preview.url == "http://127.0.0.1:3456"
+        assert re.fullmatch(r"http://127(\.\d+){3}:3456", preview.url)
         assert preview.token
 
 

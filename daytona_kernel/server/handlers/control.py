@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import base64
-import json
 from typing import TYPE_CHECKING, Any
 
 from ..._version import __version__
 from .. import failures
 from ..toolbox.sandbox import Description, Intervals
-from .request import SKIP_ACTIVITY, ApiHandler, ToolboxHandler, field, string_map
+from .fields import field, parse_integer, parse_object, parse_port, string_map
+from .request import SKIP_ACTIVITY, ApiHandler, ToolboxHandler
 
 if TYPE_CHECKING:
     from ..toolbox.sandbox import Sandbox
 
 _NOT_LISTED = {"env", "kvm", "volumes"}
 _PAGE = 100  # sandboxes in an answer, unless the request says how many
-_MAX_PORT = 65535
 _DESIRED = {"creating": "started", "stopping": "stopped", "destroying": "destroyed"}
 
 
@@ -90,13 +89,15 @@ class SandboxesHandler(ControlHandler):
             auto_archive=field(body, "autoArchiveInterval", int, 10080),
             auto_delete=field(body, "autoDeleteInterval", int, -1),
         )
+        if min(description.cpu, description.memory, description.disk) < 1:
+            raise failures.bad_request("cpu, memory and disk must be at least 1")
         if intervals.auto_stop < 0:
             raise failures.bad_request("autoStopInterval must be a non-negative integer")
         self.answer_sandbox(await self.sandboxes.create(description, intervals))
 
     def get(self) -> None:
         found = [describe_sandbox(sandbox, self.toolbox_url()) for sandbox in self.sandboxes.all()]
-        labels = json.loads(self.get_query_argument("labels", "") or "{}")
+        labels = string_map({"labels": parse_object(self.get_query_argument("labels", "") or "{}")}, "labels")
         states = self.get_query_arguments("states")
         wanted_id = self.get_query_argument("id", "")
         wanted_name = self.get_query_argument("name", "")
@@ -108,12 +109,14 @@ class SandboxesHandler(ControlHandler):
             and about["id"].startswith(wanted_id)
             and about["name"].startswith(wanted_name)
         ]
-        limit = int(self.get_query_argument("limit", "") or _PAGE)
+        limit = parse_integer(self.get_query_argument("limit", "") or str(_PAGE), "limit")
+        if limit < 1:
+            raise failures.bad_request("limit must be at least 1")
         # The cursor names the last sandbox of the previous page, so a deletion between pages skips nothing.
         cursor = self.get_query_argument("cursor", "")
         if cursor:
-            after = base64.urlsafe_b64decode(cursor).decode()
-            found = [about for about in found if (about["createdAt"], about["id"]) < tuple(after.split("|"))]
+            after = _position(cursor)
+            found = [about for about in found if (about["createdAt"], about["id"]) < after]
         page = found[:limit]
         more = len(found) > limit
         last = f"{page[-1]['createdAt']}|{page[-1]['id']}" if page else ""
@@ -221,6 +224,15 @@ class PreviewUrlHandler(ControlHandler):
         )
 
 
+def _position(cursor: str) -> tuple[str, str]:
+    """Return the creation time and the id that a cursor names."""
+    try:
+        created_at, sandbox_id = base64.urlsafe_b64decode(cursor).decode().split("|")
+    except ValueError:
+        raise failures.bad_request("invalid cursor") from None
+    return created_at, sandbox_id
+
+
 def describe_sandbox(sandbox: Sandbox, toolbox_url: str) -> dict[str, Any]:
     """Return `sandbox` in the API's JSON."""
     about = sandbox.description
@@ -254,19 +266,3 @@ def describe_sandbox(sandbox: Sandbox, toolbox_url: str) -> dict[str, Any]:
         "sandboxClass": "container",
         "toolboxProxyUrl": toolbox_url,
     }
-
-
-def parse_integer(text: str, what: str) -> int:
-    """Return the integer that `text` holds. Raises `ApiError` 400, which names `what`."""
-    try:
-        return int(text)
-    except ValueError:
-        raise failures.bad_request(f"{what} must be an integer") from None
-
-
-def parse_port(text: str) -> int:
-    """Return the port that `text` holds. Raises `ApiError` 400."""
-    port = parse_integer(text, "port")
-    if not 1 <= port <= _MAX_PORT:
-        raise failures.bad_request(f"port must be between 1 and {_MAX_PORT}")
-    return port

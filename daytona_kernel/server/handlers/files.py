@@ -15,11 +15,15 @@ import tornado.web
 
 from .. import failures, limits
 from ..failures import ApiError
+from .fields import field, parse_integer, string_list
 from .multipart import FormReader, PartData, PartEnded, PartStarted
-from .request import ToolboxHandler, field
+from .request import ToolboxHandler
 
 if TYPE_CHECKING:
     from ..toolbox.files import FileStream
+
+
+_ALL_MODES = 0o7777
 
 
 class FileHandler(ToolboxHandler):
@@ -37,21 +41,21 @@ class FileHandler(ToolboxHandler):
         text = self.get_query_argument("mode", "")
         if not text and not required:
             return None
-        try:
-            return int(text, 8)
-        except ValueError:
-            raise failures.bad_request("invalid mode format") from None
+        mode = parse_integer(text, "mode", 8)
+        if not 0 <= mode <= _ALL_MODES:
+            raise failures.bad_request("invalid mode format")
+        return mode
 
 
 class FilesHandler(FileHandler):
     """Lists a directory, or deletes a file or a directory."""
 
     async def get(self) -> None:
-        depth = self.get_query_argument("depth", "") or "1"
-        if not depth.isdigit() or depth == "0":
+        depth = parse_integer(self.get_query_argument("depth", "") or "1", "depth")
+        if depth < 1:
             raise failures.bad_request("depth must be at least 1")
         path = self.path(default=self.sandbox.layout.workspace)
-        self.answer(await self.sandbox.files.run("listing", path=path, depth=int(depth)))
+        self.answer(await self.sandbox.files.run("listing", path=path, depth=depth))
 
     async def delete(self) -> None:
         recursive = self.get_query_argument("recursive", "") == "true"
@@ -120,7 +124,7 @@ class ReplaceHandler(FileHandler):
 
     async def post(self) -> None:
         body = self.json_body()
-        files = [self.sandbox.absolute(str(path)) for path in field(body, "files", list)]
+        files = [self.sandbox.absolute(path) for path in string_list(body, "files")]
         self.answer(
             await self.sandbox.files.run(
                 "replace",
@@ -131,7 +135,6 @@ class ReplaceHandler(FileHandler):
         )
 
 
-@tornado.web.stream_request_body
 class UploadHandler(FileHandler):
     """Writes one file to the query's `path`, or many files from one form.
 
@@ -230,7 +233,7 @@ class UploadHandler(FileHandler):
 
     def on_connection_close(self) -> None:
         self._close_file()
-        super().on_finish()
+        super().on_connection_close()
 
     def write_error(self, status_code: int, **kwargs: object) -> None:
         self.set_header("Connection", "close")  # the server does not read the rest of the upload
@@ -284,8 +287,8 @@ class BulkDownloadHandler(SendingHandler):
     """
 
     async def post(self) -> None:
-        paths = field(self.json_body(), "paths", list)
-        if not paths or not all(isinstance(path, str) for path in paths):
+        paths = string_list(self.json_body(), "paths")
+        if not paths:
             raise failures.bad_request("request body must be {paths: [ ... ]} and non-empty")
         boundary = secrets.token_hex(24)
         self.set_header("Content-Type", f"multipart/form-data; boundary={boundary}")

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import tornado.websocket
 
 from .. import failures
+from .fields import field, parse_object
 from .process import environment, timeout
-from .request import SocketHandler, ToolboxHandler, field
+from .request import SocketHandler, ToolboxHandler
 
 if TYPE_CHECKING:
     from ..toolbox.interpreter_contexts import InterpreterContext
@@ -61,10 +62,7 @@ class InterpreterExecuteHandler(SocketHandler):
         await self._run_code(await self._request)
 
     async def _run_code(self, message: str | bytes) -> None:
-        try:
-            body = json.loads(message)
-        except ValueError:
-            raise failures.bad_request("the message must be a JSON object") from None
+        body = parse_object(message)
         code = field(body, "code", str)
         context_id = field(body, "contextId", str, None)
         seconds = timeout(body)

@@ -16,7 +16,7 @@ import tornado.web
 
 from ...wire.conventions import PREVIEW_PORTS
 from .. import failures, limits
-from .control import parse_port
+from .fields import parse_port
 from .request import ToolboxHandler
 
 # Headers that are meant for this server and not for the server in the sandbox.
@@ -30,10 +30,10 @@ _OWN_HEADERS = {
 }
 
 
-@tornado.web.stream_request_body
 class ProxyHandler(ToolboxHandler):
     """A tunnel to one port, for one request."""
 
+    _is_for_pages = True  # a web application in the sandbox has pages
     open_tunnels: ClassVar[int] = 0
     _writer: asyncio.StreamWriter | None = None
 
@@ -44,8 +44,13 @@ class ProxyHandler(ToolboxHandler):
 
     def is_authorized(self) -> bool:
         token = self.request.headers.get("x-daytona-preview-token", "")
-        sandbox = self.sandboxes.get(self.path_kwargs["sandbox_id"])
-        return hmac.compare_digest(token.encode(), sandbox.preview_token.encode()) or super().is_authorized()
+        if super().is_authorized():
+            return True
+        try:
+            sandbox = self.sandboxes.get(self.path_kwargs["sandbox_id"])
+        except failures.ApiError:
+            return False  # a stranger does not learn which sandboxes there are
+        return hmac.compare_digest(token.encode(), sandbox.preview_token.encode())
 
     async def prepare(self) -> None:  # type: ignore[override]
         super().prepare()
@@ -115,6 +120,7 @@ class ProxyHandler(ToolboxHandler):
     post = put = patch = delete = head = options = get
 
     def on_connection_close(self) -> None:
+        super().on_connection_close()
         if self._writer is not None:
             self._writer.close()
 

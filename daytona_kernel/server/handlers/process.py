@@ -7,7 +7,8 @@ from typing import Any
 
 from .. import failures
 from ..toolbox.one_off import execute, run_code
-from .request import ToolboxHandler, field, string_map
+from .fields import field, string_list, string_map
+from .request import ToolboxHandler
 
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -35,9 +36,7 @@ class CodeRunHandler(ToolboxHandler):
 
     async def post(self) -> None:
         body = self.json_body()
-        argv = field(body, "argv", list, [])
-        if not all(isinstance(argument, str) for argument in argv):
-            raise failures.bad_request("argv must be a list of strings")
+        argv = string_list(body, "argv", [])
         result = await run_code(
             self.sandbox.spawn,
             field(body, "code", str),

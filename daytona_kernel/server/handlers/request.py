@@ -9,40 +9,59 @@ import http
 import json
 import sys
 import traceback
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import tornado.web
 import tornado.websocket
+from tornado.http1connection import HTTP1Connection
 
 from .. import failures
 from ..failures import ApiError
 from ..timestamps import timestamp
+from .fields import parse_object
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
+    from ..connections import BoundedServer
     from ..toolbox.sandbox import Sandbox
     from ..toolbox.sandboxes import Sandboxes
 
-T = TypeVar("T")
 NO_TIME = "0001-01-01T00:00:00Z"
 SKIP_ACTIVITY = "X-Daytona-Skip-Last-Activity-Update"
-_REQUIRED = object()
+# Each of them is in every request that a browser could be made to send.
+_FROM_PAGES = {"Origin", "Sec-Fetch-Site"}
 
 
 class UnknownRouteError(Exception):
     """No route has the request's path and method. The answer is plain text, with or without the key."""
 
 
+@tornado.web.stream_request_body
 class ApiHandler(tornado.web.RequestHandler):
-    """A route that requires the server's key."""
+    """A route that requires the server's key. `prepare` decides on the head, before a body is read."""
+
+    _is_for_pages = False  # whether pages in a browser may use the route
+    _body: bytearray | None = None
 
     def prepare(self) -> None:
         method = (self.request.method or "").lower()
         if getattr(type(self), method, None) in (None, getattr(tornado.web.RequestHandler, method, None)):
             raise UnknownRouteError
+        if not self._is_for_pages and not _FROM_PAGES.isdisjoint(self.request.headers):
+            raise ApiError(403, "This server does not answer pages in a browser", "FORBIDDEN")
         if not self.is_authorized():
             raise ApiError(401, "Unauthorized", "UNAUTHORIZED")
+        connection = self.request.connection
+        if isinstance(connection, HTTP1Connection):
+            connections: BoundedServer = self.settings["connections"]
+            connections.know(connection.stream)
+
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
+        if self._body is None:
+            self._body = bytearray()
+        self._body += chunk
+        return None
 
     def is_authorized(self) -> bool:
         """Return whether the request has the server's key."""
@@ -64,13 +83,7 @@ class ApiHandler(tornado.web.RequestHandler):
 
     def json_body(self, invalid: Callable[[str], ApiError] = failures.bad_request) -> dict[str, Any]:
         """Return the body, a JSON object. If it is something else, raise what `invalid` returns."""
-        try:
-            body = json.loads(self.request.body or b"{}")
-        except ValueError as error:
-            raise invalid(str(error)) from None
-        if not isinstance(body, dict):
-            raise invalid("the body must be a JSON object")
-        return body
+        return parse_object(bytes(self._body or b"{}"), invalid)
 
     def answer(self, value: object, status: int = 200) -> None:
         """Answer with `value` as JSON."""
@@ -103,6 +116,8 @@ class ApiHandler(tornado.web.RequestHandler):
         else:
             failure = failures.untyped("internal server error")
         self.set_status(failure.status)
+        if failure.status in (401, 403):
+            self.set_header("Connection", "close")
         if failure.empty:
             self.finish()
         else:
@@ -147,6 +162,10 @@ class ToolboxHandler(ApiHandler):
             self._counted = False
             self.sandbox.requests -= 1
             self.sandbox.touch()
+
+    def on_connection_close(self) -> None:
+        self.on_finish()  # if this is in the middle of the body, Tornado does not call it
+        super().on_connection_close()
 
     def failure_body(self, failure: ApiError) -> dict[str, Any]:
         """Return `failure` in the toolbox's JSON."""
@@ -222,26 +241,3 @@ class SocketHandler(ToolboxHandler, tornado.websocket.WebSocketHandler):
         if self._serving is not None:
             self._serving.cancel()
         super().on_finish()
-
-
-def field(body: dict[str, Any], name: str, kind: type[T], default: Any = _REQUIRED) -> T | Any:
-    """Return `body[name]`, or `default` if it is absent or null.
-
-    Raises `ApiError` 400 if the value is not of type `kind`, or if there is neither value nor default.
-    """
-    value = body.get(name)
-    if value is None:
-        if default is _REQUIRED:
-            raise failures.bad_request(f"{name} is required")
-        return default
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise failures.bad_request(f"{name} must be of type {kind.__name__}")
-    return value
-
-
-def string_map(body: dict[str, Any], name: str) -> dict[str, str]:
-    """Return the map of strings `body[name]`; if absent or null, an empty map. Raises `ApiError` 400."""
-    value = field(body, name, dict, {})
-    if not all(isinstance(part, str) for pair in value.items() for part in pair):
-        raise failures.bad_request(f"{name} must map strings to strings")
-    return dict(value)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from ...wire.logs import LogDemultiplexer, Stream, encode_end, split_log
 from .. import failures, limits
+from .fields import field
 from .process import text
-from .request import SocketHandler, ToolboxHandler, field
+from .request import SocketHandler, ToolboxHandler
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from ..toolbox.log import CommandLog
     from ..toolbox.session import Session, SessionCommand
 
-_VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?")
-_RANGE = re.compile(r"bytes=(\d+)-")
+_VERSION = re.compile(r"v?(\d{1,9})\.(\d{1,9})(?:\.(\d{1,9}))?")
+_RANGE = re.compile(r"bytes=(\d{1,18})-")
 _FIRST_MARKED = (0, 27)
 _FIRST_SPLIT = (0, 167)
 _RESERVED = "entrypoint"

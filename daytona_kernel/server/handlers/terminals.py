@@ -9,8 +9,9 @@ from typing import Any
 
 from .. import failures
 from ..toolbox.terminals import MAX_SIZE, Terminal
+from .fields import field, parse_integer, parse_object
 from .process import environment
-from .request import SocketHandler, ToolboxHandler, field
+from .request import SocketHandler, ToolboxHandler
 
 _EXIT_CONTROL = "X-Daytona-Pty-Exit-Control"
 _ENVIRONMENT = "X-Daytona-Pty-Envs~"
@@ -102,11 +103,11 @@ class CreateAndConnectHandler(ConnectHandler):
             if offered.startswith(_ENVIRONMENT):
                 encoded = offered.removeprefix(_ENVIRONMENT)
                 try:
-                    envs = json.loads(base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
+                    envs = parse_object(base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
                 except ValueError:
                     raise failures.bad_request("invalid environment") from None
         numbers = {
-            name: int(value) if value.isdigit() else value
+            name: parse_integer(value, name)
             for name in ("rows", "cols")
             if (value := self.get_query_argument(name, ""))
         }

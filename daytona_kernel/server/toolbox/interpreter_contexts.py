@@ -74,7 +74,10 @@ class InterpreterContext:
                 if not done:
                     await self._interrupt(answer)
                     raise TimeoutError
-                line = answer.result()
+                try:
+                    line = answer.result()
+                except ValueError:  # longer than any answer
+                    line = b""
             except asyncio.CancelledError:
                 await self._interrupt(answer)
                 raise
@@ -82,13 +85,13 @@ class InterpreterContext:
                 for pipe in self._pipes:
                     pipe.drain()
                 self._on_output = _ignore
-            if not line.endswith(b"\n"):
+            try:
+                return _error_in(line)
+            except (ValueError, TypeError, KeyError, RecursionError):
                 await self.close()
                 raise EOFError(
                     "the interpreter has ended; its state is lost. The next run starts a new interpreter"
-                )
-            error: dict[str, str] | None = json.loads(line)["error"]
-            return error
+                ) from None
 
     def pause(self) -> None:
         """Stop reading the output: when the pipes are full, the code waits."""
@@ -148,6 +151,20 @@ class InterpreterContext:
         self._writer.close()
         for pipe in self._pipes:
             pipe.close()
+
+
+def _error_in(line: bytes) -> dict[str, str] | None:
+    """Return the exception in an answer, which comes from a process of the sandbox.
+
+    Raises `ValueError`, `TypeError`, `KeyError` or `RecursionError` for any other answer.
+    """
+    error = json.loads(line)["error"]
+    if error is None:
+        return None
+    named = {name: error[name] for name in ("name", "value", "traceback")}
+    if not all(isinstance(text, str) for text in named.values()):
+        raise TypeError
+    return named
 
 
 def _ignore(_kind: str, _text: str) -> None:

@@ -82,7 +82,7 @@ def cut_artifacts(output: bytes) -> tuple[bytes, list[dict[str, Any]]]:
                 if artifact["type"] == "chart":
                     charts.append(artifact["value"])
                     continue
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, RecursionError):
                 pass  # the line only looks like an artifact
         kept.append(line)
     return b"".join(kept), charts

@@ -184,6 +184,8 @@ class Sandbox:
     ) -> Child:
         """Start a child, as `Spawn` describes."""
         directory = self.absolute(cwd or self.layout.workspace)
+        if any("\0" in text for text in (directory, *argv)):
+            raise failures.bad_request("a directory or an argument cannot contain a NUL byte")
         return await self._started_supervisor().spawn(
             argv, env=self.environment | dict(env or {}), cwd=directory, stdio=stdio, terminal=terminal
         )
