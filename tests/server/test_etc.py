@@ -85,6 +85,7 @@ def test_a_copy_is_used_until_a_file_changes(machine: Path) -> None:
 def test_an_outdated_copy_stays_while_a_server_uses_it(
     machine: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(cache, "_UNUSED", 0)
     first, _ = copy_of(machine)
     of_another_server = os.open(first, os.O_RDONLY)
     fcntl.flock(of_another_server, fcntl.LOCK_SH)
@@ -97,6 +98,16 @@ def test_an_outdated_copy_stays_while_a_server_uses_it(
     write(machine / "newer")
     copy_of(machine)
     assert (first.exists(), second.exists()) == (False, True)
+
+
+def test_the_copies_that_were_used_last_stay(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "_UNUSED", 1)
+    copies = []
+    for name in ("a", "b", "c"):
+        write(machine / name)
+        copies.append(copy_of(machine)[0])
+        os.close(cache._held.pop(str(copies[-1])))
+    assert [copy.exists() for copy in copies] == [False, True, True]
 
 
 def test_an_interrupted_copy_is_not_used(machine: Path) -> None:

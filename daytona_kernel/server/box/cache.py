@@ -1,8 +1,9 @@
 """Directories that servers make once, keep in the person's cache directory, and show to sandboxes.
 
 A kept directory is used until a file changes from which it was made. To compare takes a millisecond, and to
-make one may take tenths of a second. A server locks those that it uses, and the next one that is made
-removes the unused ones of its kind. Only servers write here; sandboxes see the directories read-only.
+make one may take tenths of a second. A server locks those that it uses. When a new one is made, those of its
+kind that were not used for the longest time go. Only servers write here; sandboxes see the directories
+read-only.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_UNUSED = 4  # how many of a kind stay, for other Python environments, although no server uses them
 _STATE = "state.json"
 _held: dict[str, int] = {}  # the directories that this process uses, and the descriptors of their locks
 _one_at_a_time = threading.Lock()
@@ -55,10 +57,12 @@ def cache_directory() -> str:
 
 def _kept_in(directory: str, kind: str, about: list[Any], make: Callable[[str], Changes]) -> str:
     about = json.loads(json.dumps(about))
-    kept = [entry.path for entry in os.scandir(directory) if entry.name.startswith(f"{kind}-")]
-    for path in kept:
-        if _is_current(path, about) and _hold(path):
-            return path
+    kept = [entry for entry in os.scandir(directory) if entry.name.startswith(f"{kind}-")]
+    kept.sort(key=lambda entry: entry.stat().st_mtime, reverse=True)
+    for entry in kept:
+        if _is_current(entry.path, about) and _hold(entry.path):
+            os.utime(entry.path)
+            return entry.path
     new = tempfile.mkdtemp(prefix=f"{kind}-", dir=directory)
     try:
         if not _hold(new):
@@ -69,8 +73,8 @@ def _kept_in(directory: str, kind: str, about: list[Any], make: Callable[[str], 
     except OSError:
         shutil.rmtree(new, ignore_errors=True)
         raise
-    for path in kept:
-        _remove_unused(path)
+    for entry in kept[_UNUSED:]:
+        _remove_unused(entry.path)
     return new
 
 
