@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.kernel.driver import Driver, running_kernel, wait_until
@@ -68,6 +70,9 @@ def test_help_comes_from_the_declaration(kernel: Driver) -> None:
     text = kernel.run("%session --help").stdout
     for words in ("%session create", "--async", "%%session", "show the log as it grows"):
         assert words in text
+    lines = kernel.run("%sandbox new --help").stdout.splitlines()[2:]
+    columns = [re.match(r" +--\w+(?: [A-Z]+)? +", line) for line in lines]
+    assert len({match and match.end() for match in columns}) == 1
 
 
 def test_a_session_keeps_its_state(kernel: Driver) -> None:
@@ -100,6 +105,32 @@ def test_a_background_command_shows_its_log_while_cells_run(kernel: Driver) -> N
     assert kernel.run("%session logs s2 {cmd}").stdout.endswith("line 1\nline 2\nline 3\n")
 
 
+def test_a_background_command_prints_how_to_see_its_log(kernel: Driver) -> None:
+    kernel.run("%session create s5")
+    answer = kernel.run("%session run s5 --async echo hello")
+    prefix = "Its log: %session logs s5 "
+    assert answer.stdout.startswith(prefix)
+    assert answer.contents("execute_result") == []
+    command_id = answer.stdout.removeprefix(prefix).strip()
+    wait_until(lambda: "exited 0" in kernel.run(f"%session command s5 {command_id}").stdout)
+    assert kernel.run(answer.stdout.removeprefix("Its log: ")).stdout == "hello\n"
+    assert kernel.run("job = %session run s5 --async true\nprint(len(job))").stdout == f"{len(command_id)}\n"
+
+
+def test_a_cell_that_says_that_a_command_has_ended_has_the_final_log(kernel: Driver) -> None:
+    """A program that executes notebooks takes the log's update only while that cell runs."""
+    kernel.run("%session create s6")
+    shown = kernel.run("job = %session run s6 --async echo hello; sleep 0.5; exit 2")
+    display_id = shown.contents("display_data")[0]["transient"]["display_id"]
+    answers = [kernel.run("%session command s6 {job}")]
+    while "exited 2" not in answers[-1].stdout:
+        answers.append(kernel.run("%session command s6 {job}"))
+    updates = [each for answer in answers for each in answer.contents("update_display_data")]
+    texts = [each["data"]["text/plain"] for each in updates if each["transient"]["display_id"] == display_id]
+    assert "exited 2" in texts[-1]
+    assert texts[-1].endswith("hello")
+
+
 def test_a_background_command_takes_input_and_can_be_stopped(kernel: Driver) -> None:
     kernel.run("%session create s3")
     kernel.run("cmd = %session run s3 --async cat; sleep 100")
@@ -108,6 +139,7 @@ def test_a_background_command_takes_input_and_can_be_stopped(kernel: Driver) -> 
     kernel.run("loop = %session run s3 --async true")
     assert kernel.run("%session stop s3 {cmd}").stdout == "Stopped the command.\n"
     wait_until(lambda: "stopped" in kernel.run("%session command s3 {cmd}").stdout)
+    assert "stopped" in kernel.run("%session").contents("display_data")[0]["data"]["text/plain"]
     assert kernel.run("%session run s3 echo alive").stdout == "alive\n"
     assert "already ended" in kernel.run("%session stop s3 {loop}").stdout
 

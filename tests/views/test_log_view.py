@@ -308,6 +308,31 @@ def test_a_reloaded_page_and_a_second_one_show_the_log_and_keep_it(lab: Lab) -> 
     assert "third" in json.dumps(saved)
 
 
+def test_a_page_that_shows_the_saved_log_shows_a_view_in_its_place(lab: Lab) -> None:
+    """Such as another page of a shared notebook, which does not trust a cell that it has not run."""
+    source = f"{PREPARE.strip()}\nc = FollowedCommand('echo up; read; echo down', 'training')"
+    notebook = lab.open_notebook("shared-notebook.ipynb", [source, "print(c.display._view_id)"])
+    with lab.second_page() as other:
+        other.open_notebook("shared-notebook.ipynb")
+        notebook.run(0)
+        notebook.run(1)
+        view_id = (notebook.output(1).text_content() or "").strip()
+        other.page.evaluate(
+            """(id) => document.querySelector(".jp-Notebook .jp-OutputArea").insertAdjacentHTML(
+                "beforeend", `<div><details class="dk-saved-${id}">saved</details></div>`)""",
+            view_id,
+        )
+        first, second = notebook.output(0).locator(".dk-log"), other.page.locator(".dk-log")
+        for view in (first, second):
+            expect(rows(view)).to_have_text(["up"])
+        expect(other.page.locator(f".dk-saved-{view_id}")).to_be_hidden()
+        second.locator(".dk-input").fill("x")
+        second.locator(".dk-input").press("Enter")
+        for view in (first, second):
+            expect(rows(view)).to_have_text(["up", "down"])
+            expect(view.locator(".dk-state")).to_have_text("exited 0")
+
+
 def test_a_restarted_kernel_leaves_the_last_saved_log(lab: Lab) -> None:
     frames = lab.record_frames()
     notebook, view = follow(lab, "restart", "echo up; read")
