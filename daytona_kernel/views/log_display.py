@@ -61,6 +61,10 @@ _FINAL_CHARACTERS = 128 << 10
 _SAVE_INTERVAL = 2.0
 _RECENT_LOGS = 8  # the ended logs whose buffers stay whole, for the readers of their views
 _MAX_NUMBER = 1 << 53  # a page has no larger integers
+_WITHOUT_VIEW = (
+    "Updated every 2 s. For a live view with Stop and search, install ipywidgets and anywidget in the "
+    "environment of Jupyter."
+)
 _LINE_BYTES = 8  # the JSON around a line's text, and around each of its styles
 
 
@@ -291,6 +295,7 @@ class LogDisplay:
             line_count=self.buffer.line_count,
             byte_count=self.buffer.byte_count,
             whole="" if self.state == "lost" else self._whole,
+            hint=_WITHOUT_VIEW if self._replaced and not ended else "",
         )
         return SavedLog(heading, excerpt, self._view_id).bundle()
 

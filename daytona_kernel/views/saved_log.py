@@ -27,6 +27,7 @@ class Heading:
 
     reason: why the log is no longer followed, where `state` is lost.
     whole: the magic that prints the whole log; "" for none.
+    hint: a sentence for a page without the view; "" for none.
     """
 
     command: str
@@ -38,6 +39,7 @@ class Heading:
     byte_count: int
     reason: str = ""
     whole: str = ""
+    hint: str = ""
 
     @property
     def title(self) -> str:
@@ -95,12 +97,13 @@ class SavedLog:
             parts.append(f"<details>{summary}{_pre(earlier)}</details>")
         parts.append(_pre(latest) if latest else f'<div style="{_QUIET}"><em>no output</em></div>')
         log = "".join(parts)
+        hint = f'<div style="{_FACTS}">{escape(heading.hint)}</div>' if heading.hint else ""
         return (
             f'<details open class="dk-saved-{escape(self.view_id)}" style="{_FRAME}{themed_colors(log)}">'
             f'<summary style="{_HEAD}">'
             f'<span style="color:{saved_color(_dot(heading))}">●</span> '
             f'<code title="{escape(heading.command)}" style="{_COMMAND}">{escape(heading.title)}</code> '
-            f'<div style="{_FACTS}">{escape(heading.facts)}</div></summary>'
+            f'<div style="{_FACTS}">{escape(heading.facts)}</div>{hint}</summary>'
             f'<div style="{_BODY}"><div>{log}</div></div></details>'
         )
 

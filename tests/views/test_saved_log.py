@@ -151,6 +151,12 @@ def test_headings(changes: dict[str, object], words: str) -> None:
     assert words in Reader(html_of(heading, excerpt_of(b""))).text
 
 
+def test_a_hint_is_for_pages_alone() -> None:
+    heading = replace(HEADING, hint="install <this>")
+    assert "install <this>" in Reader(html_of(heading, excerpt_of(b""))).text
+    assert "install" not in text_of(heading, excerpt_of(b""))
+
+
 def test_an_empty_log_says_so() -> None:
     assert Reader(html_of(HEADING, excerpt_of(b""))).text.endswith("no output")
 
