@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import sys
-from configparser import ConfigParser, Error
 from typing import TYPE_CHECKING
 
 from .cache import kept_directory
@@ -104,15 +103,17 @@ def _make(target: str, python: str, seen: list[str], *, isolated: bool) -> None:
 
 def _console_scripts(directory: str) -> Iterator[tuple[str, str, str, str]]:
     """Yield the name, the module, the object in it and its attributes of each script in `directory`."""
+    import configparser  # most servers find the launchers made
+
     for entry in os.scandir(directory):
         if not entry.name.endswith((".dist-info", ".egg-info")):
             continue
-        parser = ConfigParser(delimiters=("=",), interpolation=None, strict=False)
+        parser = configparser.ConfigParser(delimiters=("=",), interpolation=None, strict=False)
         parser.optionxform = str  # type: ignore[assignment,method-assign]  # names of scripts keep their case
         try:
             parser.read(f"{entry.path}/entry_points.txt", encoding="utf-8")
             scripts = parser.items("console_scripts")
-        except (Error, OSError, UnicodeDecodeError):
+        except (configparser.Error, OSError, UnicodeDecodeError):
             continue
         for name, value in scripts:
             match = _ENTRY_POINT.fullmatch(value.strip())

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from configparser import ConfigParser, Error
 from typing import TYPE_CHECKING
 
 from .inherited import inherited_settings, without_local_indexes
@@ -25,10 +24,14 @@ def pip_settings(*, isolated: bool) -> dict[str, dict[str, str]]:
     """Return the sections of a `pip.conf` with all settings of this machine that may be passed on."""
     merged = {section: dict(options) for section, options in _PIP_DEFAULTS.items()}
     for path in _pip_files():
-        parser = ConfigParser(interpolation=None, strict=False)
+        if not os.path.exists(path):
+            continue
+        import configparser  # most machines have no such file
+
+        parser = configparser.ConfigParser(interpolation=None, strict=False)
         try:
             parser.read(path, encoding="utf-8")
-        except (Error, UnicodeDecodeError, OSError):
+        except (configparser.Error, UnicodeDecodeError, OSError):
             continue  # pip says what is wrong with it
         for section in parser.sections():
             for option, value in parser.items(section):
