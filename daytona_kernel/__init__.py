@@ -68,6 +68,7 @@ if TYPE_CHECKING:
         InterpreterError,
         InterpreterLostError,
         InterpreterUnreachableError,
+        IsolationError,
     )
     from .wire.logs import LogChunk, Stream
 
@@ -116,6 +117,7 @@ __all__ = [
     "InterpreterError",
     "InterpreterLostError",
     "InterpreterUnreachableError",
+    "IsolationError",
     "ListSandboxesQuery",
     "LogChunk",
     "LogFollower",
@@ -154,7 +156,7 @@ _MODULES = {
         "DaytonaProcessExecutionTimeoutError DaytonaRateLimitError DaytonaServiceUnavailableError "
         "DaytonaSessionEndedError DaytonaTimeoutError DaytonaUnprocessableEntityError "
         "DaytonaValidationError EmbeddedServerError InterpreterDiedError InterpreterError "
-        "InterpreterLostError InterpreterUnreachableError"
+        "InterpreterLostError InterpreterUnreachableError IsolationError"
     ),
     "wire.logs": "LogChunk Stream",
 }

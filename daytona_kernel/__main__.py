@@ -14,6 +14,7 @@ from .client import embedded
 from .config import resolve
 from .errors import DaytonaError
 from .kernel.host.handover import HandoverFile
+from .wire import signals
 
 
 def start_server(connection_file: str) -> None:
@@ -32,6 +33,7 @@ def main() -> None:
     """Start everything, each part as early as possible."""
     if "-f" not in sys.argv[:-1]:
         sys.exit("usage: python -m daytona_kernel -f CONNECTION_FILE  (Jupyter starts it so)")
+    signals.reset()
     connection_file = sys.argv[sys.argv.index("-f") + 1]
     start_server(connection_file)
 

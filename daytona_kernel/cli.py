@@ -227,6 +227,10 @@ def _demo(arguments: argparse.Namespace) -> int:
     from .demo import run
     from .kernelspecs import KernelspecError, shipped
 
+    if arguments.notebook is None:
+        # This project's own notebook runs where sandboxes cannot be isolated, too. Its first cell says so.
+        for variable in ("DAYTONA_KERNEL_ISOLATION", "DAYTONA_KERNEL_NETWORK"):
+            os.environ.setdefault(variable, "preferred")
     try:
         return run(arguments.notebook or shipped("quickstart.ipynb"), arguments.output)
     except KernelspecError as error:

@@ -20,6 +20,7 @@
     ├── DaytonaConnectionError                 no answer
     │   └── DaytonaConnectionTimeoutError      (also a DaytonaTimeoutError)
     ├── EmbeddedServerError                    the embedded server did not start
+    │   └── IsolationError                     it cannot isolate sandboxes from this machine
     ├── InterpreterError                       the persistent interpreter of a sandbox
     │   ├── InterpreterStartError              the sandbox cannot run an interpreter
     │   ├── InterpreterDiedError               it ended; a fresh one is starting
@@ -164,6 +165,17 @@ class DaytonaConnectionTimeoutError(DaytonaConnectionError, DaytonaTimeoutError)
 
 class EmbeddedServerError(DaytonaError):
     """The embedded server did not start. The message gives the reason."""
+
+
+class IsolationError(EmbeddedServerError):
+    """The embedded server cannot isolate sandboxes from this machine, so it has started none.
+
+    by_machine: whether that stays so until something is installed or set. Otherwise the next try may succeed.
+    """
+
+    def __init__(self, message: str, *, by_machine: bool = True) -> None:
+        super().__init__(message)
+        self.by_machine = by_machine
 
 
 class InterpreterError(DaytonaError):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from daytona_kernel.server.box.network import choose_network
+from daytona_kernel.server.isolation import choose_isolation
 from tests.lab_server import LabServer, run_lab_server
 
 if TYPE_CHECKING:
@@ -28,12 +28,10 @@ if TYPE_CHECKING:
 
 TESTS = Path(__file__).parent
 
-# Sandboxes have no network on a machine that cannot give them one of their own. The tests run the project's
-# own code, so they go on with the machine's network, and say so.
-_NETWORK = choose_network("auto")
-_HAS_NETWORK = _NETWORK.kind == "own" or "DAYTONA_KERNEL_NETWORK" in os.environ
-if not _HAS_NETWORK:
-    os.environ["DAYTONA_KERNEL_NETWORK"] = "host"
+# The tests run the project's own code, so they go on where a machine cannot isolate sandboxes, or cannot give
+# them a network of their own. The report's header says so.
+os.environ.setdefault("DAYTONA_KERNEL_ISOLATION", "preferred")
+os.environ.setdefault("DAYTONA_KERNEL_NETWORK", "preferred")
 
 # Every test in these folders starts a kernel, or an interpreter in a sandbox.
 _KERNEL_FOLDERS = {"differential", "faults", "frontends", "interpreter", "kernel"}
@@ -122,9 +120,10 @@ def lab(lab_server: LabServer, browser: BrowserContext) -> Iterator[Lab]:
         yield page
 
 
-def pytest_report_header() -> str | None:
-    """Say what the sandboxes of the tests lack on this machine."""
-    return None if _HAS_NETWORK else f"sandboxes share this machine's network: {_NETWORK.reason}"
+def pytest_report_header() -> str:
+    """Say how the sandboxes of the tests are isolated on this machine."""
+    choice = choose_isolation(os.environ["DAYTONA_KERNEL_ISOLATION"])
+    return f"isolation of sandboxes: {choice.name}. {choice.note}"
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 READY_SECONDS = 30.0
+ISOLATION_VARIABLE = "DAYTONA_KERNEL_ISOLATION"
 _LEASE_SECONDS = 5.0
 _LEASE_HEADER = LEASE_HEADER.lower().encode()
 _ARGUMENTS = ("-P", "-m", "daytona_kernel.server", "--embedded")
@@ -38,16 +39,19 @@ class EmbeddedServer:
     pid: the server's process id; 0 for an attached server.
     isolation: how sandboxes are isolated, "bubblewrap" or "none"; "" before `ready` has returned.
     note: a sentence for the user about the isolation; "" for none.
+    warning: the sentence that the first cell of a notebook shows; "" for none.
     """
 
     def __init__(self, pid: int, out: int | None = None, err: int | None = None) -> None:
         self.pid = pid
         self.isolation = ""
         self.note = ""
+        self.warning = ""
         self._out = out
         self._err = err
         self._address: tuple[str, str] | None = None
         self._lease: socket.socket | None = None
+        self._refusal: dict[str, str] | None = None
         self._lock = allocate_lock()
 
     @classmethod
@@ -83,12 +87,19 @@ class EmbeddedServer:
         """Wait until the server listens, take the lease, and return the API's URL and key.
 
         timeout: seconds to wait. Raises EmbeddedServerError, with the reason, if the server does not
-        start in time.
+        start in time, and IsolationError if it cannot isolate sandboxes.
         """
         with self._lock:
             if self._address is not None:
                 return self._address
+            if self._refusal is not None:
+                raise self._isolation_error(self._refusal)
             greeting = self._read_greeting(time.monotonic() + timeout)
+            if "isolation_failure" in greeting:
+                self._refusal = greeting
+                self.disown()  # it ends now, and the next `start` tries again
+                self._reap()
+                raise self._isolation_error(greeting)
             url, key = greeting["api_url"], greeting["api_key"]
             if not self.take_lease(url, key):
                 raise self._failure("it refused the lease")
@@ -103,7 +114,7 @@ class EmbeddedServer:
         self._lease, head = taken
         self._lease.settimeout(None)
         self._address = (url, key)
-        self.isolation, self.note = _read_isolation(head)
+        self.isolation, self.note, self.warning = _read_isolation(head)
         return True
 
     def alive(self) -> bool:
@@ -153,6 +164,12 @@ class EmbeddedServer:
         except ValueError:
             raise self._failure("its first line is not the expected JSON") from None
         return greeting
+
+    @staticmethod
+    def _isolation_error(refusal: dict[str, str]) -> Exception:
+        from ..errors import IsolationError
+
+        return IsolationError(refusal["isolation_failure"], by_machine=bool(refusal["by_machine"]))
 
     def _failure(self, problem: str) -> Exception:
         from ..errors import EmbeddedServerError
@@ -216,16 +233,16 @@ def attach(api_url: str, api_key: str) -> EmbeddedServer | None:
     return server
 
 
-def _read_isolation(head: bytes) -> tuple[str, str]:
-    """Return the isolation and the note in the head of the response about a lease."""
+def _read_isolation(head: bytes) -> tuple[str, str, str]:
+    """Return the isolation, the note and the warning in the head of the response about a lease."""
     import json
 
     for line in head.split(b"\r\n"):
         name, _, value = line.partition(b":")
         if name.lower() == _LEASE_HEADER:
             about = json.loads(value)
-            return about["isolation"], about["note"]
-    return "none", ""
+            return about["isolation"], about["note"], about["warning"]
+    return "none", "", ""
 
 
 def _request_lease(method: str, api_url: str, api_key: str) -> tuple[socket.socket, bytes] | None:

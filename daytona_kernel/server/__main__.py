@@ -6,6 +6,7 @@ import json
 import os
 import sys
 
+from ..wire import signals
 from .box.bubblewrap import Trial
 from .box.isolation import ISOLATION_VARIABLE
 from .box.network import NETWORK_VARIABLE, NETWORKS, choose_network
@@ -19,6 +20,7 @@ TIMINGS is a JSON object of seconds, for tests; its keys are the fields of limit
 
 def main() -> int:
     """Serve until the last lease ends. Return the exit status."""
+    signals.reset()
     match sys.argv[1:]:
         case ["--embedded"]:
             timings = Timings()
@@ -32,7 +34,9 @@ def main() -> int:
     # The trial runs while the rest is imported.
     network = os.environ.get(NETWORK_VARIABLE) or "auto"
     if network not in NETWORKS:
-        sys.stderr.write(f"{NETWORK_VARIABLE}={network} is not valid; use auto, host or none\n")
+        sys.stderr.write(
+            f"{NETWORK_VARIABLE}={network} is not valid; use {', '.join(NETWORKS[:-1])} or {NETWORKS[-1]}\n"
+        )
         return 1
     trial = None if os.environ.get(ISOLATION_VARIABLE) == "none" else Trial(choose_network(network))
 

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 
 from ..wire import routes
 from .app import Server
-from .box.bubblewrap import Trial
-from .box.isolation import ISOLATION_VARIABLE, ISOLATIONS
-from .box.network import NETWORK_VARIABLE, choose_network
+from .box.isolation import ISOLATION_VARIABLE
 from .box.orphans import become_subreaper
+from .isolation import IsolationError, choose_isolation
 from .lease import LeaseHandler, Leases
 from .state_directory import StateDirectory, remove_abandoned
 from .watchdog import watchdog
@@ -25,44 +24,41 @@ from .watchdog import watchdog
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .box.bubblewrap import Bubblewrap
-    from .box.network import Network
+    from .box.bubblewrap import Trial
+    from .isolation import Choice
     from .limits import Timings
 
 
 def run_embedded(trial: Trial | None, timings: Timings) -> int:
     """Serve the process that started this one, as long as there is a lease. Return the exit status.
 
-    One line of JSON on stdout says where the server listens. If it cannot start, one sentence on stderr
-    says why.
+    One line of JSON on stdout says where the server listens, or that sandboxes cannot be isolated. If it
+    cannot start for another reason, one sentence on stderr says why.
     """
     wanted = os.environ.get(ISOLATION_VARIABLE) or "auto"
     try:
-        isolation, note = choose_isolation(wanted, trial)
+        choice = choose_isolation(wanted, trial)
     except ValueError as error:
         print(f"{ISOLATION_VARIABLE}={wanted} is not valid; {error}", file=sys.stderr)
         return 1
-    except RuntimeError as error:
-        print(f"{ISOLATION_VARIABLE}={wanted} does not work here: {error}", file=sys.stderr)
+    except IsolationError as error:
+        print(json.dumps({"isolation_failure": str(error), "by_machine": error.by_machine}), flush=True)
         return 1
     directory = StateDirectory.temporary()
     try:
-        asyncio.run(_serve_leases(directory, isolation, note, timings))
+        asyncio.run(_serve_leases(directory, choice, timings))
     finally:
         directory.remove(whole=True)
     return 0
 
 
-async def _serve_leases(
-    directory: StateDirectory, isolation: Bubblewrap | None, note: str, timings: Timings
-) -> None:
-    name = "none" if isolation is None else "bubblewrap"
-    leases = Leases({"isolation": name, "note": note}, timings)
+async def _serve_leases(directory: StateDirectory, choice: Choice, timings: Timings) -> None:
+    leases = Leases(choice.about, timings)
     key = secrets.token_urlsafe(32)
     lease_route = (routes.LEASE, LeaseHandler, {"leases": leases})
-    server = Server(directory.sandboxes, key, isolation, timings, extra_routes=[lease_route])
+    server = Server(directory.sandboxes, key, choice.bubblewrap, timings, extra_routes=[lease_route])
     server.listen("127.0.0.1", 0)
-    about = {"api_url": server.url, "api_key": key, "pid": os.getpid(), "isolation": name, "note": note}
+    about = {"api_url": server.url, "api_key": key, "pid": os.getpid(), **choice.about}
     announce_and_detach(directory, about)
     on_signals(leases.end)
     become_subreaper()
@@ -73,40 +69,6 @@ async def _serve_leases(
         await leases.ended
         await server.close()
         await cleaning
-
-
-def choose_isolation(wanted: str, trial: Trial | None = None) -> tuple[Bubblewrap | None, str]:
-    """Return the isolation of the sandboxes, and a note for the person: one sentence, or nothing.
-
-    `wanted` is `auto`, `bubblewrap` or `none`; anything else raises `ValueError`. If bubblewrap is wanted
-    and does not work, it raises `RuntimeError`.
-    """
-    if wanted not in ISOLATIONS:
-        raise ValueError(f"use {', '.join(ISOLATIONS[:-1])} or {ISOLATIONS[-1]}")
-    reason = "isolation is switched off"
-    if wanted != "none":
-        trial = trial or Trial(choose_network(os.environ.get(NETWORK_VARIABLE) or "auto"))
-        failure = trial.failure()
-        if failure is None:
-            return trial.bubblewrap, _network_note(trial.bubblewrap.network)
-        reason = failure
-    if wanted == "bubblewrap":
-        raise RuntimeError(reason)
-    return None, f"Sandboxes are not isolated from this machine and its files: {reason}."
-
-
-def _network_note(network: Network) -> str:
-    if network.kind == "host":
-        return (
-            f"Sandboxes use this machine's network, with the servers that listen on its loopback, because "
-            f"{NETWORK_VARIABLE}=host is set."
-        )
-    if network.reason:
-        return (
-            f"Sandboxes have no network, so pip and the like cannot load anything: {network.reason}. "
-            f"{NETWORK_VARIABLE}=host gives them this machine's network, with the servers on its loopback."
-        )
-    return ""
 
 
 def announce_and_detach(directory: StateDirectory, about: dict[str, object]) -> None:

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--isolation",
         choices=ISOLATIONS,
         default="auto",
-        help="what keeps sandboxes apart from this machine (default: bubblewrap if it works here)",
+        help="what keeps sandboxes apart from this machine (default: bubblewrap)",
     )
     parser.add_argument(
         _EXPOSE_OPTION,
@@ -83,16 +83,17 @@ async def _serve(args: argparse.Namespace, directory: StateDirectory, key: str) 
     # Imported here so that `daytona-kernel --help` starts fast.
     from .app import Server
     from .box.orphans import become_subreaper
-    from .embedded import choose_isolation, on_signals, raise_descriptor_limit
+    from .embedded import on_signals, raise_descriptor_limit
+    from .isolation import IsolationError, choose_isolation
     from .limits import Timings
     from .watchdog import watchdog
 
     try:
-        isolation, note = choose_isolation(args.isolation)
+        choice = choose_isolation(args.isolation)
         timings = Timings()
-        server = Server(directory.sandboxes, key, isolation, timings)
+        server = Server(directory.sandboxes, key, choice.bubblewrap, timings)
         server.listen(args.host, args.port)
-    except (OSError, RuntimeError, UnicodeError) as error:  # UnicodeError: of a host name
+    except (OSError, IsolationError, UnicodeError) as error:  # UnicodeError: of a host name
         print(f"cannot serve: {error}", file=sys.stderr)
         return 1
     ended = asyncio.Event()
@@ -105,7 +106,7 @@ async def _serve(args: argparse.Namespace, directory: StateDirectory, key: str) 
             print(
                 f"export DAYTONA_API_URL={server.url}\nexport DAYTONA_API_KEY={shlex.quote(key)}", flush=True
             )
-            about = note or "Isolation: bubblewrap."
+            about = choice.note or "Isolation: bubblewrap."
             print(f"Serving sandboxes from {directory.path}. {about} Press Ctrl-C to end.", file=sys.stderr)
             server.sandboxes.work_ahead()
             await ended.wait()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from daytona_kernel.server.box import bubblewrap
 from daytona_kernel.server.box.isolation import ISOLATED, children_environment
 from daytona_kernel.server.box.python_files import outermost
+from daytona_kernel.server.isolation import IsolationError, choose_isolation
 from tests.server.conftest import make_toolbox, start_embedded
 
 if TYPE_CHECKING:
@@ -147,31 +152,70 @@ def test_each_prefix_is_mounted_once_and_never_a_whole_home(
     assert outermost([str(home), str(tmp_path), "/", "/usr/lib", "/none"]) == []
 
 
-def test_without_bubblewrap_a_note_of_one_sentence_says_so() -> None:
-    code = (
-        "from daytona_kernel.server.embedded import choose_isolation as c; print(c('auto')); c('bubblewrap')"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], env={"PATH": "/none"}, capture_output=True, text=True, check=False
-    )
-    assert "(None, 'Sandboxes are not isolated from this machine and its files: bubblewrap" in done.stdout
-    assert "RuntimeError: bubblewrap (bwrap) is not installed" in done.stderr
+def _start(env: dict[str, str], *prefix: str) -> subprocess.CompletedProcess[str]:
+    """Run a server until it ends, or for its first line."""
+    command = [
+        *prefix,
+        sys.executable,
+        "-m",
+        "daytona_kernel.server",
+        "--embedded",
+        '{"first_lease_grace": 0}',
+    ]
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.mark.parametrize("wanted", ["auto", "bubblewrap", ""])
+def test_without_bubblewrap_nothing_runs(wanted: str) -> None:
+    done = _start({"PATH": "/none", "DAYTONA_KERNEL_ISOLATION": wanted})
+    assert done.returncode == 1
+    answer = json.loads(done.stdout)
+    assert answer["by_machine"]
+    assert "need bubblewrap, and bubblewrap is not installed. Nothing has run." in answer["isolation_failure"]
+    assert "apt install bubblewrap" in answer["isolation_failure"]
+    assert "DAYTONA_KERNEL_ISOLATION=none" in answer["isolation_failure"]
+
+
+@pytest.mark.parametrize("wanted", ["none", "preferred"])
+def test_without_bubblewrap_the_person_can_go_on_and_is_warned(wanted: str) -> None:
+    done = _start({"PATH": "/none", "DAYTONA_KERNEL_ISOLATION": wanted})
+    answer = json.loads(done.stdout)
+    assert answer["isolation"] == "none"
+    assert answer["warning"] == answer["note"]
+    assert answer["note"].startswith("Sandboxes are not isolated from this machine and its files: ")
 
 
 @pytest.mark.parametrize(
-    ("wanted", "message"),
+    ("script", "by_machine", "says"),
     [
-        ("bubblewrap", "does not work here: bubblewrap (bwrap) is not installed"),
-        ("chroot", "is not valid; use auto, bubblewrap or none"),
+        ("echo 'setting up uid map: Permission denied' >&2; exit 1", True, "uid map: Permission denied"),
+        ("exec sleep 1000", False, "Run it again."),
     ],
 )
-def test_an_isolation_that_does_not_work_gives_an_error_of_one_sentence(wanted: str, message: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "daytona_kernel.server", "--embedded"],
-        env={"PATH": "/none", "DAYTONA_KERNEL_ISOLATION": wanted},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def test_a_bubblewrap_that_fails_or_hangs_runs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, by_machine: bool, says: str
+) -> None:
+    program = tmp_path / "bwrap"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(bubblewrap, "_TRIAL_TIMEOUT", 1.0)
+    for wanted in ("auto", *(["preferred"] if not by_machine else [])):
+        with pytest.raises(IsolationError, match=re.escape(says)) as raised:
+            choose_isolation(wanted)
+        assert raised.value.by_machine == by_machine
+        assert "Nothing has run" in str(raised.value)
+
+
+@pytest.mark.parametrize("signals", ["CHLD", "CHLD INT TERM HUP"])
+def test_a_starter_that_ignores_signals_changes_nothing(server: EmbeddedServer, signals: str) -> None:
+    assert server.isolation == "bubblewrap"
+    done = _start(dict(os.environ), "/bin/sh", "-c", f"trap '' {signals}; exec \"$@\"", "sh")
+    assert json.loads(done.stdout)["isolation"] == "bubblewrap"
+
+
+@pytest.mark.parametrize("variable", ["DAYTONA_KERNEL_ISOLATION", "DAYTONA_KERNEL_NETWORK"])
+def test_an_unknown_value_gives_an_error_of_one_sentence(variable: str) -> None:
+    done = _start({"PATH": "/none", variable: "chroot"})
     assert done.returncode == 1
-    assert done.stderr == f"DAYTONA_KERNEL_ISOLATION={wanted} {message}\n"
+    assert re.fullmatch(f"{variable}=chroot is not valid; use auto, .* or [a-z]+\n", done.stderr)

@@ -111,6 +111,7 @@ class Host:
             agent = await self._agent(may_resume)
             sandbox = await self.kernel_sandbox.sandbox()
         except DaytonaError as error:
+            self._warn()
             self._relay_loop.call(self._relay.slot.fail_start, error)
             return
         except Exception as error:  # noqa: BLE001 - a defect here must not leave the cells waiting
@@ -118,6 +119,7 @@ class Host:
             failure = DaytonaError(f"The interpreter could not be started: {type(error).__name__}: {error}")
             self._relay_loop.call(self._relay.slot.fail_start, failure)
             return
+        self._warn()
         if self.kernel_sandbox.has_resumed:
             self._relay_loop.call(self._relay.news.add, _RESUMED)
             # The interpreter may have printed meanwhile. The front ends must not miss it.
@@ -128,6 +130,11 @@ class Host:
             return Interpreter(gateway, agent.credentials, **callbacks)
 
         self._relay_loop.call(self._relay.slot.connect, sandbox.process, make)
+
+    def _warn(self) -> None:
+        """Let the next cell say, once, that sandboxes here are not isolated or lack something."""
+        if warning := self.kernel_sandbox.take_warning():
+            self._relay_loop.call(self._relay.news.add, warning)
 
     async def _move(self, request: Message, work: Callable[[], Awaitable[str]], start: bool) -> None:
         """Replace the sandbox for a cell. The relay decides when `work` runs; see relay.move.Move."""
@@ -155,6 +162,7 @@ class Host:
         why: the reason for the missing interpreter. Raises DaytonaError.
         """
         await self.api.run(self._magic_calls.run_alone(request, magic, why))
+        self._warn()
 
     def _running_cell(self, msg_id: str | None) -> Message | None:
         return self._relay.running_cell(msg_id)

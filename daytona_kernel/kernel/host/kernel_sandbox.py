@@ -61,6 +61,7 @@ class KernelSandbox:
         self._unused: set[AsyncSandbox] = set()
         self._cleanups: set[asyncio.Task[None]] = set()
         self._lock = asyncio.Lock()
+        self._warned = False
 
     @property
     def daytona(self) -> AsyncDaytona:
@@ -94,6 +95,18 @@ class KernelSandbox:
         """A warning about the isolation of sandboxes here; empty if there is none, or none is known yet."""
         server = embedded.current() if self._embedded else None
         return server.note if server is not None else ""
+
+    @staticmethod
+    def give_up_isolation() -> None:
+        """Let the next embedded server of this kernel run without isolation, because the person agrees."""
+        os.environ[embedded.ISOLATION_VARIABLE] = "none"
+
+    def take_warning(self) -> str:
+        """Return the warning for the first cell about the isolation of sandboxes here; then none any more."""
+        server = embedded.current() if self._embedded and not self._warned else None
+        warning = server.warning if server is not None else ""
+        self._warned = self._warned or bool(warning)
+        return warning
 
     @property
     def has_resumed(self) -> bool:

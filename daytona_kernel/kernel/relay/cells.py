@@ -5,7 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ...errors import CellUnstartedError, DaytonaError, InterpreterError, InterpreterReplacedError
+from ...errors import (
+    CellUnstartedError,
+    DaytonaError,
+    InterpreterError,
+    InterpreterReplacedError,
+    IsolationError,
+)
 from ..magic_cell import parse_magic_cell
 from .move import Move
 
@@ -27,6 +33,7 @@ T = TypeVar("T")
 _MAGIC_WAIT_SECONDS = 3.0
 
 _UNSTARTED = "The cell was still waiting for Python in its sandbox, and nothing of it has run. Run it again."
+_QUESTION = "{error}\nRun this kernel's code without isolation? [y/N] "
 _UNMOVED = "Switching sandboxes was interrupted; cells still run in the current sandbox."
 
 
@@ -40,6 +47,7 @@ class Cells:
     requests: the relay's table of requests without a reply, by message id.
     publish: passes a message of the interpreter on to front ends.
     on_end: called with the request of each cell that has ended.
+    ask: asks the client of a running cell, and returns the answer; None without one.
     """
 
     def __init__(
@@ -54,6 +62,7 @@ class Cells:
         requests: dict[str, Request],
         publish: Callable[[Message], None],
         on_end: Callable[[Request], None],
+        ask: Callable[[Request, str], Awaitable[str | None]],
     ) -> None:
         self._host = host
         self._slot = slot
@@ -65,12 +74,13 @@ class Cells:
         self._requests = requests
         self._publish = publish
         self._on_end = on_end
+        self._ask = ask
 
     async def run(self, request: Request, code: str) -> None:
         """Run a cell, and answer its request. It never raises an error of the cell."""
         self._outbox.running_cells.add(request.message.msg_id)
         try:
-            while not await self._run_once(request, code):
+            while not await self._run_once_isolated(request, code):
                 pass
         except (WaitInterruptedError, CellUnstartedError):
             self._fail(request, "KeyboardInterrupt", _UNSTARTED)
@@ -86,6 +96,21 @@ class Cells:
             if request.move is not None:
                 request.move.abandon()
 
+    async def _run_once_isolated(self, request: Request, code: str) -> bool:
+        """Run a cell as `_run_once` does. If sandboxes cannot be isolated, ask whether to go on without."""
+        try:
+            return await self._run_once(request, code)
+        except IsolationError as error:
+            can_ask = error.by_machine and request.message.content.get("allow_stdin") is True
+            if not can_ask or not await self._until_interrupted(request, self._agrees(request, error)):
+                raise
+            self._host.kernel_sandbox.give_up_isolation()
+            return False
+
+    async def _agrees(self, request: Request, error: IsolationError) -> bool:
+        answer = await self._ask(request, _QUESTION.format(error=error.message))
+        return answer is not None and answer.strip().lower() in ("y", "yes")
+
     async def _run_once(self, request: Request, code: str) -> bool:
         """Run a cell; return False if the interpreter was replaced and the cell must run in the next one."""
         magic = parse_magic_cell(code, self._host.registry)
@@ -99,6 +124,7 @@ class Cells:
             self._stand_in.number(request)
             await self._until_interrupted(request, self._host.run_alone(request.message, magic, error))
             self._waiting_notice.clear(request)
+            self._news.show(request)
             self._stand_in.succeed(request)
             return True
         self._waiting_notice.clear(request)

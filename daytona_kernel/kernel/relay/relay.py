@@ -109,6 +109,7 @@ class Relay:
             self._requests,
             self.publish,
             self._questions.withdraw,
+            self._questions.ask,
         )
         self._interrupt_notice = InterruptNotice(outbox, lambda r: r.message.msg_id in self._requests)
         self._widget_states = WidgetStates()

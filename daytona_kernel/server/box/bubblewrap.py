@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 from pathlib import PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from . import mounts, seccomp
 from .account import Account, choose_account
@@ -32,7 +32,12 @@ _KERNEL_FILES = [
     *("--proc", "/proc", "--dev", "/dev", "--ro-bind", "/proc/sys", "/proc/sys"),
     *("--ro-bind-try", "/proc/sysrq-trigger", "/proc/sysrq-trigger"),
 ]
-_TRIAL_TIMEOUT = 5.0  # seconds
+_TRIAL_TIMEOUT = 20.0  # seconds
+_FORBIDDEN = (
+    "Often the machine forbids user namespaces: Ubuntu 24.04 does until `sudo sysctl "
+    "kernel.apparmor_restrict_unprivileged_userns=0`, and containers do unless they are started with more "
+    "privileges."
+)
 
 
 class Bubblewrap:
@@ -80,6 +85,14 @@ def _directories_above(options: Sequence[str]) -> list[str]:
     return [argument for path in found for argument in ("--perms", "0755", "--dir", path)]
 
 
+class Failure(NamedTuple):
+    """Why bubblewrap does not work: a clause, and a sentence about what to do. Late: it took too long."""
+
+    reason: str
+    remedy: str = ""
+    is_late: bool = False
+
+
 class Trial:
     """A test run of bubblewrap, in the background, which shows whether it works on this machine."""
 
@@ -101,17 +114,20 @@ class Trial:
                 env={},
             )
 
-    def failure(self) -> str | None:
-        """Wait for the end of the test. Return `None` if bubblewrap works, or else the reason, a clause."""
+    def failure(self) -> Failure | None:
+        """Wait for the end of the test. Return `None` if bubblewrap works."""
         if self._process is None:
-            return "bubblewrap (bwrap) is not installed"
+            return Failure(
+                "bubblewrap is not installed",
+                "Install it (sudo apt install bubblewrap, or your system's way), and run it again.",
+            )
         try:
             _, errors = self._process.communicate(timeout=_TRIAL_TIMEOUT)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.communicate()
-            return "bubblewrap does not respond on this machine"
+            return Failure(f"the test of bubblewrap took longer than {_TRIAL_TIMEOUT:.0f} s", is_late=True)
         if self._process.returncode == 0:
             return None
         reason = errors.decode(errors="replace").strip().splitlines()
-        return f"bubblewrap does not work on this machine ({reason[-1] if reason else 'no reason given'})"
+        return Failure(f"it does not work here ({reason[-1] if reason else 'no reason given'})", _FORBIDDEN)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-ISOLATIONS = ("auto", "bubblewrap", "none")
+ISOLATIONS = ("auto", "bubblewrap", "preferred", "none")
 ISOLATION_VARIABLE = "DAYTONA_KERNEL_ISOLATION"  # an environment variable of the embedded server
 
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

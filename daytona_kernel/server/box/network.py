@@ -25,7 +25,7 @@ from .python_environment import base_python
 from .supervisor_client import supervisors
 
 NETWORK_VARIABLE = "DAYTONA_KERNEL_NETWORK"  # an environment variable of the embedded server
-NETWORKS = ("auto", "host", "none")
+NETWORKS = ("auto", "preferred", "host", "none")
 
 _STACK = "slirp4netns"
 _DEVICE, _GATEWAY, _NAME_SERVER = "tap0", "10.0.2.2", "10.0.2.3"  # slirp4netns' own defaults
@@ -40,8 +40,8 @@ class Network:
     """What an isolated box reaches.
 
     `kind` is `own`: the internet and not this machine; `none`: only itself; or `host`: all that this machine
-    does. `reason` says why there is none on this machine, as a clause. `allowed` are the only networks that a
-    box of kind `own` reaches, such as `192.0.2.0/24`; `None` means all.
+    does. `reason` says why this machine cannot give it one of its own, as a clause. `allowed` are the only
+    networks that a box of kind `own` reaches, such as `192.0.2.0/24`; `None` means all.
     """
 
     kind: str
@@ -74,12 +74,13 @@ def choose_network(wanted: str) -> Network:
     """Return the network of this server's boxes. Raises `ValueError` if `wanted` is not in `NETWORKS`."""
     if wanted not in NETWORKS:
         raise ValueError(f"use {', '.join(NETWORKS[:-1])} or {NETWORKS[-1]}")
-    if wanted != "auto":
+    if wanted in ("host", "none"):
         return Network(wanted)
+    otherwise = "host" if wanted == "preferred" else "none"
     if shutil.which(_STACK) is None:
-        return Network("none", f"{_STACK} is not installed (apt install {_STACK})")
+        return Network(otherwise, f"{_STACK} is not installed (sudo apt install {_STACK})")
     if not os.access(_TUN, os.R_OK | os.W_OK):
-        return Network("none", f"{_TUN} is not open for this user (sudo chmod 666 {_TUN})")
+        return Network(otherwise, f"{_TUN} is not open for this user (sudo chmod 666 {_TUN})")
     return Network("own")
 
 

@@ -1,0 +1,100 @@
+"""The choice of isolation for the sandboxes of a server, and what a person is told about it.
+
+Nothing runs without isolation unless the person says so. A machine where bubblewrap is not installed, does
+not work or does not end is a failure, and the message says what to do.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .box.bubblewrap import Trial
+from .box.isolation import ISOLATION_VARIABLE, ISOLATIONS
+from .box.network import NETWORK_VARIABLE, Network, choose_network
+
+if TYPE_CHECKING:
+    from .box.bubblewrap import Bubblewrap
+
+_ON_REQUEST = (
+    f"{ISOLATION_VARIABLE}=none runs code without isolation: then it can read and change your files."
+)
+
+
+class IsolationError(Exception):
+    """Sandboxes cannot be isolated here. `by_machine`: that stays so until the machine changes."""
+
+    def __init__(self, message: str, *, by_machine: bool) -> None:
+        super().__init__(message)
+        self.by_machine = by_machine
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The isolation of a server's sandboxes; `bubblewrap` is `None` for none.
+
+    `note` is for everybody who asks where code runs. `warning` is for the first cell of a kernel. Both are
+    sentences, or empty.
+    """
+
+    bubblewrap: Bubblewrap | None
+    note: str = ""
+    warning: str = ""
+
+    @property
+    def name(self) -> str:
+        """The isolation's name: `bubblewrap` or `none`."""
+        return "none" if self.bubblewrap is None else "bubblewrap"
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What clients are told."""
+        return {"isolation": self.name, "note": self.note, "warning": self.warning}
+
+
+def choose_isolation(wanted: str, trial: Trial | None = None) -> Choice:
+    """Return the isolation of the sandboxes.
+
+    `wanted` is one of `ISOLATIONS`; anything else raises `ValueError`. Raises `IsolationError` if bubblewrap
+    does not work, unless it is only preferred.
+    """
+    if wanted not in ISOLATIONS:
+        raise ValueError(f"use {', '.join(ISOLATIONS[:-1])} or {ISOLATIONS[-1]}")
+    if wanted == "none":
+        return _unisolated(f"{ISOLATION_VARIABLE}=none is set")
+    trial = trial or Trial(choose_network(os.environ.get(NETWORK_VARIABLE) or "auto"))
+    failure = trial.failure()
+    if failure is None:
+        return _isolated(trial.bubblewrap)
+    if failure.is_late:
+        raise IsolationError(
+            f"Sandboxes could not be isolated: {failure.reason}. Nothing has run. Run it again.",
+            by_machine=False,
+        )
+    if wanted == "preferred":
+        return _unisolated(failure.reason)
+    raise IsolationError(
+        f"Sandboxes on this machine need bubblewrap, and {failure.reason}. Nothing has run. {failure.remedy} "
+        f"{_ON_REQUEST}",
+        by_machine=True,
+    )
+
+
+def _unisolated(reason: str) -> Choice:
+    text = f"Sandboxes are not isolated from this machine and its files: {reason}."
+    return Choice(None, text, text)
+
+
+def _isolated(bubblewrap: Bubblewrap) -> Choice:
+    network: Network = bubblewrap.network
+    if network.kind == "host":
+        text = "Sandboxes share this machine's network, and reach the servers on its loopback"
+        return Choice(bubblewrap, f"{text}: {network.reason or f'{NETWORK_VARIABLE}=host is set'}.")
+    if network.reason:
+        text = (
+            f"Sandboxes have no network, so pip and the like cannot load anything: {network.reason}. "
+            f"{NETWORK_VARIABLE}=host gives them this machine's network, with the servers on its loopback."
+        )
+        return Choice(bubblewrap, text, text)
+    return Choice(bubblewrap)
