@@ -37,14 +37,14 @@ _CHROMIUM_ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
 ]
-_EXPECT_MS = 20_000
-_READY_MS = 60_000
+_EXPECT_MS = 60_000
+_READY_MS = 120_000
 _POLL_MS = 20
 
 
 @contextmanager
 def run_chromium() -> Iterator[Browser]:
-    """Run a headless Chromium. While it runs, `expect` waits for 20 s instead of 5 s."""
+    """Run a headless Chromium. While it runs, `expect` waits for 60 s instead of 5 s."""
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=_CHROMIUM_ARGUMENTS)
         expect.set_options(timeout=_EXPECT_MS)
@@ -143,7 +143,7 @@ class NotebookPage:
         self.editor(index).click()
         self.page.keyboard.press("Control+Enter")
 
-    def run(self, index: int, timeout: float = 30) -> None:
+    def run(self, index: int, timeout: float = 90) -> None:
         """Run a cell and wait for its end, at most `timeout` seconds."""
         # JupyterLab replaces the prompt's node, so look it up each time.
         prompt = self.cell(index).locator(".jp-InputPrompt")

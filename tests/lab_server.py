@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_START_TIMEOUT = 60
+_START_TIMEOUT = 120
 _END_TIMEOUT = 15
 _PR_SET_PDEATHSIG = 1
 
@@ -54,7 +54,7 @@ class LabServer:
         )
         return path
 
-    def request(self, path: str, method: str = "GET", timeout: float = 30) -> Any:
+    def request(self, path: str, method: str = "GET", timeout: float = 60) -> Any:
         """Return the answer of the server's REST API; `None` for an empty one."""
         headers = {"Authorization": f"token {self.token}"}
         request = urllib.request.Request(f"{self.url}/api/{path}", headers=headers, method=method)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from jupyter_client.blocking.client import BlockingKernelClient
 
-DEADLINE = 30.0
+DEADLINE = 100.0
 
 
 @dataclass

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.lab_server import LabServer
 
 COUNTING = "job = %session run s --async for i in 1 2 3; do echo line $i; done; sleep 900"
-SECONDS = 30_000
+SECONDS = 90_000
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from daytona_kernel.client.process import AsyncProcess
 
 pytestmark = pytest.mark.anyio
-SECONDS = 20.0
+SECONDS = 60.0
 
 
 async def run(process: AsyncProcess, script: str) -> str:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 WIDGET = "application/vnd.jupyter.widget-view+json"
-SECONDS = 30.0
+SECONDS = 90.0
 
 
 class Cell:

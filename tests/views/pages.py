@@ -33,7 +33,7 @@ class Kernel:
         self.manager.start_kernel()
         self.client = self.manager.blocking_client()
         self.client.start_channels()
-        self.client.wait_for_ready(timeout=60)
+        self.client.wait_for_ready(timeout=120)
         self.seen: list[dict[str, Any]] = []
         self.prepare()
 
@@ -46,7 +46,7 @@ class Kernel:
         self.client.stop_channels()
         self.manager.shutdown_kernel()
 
-    def execute(self, code: str, timeout: float = 60) -> str:
+    def execute(self, code: str, timeout: float = 120) -> str:
         """Run a cell; return the text of its result."""
         parent = self.client.execute(code)
 
@@ -64,7 +64,7 @@ class Kernel:
         return results[0] if results else ""
 
     def wait(
-        self, wanted: Callable[[dict[str, Any]], bool], timeout: float = 20, since: int = 0
+        self, wanted: Callable[[dict[str, Any]], bool], timeout: float = 60, since: int = 0
     ) -> dict[str, Any]:
         """Return the first wanted message. `since` is an index in `seen`."""
         deadline = time.monotonic() + timeout
@@ -201,7 +201,7 @@ class Page:
         types = {"display_data", "update_display_data"}
         return [m for m in self.kernel.seen[self.since :] if m["msg_type"] in types]
 
-    def final(self, timeout: float = 20) -> dict[str, Any]:
+    def final(self, timeout: float = 60) -> dict[str, Any]:
         """Wait for the command's end, and return the saved log."""
         self.kernel.wait(
             lambda m: (
