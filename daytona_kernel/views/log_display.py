@@ -61,10 +61,7 @@ _FINAL_CHARACTERS = 128 << 10
 _SAVE_INTERVAL = 2.0
 _RECENT_LOGS = 8  # the ended logs whose buffers stay whole, for the readers of their views
 _MAX_NUMBER = 1 << 53  # a page has no larger integers
-_WITHOUT_VIEW = (
-    "Updated every 2 s. For a live view with Stop and search, install ipywidgets and anywidget in the "
-    "environment of Jupyter."
-)
+_WITHOUT_VIEW = "Updated every 2 s. For Stop and search, install ipywidgets and anywidget where Jupyter runs."
 _LINE_BYTES = 8  # the JSON around a line's text, and around each of its styles
 
 
