@@ -140,6 +140,12 @@ class Magic:
     cell: Command | None = None
     default: str | None = None
 
+    @property
+    def reaches_further(self) -> bool:
+        """Whether any of its commands touches more than the sandbox."""
+        commands = [*self.lines.values(), *([self.cell] if self.cell else [])]
+        return any(command.reach is not Reach.SANDBOX for command in commands)
+
     async def run(self, call: MagicCall) -> Any:
         """Run the magic, and return the value that `x = %name …` assigns. Raises DaytonaError."""
         if take_word(call.line)[0] in ("--help", "-h"):

@@ -66,6 +66,32 @@ def test_a_reply_asks_for_no_program(kernel: Driver) -> None:
     assert kernel.run(f"{code}\n{write}({honest!r})").reply["payload"] == [honest]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "%download /tmp/evil ~/.bashrc --force",
+        "1\n2; x = % upload ~/.ssh/id_canary /tmp",
+        "upload ~/.ssh/id_canary /tmp",
+        "%%local\nopen('/tmp/canary', 'w')",
+        "get_ipython().run_line_magic('upload', 'a b')",
+        "x\r%sandbox delete",
+    ],
+)
+def test_a_text_for_the_next_cell_runs_no_magic_that_reaches_further(kernel: Driver, text: str) -> None:
+    """A person who presses Shift+Enter again would make it the text of a cell."""
+    (payload,) = kernel.run(f"get_ipython().set_next_input({text!r}, replace=True)").reply["payload"]
+    assert payload["source"] == "set_next_input"
+    lines = payload["text"].splitlines()
+    assert len(lines) > 1
+    assert all(line.startswith("# ") for line in lines)
+
+
+def test_an_honest_text_for_the_next_cell_stays(kernel: Driver) -> None:
+    text = "%sh ls\nx = {}.get('download')  # 100 % 7"
+    (payload,) = kernel.run(f"get_ipython().set_next_input({text!r})").reply["payload"]
+    assert payload["text"] == text
+
+
 @pytest.mark.parametrize("payload", [_PAYLOADS, {"source": "edit"}, "edit_magic", 7, None])
 def test_a_forged_reply_has_known_payloads_only(kernel: Driver, payload: object) -> None:
     reply: dict[str, Any] = {"status": "ok", "execution_count": 1, "user_expressions": {}, "payload": payload}

@@ -1,7 +1,7 @@
 """Every parser of what a sandbox, a page or a notebook wrote, fed with what no honest one writes.
 
 A parser may refuse its input with the one error that its callers expect. It neither raises another error nor
-hangs. Run a test with more examples by `--hypothesis-profile=thorough`.
+hangs. `--hypothesis-profile=thorough` tries many more examples.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from daytona_kernel import masking
@@ -45,8 +45,6 @@ from daytona_kernel.wire.values import BytesValue, JsonValue, TableValue, decode
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
-
-settings.register_profile("thorough", max_examples=20_000, deadline=None)
 
 LONE = "\ud800"
 scalars = (
@@ -212,12 +210,13 @@ def test_exit_statuses(status: int) -> None:
 
 @given(st.lists(messages(), max_size=4))
 def test_the_gate(received: list[Message]) -> None:
+    reaching = gate.reaching_magics(["upload", "local"])
     safe, widgets = SafeOutputs(lambda _comm_id: False), WidgetStates()
     for message in received:
         with refused(ProtocolError):
             widgets.observe(message)
         with refused(ProtocolError):
-            admitted = gate.admit(message)
+            admitted = gate.admit(message, reaching)
             if admitted is not None:
                 widgets.join(admitted)
                 safe.admit(admitted)

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ...wire.messages import Message
 
@@ -19,17 +19,27 @@ _VERSION = re.compile(r"\d{1,4}(?:\.\d{1,4}){0,3}")
 
 # What a payload asks of a front end: to show a text, to put one into the next cell, and to end a console.
 # Others, such as `edit_magic`, make a console start programs on the notebook's machine.
-_PAYLOADS = ("page", "set_next_input", "ask_exit")
+_NEXT_INPUT = "set_next_input"
+_PAYLOADS = ("page", _NEXT_INPUT, "ask_exit")
 # The kernel itself tells of its start and its end.
 _STATES = ("busy", "idle")
 
 
-def admit(message: Message) -> Message | None:
-    """Return a message as front ends may have it, or None if they must not have it."""
+# A cell's text is the person's will, so a text of the sandbox must not become one unseen.
+_NOT_YOURS = (
+    "# Code in the sandbox put this text here. It has magics that reach your machine or your account:"
+)
+
+
+def admit(message: Message, reaching: re.Pattern[str]) -> Message | None:
+    """Return a message as front ends may have it, or None if they must not have it.
+
+    reaching: finds magics that reach further than the sandbox; see `reaching_magics`.
+    """
     if message.msg_type == "status":
         return message if message.content.get("execution_state") in _STATES else None
     if message.msg_type == "execute_reply":
-        return _with_known_payloads(message)
+        return _with_known_payloads(message, reaching)
     # ipykernel publishes its end there, and a console believes that the kernel has ended.
     return None if message.channel == "iopub" and message.msg_type == "shutdown_reply" else message
 
@@ -48,12 +58,28 @@ def features(kernel_info: Mapping[str, Any], known: Sequence[str]) -> list[str]:
     return [each for each in known if not isinstance(claimed, list) or each in claimed]
 
 
-def _with_known_payloads(message: Message) -> Message:
+def reaching_magics(names: Iterable[str]) -> re.Pattern[str]:
+    """Return a pattern that finds the magics with these names in a text, however they are written."""
+    either = "|".join(map(re.escape, names))
+    return re.compile(rf"%\s*(?:{either})\b|\A\s*(?:{either})\b|run_(?:line|cell)_magic")
+
+
+def _with_known_payloads(message: Message, reaching: re.Pattern[str]) -> Message:
     content = message.content
     payloads = content.get("payload", [])
-    known = [each for each in payloads if _is_known(each)] if isinstance(payloads, list) else []
+    known = (
+        [_clean(each, reaching) for each in payloads if _is_known(each)] if isinstance(payloads, list) else []
+    )
     return message if known == payloads else message.with_content({**content, "payload": known})
 
 
 def _is_known(payload: object) -> bool:
     return isinstance(payload, dict) and payload.get("source") in _PAYLOADS
+
+
+def _clean(payload: dict[str, Any], reaching: re.Pattern[str]) -> dict[str, Any]:
+    """Return a payload whose text for the next cell runs no magic that reaches further than the sandbox."""
+    text = payload.get("text")
+    if payload["source"] != _NEXT_INPUT or not isinstance(text, str) or not reaching.search(text):
+        return payload
+    return {**payload, "text": "\n".join([_NOT_YOURS, *(f"# {line}" for line in text.splitlines())])}

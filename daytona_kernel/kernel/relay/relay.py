@@ -24,7 +24,7 @@ from ...wire.agent_messages import Interrupted, MagicClosed, UsageReport
 from ...wire.magic_messages import MSG_TYPE
 from . import introspection
 from .cells import Cells, WaitInterruptedError
-from .gate import admit
+from .gate import admit, reaching_magics
 from .introspection import Introspection
 from .notices import InterruptNotice, News, OutageNotice, WaitingNotice
 from .own_requests import OwnRequests
@@ -84,6 +84,7 @@ class Relay:
         self._own_requests = OwnRequests(outbox, self._send_to_interpreter)
         self.subshells = Subshells(self._own_requests.ask)
         self._stand_in = StandIn(outbox, host.owned_comms)
+        self._reaching = reaching_magics(magic.name for magic in host.registry if magic.reaches_further)
         # None if the person has not asked for safe outputs.
         self._safe = SafeOutputs(lambda comm_id: comm_id in host.owned_comms(None)) if is_wanted() else None
         self._introspection = Introspection(
@@ -245,7 +246,7 @@ class Relay:
 
     def _admit(self, message: Message) -> Message | None:
         """Return a message of the interpreter as front ends may have it, or None."""
-        admitted = admit(message)
+        admitted = admit(message, self._reaching)
         return admitted if admitted is None or self._safe is None else self._safe.admit(admitted)
 
     def _pass_on(self, message: Message) -> None:
