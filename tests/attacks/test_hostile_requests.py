@@ -111,7 +111,7 @@ REQUESTS = [
 ]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def hostile(server: EmbeddedServer) -> Iterator[Toolbox]:
     with make_toolbox(server) as toolbox:
         toolbox.post("/process/session", json={"sessionId": "s"})
