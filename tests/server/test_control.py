@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -212,3 +212,26 @@ async def test_a_connection_past_the_limit_is_closed(tmp_path: Path, monkeypatch
     for _, writer in (second, third):
         writer.close()
     await server.close()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "says"),
+    [
+        ({"memory": 1 << 20}, "GiB of memory, and not 1048576"),
+        ({"cpu": 10_000}, "cores, and not 10000"),
+        ({"disk": 1 << 30}, "GiB of free disk, and not"),
+        ({"gpu": 1}, "have no GPU"),
+        ({"snapshot": "nosuch"}, "there is no snapshot 'nosuch'"),
+    ],
+)
+def test_a_sandbox_that_this_machine_cannot_make_is_refused(
+    api: httpx.Client, wanted: dict[str, Any], says: str
+) -> None:
+    answer = api.post("/sandbox", json=wanted)
+    assert answer.status_code == 400
+    assert says in answer.json()["message"]
+
+
+def test_a_sandbox_is_the_first_that_the_oom_killer_takes(toolbox: Toolbox) -> None:
+    scores = toolbox.execute("cat /proc/self/oom_score_adj; cat /proc/$PPID/oom_score_adj")["result"].split()
+    assert min(map(int, scores)) >= 500

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import shutil
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 from ..._version import __version__
-from .. import failures
+from .. import failures, limits
 from ..toolbox.sandbox import Description, Intervals
 from .fields import field, parse_integer, parse_object, parse_port, string_map
 from .request import SKIP_ACTIVITY, ApiHandler, ToolboxHandler
@@ -91,6 +93,7 @@ class SandboxesHandler(ControlHandler):
         )
         if min(description.cpu, description.memory, description.disk) < 1:
             raise failures.bad_request("cpu, memory and disk must be at least 1")
+        _refuse_impossible(description, field(body, "gpu", int, 0))
         if intervals.auto_stop < 0:
             raise failures.bad_request("autoStopInterval must be a non-negative integer")
         self.answer_sandbox(await self.sandboxes.create(description, intervals))
@@ -231,6 +234,29 @@ def _position(cursor: str) -> tuple[str, str]:
     except ValueError:
         raise failures.bad_request("invalid cursor") from None
     return created_at, sandbox_id
+
+
+def _refuse_impossible(wanted: Description, gpus: int) -> None:
+    """Refuse a sandbox that this machine cannot make, before anything is made or deleted for it."""
+    if wanted.snapshot:
+        raise failures.bad_request(
+            f"there is no snapshot {wanted.snapshot!r}: sandboxes on this machine have the machine's own "
+            "programs. Leave the snapshot out, or set DAYTONA_API_KEY to use Daytona's"
+        )
+    if gpus > 0:
+        raise failures.bad_request("sandboxes on this machine have no GPU")
+    for amount, most, unit in (
+        (wanted.cpu, Description.cpu, "cores"),
+        (wanted.memory, Description.memory, "GiB of memory"),
+        (wanted.disk, max(free_disk(), Description.disk), "GiB of free disk"),
+    ):
+        if amount > most:
+            raise failures.bad_request(f"this machine has {most} {unit}, and not {amount}")
+
+
+def free_disk() -> int:
+    """Return the GiB that are free where sandboxes keep their files."""
+    return shutil.disk_usage(tempfile.gettempdir()).free // limits.GIB
 
 
 def describe_sandbox(sandbox: Sandbox, toolbox_url: str) -> dict[str, Any]:

@@ -39,6 +39,7 @@ SPAWN, SIGNAL, WORKER, SOCKET = range(4)
 IN_FILE = b"file"  # stands for a request that is in the first descriptor
 PACKET = 1 << 16
 
+OOM_SCORE = 500  # of 1000
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
@@ -346,6 +347,17 @@ def set_limits(limits: str) -> None:
         resource.setrlimit(which, (limit, limit))
 
 
+def prefer_for_the_oom_killer() -> None:
+    """Let the kernel's OOM killer take the sandbox before Jupyter. All children inherit this."""
+    try:
+        with open("/proc/self/oom_score_adj", "r+") as file:
+            if int(file.read()) < OOM_SCORE:
+                file.seek(0)
+                file.write(str(OOM_SCORE))
+    except (OSError, ValueError):
+        pass  # the machine has no such file, or does not allow it
+
+
 def main() -> None:
     """Run the supervisor, with the arguments that the module's docstring describes."""
     fd = int(sys.argv[1])
@@ -355,6 +367,7 @@ def main() -> None:
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL if is_first else signal.SIGTERM, 0, 0, 0)
     if sys.argv[2:]:
         set_limits(sys.argv[2])
+    prefer_for_the_oom_killer()
     # The processes of a box have the same user. This one and its workers are not to be traced or opened.
     _libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     supervisor = Supervisor(socket.socket(fileno=fd))
