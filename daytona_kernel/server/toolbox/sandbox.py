@@ -47,7 +47,7 @@ class Intervals:
 
 @dataclass
 class Description:
-    """The properties that a client gives to a new sandbox. `env`, `memory` and the network have an effect here."""
+    """The properties that a client gives to a new sandbox. Env, memory and network have an effect here."""
 
     name: str
     env: dict[str, str] = field(default_factory=dict)
