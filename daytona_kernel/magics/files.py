@@ -133,8 +133,9 @@ class FileMagics:
 
     @completes("local", Reach.READ)
     async def local_paths(self, _call: MagicCall, expected: Expected) -> list[str]:
-        """Return paths of the notebook's machine."""
-        return await asyncio.to_thread(complete_path, expected.typed)
+        """Return the paths of the notebook's machine that start as the typed one, and no others."""
+        found = await asyncio.to_thread(complete_path, expected.typed)
+        return [path for path in found if path.startswith(expected.typed)]
 
 
 async def _plan_upload(

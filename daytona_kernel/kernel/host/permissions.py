@@ -42,8 +42,17 @@ if TYPE_CHECKING:
 _MOST_REFUSALS = 3
 _MOST_ATTEMPTS = 3
 
+_UNWRITTEN = "These words do not stand in the text of the running cell."
+_DONE = "These words stand in the text of the running cell once, and that line has already run."
+
+_HOW = (
+    "Nobody can be asked here. Write the line with its local paths into the cell itself, or name their "
+    "folder in DAYTONA_KERNEL_FOLDERS before Jupyter starts."
+)
+
 _CHOICES = "Allow it? [yes / no / all, which allows every {begin} until this cell ends] "
-_ANSWERS = {"y": "yes", "yes": "yes", "a": "all", "all": "all", "n": "no", "no": "no", "": "no"}
+# No single letter means yes: a person may still be typing the answer to a question of the sandbox.
+_ANSWERS = {"yes": "yes", "all": "all", "n": "no", "no": "no", "": "no"}
 
 
 @dataclass
@@ -90,7 +99,7 @@ class Permissions:
         Raises PermissionRefusedError.
         """
         cell = self._cell(call.request.msg_id)
-        why = "The cell that runs does not have this line in its text."
+        why = _UNWRITTEN
         if cell is not None:
             written, why = self._find(cell, call, command, values)
             if written is not None:
@@ -105,7 +114,7 @@ class Permissions:
                 return
             call.is_seen = await self._require_answer(cell or self._cell(None), command, values, why)
             return
-        raise _refused(command, f"{why} It must stand in the cell itself, in plain words.")
+        raise _refused(command, f"{why} The magic must be a cell of its own, in plain words.")
 
     def _cell(self, msg_id: str | None) -> _Cell | None:
         """Return the permissions of a cell if it runs; for None, of the main shell's cell."""
@@ -126,7 +135,7 @@ class Permissions:
         self, cell: _Cell, call: MagicCall, command: Command, values: dict[str, Any]
     ) -> tuple[WrittenMagic | None, str]:
         """Return the written magic that a call is, and mark it as done; or None, and the reason."""
-        why = "The cell that runs does not have this line in its text."
+        why = _UNWRITTEN
         for index, written in enumerate(cell.written):
             if (written.body is None) != (call.body is None):
                 continue
@@ -136,7 +145,7 @@ class Permissions:
                 if not written.repeats:
                     cell.done.add(index)
                 return written, ""
-            why = "The cell that runs has this line in its text once, and has already run it."
+            why = _DONE
         return None, why
 
     def _is_same(
@@ -186,12 +195,6 @@ class Permissions:
             if (known := _ANSWERS.get(answer.strip().lower())) is not None:
                 return known
         return "no"
-
-
-_HOW = (
-    "Nobody can be asked here. Write the line with its local paths into the cell itself, or name their "
-    "folder in DAYTONA_KERNEL_FOLDERS before Jupyter starts."
-)
 
 
 def _require_alone(cell: _Cell, written: WrittenMagic) -> None:
