@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # A longer cell may take several lines.
-_SHORT = 40
+_SHORT = 24
 
 
 class Code(str):
