@@ -48,10 +48,22 @@ class Finding(NamedTuple):
     sentence: str
 
 
+def _leftovers() -> Iterator[Finding]:
+    from .server.state_directory import abandoned, remove_abandoned
+
+    with redirect_stderr(StringIO()):
+        remove_abandoned()
+    for path in abandoned():
+        yield Finding(
+            NOTE,
+            f"Files of a deleted sandbox could not be removed from {path}. Remove them as an administrator",
+        )
+
+
 def run() -> int:
     """Print the findings as they arrive; return 1 if something is wrong, and otherwise 0."""
     wrong = False
-    for check in (_versions, _kernelspecs, _jupyter, _settings, _sandbox):
+    for check in (_versions, _kernelspecs, _jupyter, _settings, _sandbox, _leftovers):
         for mark, sentence in check():
             wrong = wrong or mark == WRONG
             print(f"{mark:<7}{sentence}", flush=True)

@@ -8,8 +8,12 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .removal import remove_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _PREFIX = "daytona-kernel-"
 _LOCK = "lock"
@@ -69,6 +73,16 @@ def remove_abandoned() -> list[Path]:
     A directory that cannot be removed in full keeps its lock, so that the next server tries again.
     """
     removed = []
+    for path in abandoned():
+        if _remove_whole(path):
+            removed.append(path)
+        else:
+            sys.stderr.write(f"Some files of sandboxes could not be removed from {path}\n")
+    return removed
+
+
+def abandoned() -> Iterator[Path]:
+    """Yield the temporary state directories of servers that are dead. Each is locked until the next."""
     for path in Path(tempfile.gettempdir()).glob(_PREFIX + "*"):
         with contextlib.suppress(OSError):
             # A directory without a lock file is still being created, or is not a server's.
@@ -76,9 +90,7 @@ def remove_abandoned() -> list[Path]:
                 continue
             lock = _lock(path)
             if lock is not None:
-                if _remove_whole(path):
-                    removed.append(path)
-                else:
-                    sys.stderr.write(f"Some files of sandboxes could not be removed from {path}\n")
-                os.close(lock)
-    return removed
+                try:
+                    yield path
+                finally:
+                    os.close(lock)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from daytona_kernel import doctor
 from daytona_kernel.server.removal import remove_tree
 from daytona_kernel.server.state_directory import StateDirectory, remove_abandoned
 from tests.server.conftest import EmbeddedServer, eventually, make_toolbox
@@ -139,6 +140,7 @@ def test_what_cannot_be_removed_is_told_and_tried_again(
         assert [each.name for each in path.rglob("*") if each.is_file()] == ["lock", "file"]
         assert remove_abandoned() == []
         assert str(path) in capfd.readouterr().err
+        assert [str(path) in finding.sentence for finding in doctor._leftovers()] == [True]
     finally:
         for each in path.rglob("*"):
             if each.is_dir():
