@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from daytona_kernel.views import WIDGET_MIME_TYPE
 from tests.kernel.driver import Driver, running_kernel, wait_until
 
 from .conftest import failure
@@ -129,6 +130,24 @@ def test_a_cell_that_says_that_a_command_has_ended_has_the_final_log(kernel: Dri
     texts = [each["data"]["text/plain"] for each in updates if each["transient"]["display_id"] == display_id]
     assert "exited 2" in texts[-1]
     assert texts[-1].endswith("hello")
+
+
+def test_a_log_that_ends_between_two_cells_is_updated_under_the_next_cell(kernel: Driver) -> None:
+    kernel.run("%session create s7")
+    shown = kernel.run("job = %session run s7 --async read; echo hello")
+    display_id = shown.contents("display_data")[0]["transient"]["display_id"]
+    model_id = shown.contents("display_data")[0]["data"][WIDGET_MIME_TYPE]["model_id"]
+    data = {"method": "custom", "content": {"type": "input", "text": "\n"}}
+    kernel.send_message("comm_msg", {"comm_id": model_id, "data": data})
+    while True:
+        update = kernel.next_output("update_display_data")["content"]
+        if "exited 0" in update["data"]["text/plain"]:
+            break
+    updates = kernel.run("import time; time.sleep(1)").contents("update_display_data")
+    texts = [each["data"]["text/plain"] for each in updates if each["transient"]["display_id"] == display_id]
+    assert len(texts) == 1
+    assert "exited 0" in texts[0]
+    assert kernel.run("time.sleep(0.5)").contents("update_display_data") == []
 
 
 def test_a_background_command_takes_input_and_can_be_stopped(kernel: Driver) -> None:

@@ -152,6 +152,11 @@ class Host:
         """Cancel a magic call, because its cell was interrupted or is gone."""
         self.api.start(self._magic_calls.cancel(call_id, self._answer_magic))
 
+    def repeat_missed_updates(self, request: Message) -> None:
+        """Update displays under a cell that has started, if the update came while no cell ran."""
+        if self._magic_calls.missed:
+            self.api.call(self._magic_calls.repeat_missed_updates, request)
+
     def cancel_magics(self) -> None:
         """Cancel all magic calls, because the interpreter is gone."""
         self.api.call(self._magic_calls.cancel_all)

@@ -115,9 +115,15 @@ class ShownDisplay:
 
     def update(self, data: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
         """See Display."""
-        # nbclient ignores an update under a cell that has ended, so prefer a cell that runs.
-        request = self._calls.running() or self._request
-        self.publish("update_display_data", request, data, metadata)
+        # nbclient ignores an update under a cell that has ended, so prefer a cell that runs, or the next one.
+        running = self._calls.running()
+        self.publish("update_display_data", running or self._request, data, metadata)
+        if running is None:
+            self._calls.missed[self._display_id] = lambda request: self.publish(
+                "update_display_data", request, data, metadata
+            )
+        else:
+            self._calls.missed.pop(self._display_id, None)
 
     def publish(
         self, msg_type: str, request: Message, data: dict[str, Any], metadata: dict[str, Any] | None

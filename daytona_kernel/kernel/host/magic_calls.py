@@ -86,6 +86,8 @@ class MagicCalls:
         self.running = running
         self.completing = completing
         self.move = move
+        # The latest update of each display that came while no cell ran, to be repeated under the next cell.
+        self.missed: dict[str, Callable[[Message], None]] = {}
         self._running: dict[str, _RunningCall] = {}
         self._reports: set[asyncio.Task[None]] = set()
         self._kept: set[asyncio.Task[Any]] = set()
@@ -216,6 +218,12 @@ class MagicCalls:
             if len(self._closed_early) > _MOST_CALLS:
                 del self._closed_early[next(iter(self._closed_early))]
             await send(MagicEnd(call_id, (), _INTERRUPTED))
+
+    def repeat_missed_updates(self, request: Message) -> None:
+        """Update displays under a cell that has started, if the update came while no cell ran."""
+        missed, self.missed = self.missed, {}
+        for repeat in missed.values():
+            repeat(request)
 
     def cancel_all(self) -> None:
         """End every magic call, since the interpreter is gone, and its cells with it."""

@@ -257,7 +257,10 @@ class Relay:
         self._streams.end(message.parent_id)
         if message.channel == "iopub":
             if message.msg_type == "execute_input":
-                self._stand_in.observe(message, self._requests.get(message.parent_id))
+                request = self._requests.get(message.parent_id)
+                self._stand_in.observe(message, request)
+                if request is not None:
+                    self._host.repeat_missed_updates(request.message)
             # The kernel publishes its own start and its own welcome.
             is_start = message.msg_type == "status" and not message.parent_id
             if not is_start and message.msg_type != "iopub_welcome":
