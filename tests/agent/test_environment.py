@@ -74,8 +74,9 @@ async def run_in(port: int, code: str) -> str:
 
 
 def stop(agent: subprocess.Popen[str]) -> None:
-    agent.terminate()
-    agent.wait(10)
+    with agent:  # closes its pipe
+        agent.terminate()
+        agent.wait(30)
 
 
 def test_ipykernel_is_installed_once_and_the_python_stays_its_own(bare_python: Path, tmp_path: Path) -> None:
@@ -94,7 +95,8 @@ def test_ipykernel_is_installed_once_and_the_python_stays_its_own(bare_python: P
 def test_what_cannot_be_installed_is_one_sentence(bare_python: Path, tmp_path: Path) -> None:
     offline = {"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": "", "PATH": "/nowhere"}
     reports, agent = start(bare_python, tmp_path, **offline)
-    assert agent.wait(30) == 1
+    with agent:
+        assert agent.wait(30) == 1
     assert "has no ipykernel, and it could not be installed" in reports[-1]["error"]
     assert str(bare_python.parent) in reports[-1]["error"]
 
