@@ -98,7 +98,7 @@ class Permissions:
 
         Raises PermissionRefusedError.
         """
-        cell = self._cell(call.request.msg_id)
+        cell = await self._cell(call.request.msg_id)
         why = _UNWRITTEN
         if cell is not None:
             written, why = self._find(cell, call, command, values)
@@ -112,11 +112,12 @@ class Permissions:
         if command.reach.may_be_asked_for:
             if await asyncio.to_thread(self._folders.contain, command, values):
                 return
-            call.is_seen = await self._require_answer(cell or self._cell(None), command, values, why)
+            asked = cell or await self._cell(None)
+            call.is_seen = await self._require_answer(asked, command, values, why)
             return
         raise _refused(command, f"{why} The magic must be a cell of its own, in plain words.")
 
-    def _cell(self, msg_id: str | None) -> _Cell | None:
+    async def _cell(self, msg_id: str | None) -> _Cell | None:
         """Return the permissions of a cell if it runs; for None, of the main shell's cell."""
         self._cells = {
             each: cell for each, cell in self._cells.items() if self._running_cell(each) is not None
@@ -124,12 +125,13 @@ class Permissions:
         request = self._running_cell(msg_id)
         if request is None:
             return None
-        cell = self._cells.get(request.msg_id)
-        if cell is None:
+        if request.msg_id not in self._cells:
             names = {magic.name for magic in self._registry}
-            cell = _Cell(request, find_written_magics(str(request.content.get("code", "")), names))
-            self._cells[request.msg_id] = cell
-        return cell
+            code = str(request.content.get("code", ""))
+            # A thread, because IPython takes long for a cell of thousands of lines.
+            written = await asyncio.to_thread(find_written_magics, code, names)
+            self._cells.setdefault(request.msg_id, _Cell(request, written))
+        return self._cells[request.msg_id] if self._running_cell(request.msg_id) is not None else None
 
     def _find(
         self, cell: _Cell, call: MagicCall, command: Command, values: dict[str, Any]
