@@ -174,7 +174,7 @@ class DaytonaKernel(Kernel):
     def kernel_info(self) -> dict[str, Any]:
         """The content of a `kernel_info_reply`. It describes the sandbox's interpreter, not this process."""
         known = self.relay.kernel_info
-        place = self.host.kernel_sandbox.place or "in a sandbox"
+        place = str(self.host.kernel_sandbox.place) or "in a sandbox"
         return {
             "protocol_version": "5.4",
             "implementation": self.implementation,
@@ -183,7 +183,9 @@ class DaytonaKernel(Kernel):
                 **self.language_info,
                 "version": gate.language_version(known, platform.python_version()),
             },
-            "banner": "\n".join(filter(None, (f"{self.banner} {place}", self.host.kernel_sandbox.note))),
+            "banner": "\n".join(
+                filter(None, (f"{self.banner} {place}", self.host.kernel_sandbox.place.note))
+            ),
             "help_links": self.help_links,
             "supported_features": gate.features(known, self.supported_features),
         }

@@ -37,7 +37,7 @@ class DaytonaMagic:
         programs = zip(("python", "pip"), [*answer.result.splitlines(), "", ""], strict=False)
         settings = call.kernel_sandbox.daytona.settings
         rows = [
-            ("Cells run", call.kernel_sandbox.place),
+            ("Cells run", str(call.kernel_sandbox.place)),
             ("Version", f"daytona-kernel {__version__}"),
             *sandbox_rows(call, sandbox),
             ("Cells use", Code(call.python) if call.python else "no interpreter at the moment"),

@@ -39,8 +39,8 @@ class KernelSandbox(Protocol):
         ...
 
     @property
-    def place(self) -> str:
-        """The server that has the sandbox, for a person."""
+    def place(self) -> object:
+        """The server that has the sandbox. `str` of it is for a person."""
         ...
 
     async def create(self, params: CreateSandboxParams) -> AsyncSandbox:

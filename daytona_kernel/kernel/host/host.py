@@ -124,7 +124,7 @@ class Host:
             self._relay_loop.call(self._relay.news.add, _RESUMED)
             # The interpreter may have printed meanwhile. The front ends must not miss it.
             await self._relay_loop.run(self._outbox.wait_for_subscribers(_SUBSCRIBER_SECONDS))
-        gateway = AgentGateway(sandbox, agent, self.api.run, self.kernel_sandbox.server_end)
+        gateway = AgentGateway(sandbox, agent, self.api.run, self.kernel_sandbox.place.server_end)
 
         def make(**callbacks: Any) -> Interpreter:
             return Interpreter(gateway, agent.credentials, **callbacks)
@@ -133,7 +133,7 @@ class Host:
 
     def _warn(self) -> None:
         """Let the next cell say, once, that sandboxes here are not isolated or lack something."""
-        if warning := self.kernel_sandbox.take_warning():
+        if warning := self.kernel_sandbox.place.take_warning():
             self._relay_loop.call(self._relay.news.add, warning)
 
     async def _move(self, request: Message, work: Callable[[], Awaitable[str]], start: bool) -> None:
@@ -223,4 +223,4 @@ class Host:
         self._leftover_logs = [log.open() for log in leftover]
 
     def _show_progress(self, text: str) -> None:
-        self._relay_loop.call(self._relay.show_progress, text, self.kernel_sandbox.place)
+        self._relay_loop.call(self._relay.show_progress, text, str(self.kernel_sandbox.place))

@@ -10,38 +10,30 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import time
-from contextlib import suppress
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...client import embedded, states
-from ...client.daytona import AsyncDaytona
-from ...client.labels import HOST_LABEL, LABEL, NOTEBOOK_LABEL
+from ...client import states
 from ...client.models import CreateSandboxParams
 from ...errors import DaytonaError, DaytonaNotFoundError
 from ...interpreter import launcher
+from .created_sandboxes import CreatedSandboxes
 from .kernel_agent import KernelAgent
+from .place import Place
 from .progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from concurrent.futures import Future
 
+    from ...client.daytona import AsyncDaytona
     from ...client.sandbox import AsyncSandbox
     from ...interpreter.launcher import LaunchedAgent
     from .handover import Handover, HandoverFile
 
-# Minutes without activity until a sandbox of a killed kernel stops, and then until it is deleted.
-AUTO_STOP_MINUTES = 30
-AUTO_DELETE_MINUTES = 24 * 60
 # A sandbox may stop or be archived when it is wanted again: seconds to wait for that, and between two looks.
 _SETTLING_SECONDS = 120.0
 _SETTLING_POLL = 0.5
-
-_USABLE_STATES = ("started", "starting", "stopped", "stopping", "archived", "restoring")
 
 
 class KernelSandbox:
@@ -54,20 +46,16 @@ class KernelSandbox:
         self._handover_file = handover_file
         self._handover: Handover = handover_file.read()
         self.progress = Progress()
+        self.place = Place()
         self._agent = KernelAgent(self._handover, magics, self.progress)
-        self._daytona: AsyncDaytona | None = None
         self._sandbox: AsyncSandbox | None = None
-        # Sandboxes that this kernel created, where no cell runs now.
-        self._unused: set[AsyncSandbox] = set()
-        self._cleanups: set[asyncio.Task[None]] = set()
+        self._created = CreatedSandboxes()
         self._lock = asyncio.Lock()
-        self._warned = False
 
     @property
     def daytona(self) -> AsyncDaytona:
         """The client. Raises DaytonaAuthenticationError if the settings are incomplete."""
-        self._daytona = self._daytona or AsyncDaytona()
-        return self._daytona
+        return self.place.daytona
 
     @property
     def owned(self) -> bool:
@@ -80,45 +68,9 @@ class KernelSandbox:
         return self._agent.message_session
 
     @property
-    def place(self) -> str:
-        """Where the sandboxes are, as text for a person; "" before the first use of the client."""
-        if self._daytona is None:
-            return ""
-        if not self._embedded:
-            return f"at {self._daytona.settings.api_url.shown}"
-        server = embedded.current()
-        isolation = f" (isolation: {server.isolation})" if server is not None and server.isolation else ""
-        return f"on this machine, in the embedded server{isolation}"
-
-    @property
-    def note(self) -> str:
-        """A warning about the isolation of sandboxes here; empty if there is none, or none is known yet."""
-        server = embedded.current() if self._embedded else None
-        return server.note if server is not None else ""
-
-    @staticmethod
-    def give_up_isolation() -> None:
-        """Let the next embedded server of this kernel run without isolation, because the person agrees."""
-        os.environ[embedded.ISOLATION_VARIABLE] = "none"
-
-    def take_warning(self) -> str:
-        """Return the warning for the first cell about the isolation of sandboxes here; then none any more."""
-        server = embedded.current() if self._embedded and not self._warned else None
-        warning = server.warning if server is not None else ""
-        self._warned = self._warned or bool(warning)
-        return warning
-
-    @property
     def has_resumed(self) -> bool:
         """Whether the latest `agent` has returned one that ran before, with its interpreter."""
         return self._agent.was_found
-
-    def server_end(self) -> str | None:
-        """Return a sentence about the end of the embedded server; None while it runs, or for Daytona."""
-        server = embedded.current() if self._embedded else None
-        if server is None or server.alive():
-            return None
-        return "The embedded server has ended, and with it the sandbox and its files."
 
     async def sandbox(self) -> AsyncSandbox:
         """Return the sandbox, started. The first use finds or creates it. Raises DaytonaError."""
@@ -129,7 +81,7 @@ class KernelSandbox:
                 self._sandbox = await self._find()
                 if self._sandbox is None:
                     self._sandbox = await self.create(CreateSandboxParams())
-                    self._unused.discard(self._sandbox)
+                    self._created.use(self._sandbox)
                     self._handover.owned = True
                 self._write_handover()
             return self._sandbox
@@ -154,34 +106,10 @@ class KernelSandbox:
                 pass  # the next refresh may succeed; if the sandbox is gone, the next cell shows it
 
     async def create(self, params: CreateSandboxParams) -> AsyncSandbox:
-        """Create a sandbox with this kernel's labels, which stops and is deleted if it is forgotten.
-
-        If the caller never moves there, or is canceled during creation, the sandbox is deleted.
-        """
+        """Create a sandbox; see CreatedSandboxes. Unless the kernel moves there, it is deleted at the end."""
         daytona = self.daytona
         self.progress.show("Creating a sandbox …")
-        labels = {
-            LABEL: "python",
-            HOST_LABEL: socket.gethostname()[:63],
-            NOTEBOOK_LABEL: Path(os.environ.get("JPY_SESSION_NAME", "")).name[:63],
-        }
-        labeled = replace(
-            params,
-            language=params.language or "python",
-            labels=labels,
-            auto_stop_interval=AUTO_STOP_MINUTES,
-            auto_delete_interval=AUTO_DELETE_MINUTES,
-        )
-        creation = asyncio.create_task(daytona.create(labeled))
-        try:
-            sandbox = await asyncio.shield(creation)
-        except asyncio.CancelledError:
-            cleanup = asyncio.create_task(self._undo(creation))
-            self._cleanups.add(cleanup)
-            cleanup.add_done_callback(self._cleanups.discard)
-            raise
-        self._unused.add(sandbox)
-        return sandbox
+        return await self._created.create(daytona, params)
 
     async def move(self, sandbox: AsyncSandbox, *, owned: bool) -> str:
         """Use this sandbox from now on; return a sentence about the old one.
@@ -190,15 +118,14 @@ class KernelSandbox:
         """
         async with self._lock:
             old, was_owned = self._sandbox, self._handover.owned
-            self._unused.discard(sandbox)
+            self._created.use(sandbox)
             self._sandbox, self._handover.owned = sandbox, owned
             agent_session = self._agent.forget()
             self._write_handover()
             if old is None:
                 return ""
             if was_owned:
-                self._unused.add(old)
-                await self._delete_unused()
+                await self._created.delete(old)
                 return f"Sandbox {old.name} was deleted, with its files."
             if agent_session is not None:
                 await launcher.end(old.process, agent_session)
@@ -225,7 +152,7 @@ class KernelSandbox:
     async def keep(self) -> AsyncSandbox:
         """Do not delete the sandbox when the kernel ends; return it. Raises DaytonaError."""
         sandbox = await self.sandbox()
-        if self._embedded:
+        if self.place.server is not None:
             raise DaytonaError(
                 "This sandbox is in the kernel's embedded server and ends with it. To keep sandboxes on this "
                 "machine, run `daytona-kernel serve`, and start the kernel with the settings that it prints."
@@ -241,25 +168,19 @@ class KernelSandbox:
         interpreter_ended: whether the agent may be ended now. Otherwise it ends by itself in a sandbox that
             stays.
         """
-        server = embedded.current() if self._embedded and not restart else None
-        if server is not None:
+        server = self.place.server
+        if server is not None and not restart:
             # All sandboxes of the server are this kernel's, and the server deletes them.
             await asyncio.to_thread(server.close, now=True)
         else:
-            await asyncio.gather(*self._cleanups)
-            await self._delete_unused()
+            await self._created.delete_unused()
             if self._sandbox is not None and (restart or not self._handover.owned):
                 await self._end_agent(self._sandbox, interpreter_ended=interpreter_ended)
             elif self._sandbox is not None:
-                await self._delete(self._sandbox)
+                await self._created.delete(self._sandbox)
         if not restart:
             self._handover_file.remove()
-        if self._daytona is not None:
-            await self._daytona.aclose()
-
-    @property
-    def _embedded(self) -> bool:
-        return self._daytona is not None and self._daytona.settings.embedded
+        await self.place.close()
 
     @property
     def _known(self) -> AsyncSandbox:
@@ -283,7 +204,8 @@ class KernelSandbox:
                 ) from None
             return None
         attached = sandbox_id == given or not self._handover.owned
-        if sandbox.state not in _USABLE_STATES and not attached:
+        await self._settle(sandbox)
+        if sandbox.state in states.GONE and not attached:
             return None
         if sandbox.state != "started":
             self.progress.show(f"Starting sandbox {sandbox.name} …")
@@ -299,6 +221,7 @@ class KernelSandbox:
                 return
             gone: DaytonaError | None = None
             try:
+                await self._sandbox.refresh_data()
                 await self._settle(self._sandbox)
             except DaytonaNotFoundError as error:
                 gone = error
@@ -318,7 +241,6 @@ class KernelSandbox:
     async def _settle(self, sandbox: AsyncSandbox) -> None:
         """Wait until the sandbox's state is one that it does not leave by itself."""
         deadline = time.monotonic() + _SETTLING_SECONDS
-        await sandbox.refresh_data()
         while sandbox.state in states.PASSING and time.monotonic() < deadline:
             self.progress.show(f"Waiting for sandbox {sandbox.name}: its state is {sandbox.state!r} …")
             await asyncio.sleep(_SETTLING_POLL)
@@ -326,13 +248,11 @@ class KernelSandbox:
 
     async def _forget_ended_server(self) -> None:
         """Let go of an embedded server that has ended. Its sandboxes went with it."""
-        if self.server_end() is not None:
-            daytona, self._daytona = self._daytona, None
-            self._unused.clear()
+        if self.place.server_end() is not None:
+            self._created.forget_all()
             self._forget_sandbox()
             self._handover.server = None
-            assert daytona is not None
-            await daytona.aclose()
+            await self.place.close()
 
     def _forget_sandbox(self) -> None:
         self._agent.forget()
@@ -345,26 +265,9 @@ class KernelSandbox:
         if agent_session is not None and interpreter_ended:
             await launcher.end(sandbox.process, agent_session)
 
-    async def _undo(self, creation: asyncio.Task[AsyncSandbox]) -> None:
-        """Delete a sandbox that is being created for a canceled caller."""
-        with suppress(DaytonaError):  # `leave` tries again
-            sandbox = await creation
-            self._unused.add(sandbox)
-            await self._delete(sandbox)
-
-    async def _delete_unused(self) -> None:
-        """Delete all unused sandboxes. Raises DaytonaError; some of them remain then."""
-        for sandbox in list(self._unused):
-            await self._delete(sandbox)
-
-    async def _delete(self, sandbox: AsyncSandbox) -> None:
-        with suppress(DaytonaNotFoundError):
-            await sandbox.delete()
-        self._unused.discard(sandbox)
-
     def _write_handover(self) -> None:
         assert self._sandbox is not None
-        if self._embedded and (server := embedded.current()) is not None:
+        if (server := self.place.server) is not None:
             self._handover.server = dict(zip(("api_url", "api_key"), server.ready(), strict=True))
         self._handover.sandbox_id = self._sandbox.id
         self._handover_file.write(self._handover)

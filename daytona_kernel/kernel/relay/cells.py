@@ -104,7 +104,7 @@ class Cells:
             can_ask = error.by_machine and request.message.content.get("allow_stdin") is True
             if not can_ask or not await self._until_interrupted(request, self._agrees(request, error)):
                 raise
-            self._host.kernel_sandbox.give_up_isolation()
+            self._host.kernel_sandbox.place.give_up_isolation()
             return False
 
     async def _agrees(self, request: Request, error: IsolationError) -> bool:

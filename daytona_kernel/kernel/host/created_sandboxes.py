@@ -1,0 +1,90 @@
+"""The sandboxes that the kernel has created and does not use: they are deleted."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...client.labels import HOST_LABEL, LABEL, NOTEBOOK_LABEL
+from ...errors import DaytonaError, DaytonaNotFoundError
+
+if TYPE_CHECKING:
+    from ...client.daytona import AsyncDaytona
+    from ...client.models import CreateSandboxParams
+    from ...client.sandbox import AsyncSandbox
+
+# Minutes without activity until a sandbox of a killed kernel stops, and then until it is deleted.
+AUTO_STOP_MINUTES = 30
+AUTO_DELETE_MINUTES = 24 * 60
+
+
+class CreatedSandboxes:
+    """The created sandboxes where no cell runs. They belong to the API thread's loop."""
+
+    def __init__(self) -> None:
+        self._unused: set[AsyncSandbox] = set()
+        self._cleanups: set[asyncio.Task[None]] = set()
+
+    async def create(self, daytona: AsyncDaytona, params: CreateSandboxParams) -> AsyncSandbox:
+        """Create a sandbox with this kernel's labels, which stops and is deleted if it is forgotten.
+
+        If the caller is canceled meanwhile, or never calls `use`, the sandbox is deleted.
+        """
+        labels = {
+            LABEL: "python",
+            HOST_LABEL: socket.gethostname()[:63],
+            NOTEBOOK_LABEL: Path(os.environ.get("JPY_SESSION_NAME", "")).name[:63],
+        }
+        labeled = replace(
+            params,
+            language=params.language or "python",
+            labels=labels,
+            auto_stop_interval=AUTO_STOP_MINUTES,
+            auto_delete_interval=AUTO_DELETE_MINUTES,
+        )
+        creation = asyncio.create_task(daytona.create(labeled))
+        try:
+            sandbox = await asyncio.shield(creation)
+        except asyncio.CancelledError:
+            cleanup = asyncio.create_task(self._undo(creation))
+            self._cleanups.add(cleanup)
+            cleanup.add_done_callback(self._cleanups.discard)
+            raise
+        self._unused.add(sandbox)
+        return sandbox
+
+    def use(self, sandbox: AsyncSandbox) -> None:
+        """Keep a sandbox, because cells run there from now on."""
+        self._unused.discard(sandbox)
+
+    def forget_all(self) -> None:
+        """Forget all sandboxes, because the server that had them has ended."""
+        self._unused.clear()
+
+    async def delete(self, sandbox: AsyncSandbox) -> None:
+        """Delete a sandbox, and with it all unused ones. Raises DaytonaError; some may remain then."""
+        self._unused.add(sandbox)
+        await self.delete_unused()
+
+    async def delete_unused(self) -> None:
+        """Delete all unused sandboxes. Raises DaytonaError; some may remain then."""
+        await asyncio.gather(*self._cleanups)
+        for sandbox in list(self._unused):
+            await self._delete(sandbox)
+
+    async def _undo(self, creation: asyncio.Task[AsyncSandbox]) -> None:
+        """Delete a sandbox that is being created for a canceled caller."""
+        with suppress(DaytonaError):  # `delete_unused` tries again
+            sandbox = await creation
+            self._unused.add(sandbox)
+            await self._delete(sandbox)
+
+    async def _delete(self, sandbox: AsyncSandbox) -> None:
+        with suppress(DaytonaNotFoundError):
+            await sandbox.delete()
+        self._unused.discard(sandbox)

@@ -1,0 +1,71 @@
+"""Where the kernel's sandboxes are: at Daytona, or in the embedded server of this process."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ...client import embedded
+from ...client.daytona import AsyncDaytona
+
+if TYPE_CHECKING:
+    from ...client.embedded import EmbeddedServer
+
+
+class Place:
+    """The client, and the embedded server that it talks to, if it does. It belongs to the API thread's loop.
+
+    `str` of it is for a person: "" before the first use of the client.
+    """
+
+    def __init__(self) -> None:
+        self._daytona: AsyncDaytona | None = None
+        self._warned = False
+
+    def __str__(self) -> str:
+        if self._daytona is None:
+            return ""
+        if not self._daytona.settings.embedded:
+            return f"at {self._daytona.settings.api_url.shown}"
+        isolation = f" (isolation: {self.server.isolation})" if self.server and self.server.isolation else ""
+        return f"on this machine, in the embedded server{isolation}"
+
+    @property
+    def daytona(self) -> AsyncDaytona:
+        """The client. Raises DaytonaAuthenticationError if the settings are incomplete."""
+        self._daytona = self._daytona or AsyncDaytona()
+        return self._daytona
+
+    @property
+    def server(self) -> EmbeddedServer | None:
+        """The embedded server; None at Daytona, and before the first use of the client."""
+        is_embedded = self._daytona is not None and self._daytona.settings.embedded
+        return embedded.current() if is_embedded else None
+
+    @property
+    def note(self) -> str:
+        """A warning about the isolation of sandboxes here; "" if there is none, or none is known yet."""
+        return self.server.note if self.server is not None else ""
+
+    def take_warning(self) -> str:
+        """Return the warning for the first cell about the isolation of sandboxes here; then none any more."""
+        warning = self.server.warning if self.server is not None and not self._warned else ""
+        self._warned = self._warned or bool(warning)
+        return warning
+
+    @staticmethod
+    def give_up_isolation() -> None:
+        """Let the next embedded server of this kernel run without isolation, because the person agrees."""
+        os.environ[embedded.ISOLATION_VARIABLE] = "none"
+
+    def server_end(self) -> str | None:
+        """Return a sentence about the end of the embedded server; None while it runs, or at Daytona."""
+        if self.server is None or self.server.alive():
+            return None
+        return "The embedded server has ended, and with it the sandbox and its files."
+
+    async def close(self) -> None:
+        """Close the client. The next use makes another one, and another embedded server if this one ended."""
+        daytona, self._daytona = self._daytona, None
+        if daytona is not None:
+            await daytona.aclose()
