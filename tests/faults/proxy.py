@@ -1,7 +1,7 @@
 """A proxy between a kernel and a server of Daytona's API, which can fail in the ways that networks fail.
 
-The server's answers name its own addresses, for the toolbox and for previews. The proxy replaces them by
-the same ports on another loopback address, where it listens too. So all requests of the kernel pass it.
+The answers of the server name its addresses, for the toolbox and for previews. The proxy replaces each by a
+port of its own that leads there. So everything that the kernel sends passes the proxy.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_BEHIND, _BEFORE = b"127.0.0.1", b"127.0.0.2"
-_ADDRESS = re.compile(re.escape(_BEHIND) + rb":(\d+)")
-_LENGTH = re.compile(rb"\r\ncontent-length: (\d+)", re.IGNORECASE)
+_ADDRESS = re.compile(rb"(127\.\d+\.\d+\.\d+):(\d+)")
+_LENGTH = re.compile(rb"(?<=\r\ncontent-length: )(\d+)", re.IGNORECASE)
 
 
 class FaultProxy:
@@ -29,19 +28,19 @@ class FaultProxy:
     """
 
     def __init__(self, api_url: str) -> None:
-        parts = urlsplit(api_url)
-        assert parts.port is not None
-        self.url = api_url.replace(_BEHIND.decode(), _BEFORE.decode())
         self.status: int | None = None
         self.websockets_only = False
         self.refused = 0
         self._loop = asyncio.new_event_loop()
-        self._ports: set[int] = set()
+        # The proxy's own address for each address of the server.
+        self._own: dict[bytes, bytes] = {}
         self._servers: list[asyncio.Server] = []
         self._writers: set[asyncio.StreamWriter] = set()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._listen(parts.port), self._loop).result(10)
+        address = urlsplit(api_url).netloc
+        own = asyncio.run_coroutine_threadsafe(self._listen(address.encode()), self._loop).result(10)
+        self.url = api_url.replace(address, own.decode())
 
     def cut(self) -> None:
         """Break all connections."""
@@ -71,17 +70,22 @@ class FaultProxy:
             writer.transport.abort()
         self._writers.clear()
 
-    async def _listen(self, port: int) -> None:
-        if port not in self._ports:
-            self._ports.add(port)
+    async def _listen(self, address: bytes) -> bytes:
+        """Return the proxy's own address for an address of the server."""
+        if address not in self._own:
 
             async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                await self._serve(reader, writer, port)
+                await self._serve(reader, writer, address)
 
-            self._servers.append(await asyncio.start_server(serve, _BEFORE.decode(), port))
+            server = await asyncio.start_server(serve, "127.0.0.1", 0)
+            self._servers.append(server)
+            self._own[address] = f"127.0.0.1:{server.sockets[0].getsockname()[1]}".encode()
+        return self._own[address]
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
-        """Serve one connection. After its first request it carries bytes both ways, or no further request."""
+    async def _serve(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: bytes
+    ) -> None:
+        """Serve one connection: a websocket, or one request."""
         self._writers.add(writer)
         try:
             head = await reader.readuntil(b"\r\n\r\n")
@@ -91,11 +95,12 @@ class FaultProxy:
                 writer.write(f"HTTP/1.1 {self.status} Whatever\r\nContent-Length: 0\r\n\r\n".encode())
                 await writer.drain()
                 return
-            far_reader, far_writer = await asyncio.open_connection(_BEHIND.decode(), port)
+            host, _, port = address.decode().partition(":")
+            far_reader, far_writer = await asyncio.open_connection(host, int(port))
             self._writers.add(far_writer)
             if not is_websocket:
                 head = head.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
-            far_writer.write(head.replace(_BEFORE, _BEHIND))
+            far_writer.write(head.replace(self._own[address], address))
             await asyncio.gather(_copy(reader, far_writer), self._answer(far_reader, writer))
         except (OSError, asyncio.IncompleteReadError):
             pass
@@ -108,11 +113,11 @@ class FaultProxy:
         length = _LENGTH.search(head)
         if length is not None and b"application/json" in head:
             body = await reader.readexactly(int(length[1]))
-            for port in _ADDRESS.findall(body):
-                await self._listen(int(port))
-            writer.write(head + body.replace(_BEHIND, _BEFORE))
-        else:
-            writer.write(head)
+            for found in set(_ADDRESS.findall(body)):
+                address = b":".join(found)
+                body = body.replace(address, await self._listen(address))
+            head = _LENGTH.sub(str(len(body)).encode(), head) + body
+        writer.write(head)
         await _copy(reader, writer)
 
 
