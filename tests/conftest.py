@@ -75,8 +75,6 @@ ROOT_FILES = {
     "attacks/test_removal.py",
     "attacks/test_session_pipes.py",
     "attacks/test_supervisor.py",
-    "attacks/test_isolation.py",
-    "attacks/test_isolation_network.py",
     "server/test_isolation.py",
     "server/test_lifetime.py",
     "server/test_python_environment.py",
