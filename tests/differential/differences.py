@@ -21,6 +21,7 @@ _SANDBOX = "Cells run in the sandbox, with its own Python environment, name and 
 _SOCKETS = "The interpreter's sockets are in the sandbox; front ends connect to the kernel"
 _SUBCLASS = "The interpreter is a subclass of ipykernel's kernel"
 _MAGICS = "The list includes the kernel's magics, and its %%sh replaces IPython's"
+_EDITOR = "The kernel passes on no request of the sandbox to start a program on the notebook's machine"
 _FROZEN = "The interpreter does not use the frozen standard library, so that a debugger can stop in it"
 
 DIFFERENCES = [
@@ -35,6 +36,7 @@ DIFFERENCES = [
     Difference("execution/place", "%connect_info", _SOCKETS),
     Difference("execution/place", "os.path.join?", _FROZEN),
     Difference("magics/help", "%quickref", _MAGICS),
+    Difference("magics/more", "%edit", _EDITOR),
     Difference("magics/various", "%lsmagic", _MAGICS),
 ]
 

@@ -59,7 +59,8 @@ class Normalizer:
             digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
             return f"{text[:80]}… <{len(text)} characters {digest}> …{text[-80:]}"
         for place, name in self._places.items():
-            text = text.replace(place, name)
+            # A longer name may begin with a place: /home/daytona-2 is not in /home/daytona.
+            text = re.sub(re.escape(place) + r"(?![\w-])", name, text)
         text = _ID.sub(self._id, text)
         for pattern, replacement in _RULES:
             text = pattern.sub(replacement, text)

@@ -29,6 +29,7 @@ class Bytecode:
         self._delay = delay
         self._timer: asyncio.TimerHandle | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._reaping: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Start the process later, unless the person wants no bytecode."""
@@ -47,11 +48,26 @@ class Bytecode:
                 stderr=subprocess.DEVNULL,
             )
             helpers.add(self._process.pid)
+            self._reaping = asyncio.create_task(self._reap(self._process))
+
+    async def _reap(self, process: subprocess.Popen[bytes]) -> None:
+        descriptor = os.pidfd_open(process.pid)
+        ended = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_reader(descriptor, ended.set)
+        try:
+            await ended.wait()
+            process.wait()
+        finally:
+            loop.remove_reader(descriptor)
+            os.close(descriptor)
 
     def close(self) -> None:
         """End the process. What it has compiled stays."""
         if self._timer is not None:
             self._timer.cancel()
+        if self._reaping is not None:
+            self._reaping.cancel()
         if self._process is not None:
             self._process.kill()
             self._process.wait()

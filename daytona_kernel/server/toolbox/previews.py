@@ -99,6 +99,8 @@ class _End(asyncio.Protocol):
         self._open_ends = open_ends
         self._on_made = on_made
         self._other: _End | None = None
+        # Some versions of Python read once although `connection_made` has paused the connection.
+        self.early = b""
         self.has_ended = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -110,21 +112,28 @@ class _End(asyncio.Protocol):
     def join(self, other: _End) -> None:
         """Make a tunnel of the two connections."""
         self._other, other._other = other, self
-        for end in (self, other):
+        for end, opposite in ((self, other), (other, self)):
+            end.transport.write(opposite.early)
+            if opposite.has_ended:
+                end.transport.write_eof()
             end.resume_writing()
         if self.transport.is_closing():  # it was closed in the meantime
             other.transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        if self._other is not None:
+        if self._other is None:
+            self.early += data
+            self.transport.pause_reading()
+        else:
             self._other.transport.write(data)
 
     def eof_received(self) -> bool:
         self.has_ended = True
         other = self._other
-        if other is None or other.has_ended:
-            return False  # close this connection, and the other one after it
-        other.transport.write_eof()
+        if other is not None:
+            if other.has_ended:
+                return False  # close this connection, and the other one after it
+            other.transport.write_eof()
         return True  # the other direction stays open
 
     def pause_writing(self) -> None:
