@@ -113,9 +113,13 @@ def test_a_sandbox_that_ends_while_no_cell_runs(
         assert (answer.result, answer.stderr) == ("2", "")
 
 
-def test_a_cell_that_ends_the_first_process_of_its_sandbox(own_kernel: Driver) -> None:
-    own_kernel.run("1 + 1")
-    assert own_kernel.run("import os; os.kill(1, 15); input()").reply["status"] == "error"
+def test_the_first_process_of_the_sandbox_is_killed(own_kernel: Driver) -> None:
+    running = own_kernel.send(RUNNING)
+    own_kernel.next_output("stream")
+    for each in processes_with(own_kernel, "supervisor.py"):
+        with suppress(psutil.NoSuchProcess):
+            each.kill()
+    assert own_kernel.collect(running).error["ename"] == "InterpreterLostError"
     assert own_kernel.run("1 + 1").result == "2"
 
 
@@ -144,6 +148,7 @@ def test_a_cell_that_ends_its_interpreter_again_and_again(own_kernel: Driver) ->
 def test_the_files_of_the_agent_are_deleted(own_kernel: Driver) -> None:
     own_kernel.run("!rm -rf /tmp/daytona-* $TMPDIR/daytona-*")
     assert own_kernel.run("import os; os._exit(3)").reply["status"] == "error"
+    told(own_kernel)
     assert own_kernel.run("1 + 1").result == "2"
     assert own_kernel.run("%sh echo shell").stdout == "shell\n"
 
