@@ -254,8 +254,9 @@ class Relay:
         if message.msg_type == "stream" and message.channel == "iopub":
             self._streams.publish(message)
             return
-        self._streams.end(message.parent_id)
         if message.channel == "iopub":
+            # A reply comes on another channel, and may overtake the output before it.
+            self._streams.end(message.parent_id)
             if message.msg_type == "execute_input":
                 request = self._requests.get(message.parent_id)
                 self._stand_in.observe(message, request)
