@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -64,7 +65,7 @@ async def test_sandbox(daytona: AsyncDaytona, sandbox: AsyncSandbox) -> None:
     await sandbox.wait_for_sandbox_start()
     assert await sandbox.get_work_dir() == "/workspace"
     assert await sandbox.get_user_home_dir() == await sandbox.get_user_root_dir() == "/home/daytona"
-    assert (await sandbox.get_preview_link(4000)).url == "http://127.0.0.1:4000"
+    assert re.fullmatch(r"http://127\.[0-9.]+:4000", (await sandbox.get_preview_link(4000)).url)
     with pytest.raises(DaytonaNotFoundError):
         await daytona.get("nobody")
 
