@@ -17,6 +17,7 @@ from urllib.parse import unquote_to_bytes
 from python_multipart import MultipartParser
 
 from ..errors import DaytonaError, DaytonaFileNotFoundError
+from ..wire.part_headers import PartHeaders
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -58,6 +59,7 @@ class FileParts:
         self._open_file = open_file
         # A write in a thread may go on while its task is canceled.
         self._lock = threading.Lock()
+        self._headers = PartHeaders()
         self._is_closed = False
         self._opened: AbstractContextManager[Writer] | None = None
         self.reset()
@@ -104,9 +106,9 @@ class FileParts:
             raise _malformed()
         callbacks: MultipartCallbacks = {
             "on_part_begin": self._start_part,
-            "on_header_field": self._add_to_name,
-            "on_header_value": self._add_to_value,
-            "on_header_end": self._end_header,
+            "on_header_field": self._headers.add_to_name,
+            "on_header_value": self._headers.add_to_value,
+            "on_header_end": self._headers.end,
             "on_headers_finished": self._open_part,
             "on_part_data": self._add_data,
             "on_part_end": self._end_part,
@@ -120,24 +122,13 @@ class FileParts:
     # The parser's callbacks
 
     def _start_part(self) -> None:
-        self._name = self._value = self._disposition = b""
+        self._headers.start()
         self._error: bytes | None = None
         self._writer: Writer | None = None
 
-    def _add_to_name(self, data: bytes, start: int, end: int) -> None:
-        self._name += data[start:end]
-
-    def _add_to_value(self, data: bytes, start: int, end: int) -> None:
-        self._value += data[start:end]
-
-    def _end_header(self) -> None:
-        if self._name.lower() == b"content-disposition":
-            self._disposition = self._value
-        self._name = self._value = b""
-
     def _open_part(self) -> None:
-        path = _path_of(self._disposition)
-        rest = _QUOTED_NAME.sub(b"", self._disposition)
+        path = _path_of(self._headers.disposition)
+        rest = _QUOTED_NAME.sub(b"", self._headers.disposition)
         if re.search(rb'\bname="?error\b', rest):
             self._error = b""
         elif path in self._missing:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from python_multipart import MultipartParser
 from python_multipart.multipart import parse_options_header
 
+from ...wire.part_headers import PartHeaders
+
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
@@ -52,11 +54,12 @@ class FormReader:
         boundary = parameters.get(b"boundary", b"")
         if not kind.startswith(b"multipart/") or not boundary:
             raise ValueError("the body must be a multipart form, and its Content-Type must have a boundary")
+        self._headers = PartHeaders()
         callbacks: MultipartCallbacks = {
-            "on_part_begin": self._start_part,
-            "on_header_field": self._add_to_name,
-            "on_header_value": self._add_to_value,
-            "on_header_end": self._end_header,
+            "on_part_begin": self._headers.start,
+            "on_header_field": self._headers.add_to_name,
+            "on_header_value": self._headers.add_to_value,
+            "on_header_end": self._headers.end,
             "on_headers_finished": self._end_headers,
             "on_part_data": self._add_data,
             "on_part_end": self._end_part,
@@ -77,27 +80,12 @@ class FormReader:
         if not self._is_complete:
             raise ValueError("the multipart form ends before its last boundary")
 
-    def _start_part(self) -> None:
-        self._name = self._value = b""
-        self._disposition = b""
-
-    def _add_to_name(self, data: bytes, start: int, end: int) -> None:
-        self._name += data[start:end]
-
-    def _add_to_value(self, data: bytes, start: int, end: int) -> None:
-        self._value += data[start:end]
-
-    def _end_header(self) -> None:
-        if self._name.lower() == b"content-disposition":
-            self._disposition = self._value
-        self._name = self._value = b""
-
     def _end_headers(self) -> None:
-        _, parameters = parse_options_header(self._disposition)
+        _, parameters = parse_options_header(self._headers.disposition)
         if b"name" not in parameters:
             raise ValueError("a part of the form has no Content-Disposition with a name")
         # The library ignores the extended form, `filename*=`, which some clients send for other characters.
-        is_file = b"filename" in parameters or b"filename*" in self._disposition
+        is_file = b"filename" in parameters or b"filename*" in self._headers.disposition
         self._events.append(PartStarted(parameters[b"name"].decode("utf-8", "replace"), is_file))
 
     def _add_data(self, data: bytes, start: int, end: int) -> None:
