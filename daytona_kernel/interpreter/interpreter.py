@@ -118,13 +118,12 @@ class Interpreter:
         ended meanwhile, CellUnstartedError when an interrupt came before the interpreter had started, and
         otherwise the error with which `run` ended.
         """
-        self._require_use()
         if request is None:
             request = _execute_request(code)
         execution = _Execution(on_message)
         self._executions[request.msg_id] = execution
         try:
-            await self._connection.send(request)
+            await self.send(request)
             await execution.done
         finally:
             self._executions.pop(request.msg_id, None)
@@ -132,13 +131,14 @@ class Interpreter:
 
     async def send(self, message: Message) -> None:
         """Send any other message. Its answers go to `on_message`. Raises the error with which `run` ended."""
-        self._require_use()
+        # A request that waited elsewhere may arrive after the end. Nobody would ever answer it.
+        if self._failure is not None:
+            raise self._failure
         await self._connection.send(message)
 
     async def tell(self, message: ToAgent) -> None:
         """Send a message to the agent itself. Raises the error with which `run` ended."""
-        self._require_use()
-        await self._connection.send(encode_agent_message(message))
+        await self.send(encode_agent_message(message))
 
     async def interrupt(self) -> None:
         """Raise KeyboardInterrupt in the running code, as SIGINT does in a terminal.
@@ -160,11 +160,6 @@ class Interpreter:
         """
         await self._connection.send(encode_agent_message(Shutdown()))
         await self._ended.wait()
-
-    def _require_use(self) -> None:
-        # A request that waited elsewhere may arrive after the end. Nobody would ever answer it.
-        if self._failure is not None:
-            raise self._failure
 
     def _receive(self, message: Message) -> None:
         """Take a message of the agent or the interpreter. Raises ProtocolError and InterpreterStartError."""

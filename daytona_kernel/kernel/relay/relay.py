@@ -70,13 +70,14 @@ class Relay:
         self._requests: dict[str, Request] = {}
         # The ZMQ identities of each client, by the message session of its cells, the latest last.
         self._clients: dict[str, list[bytes]] = {}
+        self._outage_notice = OutageNotice(outbox, lambda: self._running_on_main_shell)
         self.slot = InterpreterSlot(
             host.start_interpreter,
             on_message=self.publish,
             on_event=self._take_event,
             on_ready=self._use_interpreter,
             on_ended=self._report_end,
-            on_outage=self._show_outage,
+            on_outage=self._outage_notice.update,
             on_left=self._forget_interpreter,
         )
         # The kernel_info of the latest interpreter; empty before there is one.
@@ -97,7 +98,6 @@ class Relay:
         )
         self._questions = Questions(outbox)
         self._waiting_notice = WaitingNotice(outbox, self._first_waiting)
-        self._outage_notice = OutageNotice(outbox, lambda: self._running_on_main_shell)
         self.news = News(outbox, self._stand_in)
         self.cells = Cells(
             host,
@@ -313,13 +313,11 @@ class Relay:
             await self._send_to_interpreter(message)
         except WaitInterruptedError:
             self._stand_in.fail(request, "KeyboardInterrupt", "The kernel was still waiting for its sandbox.")
-        except DaytonaError as error:
-            self._requests.pop(msg_id, None)
-            self._stand_in.fail(request, type(error).__name__, str(error))
         except Exception as error:
             self._requests.pop(msg_id, None)
             self._stand_in.fail(request, type(error).__name__, str(error))
-            raise
+            if not isinstance(error, DaytonaError):
+                raise
 
     async def _send_to_interpreter(self, message: Message) -> None:
         if self.slot.interpreter is None:
@@ -350,9 +348,6 @@ class Relay:
         self._outage_notice.update(None)
         self._questions.withdraw_all()
         self._host.cancel_magics()
-
-    def _show_outage(self, reason: str | None) -> None:
-        self._outage_notice.update(reason)
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine as a task until it ends or the relay is closed."""
