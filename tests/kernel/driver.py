@@ -157,6 +157,18 @@ class Driver:
             if message["msg_type"] == msg_type:
                 return dict(message)
 
+    def await_text(self, text: str) -> str:
+        """Wait for this text on a stream, and nothing else. Return the id of the request that printed it.
+
+        It may come in pieces: the end of a text that may begin a secret is held back for a moment.
+        """
+        printed = ""
+        while printed != text:
+            message = self.next_output("stream")
+            printed += message["content"]["text"]
+            assert text.startswith(printed)
+        return str(message["parent_header"]["msg_id"])
+
     def interrupt_when_printed(self, code: str, pause: float = 0.0) -> tuple[Answer, float]:
         """Run code that prints, and interrupt it then. Return its answer and the seconds until it stopped.
 

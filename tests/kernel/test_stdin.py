@@ -33,7 +33,7 @@ def test_a_cell_can_ask_several_times_and_for_a_password(kernel: Driver) -> None
 
 def test_printed_text_appears_before_the_prompt(kernel: Driver) -> None:
     msg_id = kernel.send("print('before', end=''); input()", allow_stdin=True)
-    assert kernel.next_output("stream")["content"]["text"] == "before"
+    kernel.await_text("before")
     next_prompt(kernel.client)
     kernel.client.input("x")
     assert kernel.collect(msg_id).result == "'x'"

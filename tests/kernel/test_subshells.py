@@ -16,9 +16,7 @@ def test_a_subshell_runs_code_while_the_main_shell_is_busy(own_kernel: Driver) -
     freeing = own_kernel.send_message(
         "execute_request", {"code": "done = True; print('freed', end='')"}, subshell_id
     )
-    freed = own_kernel.next_output("stream")
-    assert freed["content"]["text"] == "freed"
-    assert freed["parent_header"]["msg_id"] == freeing
+    assert own_kernel.await_text("freed") == freeing
     own_kernel.collect(blocked)
     assert (
         own_kernel.request("delete_subshell_request", {"subshell_id": subshell_id}, "control")["status"]
