@@ -16,12 +16,8 @@ def post(content, parent=None):
     parent = _kernel.get_parent() if parent is None else parent
     _kernel.session.send(_kernel.iopub_socket, "daytona_magic", content, parent=parent)
 
-def raw(name, line, cell=None, parent=None, **changed):
-    call_id = uuid.uuid4().hex
-    content = {
-        "type": "magic_called", "call_id": call_id, "name": name, "line": line, "cell": cell,
-        "assigned": False, "cwd": os.getcwd(), "environ": {}, "unset": [], "python": sys.executable,
-    } | changed
+def _ask(call_id, content, parent):
+    "Post a request as a magic does, and return its outcome."
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(20)
         connection.connect(_magics._socket_path)
@@ -33,17 +29,18 @@ def raw(name, line, cell=None, parent=None, **changed):
             if answer["type"] == "magic_end":
                 return answer["outcome"]
 
+def raw(name, line, cell=None, parent=None, **changed):
+    call_id = uuid.uuid4().hex
+    content = {
+        "type": "magic_called", "call_id": call_id, "name": name, "line": line, "cell": cell,
+        "assigned": False, "cwd": os.getcwd(), "environ": {}, "unset": [], "python": sys.executable,
+    } | changed
+    return _ask(call_id, content, parent)
+
 def complete(name, text, parent):
     call_id = uuid.uuid4().hex
     content = {"type": "completion_wanted", "call_id": call_id, "name": name, "text": text, "of_cell": False}
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(20)
-        connection.connect(_magics._socket_path)
-        connection.sendall(call_id.encode() + b"\\n")
-        lines = connection.makefile("r")
-        lines.readline()
-        post(content, parent)
-        return json.loads(lines.readline())["outcome"]
+    return _ask(call_id, content, parent)
 
 outcomes = []
 def later(attack, event):

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.server.conftest import new_session
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -22,10 +24,8 @@ def either(request: pytest.FixtureRequest) -> Toolbox:
 
 @pytest.fixture
 def shell(either: Toolbox) -> Iterator[str]:
-    name = str(uuid.uuid4())
-    assert either.post("/process/session", json={"sessionId": name}).status_code == 201
-    yield name
-    either.delete(f"/process/session/{name}")
+    with new_session(either) as name:
+        yield name
 
 
 @pytest.fixture

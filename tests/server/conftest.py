@@ -178,9 +178,16 @@ def open_toolbox(open_server: EmbeddedServer) -> Iterator[Toolbox]:
         yield toolbox
 
 
-@pytest.fixture
-def session(toolbox: Toolbox) -> Iterator[str]:
+@contextlib.contextmanager
+def new_session(toolbox: Toolbox) -> Iterator[str]:
+    """Yield the name of a session that ends with the block."""
     name = str(uuid.uuid4())
     assert toolbox.post("/process/session", json={"sessionId": name}).status_code == 201
     yield name
     toolbox.delete(f"/process/session/{name}")
+
+
+@pytest.fixture
+def session(toolbox: Toolbox) -> Iterator[str]:
+    with new_session(toolbox) as name:
+        yield name
