@@ -56,7 +56,7 @@ class WrittenMagic:
 
 
 def find_written_magics(code: str, names: Container[str]) -> list[WrittenMagic]:
-    """Return the magics with these names in a cell's text, in its order. Code that is no Python has none."""
+    """Return the magics with these names in a cell's text, in its order; none if it has a syntax error."""
     try:
         return [each for each in _find(code) if each.name in names] or _automagic(code, names)
     except (SyntaxError, ValueError, RuntimeError, MemoryError):
@@ -108,7 +108,7 @@ def _find_within(outer: WrittenMagic) -> Iterator[WrittenMagic]:
 
 
 def _automagic(code: str, names: Container[str]) -> list[WrittenMagic]:
-    """Return the magic of a single line such as `upload data.csv`, which is no Python."""
+    """Return the magic of a single line such as `upload data.csv`, which is not Python."""
     if len(code.strip().splitlines()) != 1:
         return []
     try:

@@ -254,7 +254,7 @@ def _require_names(words: Sequence[str]) -> None:
     for word in words:
         if posixpath.basename(word.rstrip("/")) in ("", ".", "..", "~"):
             raise MagicUsageError(
-                f"The copy of {word} needs a name: %download {word} NAME, with a NAME that is no folder yet."
+                f"The copy of {word} needs a name: %download {word} NAME, where no folder NAME exists yet."
             )
 
 

@@ -1,7 +1,7 @@
 """Bytecode for the packages that sandboxes see.
 
 A sandbox cannot write beside the packages. If an installer has left them without bytecode, as uv does, each
-sandbox would compile them anew at each import. So the server compiles them once, as the first import in an
+sandbox would compile them again at each import. So the server compiles them once, as the first import in an
 ordinary kernel would: where the person may write, in a process that runs only while the processors are idle.
 """
 
