@@ -226,10 +226,11 @@ def _serve(arguments: argparse.Namespace) -> int:
 def _demo(arguments: argparse.Namespace) -> int:
     from .demo import run
     from .kernelspecs import KernelspecError, shipped
+    from .wire.conventions import ISOLATION_VARIABLE, NETWORK_VARIABLE
 
     if arguments.notebook is None:
         # This project's own notebook runs where sandboxes cannot be isolated, too. Its first cell says so.
-        for variable in ("DAYTONA_KERNEL_ISOLATION", "DAYTONA_KERNEL_NETWORK"):
+        for variable in (ISOLATION_VARIABLE, NETWORK_VARIABLE):
             os.environ.setdefault(variable, "preferred")
     try:
         return run(arguments.notebook or shipped("quickstart.ipynb"), arguments.output)

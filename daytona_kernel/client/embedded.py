@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from typing import Self
 
 READY_SECONDS = 30.0
-ISOLATION_VARIABLE = "DAYTONA_KERNEL_ISOLATION"
 _LEASE_SECONDS = 5.0
 _LEASE_HEADER = LEASE_HEADER.lower().encode()
 _ARGUMENTS = ("-P", "-m", "daytona_kernel.server", "--embedded")

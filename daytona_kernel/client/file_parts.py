@@ -7,17 +7,17 @@ the body's first line, since a sink does not see the headers.
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote_to_bytes
 
 from python_multipart import MultipartParser
 
 from ..errors import DaytonaError, DaytonaFileNotFoundError
 from ..wire.part_headers import PartHeaders
+from ..wire.schema import ProtocolError, parse_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -174,10 +174,9 @@ def _path_of(disposition: bytes) -> str:
 
 def _error_in(body: bytes) -> DaytonaError:
     try:
-        content: Any = json.loads(body)
-    except (ValueError, RecursionError):
-        content = None
-    content = content if isinstance(content, dict) else {}
+        content = parse_object(body)
+    except ProtocolError:
+        content = {}
     message = content.get("message")
     text = (
         message[:_MOST_MESSAGE] if isinstance(message, str) else "The sandbox cannot read one of the files."

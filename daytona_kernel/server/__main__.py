@@ -7,9 +7,9 @@ import os
 import sys
 
 from ..wire import signals
+from ..wire.conventions import ISOLATION_VARIABLE, NETWORK_VARIABLE
 from .box.bubblewrap import Trial
-from .box.isolation import ISOLATION_VARIABLE
-from .box.network import NETWORK_VARIABLE, NETWORKS, choose_network
+from .box.network import NETWORKS, choose_network
 from .limits import Timings
 
 _USAGE = """usage: python -m daytona_kernel.server --embedded [TIMINGS]

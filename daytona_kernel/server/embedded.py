@@ -13,8 +13,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from ..wire import routes
+from ..wire.conventions import ISOLATION_VARIABLE
 from .app import Server
-from .box.isolation import ISOLATION_VARIABLE
 from .box.orphans import become_subreaper
 from .isolation import IsolationError, choose_isolation
 from .lease import LeaseHandler, Leases

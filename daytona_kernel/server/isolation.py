@@ -10,9 +10,10 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..wire.conventions import ISOLATION_VARIABLE, NETWORK_VARIABLE
 from .box.bubblewrap import Trial
-from .box.isolation import ISOLATION_VARIABLE, ISOLATIONS
-from .box.network import NETWORK_VARIABLE, Network, choose_network
+from .box.isolation import ISOLATIONS
+from .box.network import Network, choose_network
 
 if TYPE_CHECKING:
     from .box.bubblewrap import Bubblewrap

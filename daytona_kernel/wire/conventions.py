@@ -6,5 +6,9 @@ SESSION_PREFIX = "daytona-kernel-"
 # The ports of a sandbox that Daytona's previews serve.
 PREVIEW_PORTS = range(3000, 10000)
 
+# The environment variables that say how the embedded server keeps its sandboxes apart from this machine.
+ISOLATION_VARIABLE = "DAYTONA_KERNEL_ISOLATION"
+NETWORK_VARIABLE = "DAYTONA_KERNEL_NETWORK"
+
 # `code_run` prints each chart as a line of stdout: this mark and the chart as JSON.
 ARTIFACT_MARK = "dtn_artifact_k39fd2:"

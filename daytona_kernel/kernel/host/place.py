@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...client import embedded
 from ...client.daytona import AsyncDaytona
+from ...wire.conventions import ISOLATION_VARIABLE
 
 if TYPE_CHECKING:
     from ...client.embedded import EmbeddedServer
@@ -56,7 +57,7 @@ class Place:
     @staticmethod
     def give_up_isolation() -> None:
         """Let the next embedded server of this kernel run without isolation, because the person agrees."""
-        os.environ[embedded.ISOLATION_VARIABLE] = "none"
+        os.environ[ISOLATION_VARIABLE] = "none"
 
     def server_end(self) -> str | None:
         """Return a sentence about the end of the embedded server; None while it runs, or at Daytona."""

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ISOLATIONS = ("auto", "bubblewrap", "preferred", "none")
-ISOLATION_VARIABLE = "DAYTONA_KERNEL_ISOLATION"  # an environment variable of the embedded server
 
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

@@ -19,12 +19,12 @@ import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ...wire.conventions import NETWORK_VARIABLE
 from .. import limits
 from . import network_routes
 from .python_environment import base_python
 from .supervisor_client import supervisors
 
-NETWORK_VARIABLE = "DAYTONA_KERNEL_NETWORK"  # an environment variable of the embedded server
 NETWORKS = ("auto", "preferred", "host", "none")
 
 _STACK = "slirp4netns"
