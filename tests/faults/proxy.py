@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from tests.tunnel import copy
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -101,7 +103,7 @@ class FaultProxy:
             if not is_websocket:
                 head = head.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
             far_writer.write(head.replace(self._own[address], address))
-            await asyncio.gather(_copy(reader, far_writer), self._answer(far_reader, writer))
+            await asyncio.gather(copy(reader, far_writer), self._answer(far_reader, writer))
         except (OSError, asyncio.IncompleteReadError):
             pass
         finally:
@@ -118,18 +120,7 @@ class FaultProxy:
                 body = body.replace(address, await self._listen(address))
             head = _LENGTH.sub(str(len(body)).encode(), head) + body
         writer.write(head)
-        await _copy(reader, writer)
-
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    except OSError:
-        pass
-    finally:
-        writer.close()
+        await copy(reader, writer)
 
 
 @contextmanager

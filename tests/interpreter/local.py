@@ -15,6 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from daytona_kernel.interpreter.bundle import agent_archive
 from daytona_kernel.interpreter.connection import Credentials
+from tests.tunnel import copy
 
 
 class LocalAgent:
@@ -87,18 +88,12 @@ class Wire:
             return
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
         self._writers += [writer, far_writer]
-        await asyncio.gather(self._copy(reader, far_writer), self._copy(far_reader, writer))
+        await asyncio.gather(
+            copy(reader, far_writer, 4096, self._count), copy(far_reader, writer, 4096, self._count)
+        )
 
-    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while data := await reader.read(4096):
-                self.carried += len(data)
-                writer.write(data)
-                await writer.drain()
-        except OSError:
-            pass
-        finally:
-            writer.close()
+    def _count(self, data: bytes) -> None:
+        self.carried += len(data)
 
     def cut(self) -> None:
         """Break every connection, without a word."""
