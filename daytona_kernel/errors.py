@@ -35,7 +35,7 @@
         ├── PermissionRefusedError             code in the sandbox called what the person did not write
         └── LocalCodeError                     code of %%local failed or was refused
 
-`error_of` turns a response of Daytona into one of these exceptions. `client.transport` translates the
+`error_of` turns a response of Daytona into one of these exceptions. `client.transport_errors` translates the
 errors of httpx and websockets.
 """
 

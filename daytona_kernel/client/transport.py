@@ -1,4 +1,4 @@
-"""The network: HTTP by httpx and websockets by websockets, and the one place that translates their errors.
+"""The network: HTTP by httpx and websockets by websockets.
 
 Both use the proxies (HTTPS_PROXY, NO_PROXY, …) and the certificate authorities (SSL_CERT_FILE,
 SSL_CERT_DIR, `verify`) of the environment. Loopback is never proxied. Redirects are not followed,
@@ -13,7 +13,6 @@ import logging
 import os
 import socket
 import ssl
-from contextlib import contextmanager
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies, proxy_bypass
@@ -22,26 +21,19 @@ import httpx
 
 from .. import known_secrets
 from .._version import __version__
-from ..errors import (
-    DaytonaBadRequestError,
-    DaytonaConnectionError,
-    DaytonaConnectionTimeoutError,
-    DaytonaError,
-)
-from ..known_secrets import passwords_in, redact_exception, redact_record
+from ..known_secrets import passwords_in, redact_record
 from ..wire.addresses import is_loopback
 from .exchange import Body, Response
 from .tls import TlsContext
+from .transport_errors import CONNECT_SECONDS, refusal, translated, translated_handshake
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 
     from websockets.asyncio.client import ClientConnection as AsyncWebSocket
-    from websockets.exceptions import InvalidStatus
     from websockets.sync.client import ClientConnection as WebSocket
 
 USER_AGENT = f"daytona-kernel/{__version__}"
-_CONNECT_SECONDS = 20.0
 _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=30)
 
 # A command may be silent for an hour. The probes keep the connection alive in firewalls and NATs,
@@ -110,7 +102,7 @@ class _Routes:
             "proxy": None if is_loopback(url.host) else True,
             "compression": None,
             "max_size": None,
-            "open_timeout": _CONNECT_SECONDS,
+            "open_timeout": CONNECT_SECONDS,
             "close_timeout": 1,
             "logger": _silent,
         }
@@ -162,7 +154,7 @@ class Transport:
         options = self._routes.websocket_options(target, headers or {}, subprotocols)
         if options["ssl"] is not None:
             options["ssl"] = TlsContext(options["ssl"])
-        with _translated_handshake(target):
+        with translated_handshake(target):
             opened: WebSocket = connect(
                 str(target), create_connection=_sync_connection(), **options
             ).__enter__()  # the caller closes it
@@ -213,7 +205,7 @@ class AsyncTransport:
 
         target = httpx.URL(websocket_url(url))
         options = self._routes.websocket_options(target, headers or {}, subprotocols)
-        with _translated_handshake(target):
+        with translated_handshake(target):
             return await connect(str(target), create_connection=_async_connection(), **options)
 
     async def aclose(self) -> None:
@@ -258,7 +250,7 @@ def build_request(
         all_headers |= {"Content-Type": body.content_type, "Content-Length": str(body.length)}
         pieces = _read_in_thread(body) if asynchronous else body.pieces()
     timeouts = {
-        "connect": _CONNECT_SECONDS,
+        "connect": CONNECT_SECONDS,
         "read": request_timeout,
         "write": request_timeout,
         "pool": request_timeout,
@@ -286,7 +278,7 @@ def _sync_connection() -> type[WebSocket]:
             try:
                 super().handshake(*args, **options)
             except InvalidStatus as exc:
-                raise _refusal(exc) from exc
+                raise refusal(exc) from exc
 
     return Connection
 
@@ -301,58 +293,14 @@ def _async_connection() -> type[AsyncWebSocket]:
             try:
                 await super().handshake(*args, **options)
             except InvalidStatus as exc:
-                raise _refusal(exc) from exc
+                raise refusal(exc) from exc
 
     return Connection
-
-
-def _refusal(exc: InvalidStatus) -> DaytonaError:
-    """Return the exception for a response that is not 101, and empty the response."""
-    response = exc.response
-    headers = {name.lower(): value for name, value in response.headers.raw_items()}
-    body = bytes(response.body or b"")
-    # A server may have sent the key back, and `exc` remains as the cause.
-    response.headers.clear()
-    response.body = b""
-    return Response(response.status_code, headers, body).error()
 
 
 def websocket_url(url: str) -> str:
     """Return a URL with `ws` in place of `http`."""
     return "ws" + url.removeprefix("http") if url.startswith("http") else url
-
-
-@contextmanager
-def translated(url: httpx.URL | str) -> Generator[None, None, None]:
-    """Raise the exceptions of `errors` instead of httpx's. No exception contains a secret."""
-    try:
-        yield
-    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as exc:
-        redact_exception(exc)
-        raise _http_error(exc, url) from exc
-    except Exception as exc:
-        redact_exception(exc)
-        raise
-
-
-@contextmanager
-def _translated_handshake(url: httpx.URL) -> Generator[None, None, None]:
-    """Raise the exceptions of `errors` instead of those that websockets raises while it connects."""
-    from websockets.exceptions import WebSocketException
-
-    try:
-        yield
-    except WebSocketException as exc:
-        redact_exception(exc)
-        raise DaytonaConnectionError(
-            f"Cannot open a websocket to {_origin(url)} ({_reason(exc)}).", may_have_arrived=True
-        ) from exc
-    except OSError as exc:  # including TimeoutError
-        redact_exception(exc)
-        raise _unreachable(exc, url) from exc
-    except Exception as exc:
-        redact_exception(exc)
-        raise
 
 
 def read_pieces(response: httpx.Response) -> Iterator[bytes]:
@@ -366,57 +314,6 @@ async def aread_pieces(response: httpx.Response) -> AsyncIterator[bytes]:
     with translated(response.url):
         async for piece in response.aiter_bytes():
             yield piece
-
-
-def _http_error(exc: Exception, url: httpx.URL | str) -> DaytonaError:
-    origin = _origin(url)
-    if isinstance(exc, (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError)):
-        return DaytonaBadRequestError(
-            f"Cannot send a request to {origin} ({exc}). Check the URL, for example DAYTONA_API_URL."
-        )
-    if isinstance(exc, httpx.ConnectTimeout | httpx.PoolTimeout):
-        return DaytonaConnectionTimeoutError(
-            f"No connection to {origin} within {_CONNECT_SECONDS:g} s. {_ADVICE}"
-        )
-    if isinstance(exc, httpx.TimeoutException):
-        return DaytonaConnectionTimeoutError(
-            f"{origin} did not answer within the request timeout. "
-            "The requested operation may still be running there.",
-            may_have_arrived=True,
-        )
-    if isinstance(exc, httpx.ConnectError | httpx.ProxyError):
-        return _unreachable(exc, url)
-    return DaytonaConnectionError(
-        f"The connection to {origin} broke before the answer was complete ({_reason(exc)}).",
-        may_have_arrived=True,
-    )
-
-
-def _unreachable(exc: Exception, url: httpx.URL | str) -> DaytonaConnectionError:
-    reason = _reason(exc)
-    if "CERTIFICATE_VERIFY_FAILED" in reason:
-        return DaytonaConnectionError(
-            f"This machine does not trust the certificate of {_origin(url)} ({reason}). "
-            "Set SSL_CERT_FILE to the certificate of the authority that signed it.",
-            permanent=True,
-        )
-    return DaytonaConnectionError(f"No server answers at {_origin(url)} ({reason}). {_ADVICE}")
-
-
-_ADVICE = "Check DAYTONA_API_URL, the network and the proxy settings."
-
-
-def _reason(exc: Exception) -> str:
-    return str(exc) or type(exc).__name__
-
-
-def _origin(url: httpx.URL | str) -> str:
-    """Return the scheme, host and port of a URL, without the parts that may be private."""
-    try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL:
-        return "that URL"
-    return f"{parsed.scheme}://{parsed.netloc.decode('ascii')}"
 
 
 def proxy_for(url: httpx.URL) -> str | None:

@@ -222,7 +222,7 @@ def test_a_server_that_does_not_finish_a_handshake_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
     behavior: Callable[[socket.socket, ssl.SSLContext], None],
 ) -> None:
-    monkeypatch.setattr(transport_module, "_CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr(transport_module, "CONNECT_SECONDS", 1.0)
     server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(server_context)
     context = ssl.create_default_context()
