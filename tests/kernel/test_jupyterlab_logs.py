@@ -64,7 +64,7 @@ def kernels_of(notebook: NotebookPage) -> list[psutil.Process]:
         try:
             if process.environ().get("JPY_SESSION_NAME") != str(notebook.path):
                 continue
-            if process.cmdline()[1:4] == ["-m", "daytona_kernel", "-f"]:
+            if process.cmdline()[1:4] == ["-P", "-m", "daytona_kernel"]:
                 found.append(process)
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue

@@ -107,11 +107,11 @@ def test_a_command_is_live_while_cells_run_and_its_log_stays(lab: Lab) -> None:
 
     tool(view, "stop").click()
     expect(view.locator(".dk-state")).to_have_text("stopped")
+    final = notebook.output(0).locator("details")
+    expect(final).to_contain_text("stopped")
     saved = notebook.save()
     assert outputs(saved) == {"text/html", "text/plain"}
     assert "answer: forty-two" in json.dumps(saved)
-    final = notebook.output(0).locator("details")
-    expect(final).to_contain_text("stopped")
     expect(final).to_contain_text("answer: forty-two")
     expect(final).to_be_hidden()
     expect(view.locator(".dk-rows")).to_contain_text("answer: forty-two")
