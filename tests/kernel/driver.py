@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 import time
+import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from queue import Empty
@@ -73,6 +74,9 @@ class Driver:
 
     def connect(self) -> None:
         self.client: BlockingKernelClient = self.manager.client()
+        # Clients of one manager share a session, and each counts its messages from 1. An answer to a client's
+        # request must not look like one to an earlier client's.
+        self.client.session.session = str(uuid.uuid4())
         self.client.start_channels()
         self.client.wait_for_ready(timeout=DEADLINE)
         # Replies that arrived while the test waited for another one, by the request's id.

@@ -66,6 +66,7 @@ def test_an_unknown_route_of_the_control_plane(api: httpx.Client, method: str, p
     answer = api.request(method, path)
     assert (answer.status_code, answer.text) == (404, "404 page not found")
     assert answer.headers["Content-Type"] == "text/plain"
+    assert answer.headers["Connection"] == "close"
 
 
 @pytest.mark.parametrize(

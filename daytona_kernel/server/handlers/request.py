@@ -103,6 +103,9 @@ class ApiHandler(tornado.web.RequestHandler):
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error = kwargs.get("exc_info", (None, None, None))[1]
+        # Tornado closes the connection after an answer that comes before the body was read. Unless the answer
+        # says so, the client's next request may go to a connection that is gone.
+        self.set_header("Connection", "close")
         if isinstance(error, UnknownRouteError):
             self.set_status(404)
             self.set_header("Content-Type", "text/plain")
@@ -116,8 +119,6 @@ class ApiHandler(tornado.web.RequestHandler):
         else:
             failure = failures.untyped("internal server error")
         self.set_status(failure.status)
-        if failure.status in (401, 403):
-            self.set_header("Connection", "close")
         if failure.empty:
             self.finish()
         else:
