@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 _FRESH = "The interpreter there starts without your variables."
 _LAST_PORT = 65535
+# A server that was started in the cell before takes a moment until it listens.
+_LISTENS = "for _ in {1..10}; do (: <> /dev/tcp/localhost/PORT) && exit; sleep 0.1; done 2> /dev/null; exit 1"
+_NOTHING_LISTENS = (
+    "Nothing listens on port {port} of the sandbox yet: the address answers when a server does.\n"
+)
 
 
 class SandboxMagic:
@@ -144,11 +149,12 @@ class SandboxMagic:
             raise MagicUsageError(f"PORT is a number from 1 to {_LAST_PORT}, not {port!r}.")
         sandbox = await call.sandbox()
         url = (await sandbox.preview_url(int(port))).url
-        if call.assigned:
-            return url
-        link = f'<a href="{escape(url, quote=True)}" target="_blank">{escape(url)}</a>'
-        await call.display({"text/plain": url, "text/html": link})
-        return None
+        if not call.assigned:
+            link = f'<a href="{escape(url, quote=True)}" target="_blank">{escape(url)}</a>'
+            await call.display({"text/plain": url, "text/html": link})
+        if (await sandbox.process.exec(_LISTENS.replace("PORT", port))).exit_code != 0:
+            await call.print(_NOTHING_LISTENS.format(port=port), "stderr")
+        return url if call.assigned else None
 
     @completes("sandbox", Reach.SANDBOX)
     async def sandbox_ids(self, call: MagicCall, _expected: Expected) -> list[str]:

@@ -125,8 +125,14 @@ def test_a_followed_log_ends_with_its_sandbox(kernel: Driver) -> None:
 
 
 def test_previews_are_urls(kernel: Driver) -> None:
-    assert shown(kernel.run("%sandbox preview 3456")).startswith("http")
-    assert kernel.run("url = %sandbox preview 3456\nurl.endswith('3456')").result == "True"
+    """The cell says whether the address answers, also when the server has only just been started."""
+    answer = kernel.run("%sandbox preview 3456")
+    assert shown(answer).startswith("http")
+    assert answer.stderr.startswith("Nothing listens on port 3456 of the sandbox yet")
+    kernel.run("%session create web\nserver = %session run web --async python3 -m http.server 3456")
+    answer = kernel.run("url = %sandbox preview 3456\nurl.endswith('3456')")
+    assert (answer.result, answer.stderr) == ("True", "")
+    kernel.run("%session delete web")
 
 
 @pytest.mark.parametrize(
