@@ -28,6 +28,9 @@ _ELLIPSIS = "…".encode().decode("latin-1")
 # In larger messages, base64 forms are not looked for: each costs a search of the whole message.
 _LARGE = 1 << 20
 
+# Shorter beginnings of a secret tell nothing, and one text in four ends like one.
+TELLING_LENGTH = 4
+
 
 @dataclass(frozen=True)
 class _Forms:
@@ -69,12 +72,15 @@ def mask_json(part: Part) -> Part:
         return b"{}"  # nobody can read it
 
 
-def mask_continued(before: str, text: str) -> tuple[str, str]:
+def mask_continued(before: str, text: str, shortest: int = TELLING_LENGTH) -> tuple[str, str]:
     """Mask a text that follows the text `before`, which is shown already.
 
-    Returns the masked text in two parts. The second may be the beginning of a secret that later text ends.
+    Returns the masked text in two parts. With the end of `before`, the second may be the beginning of a
+    secret that later text ends. Such a beginning has at least `shortest` characters.
     """
     forms = _forms()
+    if not forms.shown:
+        return text, ""
     for form, shown in forms.shown:
         joined = before + text[: len(form)]
         start = joined.find(form, max(0, len(before) - len(form) + 1))
@@ -82,9 +88,11 @@ def mask_continued(before: str, text: str) -> tuple[str, str]:
             text = shown + text[start + len(form) - len(before) :]
             break
     text = mask_text(text)
-    for start in range(max(0, len(text) - forms.longest + 1), len(text)):
-        if text[start:] in forms.prefixes:
-            return text[:start], text[start:]
+    end = (before[-forms.longest :] + text)[-forms.longest :]
+    for start in range(len(end) - shortest + 1):
+        if end[start:] in forms.prefixes:
+            held = max(0, len(text) - len(end) + start)
+            return text[:held], text[held:]
     return text, ""
 
 
@@ -93,7 +101,7 @@ async def mask_pieces(pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
     held = ""
     async for piece in pieces:
         # The text may be in any encoding. A secret is ASCII, and so are its forms.
-        masked, held = mask_continued("", held + piece.decode("latin-1"))
+        masked, held = mask_continued("", held + piece.decode("latin-1"), shortest=1)
         if masked:
             yield masked.replace("…", _ELLIPSIS).encode("latin-1")
     if held:

@@ -105,3 +105,43 @@ def test_a_file_in_pieces_is_masked_as_a_whole(parts: list[bytes], size: int) ->
     pieces = [data[start : start + size] for start in range(0, len(data), size)]
     masked = asyncio.run(_masked(pieces))
     assert masked == data.replace(KEY.encode(), SHOWN.encode())
+
+
+def _shown_in_a_page(pieces: list[str]) -> list[str]:
+    """Return what a page gets of a stream whose pieces come at once; the last entry at its end."""
+    sent: list[str] = []
+    held = ""
+    for piece in pieces:
+        masked, held = masking.mask_continued("".join(sent), held + piece)
+        sent.append(masked)
+    return [*sent, held]
+
+
+@pytest.mark.parametrize("end", ["", "d", "dt", "dtn", KEY[-3:], "ZHR"])
+def test_an_end_that_tells_nothing_is_not_held_back(end: str) -> None:
+    assert masking.mask_continued("", f"text {end}") == (f"text {end}", "")
+
+
+@pytest.mark.parametrize("end", [KEY[:4], KEY[:9], base64.b64encode(KEY.encode()).decode()[:7]])
+def test_an_end_that_tells_something_is_held_back(end: str) -> None:
+    assert masking.mask_continued("", f"text {end}") == ("text ", end)
+
+
+@pytest.mark.parametrize("first", range(1, len(KEY)))
+@pytest.mark.parametrize("second", [1, 2, 3, 4, 9])
+def test_the_rest_of_a_secret_is_masked_wherever_its_pieces_end(first: int, second: int) -> None:
+    """The page has at most the three characters that were not held back."""
+    pieces = [f"a {KEY[:first]}", KEY[first : first + second], f"{KEY[first + second :]} b"]
+    shown = "".join(_shown_in_a_page(pieces))
+    assert shown in [f"a {KEY[:count]}{SHOWN} b" for count in range(masking.TELLING_LENGTH)]
+
+
+def test_a_secret_in_single_characters_shows_its_first_three() -> None:
+    assert "".join(_shown_in_a_page([*KEY, "!"])) == f"{KEY[:3]}{SHOWN}!"
+
+
+def test_pieces_that_were_shown_late_end_where_the_secret_ends() -> None:
+    """The first piece was held back, and released after its time."""
+    masked, held = masking.mask_continued(f"a {KEY[:11]}", KEY[11:14])
+    assert (masked, held) == ("", KEY[11:14])
+    assert masking.mask_continued(f"a {KEY[:11]}", held + KEY[14:] + " b") == (f"{SHOWN} b", "")
