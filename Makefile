@@ -1,4 +1,4 @@
-# Every target but `system-packages` writes only to this folder: tools and packages go to .venv, at the
+# Every target except `system-packages` writes only to this folder: tools and packages go to .venv, at the
 # versions in constraints.txt. `make help` lists the targets.
 PYTHON ?= python3
 VENV := .venv
@@ -32,7 +32,7 @@ test: $(STAMPS)/test check ## run every check and every test
 	@tools/system-packages $(SYSTEM_PACKAGES)
 	@$(PYTEST)
 
-test-root: $(STAMPS)/test ## run the tests that behave differently for root; CI runs it as root
+test-root: $(STAMPS)/test ## run the tests that behave differently for root, or need it; run it as root
 	@$(PYTEST) -m root
 
 check: $(STAMPS)/test ## run the linters and the type checker
