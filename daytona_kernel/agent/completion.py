@@ -3,8 +3,8 @@
 Jedi finds IPython's completions, their types and signatures. In a fresh sandbox it parses the stubs
 of the standard library before its first answer, which takes seconds, and a large package takes as
 long at its first completion; JupyterLab waits for one second. So Jedi searches in a thread. When it is
-late, IPython's own matchers answer: they look at the live objects and know no types. The search goes on in
-its thread, and what Jedi reads there makes its next answer fast.
+late, IPython's own matchers answer: they look at the live objects and know no types. The search continues in
+its thread, and the files that Jedi reads there make its next answer fast.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class TimelyCompletion:
         self._late = False
 
     def complete(self, do_complete: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Return what `do_complete` finds with the completer, with Jedi's help if that comes in time."""
+        """Return the result of `do_complete` with the completer, and with Jedi if Jedi is in time."""
         with self._lock:
             self._late = False
             reply = do_complete()
@@ -116,7 +116,7 @@ class _Match:
 
 
 def _without_dots(reply: dict[str, Any]) -> dict[str, Any]:
-    """Return a reply with `path` for `os.pa`, as Jedi's, where IPython's own matchers have `.path`."""
+    """Return a reply with `path` for `os.pa`, as Jedi has it. IPython's own matchers have `.path`."""
     matches = reply["matches"]
     if not matches or not all(match.startswith(".") for match in matches):
         return reply

@@ -47,7 +47,7 @@ def ensure(report: Callable[..., None]) -> None:
 
 
 def use() -> None:
-    """Make what `ensure` installed importable in the interpreter, and hide it from the user's programs."""
+    """Make the packages that `ensure` installed importable, and hide them from the user's programs."""
     directory = os.environ.pop(_PATH_VARIABLE, None)
     if directory:
         sys.path.insert(1, directory)

@@ -6,8 +6,8 @@ its own pieces:
 
     $name           not within single quotes, after a backslash, or where the command sets `name` itself
     ${name}, $$     never
-    {expression}    where it can be evaluated; not `{a,b}`, a constant as in JSON, or what only Python
-                    has a name for, as `{print}` of awk
+    {expression}    where it can be evaluated; not `{a,b}`, a constant as in JSON, or a name that only
+                    Python has, as in awk's `{print}`
     $$name          is `$name` for the shell, where `name` is yours
 """
 

@@ -42,7 +42,7 @@ class Interrupts:
         shell.set_custom_exc((asyncio.CancelledError,), self._show_cancelled)
 
     def start_request(self) -> Any:
-        """Note interrupts from now on; return the handler before. Only the main thread may call this."""
+        """Note interrupts from now on; return the previous handler. Only the main thread may call this."""
         before = signal.signal(signal.SIGINT, self._note)
         self._early = False
         return before
@@ -60,7 +60,7 @@ class Interrupts:
             if signal.getsignal(signal.SIGINT) != self._note:
                 # The cell is a task, or runs inside another cell.
                 return await run_nodes(self._unless_early(nodes), *arguments, **options)
-            # Python's own handler, since libraries look for it. IPython's runner shows what it raises here.
+            # Python's own handler, because libraries look for it. IPython's runner shows the exception.
             signal.signal(signal.SIGINT, signal.default_int_handler)
             try:
                 return await run_nodes(self._unless_early(nodes), *arguments, **options)

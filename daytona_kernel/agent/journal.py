@@ -1,10 +1,10 @@
 """The agent's journal: the messages that the kernel has not acknowledged, in memory and then in a file.
 
-A kernel that is away (a sleeping laptop, a dropped connection) must find every message when it returns, and
-a cell that prints without end must not fill the sandbox's memory meanwhile. The first bytes stay in memory,
-where a connected kernel takes them from. The rest goes to a file without a name, which is emptied when
-everything in it was acknowledged. Both have limits: when the journal is `full`, its owner stops reading from
-the interpreter.
+A kernel that is away (a sleeping laptop, a dropped connection) must find every message when it returns, and a
+cell that prints without end must not fill the sandbox's memory. The first bytes stay in memory, where a
+connected kernel takes them from. The rest goes to a file without a name, which is emptied when everything in
+it was acknowledged. Both have limits: when the journal is `full`, its owner stops reading from the
+interpreter.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class SpillingJournal:
 
     @property
     def full(self) -> bool:
-        """Whether nothing should be appended until packets were dropped."""
+        """Whether the owner has to wait until packets are dropped, before it appends another."""
         return self._disk_full or self._file_end >= self._file_bytes
 
     def append(self, sequence: int, packet: bytes) -> None:

@@ -41,7 +41,7 @@ def main(connection_file: str, agent_pid: int) -> None:
     magic_socket = os.environ.pop("DAYTONA_MAGIC_SOCKET")
     magics = json.loads(os.environ.pop("DAYTONA_MAGICS"))
 
-    # The user's code finds the same as under `python -m ipykernel_launcher`.
+    # The user's code finds the same values as under `python -m ipykernel_launcher`.
     sys.path.pop(0)
     sys.argv = ["ipykernel_launcher.py", "-f", connection_file]
 

@@ -21,7 +21,7 @@ def assignment_of(names: Container[str]) -> type[MagicAssign]:
 
         @classmethod
         def find(cls, tokens_by_line: Any) -> Any:
-            # Line by line, since the first assignment of the cell may be of another magic.
+            # Line by line, because the cell's first assignment may be another magic's.
             for line in tokens_by_line:
                 found: Any = super().find([line])  # type: ignore[no-untyped-call]
                 if found is not None and _magic_name(line, found) in names:
@@ -42,7 +42,7 @@ def assignment_of(names: Container[str]) -> type[MagicAssign]:
 
 
 def _magic_name(line: Any, found: Any) -> str:
-    """Return the token behind the `%` that `found` is the position of."""
+    """Return the token behind the `%` at the position `found`."""
     starts = [token.start for token in line]
     position = (found.start_line + 1, found.start_col)
     return str(line[starts.index(position) + 1].string)

@@ -104,7 +104,7 @@ class MagicCaller:
                 raise
 
     def complete(self, name: str, text: str, token: str, *, of_cell: bool) -> list[str]:
-        """Return what may follow in a line with a magic, for IPython to filter.
+        """Return the words that may follow in a line with a magic, for IPython to filter.
 
         text: the line after the magic's name. token: the word that the person types.
         """
@@ -143,7 +143,7 @@ class MagicCaller:
         )
 
     def _drain(self, channel: _Channel) -> None:
-        """Show what an interrupted magic still prints, until its end."""
+        """Show the output that an interrupted magic still prints, until its end."""
         for answer in channel.answers():
             if not isinstance(answer, VariableWanted):
                 self._take(answer.steps)

@@ -85,7 +85,7 @@ class KernelMagics:
         self._shell.Completer.custom_matchers.append(match)
 
     def _complete(self, line: str, token: str) -> list[str]:
-        """Return what may follow in a line with one of the magics. token: the word that is typed."""
+        """Return the words that may follow in a line with a magic. token: the word that is typed."""
         called = self._called.match(line)
         if called is None:
             return []

@@ -30,7 +30,7 @@ _MESSAGE_BYTES = 1 << 40
 class Server:
     """Serves the agent to its kernel.
 
-    secret: what the kernel must show.
+    secret: the secret that the kernel must send.
     link_id: changes with each agent, so that a kernel cannot resume its link with another agent.
     """
 
@@ -52,7 +52,7 @@ class Server:
         return int(listener.getsockname()[1])
 
     def connect(self, connection: Connection) -> None:
-        """Use a connection that has just been greeted, in place of the one before."""
+        """Use a connection that has just been greeted, in place of the previous one."""
         if self.connection is not None:
             self.connection.close(CloseCode.REPLACED, "the kernel has opened another connection")
         self.connection = connection
@@ -92,7 +92,7 @@ class Connection(websocket.WebSocketHandler):
         asyncio.get_running_loop().call_later(GREETING_SECONDS, self._refuse_silence)
 
     def on_message(self, message: str | bytes) -> None:
-        """Take a message of the kernel, or close the connection with the reason why not."""
+        """Take a message of the kernel, or close the connection with a reason."""
         was_greeted = self._side.greeted
         try:
             received = self._side.receive(message)
@@ -120,7 +120,7 @@ class Connection(websocket.WebSocketHandler):
             self._acknowledgement.cancel()
 
     def pump(self) -> None:
-        """Send all there is to send, until the socket is full; then wait for it."""
+        """Send the waiting messages. If the socket is full, continue when it has room."""
         while self._server.connection is self and not self._full:
             data = self._side.outgoing()
             if data is None:

@@ -36,7 +36,7 @@ class _Process:
 
 
 class Usage:
-    """Measures the CPU used since the report before, or since this object was made."""
+    """Measures the CPU used since the previous report, or since this object was made."""
 
     def __init__(self) -> None:
         self._interpreter: tuple[int, float] = (0, 0.0)

@@ -1,8 +1,9 @@
 """The HTTP server's connections. Those without the key cannot crowd out the owner's.
 
 A connection belongs to a stranger until a request on it has shown the key or a preview token. Strangers have
-a few seconds and a share of the connections. When that is used up, the oldest stranger goes: the owner's next
-connection is accepted at any time, and shows the key at once.
+a few seconds and a share of the connections. When the share is used up, the server closes the oldest
+stranger's connection. So it can always accept the owner's next connection, and that connection shows the key
+at once.
 """
 
 from __future__ import annotations

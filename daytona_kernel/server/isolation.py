@@ -1,6 +1,6 @@
 """The choice of isolation for the sandboxes of a server, and what a person is told about it.
 
-Nothing runs without isolation unless the person says so. A machine where bubblewrap is not installed, does
+Nothing runs without isolation unless the person allows it. A machine where bubblewrap is not installed, does
 not work or does not end is a failure, and the message says what to do.
 """
 
@@ -24,7 +24,7 @@ _ON_REQUEST = (
 
 
 class IsolationError(Exception):
-    """Sandboxes cannot be isolated here. `by_machine`: that stays so until the machine changes."""
+    """Sandboxes cannot be isolated here. `by_machine`: the cause remains until the machine changes."""
 
     def __init__(self, message: str, *, by_machine: bool) -> None:
         super().__init__(message)
@@ -50,7 +50,7 @@ class Choice:
 
     @property
     def about(self) -> dict[str, str]:
-        """What clients are told."""
+        """The description for clients."""
         return {"isolation": self.name, "note": self.note, "warning": self.warning}
 
 

@@ -63,6 +63,6 @@ class Timings:
     terminate_grace: float = 5.0  # between SIGTERM and SIGKILL when a session is deleted
     lease_grace: float = 5.0  # without a lease until the embedded server ends
     first_lease_grace: float = 10.0  # from its start until its first lease
-    stuck: float = 30.0  # until the watchdog ends a server whose event loop does not turn
+    stuck: float = 30.0  # until the watchdog ends a server whose event loop is blocked
     bytecode_delay: float = 20.0  # from the start of the server until it compiles packages
     warm_box_delay: float = 3.0  # from the creation of a sandbox until the next warm box starts

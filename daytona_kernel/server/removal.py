@@ -44,7 +44,7 @@ def remove_tree(path: Path | str, *, keep: Collection[str] = ()) -> bool:
 
 
 def empty(top: int, *, keep: Collection[str] = ()) -> bool:
-    """Remove everything in the directory of the descriptor `top`, but for names in `keep`.
+    """Remove everything in the directory of the descriptor `top`, except the names in `keep`.
 
     Return whether that succeeded.
     """

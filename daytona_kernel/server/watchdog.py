@@ -1,4 +1,4 @@
-"""The watchdog: it ends a server whose event loop no longer turns, and with it all sandboxes.
+"""The watchdog: it ends a server whose event loop is blocked, and so all of its sandboxes.
 
 Nothing in the server may block the loop. If something does, the server notices neither the end of its leases
 nor SIGTERM, and its sandboxes would run on for ever. The supervisors end when the server does.
@@ -22,7 +22,7 @@ _CHECKS = 5  # before the end; a process that was stopped for long has not misse
 
 @contextlib.contextmanager
 def watchdog(seconds: float) -> Iterator[None]:
-    """End the process if the running loop does not turn for `seconds`, while the context lasts."""
+    """While the context lasts, end the process if the running loop is blocked for `seconds`."""
     loop = asyncio.get_running_loop()
     pause = seconds / _CHECKS
     timer: asyncio.Handle | None = None

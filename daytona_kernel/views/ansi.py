@@ -335,7 +335,7 @@ class LineEditor:
 
     def _paint(self) -> None:
         """Bring the characters up to date with the notes."""
-        # Backwards, it is known of each text which columns a later erasure leaves of it.
+        # Backwards, so that it is known which columns of each text a later erasure leaves.
         first, end = 0, self._limit
         covered = (0, 0)
         visible: list[_Written] = []

@@ -1,8 +1,8 @@
 """Leftover logs: the saved logs of commands that were still running when their kernel ended.
 
 Such an output names a view of the old kernel, and a page shows "model not found" in place of the log
-that is saved beside it. So the next kernel opens these views again in the state lost, and each lets the
-page replace it by the saved log.
+that is saved beside it. So the next kernel opens these views again in the state `lost`, and each view lets
+the page replace it with the saved log.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def read_leftover_logs(notebook: str | Path) -> list[LeftoverLog]:
 
 
 def _leftover_log(output: Any) -> LeftoverLog | None:
-    """Return the log in an output, or None if it has none, or one that no kernel has written."""
+    """Return the log in an output, or None if it has none, or if the kernel did not write it."""
     try:
         mark = output["metadata"][MARK]
         data = dict(output["data"])

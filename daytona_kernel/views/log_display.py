@@ -6,13 +6,13 @@
 The first batch after a pause goes out at once, then at most ten a second. Batches are less frequent
 when the command prints faster than that, the kernel is slow or it follows many logs. A batch has only
 the newest lines; a page asks for earlier ones when its reader wants them. A front end that does not
-report that it has the view (nbclient, a console) gets the saved log instead, until it does.
+report that it has the view (nbclient, a console) gets the saved log instead, until it reports the view.
 
 A view outlives its command: its reader may search, copy and download what the saved log does not have.
 
-A page that was reloaded has lost the display's id, so only the view itself can replace the output there.
-It gets the final saved log, and asks for earlier ones while the command runs, in case the kernel ends
-without notice.
+A page that was reloaded has lost the display's id, so only the view itself can replace the output there. The
+view gets the final saved log. While the command runs, the view asks for earlier ones, because the kernel may
+end without notice.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class LogDisplay:
     send_input: writes a text to the command's stdin. If it or `stop` raises, the view shows the error.
     download: the bytes of the whole log so far. It ends without waiting for more.
     exit_code: awaited when the log has ended; `None` if the code is unknown.
-    was_stopped: called when the log has ended, for a command that was stopped in another way than by `stop`.
+    was_stopped: called when the log has ended; whether something other than `stop` stopped the command.
     whole: the magic that prints the whole log; "" for none.
     started: when the command started, in seconds since the epoch; `None`: now.
 
@@ -131,7 +131,7 @@ class LogDisplay:
         self._stopping = False
         self._view: LogView | None = None
         self._has_page = False
-        self._replaced = False  # whether a saved log has taken the view's place, for want of a page
+        self._replaced = False  # whether a saved log has taken the place of a view that no page shows
         self._news = asyncio.Event()
         self._sent = 0
         self._final: Bundle | None = None
@@ -227,7 +227,7 @@ class LogDisplay:
             await asyncio.sleep(max(pause, PACE.spend(size)) if size else pause)
 
     def _send_news(self, limit: int = _BATCH_LINES) -> tuple[bool, int]:
-        """Send the newest of the lines that were not sent; return whether these were all, and their bytes."""
+        """Send the newest of the unsent lines; return whether these were all of them, and their bytes."""
         excerpt = self.buffer.read(self._sent, max_lines=limit, max_characters=_BATCH_CHARACTERS)
         whole = excerpt.first <= self._sent
         self._sent = self.buffer.next_line
@@ -376,5 +376,5 @@ class LogDisplay:
 
 
 def _number(value: object) -> int | None:
-    """Return the number of a line in a page's message, or None if it is none."""
+    """Return the number of a line in a page's message, or None if it is not such a number."""
     return value if isinstance(value, int) and 0 <= value < _MAX_NUMBER else None

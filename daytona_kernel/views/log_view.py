@@ -1,7 +1,8 @@
 """The widget that shows a log in a page. `static/` has the page's side.
 
 Only the command's state is synced. Lines travel as custom messages to every page, each with the number
-of its first line, so that a view can tell that it has missed some, and ask for them. Page to kernel:
+of its first line, so that a view can tell that it has missed some, and ask for them. Messages from page to
+kernel:
 
     {type: "present"}                         a page has the model, whether it shows a view or not
     {type: "read", view, since, before}       asks for the lines from a number on, or the last before a number
@@ -10,7 +11,7 @@ of its first line, so that a view can tell that it has missed some, and ask for 
     {type: "downloaded", view}                the page has all pieces
     {type: "bundle", view}                    asks for the saved log, which can replace the view
 
-Kernel to page: `lines`, `notice` {text}, `piece` {piece, last} with the bytes as a buffer, and
+Messages from kernel to page: `lines`, `notice` {text}, `piece` {piece, last} with the bytes as a buffer, and
 `bundle` {state, bundle, model_id}. `to` names the view that an answer is for. At the command's end, every
 page gets the saved log without asking.
 """

@@ -1,10 +1,10 @@
 """Styled lines as a page takes them, and styles as CSS for a saved log.
 
-A style travels as words: e stderr, b bold, d faint, i italic, u underline, s strikethrough, us both;
-f and k with a color for the foreground and the background. A color is `#rrggbb`, or the name of a
-variable in `static/text.css` without its `--dk-`. The page turns each word into a class of that style
-sheet; a saved log gets the same declarations inline. A saved log does not know its background, so its
-colors can be read on white and on black, and JupyterLab mixes them with the color of its theme's text.
+A style travels as words: e stderr, b bold, d faint, i italic, u underline, s strikethrough, us underline and
+strikethrough; f and k with a color for the foreground and the background. A color is `#rrggbb`, or the name
+of a variable in `static/text.css` without its `--dk-`. The page turns each word into a class of that style
+sheet; a saved log gets the same declarations inline. A saved log does not know its background, so its colors
+can be read on white and on black, and JupyterLab mixes them with the color of its theme's text.
 """
 
 from __future__ import annotations

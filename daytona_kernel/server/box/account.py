@@ -2,7 +2,7 @@
 
 It is the server's own user. But a server that root runs gives its boxes a user id that nobody else has: root
 owns files of /proc that change the whole machine, and no limit of processes holds for root. Inside, the user
-is `daytona` in any case.
+is always `daytona`.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SUPERVISOR_SEEN_AS = "/run/supervisor.py"
 
-# One removal at a time: a sandbox with a million files must not keep the threads of the others.
+# One removal at a time: a sandbox with a million files must not occupy the threads of other sandboxes.
 _removals = ThreadPoolExecutor(1, "removals")
 
 
@@ -81,7 +81,7 @@ class Box:
         try:
             return await starting
         except (OSError, RuntimeError):
-            return None  # `start` tries again, and raises what happens then
+            return None  # `start` tries again, and raises the error of that attempt
 
     async def remove(self) -> None:
         """End the supervisor that was started ahead, and remove the directory."""
@@ -93,7 +93,7 @@ class Box:
             self._run = None
         doomed = self.directory.with_name(f".{self.id}")
         with contextlib.suppress(FileNotFoundError):
-            # The rename takes the directory out of the way at once; to remove it may take long.
+            # The rename takes the directory out of the way at once; its removal may take long.
             self.directory.rename(doomed)
             if not await asyncio.get_running_loop().run_in_executor(_removals, remove_tree, doomed):
                 sys.stderr.write(f"sandbox {self.id}: some of its files could not be removed from {doomed}\n")

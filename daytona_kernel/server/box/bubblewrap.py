@@ -1,6 +1,6 @@
 """Isolation by bubblewrap: its options and a test of it.
 
-A sandbox has processes and a network of its own, no capability, and a file system that shows the directories
+A sandbox has its own processes and network, no capability, and a file system that shows the directories
 in `mounts`.
 """
 

@@ -1,9 +1,9 @@
 """Directories that servers make once, keep in the person's cache directory, and show to sandboxes.
 
-A kept directory is used until a file changes from which it was made. To compare takes a millisecond, and to
-make one may take tenths of a second. A server locks those that it uses. When a new one is made, those of its
-kind that were not used for the longest time go. Only servers write here; sandboxes see the directories
-read-only.
+A kept directory is used until a file changes from which it was made. The comparison takes a millisecond;
+making a directory may take tenths of a second. A server locks the directories that it uses. When it makes a
+new one, it removes those of the same kind that were unused for the longest time. Only servers write here;
+sandboxes see the directories read-only.
 """
 
 from __future__ import annotations
@@ -33,8 +33,9 @@ def kept_directory(kind: str, about: list[Any], make: Callable[[str], Changes], 
     """Return a directory that `make` has filled, now or for an earlier server.
 
     `make` is given a new directory. It returns the paths from which it made the contents, each with the time
-    of its last change in nanoseconds. `about` is what else the contents depend on, as JSON. `fallback` is a
-    directory of this server, for a machine on which the cache directory cannot be used. Raises `OSError`.
+    of its last change in nanoseconds. `about` is everything else that the contents depend on, as JSON.
+    `fallback` is a directory of this server, for a machine on which the cache directory cannot be used.
+    Raises `OSError`.
     """
     with _one_at_a_time:
         try:

@@ -10,7 +10,7 @@ import re
 
 # The patterns are compiled at their first use: most servers copy nothing.
 _NAMES = (
-    # keys, and files whose lines are passwords in forms of their own
+    # keys, and files whose lines are passwords in forms that only these programs use
     r".*\.(?:key|p12|pfx|jks|keystore|keytab|kdbx|ovpn|env)|id_(?:rsa|dsa|ecdsa|ed25519)|ssh_host_.*"
     r"|\.env.*|[._]?netrc|\.?pgpass.*|pg_service\.conf|\.?git-credentials|\.?boto\.?.*|auth\.conf.*"
     r"|.*(?:secret|credential|htpasswd|sasl_passw|tfstate).*"

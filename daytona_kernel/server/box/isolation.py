@@ -1,6 +1,6 @@
 """The paths and the environment that a sandbox's children see.
 
-With bubblewrap, a sandbox has a file system of its own, and the paths are the same in every sandbox.
+With bubblewrap, a sandbox has its own file system, and the paths are the same in every sandbox.
 Without it, children see the machine's file system, and the paths lead into the box's directory.
 """
 

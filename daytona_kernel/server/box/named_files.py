@@ -1,6 +1,7 @@
 """The files that inherited settings name and that a sandbox may see: certificates, constraints and wheels.
 
-A setting can name any file and any directory. A sandbox sees a file only if it is what the setting is for.
+A setting can name any file and any directory. A sandbox sees a file only if the file has the type that the
+setting needs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The network of isolated boxes: a namespace of their own, which slirp4netns connects to the internet.
+"""The network of isolated boxes: each has its own namespace, which slirp4netns connects to the internet.
 
 From inside, this machine cannot be reached: not its loopback, not its abstract sockets, not its other
 addresses, and not the addresses from which clouds hand out credentials. slirp4netns is a TCP/IP stack in a
@@ -37,11 +37,12 @@ _LOCAL_ADDRESS = re.compile(r"\|-- (\S+)\n\s*/32 host LOCAL")
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What an isolated box reaches.
+    """The hosts that an isolated box reaches.
 
-    `kind` is `own`: the internet and not this machine; `none`: only itself; or `host`: all that this machine
-    does. `reason` says why this machine cannot give it one of its own, as a clause. `allowed` are the only
-    networks that a box of kind `own` reaches, such as `192.0.2.0/24`; `None` means all.
+    `kind` is `own`: the internet and not this machine; `none`: only itself; or `host`: everything that this
+    machine reaches. `reason` says, as a clause, why this machine cannot give the box its own network.
+    `allowed` are the only networks that a box of kind `own` reaches, such as `192.0.2.0/24`; `None` means
+    all.
     """
 
     kind: str

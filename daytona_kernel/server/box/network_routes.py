@@ -2,9 +2,9 @@
 
 Usage: `python -I -S network_routes.py USER NETWORK READY DEVICE GATEWAY REFUSED ALLOWED`. USER and NETWORK
 are descriptors of the namespaces. READY is a pipe that has a byte when the network device is there. REFUSED
-and ALLOWED are networks such as `192.0.2.0/24`, separated by commas. Nothing reaches a refused network. With
-ALLOWED other than `-`, nothing reaches any network but those. It imports only small modules, because the
-start of a sandbox waits for it.
+and ALLOWED are networks such as `192.0.2.0/24`, separated by commas. Nothing reaches a refused network.
+Unless ALLOWED is `-`, nothing reaches any other network. It imports only small modules, because the start of
+a sandbox waits for it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ERROR = 2
 
 
 def enter(user: int, network: int) -> None:
-    """Enter both namespaces. The process has every capability in them, and outside none more than before."""
+    """Enter both namespaces. The process has every capability inside them, and no additional one outside."""
     libc = ctypes.CDLL(None, use_errno=True)
     for descriptor, kind in ((user, _CLONE_NEWUSER), (network, _CLONE_NEWNET)):
         if libc.setns(descriptor, kind) != 0:

@@ -32,7 +32,7 @@ def python_mounts() -> list[str]:
     )
     shown = outermost([*of_python, *_installed([*of_python, *SYSTEM])])
     for path in shown:
-        # A link such as a venv's `lib64` stays a link. Outside of what is shown it leads nowhere.
+        # A link such as a venv's `lib64` stays a link. A link out of the shown directories leads nowhere.
         relative = os.path.islink(path) and not os.path.isabs(os.readlink(path))
         options += ["--symlink", os.readlink(path), path] if relative else ["--ro-bind", path, path]
     return options + _executable([*shown, *SYSTEM])
@@ -75,7 +75,7 @@ def _is_inside(path: str, directories: list[str]) -> bool:
 def _installed(shown: list[str]) -> Iterator[str]:
     """Yield the paths of importable packages: of the import path, and those of editable installs.
 
-    They lie outside of the directories `shown`.
+    They are outside of the directories `shown`.
     """
     named_by_user = {
         os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path

@@ -1,8 +1,8 @@
-"""A filter of system calls for isolated boxes: no user namespaces, and no rarely used doors of the kernel.
+"""A filter of system calls for isolated boxes: no user namespaces, and no rarely used system calls.
 
 A process that makes a user namespace has every capability in it, and so reaches parts of the kernel that are
-written for root. The filter also refuses calls that no program in a sandbox needs and that had holes before.
-It is a classic BPF program, as seccomp(2) describes it. Bubblewrap installs it.
+written for root. The filter also refuses calls that no program in a sandbox needs and that have had security
+holes. It is a classic BPF program, as seccomp(2) describes it. Bubblewrap installs it.
 """
 
 from __future__ import annotations

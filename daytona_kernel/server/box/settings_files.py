@@ -1,4 +1,4 @@
-"""The settings of pip and npm that stand in files of this machine, for files of a sandbox.
+"""The settings of pip and npm in files of this machine, for files of a sandbox.
 
 The files may carry credentials, so a setting is passed on by the rules for variables of the environment.
 """
@@ -32,7 +32,7 @@ def pip_settings(*, isolated: bool) -> dict[str, dict[str, str]]:
         try:
             parser.read(path, encoding="utf-8")
         except (configparser.Error, UnicodeDecodeError, OSError):
-            continue  # pip says what is wrong with it
+            continue  # pip reports the error
         for section in parser.sections():
             for option, value in parser.items(section):
                 name = option.replace("_", "-")
@@ -60,7 +60,7 @@ def npm_settings(*, isolated: bool) -> dict[str, str]:
 
 
 def _passed(program: str, name: str, value: str, *, isolated: bool) -> list[str]:
-    """Return what of a setting's value may be passed on, in a list that is empty for nothing."""
+    """Return the part of a setting's value that may be passed on, as a list; an empty list means nothing."""
     variable = f"{program}_{name.upper().replace('-', '_')}"
     passed = inherited_settings({variable: value})
     return list((without_local_indexes(passed) if isolated else passed).values())

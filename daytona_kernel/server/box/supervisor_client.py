@@ -39,7 +39,7 @@ def _future() -> asyncio.Future[int]:
 class Child:
     """The root of a process tree in a sandbox.
 
-    `exit` resolves to its exit code, or to minus the signal that killed it. `gone` resolves when its whole
+    `exit` resolves to its exit code, or to the negated signal that killed it. `gone` resolves when its whole
     tree has ended, including orphans. `terminal` is the master of its terminal; the caller of `spawn` owns
     that descriptor.
     """
@@ -329,7 +329,7 @@ class SupervisorClient:
                 waiting.set_exception(ConnectionAbortedError("the sandbox has stopped"))
 
     def _dismiss(self) -> None:
-        """Make the supervisor end. Bubblewrap may have been killed, which a supervisor outlives."""
+        """Make the supervisor end. A supervisor outlives a bubblewrap that was killed."""
         if self._process_ended >= 0:
             self._loop.remove_reader(self._process_ended)
         with contextlib.suppress(OSError):

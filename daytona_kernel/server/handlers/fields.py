@@ -1,4 +1,4 @@
-"""The checks of what a request contains. Whatever is wrong raises `ApiError` 400."""
+"""The checks of a request's content. Each check that fails raises `ApiError` 400."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MAX_PORT = 65535
 def parse_object(
     data: bytes | str, invalid: Callable[[str], ApiError] = failures.bad_request
 ) -> dict[str, Any]:
-    """Return a JSON object. If `data` is something else, raise what `invalid` returns."""
+    """Return a JSON object. If `data` is something else, raise the error that `invalid` returns."""
     try:
         value = strict_json.parse(data)
     except ValueError as error:

@@ -82,7 +82,7 @@ class ApiHandler(tornado.web.RequestHandler):
         return f"{self.request.protocol}://{self.request.host}"
 
     def json_body(self, invalid: Callable[[str], ApiError] = failures.bad_request) -> dict[str, Any]:
-        """Return the body, a JSON object. If it is something else, raise what `invalid` returns."""
+        """Return the body, a JSON object. If it is something else, raise the error that `invalid` returns."""
         return parse_object(bytes(self._body or b"{}"), invalid)
 
     def answer(self, value: object, status: int = 200) -> None:
@@ -136,7 +136,7 @@ class ApiHandler(tornado.web.RequestHandler):
 
 
 class NotFoundHandler(ApiHandler):
-    """Every path that is in no route."""
+    """The answer for every path without a route."""
 
     def prepare(self) -> None:
         raise UnknownRouteError

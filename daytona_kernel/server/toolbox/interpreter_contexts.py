@@ -46,7 +46,7 @@ class InterpreterContext:
 
     @property
     def is_active(self) -> bool:
-        """Whether a run finds the state of the runs before it, or is the first."""
+        """Whether a run finds the state of earlier runs, or is the first."""
         return self._child is None or not self._child.exit.done()
 
     async def run(

@@ -1,6 +1,6 @@
 """The previews of a sandbox's ports: addresses of this machine's loopback that lead into its network.
 
-Each sandbox has a loopback address of its own, so the same port of two sandboxes has two URLs with the port's
+Each sandbox has its own loopback address, so the same port of two sandboxes has two URLs with the port's
 own number. Browsers keep cookies by host name, so a page of a sandbox gets no cookie of a Jupyter server.
 The interpreter's messages pass here too, so bytes go from socket to socket without a task between them.
 """

@@ -63,8 +63,8 @@ class Session:
     """A bash in a sandbox, and its commands.
 
     `shell` reads its script from the other end of the pipe `script`, and prints to the other end of the pipe
-    `status`. The session owns its own ends. `fifos` is `seen_as` in the sandbox. `logs` is the directory of
-    the logs, which the sandbox does not see.
+    `status`. The session owns the two given ends. `fifos` is `seen_as` in the sandbox. `logs` is the
+    directory of the logs, which the sandbox does not see.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 // Numbers, sizes and times as text.
 
-const NUMBERS = new Intl.NumberFormat(); // as the browser's language has them
+const NUMBERS = new Intl.NumberFormat(); // in the format of the browser's language
 
 /** @param {number} number */
 export function formatNumber(number) {

@@ -1,7 +1,7 @@
 // The lines that a view keeps: a contiguous run of the log.
 //
 // A view that follows the end of the log drops lines at the front. While its reader is somewhere else it
-// drops none, so that the page does not move; once it has enough lines it takes no more.
+// drops no line, so that the page does not move; once it has enough lines, it takes no more.
 
 const FOLLOWED_LINES = 5_000;
 const READING_LINES = 20_000;

@@ -1,8 +1,8 @@
 // The place of a view in the page.
 //
 // When the command ends, the saved log takes the view's place in the notebook, and the page shows it in place
-// of the widget. But somebody may be reading or searching the view. So the view moves in front of the saved log
-// and hides it, for as long as the page shows that log. A page that opens later has the saved log alone.
+// of the widget. But somebody may be reading or searching the view. So the view moves in front of the saved
+// log and hides it, as long as the page shows that log. A page that opens later has only the saved log.
 
 /** The outputs of a cell. */
 export const OUTPUTS = ".jp-OutputArea";

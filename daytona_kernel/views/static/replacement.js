@@ -1,8 +1,8 @@
 // The saved log that takes the view's place in the notebook.
 //
-// The kernel replaces the view when the command ends. It cannot where a page was reloaded, since that page
-// does not know the display's id, nor after its own end. So the view asks for the saved log now and then,
-// and replaces its own output in the notebook that the page will save.
+// The kernel replaces the view when the command ends. It cannot do so in a page that was reloaded, because
+// that page does not know the display's id, and after its own end. So the view asks for the saved log now and
+// then, and replaces its own output in the notebook that the page will save.
 
 const WIDGET_MIME_TYPE = "application/vnd.jupyter.widget-view+json";
 const ENDED_GRACE_MS = 1_500;
@@ -44,16 +44,16 @@ export class Replacement {
     clearTimeout(this.timer);
   }
 
-  /** Ask while the command runs: when its log falls quiet, and now and then while it does not. @param {number} changedAt @param {number} now */
-  askIfChanged(changedAt, now) {
+  /** Ask while the command runs: when its log falls quiet, and now and then while it grows. @param {number}
+  changedAt @param {number} now */ askIfChanged(changedAt, now) {
     const wait = now - changedAt > QUIET_MS ? QUIET_MS : INTERVAL_MS;
     if (changedAt <= this.askedAt || now - this.askedAt < wait) return;
     this.askedAt = now;
     this.ask();
   }
 
-  /** Ask after the command's end. The kernel may be gone by then, so an earlier saved log must do. */
-  askAtEnd() {
+  /** Ask after the command's end. The kernel may be gone by then; an earlier saved log then takes its place.
+  */ askAtEnd() {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => {
       this.ask();
@@ -64,13 +64,13 @@ export class Replacement {
   /** @param {SavedLogMessage} message */
   receive(message) {
     this.latest = message;
-    // Two pages that replace the output of a shared notebook at once would leave two outputs. Most often another
-    // page does it, so this one waits for its turn.
+    // Two pages that replace the output of a shared notebook at once would leave two outputs. Usually another
+    // page replaces it first, so this page waits for its turn.
     const unasked = message.to === undefined;
     if (message.state !== "running" && !(unasked && this.notebook()?.collaborative)) this.apply();
   }
 
-  /** Replace the view by the latest saved log, wherever the notebook shows it. */
+  /** Replace the view with the latest saved log, wherever the notebook shows it. */
   apply() {
     if (!this.latest) return;
     const { model_id: id, bundle } = this.latest;

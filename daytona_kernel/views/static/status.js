@@ -47,7 +47,7 @@ export class Status {
     return first;
   }
 
-  /** Note how much the log has by now. @param {number} lines @param {number} bytes @param {number} now */
+  /** Note the size of the log so far. @param {number} lines @param {number} bytes @param {number} now */
   count(lines, bytes, now) {
     this.lineCount = lines;
     this.byteCount = bytes;

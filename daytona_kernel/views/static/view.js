@@ -204,7 +204,7 @@ class View {
   takeReport(report) {
     if (this.status.take(report, performance.now())) {
       this.replacement.askAtEnd();
-      // The view of a leftover log has nothing to show, but the saved log has.
+      // The view of a leftover log has nothing to show, but its saved log does.
       if (this.heard) this.mount.expect();
     }
     this.showState();
