@@ -44,16 +44,16 @@ export class Replacement {
     clearTimeout(this.timer);
   }
 
-  /** Ask while the command runs: when its log falls quiet, and now and then while it grows. @param {number}
-  changedAt @param {number} now */ askIfChanged(changedAt, now) {
+  /** Ask while the command runs: when its log falls quiet, and now and then while it grows. @param {number} changedAt @param {number} now */
+  askIfChanged(changedAt, now) {
     const wait = now - changedAt > QUIET_MS ? QUIET_MS : INTERVAL_MS;
     if (changedAt <= this.askedAt || now - this.askedAt < wait) return;
     this.askedAt = now;
     this.ask();
   }
 
-  /** Ask after the command's end. The kernel may be gone by then; an earlier saved log then takes its place.
-  */ askAtEnd() {
+  /** Ask after the command's end. If the kernel is gone by then, an earlier saved log takes its place. */
+  askAtEnd() {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => {
       this.ask();
