@@ -66,6 +66,7 @@ SLOW_FILES = {
     "server/test_serve.py",
     "server/test_sessions.py",
     "server/test_shapes.py",
+    "server/test_snapshots.py",
     "server/test_warm_box.py",
 }
 # These files test what root may do and other users may not: namespaces, processes and files of others.
@@ -78,6 +79,7 @@ ROOT_FILES = {
     "server/test_isolation.py",
     "server/test_lifetime.py",
     "server/test_python_environment.py",
+    "server/test_snapshots.py",
 }
 
 # On a busy machine the first example of a test takes seconds.

@@ -41,6 +41,7 @@ NOT_RUN = {
     "%pip install humanize": "it needs the package index",
     "%sandbox new --snapshot my-snapshot": "it needs a snapshot that somebody has made",
     "%sh git clone https://github.com/daytonaio/daytona.git": "it needs the internet",
+    "mkdir -p ~/images/py314": "it needs docker",
     "%sh git clone https://github.com/you/private.git": "it needs somebody's repository",
     "/path/of/jupyter/bin/python -m pip install ipywidgets anywidget": "it needs the package index",
     "pip install --upgrade ./daytona-kernel": "it changes the environment of the tests",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import socket
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import tornado.netutil
@@ -18,6 +19,7 @@ from .handlers.request import NotFoundHandler
 from .toolbox.sandboxes import Sandboxes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from .box.bubblewrap import Bubblewrap
@@ -100,7 +102,8 @@ _PORTS = range(10_000, 32_768)
 class Server:
     """Daytona's API on a port of this machine, with sandboxes in `directory`.
 
-    `isolation` isolates them, unless it is `None`. Clients use `url` as the API's URL.
+    `isolation` isolates them, unless it is `None`. `snapshots` are the directories of the local snapshots, by
+    name. Clients use `url` as the API's URL.
     """
 
     def __init__(
@@ -109,9 +112,10 @@ class Server:
         api_key: str,
         isolation: Bubblewrap | None,
         timings: limits.Timings,
+        snapshots: Mapping[str, str] = MappingProxyType({}),
         extra_routes: list[Row] | None = None,
     ) -> None:
-        self.sandboxes = Sandboxes(directory, isolation, timings)
+        self.sandboxes = Sandboxes(directory, isolation, timings, snapshots)
         rules = [(API + route, handler, options) for route, handler, options in extra_routes or []]
         rules += [(API + route, handler, options) for route, handler, options in CONTROL_ROUTES]
         rules += [(TOOLBOX + route, handler, options) for route, handler, options in TOOLBOX_ROUTES]

@@ -16,13 +16,14 @@ from ..wire import routes
 from ..wire.conventions import ISOLATION_VARIABLE
 from .app import Server
 from .box.orphans import become_subreaper
+from .box.snapshots import snapshots_of_environment
 from .isolation import IsolationError, choose_isolation
 from .lease import LeaseHandler, Leases
 from .state_directory import StateDirectory, remove_abandoned
 from .watchdog import watchdog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from .box.bubblewrap import Trial
     from .isolation import Choice
@@ -37,6 +38,11 @@ def run_embedded(trial: Trial | None, timings: Timings) -> int:
     """
     wanted = os.environ.get(ISOLATION_VARIABLE) or "auto"
     try:
+        snapshots = snapshots_of_environment(os.environ)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    try:
         choice = choose_isolation(wanted, trial)
     except ValueError as error:
         print(f"{ISOLATION_VARIABLE}={wanted} is not valid; {error}", file=sys.stderr)
@@ -46,17 +52,21 @@ def run_embedded(trial: Trial | None, timings: Timings) -> int:
         return 1
     directory = StateDirectory.temporary()
     try:
-        asyncio.run(_serve_leases(directory, choice, timings))
+        asyncio.run(_serve_leases(directory, choice, timings, snapshots))
     finally:
         directory.remove(whole=True)
     return 0
 
 
-async def _serve_leases(directory: StateDirectory, choice: Choice, timings: Timings) -> None:
+async def _serve_leases(
+    directory: StateDirectory, choice: Choice, timings: Timings, snapshots: Mapping[str, str]
+) -> None:
     leases = Leases(choice.about, timings)
     key = secrets.token_urlsafe(32)
     lease_route = (routes.LEASE, LeaseHandler, {"leases": leases})
-    server = Server(directory.sandboxes, key, choice.bubblewrap, timings, extra_routes=[lease_route])
+    server = Server(
+        directory.sandboxes, key, choice.bubblewrap, timings, snapshots, extra_routes=[lease_route]
+    )
     server.listen("127.0.0.1", 0)
     about = {"api_url": server.url, "api_key": key, "pid": os.getpid(), **choice.about}
     announce_and_detach(directory, about)

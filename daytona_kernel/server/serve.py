@@ -39,6 +39,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what keeps sandboxes apart from this machine (default: bubblewrap)",
     )
     parser.add_argument(
+        "--snapshot",
+        action="append",
+        default=[],
+        metavar="NAME=DIRECTORY",
+        help="a directory with a root file system, as `docker export` and mmdebstrap make, from which "
+        "sandboxes can be created by this name; it can be given more than once",
+    )
+    parser.add_argument(
         _EXPOSE_OPTION,
         action="store_true",
         dest="exposed",
@@ -83,17 +91,19 @@ async def _serve(args: argparse.Namespace, directory: StateDirectory, key: str) 
     # Imported here so that `daytona-kernel --help` starts fast.
     from .app import Server
     from .box.orphans import become_subreaper
+    from .box.snapshots import parse_snapshots, snapshots_of_environment
     from .embedded import on_signals, raise_descriptor_limit
     from .isolation import IsolationError, choose_isolation
     from .limits import Timings
     from .watchdog import watchdog
 
     try:
+        snapshots = snapshots_of_environment(os.environ) | parse_snapshots(args.snapshot)
         choice = choose_isolation(args.isolation)
         timings = Timings()
-        server = Server(directory.sandboxes, key, choice.bubblewrap, timings)
+        server = Server(directory.sandboxes, key, choice.bubblewrap, timings, snapshots)
         server.listen(args.host, args.port)
-    except (OSError, IsolationError, UnicodeError) as error:  # UnicodeError: of a host name
+    except (OSError, IsolationError, ValueError) as error:  # ValueError: of a host name, or a snapshot
         print(f"cannot serve: {error}", file=sys.stderr)
         return 1
     ended = asyncio.Event()

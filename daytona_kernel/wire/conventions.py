@@ -9,6 +9,8 @@ PREVIEW_PORTS = range(3000, 10000)
 # The environment variables that say how the embedded server keeps its sandboxes apart from this machine.
 ISOLATION_VARIABLE = "DAYTONA_KERNEL_ISOLATION"
 NETWORK_VARIABLE = "DAYTONA_KERNEL_NETWORK"
+# The directories with root file systems of which it makes sandboxes.
+LOCAL_SNAPSHOTS_VARIABLE = "DAYTONA_KERNEL_LOCAL_SNAPSHOTS"
 
 # `code_run` prints each chart as a line of stdout: this mark and the chart as JSON.
 ARTIFACT_MARK = "dtn_artifact_k39fd2:"

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 from .. import limits
 from ..removal import remove_tree
 from . import mounts
+from .image_mounts import of_the_image_box
 from .isolation import PARTS, layout_of
 from .launchers import current_launchers
 from .network import Network, NetworkStack
-from .python_environment import make_python_environment
+from .python_environment import base_python, make_image_settings, make_python_environment
+from .server_python import server_python
 from .supervisor_client import SUPERVISOR_PROGRAM, SupervisorClient
 
 if TYPE_CHECKING:
@@ -34,13 +36,15 @@ _removals = ThreadPoolExecutor(1, "removals")
 class Box:
     """A box inside the directory `parent`. Its `id` becomes the sandbox's. Its children see `layout`.
 
-    `isolation` is `None` if nothing isolates it.
+    `isolation` is `None` if nothing isolates it. `image` is the root file system on which it stands, a
+    directory; `None` means this machine's own. A box on an image is isolated.
     """
 
-    def __init__(self, parent: Path, isolation: Bubblewrap | None) -> None:
+    def __init__(self, parent: Path, isolation: Bubblewrap | None, image: str | None = None) -> None:
         self.id = str(uuid.uuid4())
         self.directory = parent / self.id
-        self.layout = layout_of(self.directory, isolated=isolation is not None)
+        self.image = image
+        self.layout = layout_of(self.directory, isolated=isolation is not None, on_an_image=image is not None)
         self._isolation = isolation
         self._starting: asyncio.Task[SupervisorClient] | None = None  # the start ahead, if there was one
         self._memory = 0
@@ -105,6 +109,10 @@ class Box:
                 (self.directory / part).mkdir(mode=0o700)
         (self.directory / "logs").mkdir(mode=0o700)
         self._run = os.open(self.directory / "run", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        if self.image is not None:
+            (self.directory / "python").mkdir(mode=0o755)
+            make_image_settings(self.directory / "python")
+            return
         make_python_environment(self.directory / "python", self.layout.python)
         if self._isolation is None:
             launchers = current_launchers("/usr/bin/env python3", str(self.directory.parent), isolated=False)
@@ -117,7 +125,8 @@ class Box:
             self._make_directories()
         if self._isolation is None:
             return []
-        own = mounts.of_the_box(self.directory, network)
+        own_mounts = mounts.of_the_box if self.image is None else of_the_image_box
+        own = own_mounts(self.directory, network)
         if is_new:
             mounts.make_mount_points(self.directory, own)
             for part in PARTS:
@@ -132,7 +141,7 @@ class Box:
             if self._isolation is None:
                 return await SupervisorClient.start([], str(SUPERVISOR_PROGRAM), "", log)
             program = ["--ro-bind", str(SUPERVISOR_PROGRAM), SUPERVISOR_SEEN_AS]
-            with self._isolation.prefix([*own, *program], network) as (prefix, inherited):
+            with self._isolation.prefix([*own, *program], network, self.image) as (prefix, inherited):
                 supervisor = await SupervisorClient.start(
                     prefix,
                     SUPERVISOR_SEEN_AS,
@@ -140,6 +149,7 @@ class Box:
                     log,
                     inherited=inherited,
                     account=self._isolation.account,
+                    python=None if self.image is None else server_python().command(base_python()),
                 )
             if network.kind == "own":
                 try:

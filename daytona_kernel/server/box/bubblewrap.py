@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from . import mounts, seccomp
 from .account import Account, choose_account
+from .image_mounts import of_the_image
 from .python_environment import base_python
 from .python_files import python_mounts
+from .server_python import server_python
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,14 +51,20 @@ class Bubblewrap:
         self._program = shutil.which("bwrap") or "bwrap"
 
     @contextlib.contextmanager
-    def prefix(self, box_mounts: Sequence[str], network: Network) -> Iterator[tuple[list[str], list[int]]]:
+    def prefix(
+        self, box_mounts: Sequence[str], network: Network, image: str | None = None
+    ) -> Iterator[tuple[list[str], list[int]]]:
         """Yield a command prefix that isolates a process, and the descriptors that the process must inherit.
 
-        Besides the files of the machine, the process sees those of `box_mounts`.
+        Besides the files of the machine, or of the root file system `image`, the process sees those of
+        `box_mounts`.
         """
-        mounted = [*mounts.of_the_machine(), *_KERNEL_FILES, *box_mounts]
+        later = [*_KERNEL_FILES, *box_mounts]
+        mounted = [*(mounts.of_the_machine() if image is None else of_the_image(image, later)), *later]
         options = [*_NAMESPACES, *self.account.options, *network.options]
         command = [self._program, *options, *_directories_above(mounted), *mounted]
+        if image is not None:
+            command += ["--remount-ro", "/"]  # a directory that was put together would be the user's own
         descriptors = [] if self.account.namespace is None else [self.account.namespace]
         with contextlib.ExitStack() as stack:
             program = seccomp.program()
@@ -66,23 +74,18 @@ class Bubblewrap:
                 file.seek(0)
                 command += ["--seccomp", str(file.fileno())]
                 descriptors.append(file.fileno())
-            yield [*command, "--chdir", "/", *self.account.command], descriptors
+            yield [*command, "--chdir", "/", *self._as_account(image)], descriptors
+
+    def _as_account(self, image: str | None) -> list[str]:
+        words = self.account.command
+        return [*server_python().command(words[0]), *words[1:]] if words and image is not None else words
 
 
 def _directories_above(options: Sequence[str]) -> list[str]:
-    """Return options that make the directories above all mount points of `options`, open for everyone.
-
-    Bubblewrap makes them, too, but open for its own user only.
-    """
-    points = {
-        last for last, following in zip(options, [*options[1:], "--"], strict=True) if following[:2] == "--"
-    }
-    found: dict[str, None] = {}
-    for point in sorted(points):
-        above = [str(parent) for parent in reversed(PurePath(point).parents)][1:]
-        if not points.intersection(above):
-            found.update(dict.fromkeys(above))
-    return [argument for path in found for argument in ("--perms", "0755", "--dir", path)]
+    """Return options that make the directories above all mount points of `options` that are in no other."""
+    points = mounts.mount_points(options)
+    outer = [point for point in points if not points.intersection(map(str, PurePath(point).parents))]
+    return mounts.directories_to(outer, "")
 
 
 class Failure(NamedTuple):

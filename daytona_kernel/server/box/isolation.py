@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .inherited import inherited_settings, without_local_indexes
@@ -45,10 +45,16 @@ ISOLATED = Layout(
 )
 
 
-def layout_of(directory: Path, *, isolated: bool) -> Layout:
+# A sandbox on an image has the image's Python, and nothing in front of it. What it inherits is here.
+ON_AN_IMAGE = replace(ISOLATED, python="", programs="")
+_IMAGE_CONFIGURATION = "/run/settings"
+IMAGE_SETTINGS = f"{_IMAGE_CONFIGURATION}/pip"  # pip looks for `pip/pip.conf`
+
+
+def layout_of(directory: Path, *, isolated: bool, on_an_image: bool = False) -> Layout:
     """Return the layout of the box in `directory`."""
     if isolated:
-        return ISOLATED
+        return ON_AN_IMAGE if on_an_image else ISOLATED
     return Layout(**{part: str(directory / part) for part in (*PARTS, "programs")})
 
 
@@ -78,6 +84,36 @@ def children_environment(
         "TERM": "xterm-256color",
         "TMPDIR": layout.tmp,
         "VIRTUAL_ENV": layout.python,
+        **env,
+        "DAYTONA_SANDBOX_ID": sandbox_id,
+    }
+
+
+def image_environment(
+    sandbox_id: str,
+    env: Mapping[str, str],
+    own: Mapping[str, str],
+    inherited: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Return the environment of the children of a sandbox on an image that sets the variables `own`.
+
+    `inherited` is as for `children_environment`.
+    """
+    settings = inherited_settings(os.environ if inherited is None else inherited)
+    path = own.get("PATH", _SYSTEM_PATH)
+    return {
+        "LANG": "C.UTF-8",
+        **without_local_indexes(settings),
+        "NPM_CONFIG_GLOBALCONFIG": f"{IMAGE_SETTINGS}/etc/npmrc",
+        "XDG_CONFIG_DIRS": f"{_IMAGE_CONFIGURATION}:/etc/xdg",
+        "SHELL": "/bin/bash",
+        "TERM": "xterm-256color",
+        **own,
+        "PATH": f"{ON_AN_IMAGE.home}/.local/bin:{path}",
+        "HOME": ON_AN_IMAGE.home,
+        "USER": "daytona",
+        "LOGNAME": "daytona",
+        "TMPDIR": ON_AN_IMAGE.tmp,
         **env,
         "DAYTONA_SANDBOX_ID": sandbox_id,
     }

@@ -21,6 +21,7 @@ from .python_files import SYSTEM, outermost, python_mounts
 from .settings_files import settings_with_files
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 _SYSTEM_FILES = [
@@ -47,6 +48,25 @@ def of_the_machine() -> list[str]:
     return mounts
 
 
+def mount_points(options: Sequence[str]) -> set[str]:
+    """Return the paths at which `options` mount or make something: the last word of each option."""
+    return {
+        last for last, following in zip(options, [*options[1:], "--"], strict=True) if following[:2] == "--"
+    }
+
+
+def directories_to(points: Iterable[str], inside: str) -> list[str]:
+    """Return options that make the directories between `inside` and `points`, open for everyone.
+
+    Bubblewrap makes them, too, but open for its own user only.
+    """
+    found: dict[str, None] = {}
+    for point in sorted(points):
+        above = [str(parent) for parent in reversed(PurePath(point).parents)]
+        found.update(dict.fromkeys(each for each in above if each != "/" and each.startswith(f"{inside}/")))
+    return [argument for path in found for argument in ("--perms", "0755", "--dir", path)]
+
+
 def of_the_box(directory: Path, network: Network) -> list[str]:
     """Return the mounts of the box in `directory`, and of the server's Python. The layout is `ISOLATED`."""
     fallback = str(directory.parent)
@@ -55,16 +75,23 @@ def of_the_box(directory: Path, network: Network) -> list[str]:
     return [
         *(word for path in COPIED if os.path.isdir(path) for word in ("--ro-bind", f"{etc}{path}", path)),
         *(word for path in LIVE for word in ("--ro-bind-try", path, path)),
-        *_resolver(directory / "resolv.conf", network),
+        *resolver(directory / "resolv.conf", network),
+        *own_directories(directory),
+        *_outside(),
+        *("--bind", str(directory / "python"), ISOLATED.python),
+        *("--ro-bind", launchers, ISOLATED.programs),
+    ]
+
+
+def own_directories(directory: Path) -> list[str]:
+    """Return the mounts of the directories that every box has of its own."""
+    return [
         *("--perms", "1777", "--size", str(limits.SHARED_MEMORY_BYTES), "--tmpfs", "/dev/shm"),  # noqa: S108  # a path inside the sandbox
         *("--perms", "0755", "--size", str(limits.RUN_BYTES), "--tmpfs", "/run"),
         *("--bind", str(directory / "home"), ISOLATED.home),
         *("--bind", str(directory / "workspace"), ISOLATED.workspace),
         *("--bind", str(directory / "tmp"), ISOLATED.tmp),
         *("--bind", str(directory / "tmp"), "/var/tmp"),  # noqa: S108
-        *_outside(),
-        *("--bind", str(directory / "python"), ISOLATED.python),
-        *("--ro-bind", launchers, ISOLATED.programs),
         *("--ro-bind", str(directory / "run"), ISOLATED.run),
     ]
 
@@ -89,7 +116,7 @@ def make_mount_points(directory: Path, mounted: list[str]) -> None:
                     (directory / part / parent).mkdir(mode=0o755, exist_ok=True)
 
 
-def _resolver(path: Path, network: Network) -> list[str]:
+def resolver(path: Path, network: Network) -> list[str]:
     """Return the mount of a `resolv.conf` for a network of its own, and write that file to `path`."""
     if network.kind != "own":
         return []

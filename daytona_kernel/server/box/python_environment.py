@@ -61,3 +61,9 @@ def make_python_environment(directory: Path, seen_as: str) -> None:
         program = bin_directory / name
         program.write_text(PIP.format(python=f"{seen_as}/bin/python"))
         program.chmod(0o755)
+
+
+def make_image_settings(directory: Path) -> None:
+    """Write into the new `directory` what a sandbox on an image gets besides the image's own Python."""
+    write_settings(str(directory), isolated=True)
+    shutil.copyfile(_CHARTS, directory / f"{CHARTS_BACKEND}.py")

@@ -125,18 +125,20 @@ class SupervisorClient:
         *,
         inherited: Sequence[int] = (),
         account: Account | None = None,
+        python: Sequence[str] | None = None,
     ) -> SupervisorClient:
         """Start a supervisor and wait until it reports.
 
         `prefix` is the command that isolates it, or is empty. `program` is the path of its program, as the
         isolated process sees it. `rlimits` are its resource limits. `log` is a descriptor for its errors.
         `inherited` are further descriptors for the process. `account` is its user, if that is not this one.
-        Raises `RuntimeError` if it does not report in time.
+        `python` is the command of Python inside; `None` means the same as outside. Raises `RuntimeError` if
+        it does not report in time.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            python = getattr(sys, "_base_executable", None) or sys.executable
-            command = [*prefix, python, "-I", "-S", program, str(theirs.fileno()), rlimits]
+            words = python or [getattr(sys, "_base_executable", None) or sys.executable]
+            command = [*prefix, *words, "-I", "-S", program, str(theirs.fileno()), rlimits]
             process = _start_process(command, [theirs.fileno(), *inherited], log)
         supervisor = cls(ours, process, account)
         with contextlib.suppress(TimeoutError):

@@ -40,8 +40,13 @@ class WarmBox:
             self._box = Box(self._directory, self._isolation)
             self._box.start_ahead(self._memory)
 
-    def take(self) -> Box:
-        """Return the warm box, or a new one that is not started. From the second time on, start the next."""
+    def take(self, image: str | None = None) -> Box:
+        """Return the warm box, or a new one that is not started. From the second time on, start the next.
+
+        A box on an `image` is always a new one.
+        """
+        if image is not None:
+            return Box(self._directory, self._isolation, image)
         taken, self._box = self._box, None
         self._taken += 1
         self._cancel_timer()

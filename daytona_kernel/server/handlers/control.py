@@ -8,6 +8,7 @@ import tempfile
 from typing import TYPE_CHECKING, Any
 
 from ..._version import __version__
+from ...wire.conventions import LOCAL_SNAPSHOTS_VARIABLE
 from .. import failures, limits
 from ..toolbox.sandbox import Description, Intervals
 from .fields import field, parse_integer, parse_object, parse_port, string_map
@@ -93,10 +94,30 @@ class SandboxesHandler(ControlHandler):
         )
         if min(description.cpu, description.memory, description.disk) < 1:
             raise failures.bad_request("cpu, memory and disk must be at least 1")
+        self._refuse_unknown_snapshot(description.snapshot)
         _refuse_impossible(description, field(body, "gpu", int, 0))
         if intervals.auto_stop < 0:
             raise failures.bad_request("autoStopInterval must be a non-negative integer")
         self.answer_sandbox(await self.sandboxes.create(description, intervals))
+
+    def _refuse_unknown_snapshot(self, name: str | None) -> None:
+        if not name:
+            return
+        known = self.sandboxes.snapshots
+        if name not in known:
+            there_are = (
+                f"this server has {', '.join(sorted(known))}"
+                if known
+                else f"{LOCAL_SNAPSHOTS_VARIABLE} names none, and sandboxes have the machine's own programs"
+            )
+            raise failures.bad_request(
+                f"there is no snapshot {name!r}: {there_are}. Leave the snapshot out, or set DAYTONA_API_KEY "
+                "to use Daytona's"
+            )
+        if not self.sandboxes.isolated:
+            raise failures.bad_request(
+                f"the snapshot {name!r} needs isolation by bubblewrap, which is off on this server"
+            )
 
     def get(self) -> None:
         found = [describe_sandbox(sandbox, self.toolbox_url()) for sandbox in self.sandboxes.all()]
@@ -238,11 +259,6 @@ def _position(cursor: str) -> tuple[str, str]:
 
 def _refuse_impossible(wanted: Description, gpus: int) -> None:
     """Refuse a sandbox that this machine cannot make, before anything is made or deleted for it."""
-    if wanted.snapshot:
-        raise failures.bad_request(
-            f"there is no snapshot {wanted.snapshot!r}: sandboxes on this machine have the machine's own "
-            "programs. Leave the snapshot out, or set DAYTONA_API_KEY to use Daytona's"
-        )
     if gpus > 0:
         raise failures.bad_request("sandboxes on this machine have no GPU")
     for amount, most, unit in (

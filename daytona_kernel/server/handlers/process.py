@@ -43,6 +43,7 @@ class CodeRunHandler(ToolboxHandler):
             language=field(body, "language", str),
             argv=argv,
             env=environment(body),
+            charts=self.sandbox.charts_environment,
             seconds=timeout(body),
         )
         answer: dict[str, Any] = {"exitCode": result.exit_code, "result": text(result.output)}

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from ...wire.conventions import ARTIFACT_MARK
 from .. import failures, limits
 from ..box.pipes import PipeReader, widen
-from ..box.python_environment import CHARTS_BACKEND
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,9 +53,10 @@ async def run_code(
     language: str,
     argv: Sequence[str],
     env: Mapping[str, str],
+    charts: Mapping[str, str],
     seconds: int | None,
 ) -> Result:
-    """Run `code` in a fresh interpreter of `language`.
+    """Run `code` in a fresh interpreter of `language`. Python gets the variables `charts` too.
 
     Raises `ApiError` 400 for an unknown language, and the errors of `execute`.
     """
@@ -64,7 +64,7 @@ async def run_code(
     if interpreter is None:
         raise failures.bad_request(f"unsupported language: {language}")
     if language == "python":
-        env = {"MPLBACKEND": f"module://{CHARTS_BACKEND}", **env}
+        env = {**charts, **env}
     result = await _run(spawn, [*interpreter, *argv], code.encode(), cwd=None, env=env, seconds=seconds)
     if _MARK in result.output:
         result.output, result.charts = cut_artifacts(result.output)

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import failures, limits
-from ..box.isolation import children_environment
+from ..box.isolation import IMAGE_SETTINGS, children_environment, image_environment
+from ..box.python_environment import CHARTS_BACKEND
+from ..box.snapshots import environment_of
 from ..timestamps import timestamp
 from .files import Files
 from .interpreter_contexts import InterpreterContexts
@@ -107,7 +109,17 @@ class Sandbox:
     @cached_property
     def environment(self) -> dict[str, str]:
         """The environment that every child of this sandbox gets."""
+        if self._box.image is not None:
+            return image_environment(self.id, self.description.env, environment_of(self._box.image))
         return children_environment(self.layout, self.id, self.description.env)
+
+    @property
+    def charts_environment(self) -> dict[str, str]:
+        """The variables with which code that runs once draws charts for its client."""
+        backend = {"MPLBACKEND": f"module://{CHARTS_BACKEND}"}
+        if self._box.image is None:
+            return backend
+        return {} if "PYTHONPATH" in self.environment else {**backend, "PYTHONPATH": IMAGE_SETTINGS}
 
     async def start(self) -> None:
         """Start the box, unless the sandbox is started. Raises `ApiError` if that fails."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from .. import failures, limits
@@ -13,7 +14,7 @@ from ..box.warm_box import WarmBox
 from .sandbox import Description, Intervals, Sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Mapping
     from pathlib import Path
 
     from ..box.bubblewrap import Bubblewrap
@@ -21,9 +22,20 @@ if TYPE_CHECKING:
 
 
 class Sandboxes:
-    """The sandboxes of one server, whose boxes are in `directory`. `None` isolates nothing."""
+    """The sandboxes of one server, whose boxes are in `directory`. `None` isolates nothing.
 
-    def __init__(self, directory: Path, isolation: Bubblewrap | None, timings: Timings) -> None:
+    `snapshots` are the directories of the local snapshots, by name.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        isolation: Bubblewrap | None,
+        timings: Timings,
+        snapshots: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self.snapshots = snapshots
+        self.isolated = isolation is not None
         self._timings = timings
         self._network = Network("host") if isolation is None else isolation.network
         self._bytecode = Bytecode(timings.bytecode_delay)
@@ -33,7 +45,10 @@ class Sandboxes:
         self._running: set[asyncio.Future[None]] = set()  # stops and removals
 
     async def create(self, description: Description, intervals: Intervals) -> Sandbox:
-        """Create and start a sandbox. Raises `ApiError` if the name is taken or at the limit."""
+        """Create and start a sandbox. Raises `ApiError` if the name is taken or at the limit.
+
+        If the description has a snapshot, that is one of `snapshots`.
+        """
         if len(self._sandboxes) >= limits.SANDBOXES:
             raise failures.too_many("sandboxes", limits.SANDBOXES)
         if any(other.description.name == description.name for other in self._sandboxes.values()):
@@ -44,7 +59,8 @@ class Sandboxes:
             )
         except ValueError as error:
             raise failures.bad_request(str(error)) from None
-        sandbox = Sandbox(self._warm_box.take(), description, network, self._reset_timer, self._timings)
+        image = self.snapshots[description.snapshot] if description.snapshot else None
+        sandbox = Sandbox(self._warm_box.take(image), description, network, self._reset_timer, self._timings)
         sandbox.intervals = intervals
         description.name = description.name or f"sandbox-{sandbox.id[:8]}"
         self._sandboxes[sandbox.id] = sandbox
