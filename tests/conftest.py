@@ -59,6 +59,7 @@ SLOW_FILES = {
     "magics/test_session_shell.py",
     "server/test_control.py",
     "server/test_lifetime.py",
+    "server/test_profile.py",
     "server/test_python_environment.py",
     "server/test_sdk.py",
     "server/test_sdk_async.py",
@@ -86,6 +87,9 @@ ROOT_FILES = {
 settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("project")
 
+# A test with this mark runs twice: with embedded servers that behave as themselves, and as Daytona's do.
+both_profiles = pytest.mark.parametrize("profile", ["own", "daytona"], indirect=True)
+
 _running: pytest.Item | None = None
 
 
@@ -93,6 +97,12 @@ _running: pytest.Item | None = None
 def anyio_backend() -> str:
     """Run asynchronous tests on asyncio, the event loop of ipykernel and tornado."""
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def profile(request: pytest.FixtureRequest) -> str:
+    """The behavior of the embedded servers of a test: with the mark, each; without, the environment's."""
+    return str(getattr(request, "param", os.environ.get("DAYTONA_KERNEL_PROFILE") or "own"))
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,11 @@ import os
 import sys
 
 from ..wire import signals
-from ..wire.conventions import ISOLATION_VARIABLE, NETWORK_VARIABLE
+from ..wire.conventions import ISOLATION_VARIABLE, NETWORK_VARIABLE, PROFILE_VARIABLE
 from .box.bubblewrap import Trial
 from .box.network import NETWORKS, choose_network
 from .limits import Timings
+from .toolbox.profile import OWN, PROFILES
 
 _USAGE = """usage: python -m daytona_kernel.server --embedded [TIMINGS]
 
@@ -38,11 +39,15 @@ def main() -> int:
             f"{NETWORK_VARIABLE}={network} is not valid; use {', '.join(NETWORKS[:-1])} or {NETWORKS[-1]}\n"
         )
         return 1
+    profile = os.environ.get(PROFILE_VARIABLE) or OWN.name
+    if profile not in PROFILES:
+        sys.stderr.write(f"{PROFILE_VARIABLE}={profile} is not valid; use {' or '.join(PROFILES)}\n")
+        return 1
     trial = None if os.environ.get(ISOLATION_VARIABLE) == "none" else Trial(choose_network(network))
 
     from .embedded import run_embedded
 
-    return run_embedded(trial, timings)
+    return run_embedded(trial, timings, PROFILES[profile])
 
 
 if __name__ == "__main__":

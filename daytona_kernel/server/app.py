@@ -16,6 +16,7 @@ from . import limits
 from .connections import BoundedServer
 from .handlers import control, files, interpreter_contexts, ports, process, sessions, terminals
 from .handlers.request import NotFoundHandler
+from .toolbox.profile import OWN
 from .toolbox.sandboxes import Sandboxes
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .box.bubblewrap import Bubblewrap
+    from .toolbox.profile import Profile
 
 API = "/api"
 TOOLBOX = "/toolbox/{sandbox_id}"
@@ -80,8 +82,8 @@ TOOLBOX_ROUTES: list[Row] = [
     (routes.FILES_SEARCH, files.SearchHandler, {}),
     (routes.FILES_REPLACE, files.ReplaceHandler, {}),
     (routes.FILES_PERMISSIONS, files.PermissionsHandler, {}),
-    (routes.WORK_DIR, files.DirectoryHandler, {"which": "workspace"}),
-    (routes.HOME_DIR, files.DirectoryHandler, {"which": "home"}),
+    (routes.WORK_DIR, files.WorkDirHandler, {}),
+    (routes.HOME_DIR, files.HomeDirHandler, {}),
     (routes.VERSION, control.VersionHandler, {}),
 ]
 
@@ -103,7 +105,8 @@ class Server:
     """Daytona's API on a port of this machine, with sandboxes in `directory`.
 
     `isolation` isolates them, unless it is `None`. `snapshots` are the directories of the local snapshots, by
-    name. Clients use `url` as the API's URL.
+    name. `profile` says how the server behaves where servers of this API differ. Clients use `url` as the
+    API's URL.
     """
 
     def __init__(
@@ -113,9 +116,10 @@ class Server:
         isolation: Bubblewrap | None,
         timings: limits.Timings,
         snapshots: Mapping[str, str] = MappingProxyType({}),
+        profile: Profile = OWN,
         extra_routes: list[Row] | None = None,
     ) -> None:
-        self.sandboxes = Sandboxes(directory, isolation, timings, snapshots)
+        self.sandboxes = Sandboxes(directory, isolation, timings, snapshots, profile)
         rules = [(API + route, handler, options) for route, handler, options in extra_routes or []]
         rules += [(API + route, handler, options) for route, handler, options in CONTROL_ROUTES]
         rules += [(TOOLBOX + route, handler, options) for route, handler, options in TOOLBOX_ROUTES]

@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from .box.bubblewrap import Trial
     from .isolation import Choice
     from .limits import Timings
+    from .toolbox.profile import Profile
 
 
-def run_embedded(trial: Trial | None, timings: Timings) -> int:
+def run_embedded(trial: Trial | None, timings: Timings, profile: Profile) -> int:
     """Serve the process that started this one, as long as there is a lease. Return the exit status.
 
     One line of JSON on stdout says where the server listens, or that sandboxes cannot be isolated. If it
@@ -52,20 +53,25 @@ def run_embedded(trial: Trial | None, timings: Timings) -> int:
         return 1
     directory = StateDirectory.temporary()
     try:
-        asyncio.run(_serve_leases(directory, choice, timings, snapshots))
+        asyncio.run(_serve_leases(directory, choice, timings, snapshots, profile))
     finally:
         directory.remove(whole=True)
     return 0
 
 
 async def _serve_leases(
-    directory: StateDirectory, choice: Choice, timings: Timings, snapshots: Mapping[str, str]
+    directory: StateDirectory,
+    choice: Choice,
+    timings: Timings,
+    snapshots: Mapping[str, str],
+    profile: Profile,
 ) -> None:
     leases = Leases(choice.about, timings)
     key = secrets.token_urlsafe(32)
     lease_route = (routes.LEASE, LeaseHandler, {"leases": leases})
+    isolation = choice.bubblewrap
     server = Server(
-        directory.sandboxes, key, choice.bubblewrap, timings, snapshots, extra_routes=[lease_route]
+        directory.sandboxes, key, isolation, timings, snapshots, profile, extra_routes=[lease_route]
     )
     server.listen("127.0.0.1", 0)
     about = {"api_url": server.url, "api_key": key, "pid": os.getpid(), **choice.about}

@@ -13,6 +13,7 @@ from pathlib import Path
 from ..wire.addresses import is_loopback
 from .box.isolation import ISOLATIONS
 from .state_directory import StateDirectory, StateDirectoryInUseError, remove_abandoned
+from .toolbox.profile import OWN, PROFILES
 
 _KEY_VARIABLE = "DAYTONA_KERNEL_SERVE_KEY"
 _LAST_PORT = 65_535
@@ -45,6 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=DIRECTORY",
         help="a directory with a root file system, as `docker export` and mmdebstrap make, from which "
         "sandboxes can be created by this name; it can be given more than once",
+    )
+    parser.add_argument(
+        "--profile",
+        choices=PROFILES,
+        default=OWN.name,
+        help="how the server behaves where clients can tell: as itself, or with all limits and delays of "
+        "Daytona's, for tests (default: %(default)s)",
     )
     parser.add_argument(
         _EXPOSE_OPTION,
@@ -101,7 +109,8 @@ async def _serve(args: argparse.Namespace, directory: StateDirectory, key: str) 
         snapshots = snapshots_of_environment(os.environ) | parse_snapshots(args.snapshot)
         choice = choose_isolation(args.isolation)
         timings = Timings()
-        server = Server(directory.sandboxes, key, choice.bubblewrap, timings, snapshots)
+        profile = PROFILES[args.profile]
+        server = Server(directory.sandboxes, key, choice.bubblewrap, timings, snapshots, profile)
         server.listen(args.host, args.port)
     except (OSError, IsolationError, ValueError) as error:  # ValueError: of a host name, or a snapshot
         print(f"cannot serve: {error}", file=sys.stderr)

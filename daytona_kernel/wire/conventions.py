@@ -12,5 +12,8 @@ NETWORK_VARIABLE = "DAYTONA_KERNEL_NETWORK"
 # The directories with root file systems of which it makes sandboxes.
 LOCAL_SNAPSHOTS_VARIABLE = "DAYTONA_KERNEL_LOCAL_SNAPSHOTS"
 
+# The environment variable that says which server's behavior the embedded server has.
+PROFILE_VARIABLE = "DAYTONA_KERNEL_PROFILE"
+
 # `code_run` prints each chart as a line of stdout: this mark and the chart as JSON.
 ARTIFACT_MARK = "dtn_artifact_k39fd2:"

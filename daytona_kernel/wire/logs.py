@@ -22,6 +22,9 @@ class Stream(Enum):
 
 MARKERS: dict[Stream, bytes] = {Stream.STDOUT: b"\x01\x01\x01", Stream.STDERR: b"\x02\x02\x02"}
 
+# In the answer to a follower's handshake: the close frame will have a reason that `decode_end` reads.
+END_HEADER = "X-Daytona-Kernel-Log-End"
+
 _END = re.compile(r"exit (-?[0-9]{1,10}), ([0-9]{1,19}) bytes")
 
 

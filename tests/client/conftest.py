@@ -80,10 +80,22 @@ def connect(kind: str) -> Iterator[Callable[..., Any]]:
             client.close()
 
 
+@pytest.fixture(scope="session")
+def profiled_server(profile: str) -> Iterator[embedded.EmbeddedServer]:
+    """An embedded server with the profile of the test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAYTONA_KERNEL_PROFILE", profile)
+        started = embedded.EmbeddedServer.spawn()
+    started.ready()
+    yield started
+    started.close(now=True)
+
+
 @pytest.fixture
-def daytona(connect: Callable[..., Any], server: embedded.EmbeddedServer) -> Any:
-    """A client of the embedded server."""
-    return connect()
+def daytona(connect: Callable[..., Any], profiled_server: embedded.EmbeddedServer) -> Any:
+    """A client of an embedded server."""
+    url, key = profiled_server.ready()
+    return connect(DaytonaConfig(api_key=key, api_url=url))
 
 
 @pytest.fixture

@@ -92,7 +92,7 @@ def start_embedded(env: dict[str, str] | None = None, **timings: float) -> Embed
     process = subprocess.Popen(
         [sys.executable, "-m", "daytona_kernel.server", "--embedded", json.dumps(timings)],
         stdout=subprocess.PIPE,
-        env=os.environ | SHOW_WARNINGS | (env or {}),
+        env=os.environ | SHOW_WARNINGS | {"DAYTONA_KERNEL_PROFILE": "own"} | (env or {}),
     )
     assert process.stdout is not None
     with process.stdout as output:
@@ -151,11 +151,14 @@ class Toolbox(httpx.Client):
 
 @contextlib.contextmanager
 def make_toolbox(server: EmbeddedServer, *, keep: bool = False, **parameters: Any) -> Iterator[Toolbox]:
-    """Create a sandbox and yield its toolbox. Delete it at the end, unless `keep`."""
+    """Create a sandbox and yield its toolbox when it has started. Delete it at the end, unless `keep`."""
     with server.client() as client:
         answer = client.post("/sandbox", json=parameters)
         assert answer.status_code == 200, answer.text
         sandbox = answer.json()
+        if sandbox["state"] != "started":
+            path = f"/sandbox/{sandbox['id']}"
+            eventually(lambda: client.get(path).json()["state"] == "started", "the sandbox has started")
         url = f"{sandbox['toolboxProxyUrl']}/{sandbox['id']}"
         with Toolbox(base_url=url, headers=server.headers, timeout=60, trust_env=False) as toolbox:
             toolbox.headers["X-Daytona-SDK-Version"] = "0.226.1"

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daytona_kernel.server import limits
-from daytona_kernel.server.toolbox.log import CommandLog, MarkedLog
-from daytona_kernel.wire.logs import Stream, split_log
+from daytona_kernel.server.toolbox.log import CommandLog
+from daytona_kernel.server.toolbox.log_encoding import LabeledLog, MarkedLog
+from daytona_kernel.wire.logs import MARKERS, Stream, split_log
 from tests.full_disk import full_beyond
 
 if TYPE_CHECKING:
@@ -91,3 +92,19 @@ async def test_followers_of_one_log_read_at_their_own_pace(tmp_path: Path) -> No
     assert late == b"\x01\x01\x01hello world"
     assert b"\x01\x01\x01h" + b"".join([piece async for piece in early]) == late
     log.close()
+
+
+@given(CHUNKS)
+def test_a_labeled_log_has_each_stream_in_whole_lines(chunks: list[tuple[Stream, bytes]]) -> None:
+    log = LabeledLog()
+    pieces = [log.encode(stream, data) for stream, data in chunks]
+    pieces += [log.end(stream) for stream in Stream]
+    markers = tuple(MARKERS.values())
+    lines = b"".join(pieces).split(b"\n")
+    assert lines.pop() == b""
+    assert all(line.startswith(markers) for line in lines)
+    for stream in Stream:
+        written = b"".join(data for to, data in chunks if to is stream).replace(b"\0", b"")
+        expected = written + b"\n" if written and not written.endswith(b"\n") else written
+        marker = MARKERS[stream]
+        assert b"".join(line[3:] + b"\n" for line in lines if line.startswith(marker)) == expected

@@ -93,6 +93,16 @@ def test_three_ways_to_choose_the_key(options: list[str], stdin: str, env: dict[
     process.communicate(timeout=20)
 
 
+def test_the_server_can_behave_as_daytona_does() -> None:
+    process = start("--isolation", "none", "--profile", "daytona")
+    variables = exported(process)
+    headers = {"Authorization": f"Bearer {variables['DAYTONA_API_KEY']}"}
+    created = httpx.post(f"{variables['DAYTONA_API_URL']}/sandbox", json={}, headers=headers, trust_env=False)
+    assert created.json()["state"] == "creating"
+    process.terminate()
+    process.communicate(timeout=20)
+
+
 def test_a_public_address_needs_an_option_that_names_the_danger() -> None:
     process = start("--host", "0.0.0.0")
     _, errors = process.communicate(timeout=20)
@@ -116,7 +126,7 @@ def test_a_taken_port_gives_an_error_of_one_sentence() -> None:
 def test_the_options_have_help() -> None:
     parser = argparse.ArgumentParser()
     serve.add_arguments(parser)
-    for option in ("--host", "--port", "--key", "--root", "--isolation"):
+    for option in ("--host", "--port", "--key", "--root", "--isolation", "--profile"):
         assert option in parser.format_help()
 
 

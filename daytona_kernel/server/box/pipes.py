@@ -23,7 +23,7 @@ def widen(fd: int) -> None:
 
 
 class FifoDirectory:
-    """A new directory called `name` in the directory of the descriptor `parent`, for FIFOs.
+    """A new directory called `name` in the directory of the descriptor `parent`, for FIFOs and scripts.
 
     Without isolation, a sandbox may put links in the place of anything here. So everything is reached from
     descriptors that were opened at the start, and no link is followed.
@@ -47,13 +47,21 @@ class FifoDirectory:
         self._give_to_user(fd)
         return fd
 
+    def write(self, name: str, content: bytes) -> None:
+        """Write a new file, which the sandbox may read. Raises `OSError`."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = os.open(name, flags, 0o600, dir_fd=self._fd)
+        with os.fdopen(fd, "wb") as file:
+            file.write(content)
+            self._give_to_user(fd)
+
     def _give_to_user(self, fd: int) -> None:
         owner = os.fstat(self._parent)
         if owner.st_uid != os.getuid():  # the server runs as root, and the box does not
             os.chown(fd, owner.st_uid, owner.st_gid)
 
     def remove(self, name: str) -> None:
-        """Remove a FIFO, if it is there."""
+        """Remove a FIFO or a file, if it is there."""
         with contextlib.suppress(OSError):
             os.unlink(name, dir_fd=self._fd)
 

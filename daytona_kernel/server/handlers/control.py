@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
 _NOT_LISTED = {"env", "kvm", "volumes"}
 _PAGE = 100  # sandboxes in an answer, unless the request says how many
-_DESIRED = {"creating": "started", "stopping": "stopped", "destroying": "destroyed"}
+_DESIRED = {
+    "creating": "started",
+    "starting": "started",
+    "stopping": "stopped",
+    "destroying": "destroyed",
+    "error": "started",
+}
 
 
 class ControlHandler(ApiHandler):
@@ -74,6 +80,14 @@ class SandboxesHandler(ControlHandler):
 
     async def post(self) -> None:
         body = self.json_body()
+        image = field(body, "buildInfo", dict, None)
+        if self.sandboxes.profile.sizes_need_image:
+            _require_image_for_size(body, image)
+        elif image is not None:
+            raise failures.bad_request(
+                "there are no images: sandboxes on this machine have the machine's own programs. "
+                "Leave the image out, or set DAYTONA_API_KEY to use Daytona's"
+            )
         description = Description(
             name=field(body, "name", str, ""),
             env=string_map(body, "env"),
@@ -170,7 +184,7 @@ class StartHandler(ControlHandler):
 
     async def post(self, sandbox_id: str) -> None:
         sandbox = self.sandbox(sandbox_id)
-        await sandbox.start()
+        await self.sandboxes.start(sandbox)
         self.answer_sandbox(sandbox)
 
 
@@ -179,7 +193,7 @@ class StopHandler(ControlHandler):
 
     async def post(self, sandbox_id: str) -> None:
         sandbox = self.sandbox(sandbox_id)
-        await sandbox.stop()
+        await self.sandboxes.stop(sandbox)
         self.answer_sandbox(sandbox)
 
 
@@ -257,6 +271,13 @@ def _position(cursor: str) -> tuple[str, str]:
     return created_at, sandbox_id
 
 
+def _require_image_for_size(body: dict[str, Any], image: dict[str, Any] | None) -> None:
+    if image is None and any(body.get(name) for name in ("cpu", "gpu", "memory", "disk")):
+        raise failures.ApiError(400, "Cannot specify Sandbox resources when using a snapshot", "BAD_REQUEST")
+    if image is not None and body.get("snapshot"):
+        raise failures.ApiError(400, "Cannot specify a snapshot when using a build info entry", "BAD_REQUEST")
+
+
 def _refuse_impossible(wanted: Description, gpus: int) -> None:
     """Refuse a sandbox that this machine cannot make, before anything is made or deleted for it."""
     if gpus > 0:
@@ -297,6 +318,7 @@ def describe_sandbox(sandbox: Sandbox, toolbox_url: str) -> dict[str, Any]:
         "disk": about.disk,
         "state": sandbox.state,
         "desiredState": _DESIRED.get(sandbox.state, sandbox.state),
+        **({} if sandbox.error_reason is None else {"errorReason": sandbox.error_reason}),
         "backupState": "None",
         "autoStopInterval": sandbox.intervals.auto_stop,
         "autoArchiveInterval": sandbox.intervals.auto_archive,

@@ -6,7 +6,7 @@ import contextlib
 import json
 import secrets
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import tornado.http1connection
@@ -28,6 +28,18 @@ _ALL_MODES = 0o7777
 
 class FileHandler(ToolboxHandler):
     """A route whose query names files."""
+
+    _is_admitted = False  # whether a refusal now is one of the file operation
+
+    def prepare(self) -> None:
+        super().prepare()
+        self._is_admitted = True
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        failure = kwargs.get("exc_info", (None, None))[1]
+        if isinstance(failure, ApiError) and self._is_admitted:
+            failure.empty = not self.sandbox.profile.explains_refusals
+        super().write_error(status_code, **kwargs)
 
     def path(self, name: str = "path", default: str | None = None) -> str:
         """Return a path of the query as an absolute path. Raises `ApiError` 400 if it is missing."""
@@ -54,7 +66,7 @@ class FilesHandler(FileHandler):
         depth = parse_integer(self.get_query_argument("depth", "") or "1", "depth")
         if depth < 1:
             raise failures.bad_request("depth must be at least 1")
-        path = self.path(default=self.sandbox.layout.workspace)
+        path = self.path(default=self.sandbox.work_dir)
         self.answer(await self.sandbox.files.run("listing", path=path, depth=depth))
 
     async def delete(self) -> None:
@@ -174,6 +186,10 @@ class UploadHandler(FileHandler):
         except ApiError as error:
             self._refuse(error)
 
+    @property
+    def _is_bulk(self) -> bool:
+        return self.request.path.endswith("/bulk-upload")
+
     def _refuse(self, error: ApiError) -> None:
         """Answer now. Tornado sends no answer for an exception that is raised while it reads a body."""
         self._form = None
@@ -189,8 +205,8 @@ class UploadHandler(FileHandler):
         if not path:
             raise ValueError(f"{number}.path is missing")
         path = self.sandbox.absolute(path)
-        self._file = await self.sandbox.files.write(path)
         self._uploaded.append(path)
+        self._file = await self.sandbox.files.write(path)
 
     async def _add_data(self, data: bytes) -> None:
         if self._file is not None:
@@ -221,7 +237,7 @@ class UploadHandler(FileHandler):
             raise failures.bad_request(str(error)) from None
         if not self._uploaded:
             raise failures.bad_request("the form contains no file")
-        if self.request.path.endswith("/bulk-upload"):
+        if self._is_bulk:
             self.finish()
         else:
             path = self._uploaded[-1]
@@ -235,9 +251,19 @@ class UploadHandler(FileHandler):
         self._close_file()
         super().on_connection_close()
 
-    def write_error(self, status_code: int, **kwargs: object) -> None:
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
         self.set_header("Connection", "close")  # the server does not read the rest of the upload
-        super().write_error(status_code, **kwargs)
+        failure = kwargs.get("exc_info", (None, None))[1]
+        if (
+            self._is_admitted
+            and isinstance(failure, ApiError)
+            and self._is_bulk
+            and not self.sandbox.profile.explains_refusals
+        ):
+            where = self._uploaded[-1] if self._uploaded else "reading part"
+            self.answer({"errors": [f"{where}: {failure.message}"], "files": None}, 400)
+        else:
+            super().write_error(status_code, **kwargs)
 
 
 class SendingHandler(FileHandler):
@@ -328,11 +354,15 @@ def filename(path: str) -> str:
     return f"filename=\"{plain}\"; filename*=UTF-8''{quote(path.encode('utf-8', 'surrogateescape'), safe='')}"
 
 
-class DirectoryHandler(ToolboxHandler):
-    """The path of a directory. `which` is its name in the sandbox's layout."""
-
-    def initialize(self, which: str) -> None:
-        self._which = which
+class WorkDirHandler(ToolboxHandler):
+    """The path of the working directory."""
 
     def get(self) -> None:
-        self.answer({"dir": getattr(self.sandbox.layout, self._which)})
+        self.answer({"dir": self.sandbox.work_dir})
+
+
+class HomeDirHandler(ToolboxHandler):
+    """The path of the home directory."""
+
+    def get(self) -> None:
+        self.answer({"dir": self.sandbox.layout.home})

@@ -66,7 +66,7 @@ class InterpreterExecuteHandler(SocketHandler):
         code = field(body, "code", str)
         context_id = field(body, "contextId", str, None)
         seconds = timeout(body)
-        interpreter = self.sandbox.interpreter_contexts.get(context_id, self.sandbox.layout.workspace)
+        interpreter = self.sandbox.interpreter_contexts.get(context_id, self.sandbox.work_dir)
         # One task sends everything, so that output keeps its order. A slow client makes its code wait.
         outbox: asyncio.Queue[dict[str, str] | None] = asyncio.Queue()
         sender = asyncio.create_task(self._send(outbox, interpreter))

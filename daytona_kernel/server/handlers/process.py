@@ -23,6 +23,7 @@ class ExecuteHandler(ToolboxHandler):
             raise failures.bad_request("command is required")
         result = await execute(
             self.sandbox.spawn,
+            self.sandbox.profile,
             command,
             cwd=field(body, "cwd", str, None),
             env=environment(body),
@@ -39,6 +40,7 @@ class CodeRunHandler(ToolboxHandler):
         argv = string_list(body, "argv", [])
         result = await run_code(
             self.sandbox.spawn,
+            self.sandbox.profile,
             field(body, "code", str),
             language=field(body, "language", str),
             argv=argv,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import codecs
 import json
 import re
+import time
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from ...wire.logs import LogDemultiplexer, Stream, encode_end, split_log
+from ...wire.logs import END_HEADER, LogDemultiplexer, Stream, encode_end, split_log
 from .. import failures, limits
 from .fields import field
 from .process import text
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from tornado.httputil import HTTPHeaders
 
     from ..toolbox.log import CommandLog
+    from ..toolbox.profile import Profile
     from ..toolbox.session import Session, SessionCommand
 
 _VERSION = re.compile(r"v?(\d{1,9})\.(\d{1,9})(?:\.(\d{1,9}))?")
@@ -54,19 +57,23 @@ def shape_for(headers: HTTPHeaders) -> LogShape:
     return LogShape.MARKED if (major, minor) >= _FIRST_MARKED else LogShape.PLAIN
 
 
-def describe_command(command: SessionCommand) -> dict[str, Any]:
-    """Return `command` in the API's JSON."""
+def describe_command(command: SessionCommand, profile: Profile) -> dict[str, Any]:
+    """Return `command` in the API's JSON. Raises `ApiError` while its exit code cannot be read."""
+    if command.exit_code is not None and time.monotonic() - command.ended_at < profile.unreadable_seconds:
+        raise failures.untyped('failed to convert exit code to int: strconv.Atoi: parsing "": invalid syntax')
     about: dict[str, Any] = {"id": command.id, "command": command.command}
     if command.exit_code is not None:
         about["exitCode"] = command.exit_code
     return about
 
 
-def describe_session(session: Session) -> dict[str, Any]:
-    """Return `session` in the API's JSON."""
+def describe_session(session: Session, profile: Profile) -> dict[str, Any]:
+    """Return `session` in the API's JSON. Raises `ApiError` while an exit code cannot be read."""
     return {
         "sessionId": session.id,
-        "commands": [describe_command(command) for command in session.commands.values()],
+        "commands": [
+            describe_command(command, profile) for command in profile.listed(session.commands.values())
+        ],
     }
 
 
@@ -74,7 +81,8 @@ class SessionsHandler(ToolboxHandler):
     """Lists the sessions, or creates one."""
 
     def get(self) -> None:
-        self.answer([describe_session(session) for session in self.sandbox.sessions.all()])
+        sessions = self.sandbox.sessions.all()
+        self.answer([describe_session(session, self.sandbox.profile) for session in sessions])
 
     async def post(self) -> None:
         session_id = self.json_body(failures.bad_body).get("sessionId")
@@ -113,7 +121,7 @@ class SessionHandler(ToolboxHandler):
     """One session."""
 
     def get(self, session_id: str) -> None:
-        self.answer(describe_session(self.sandbox.sessions.get(session_id)))
+        self.answer(describe_session(self.sandbox.sessions.get(session_id), self.sandbox.profile))
 
     async def delete(self, session_id: str) -> None:
         await self.sandbox.sessions.delete(session_id)
@@ -153,7 +161,8 @@ class CommandHandler(ToolboxHandler):
     """One command of a session."""
 
     def get(self, session_id: str, command_id: str) -> None:
-        self.answer(describe_command(find_command(self, session_id, command_id)))
+        command = find_command(self, session_id, command_id)
+        self.answer(describe_command(command, self.sandbox.profile))
 
 
 class InputHandler(ToolboxHandler):
@@ -174,6 +183,8 @@ class LogsHandler(SocketHandler):
         self._command = find_command(self, session_id, command_id)
         self._command_log = self._command.log
         if self.is_upgrade():
+            if self.sandbox.profile.tells_end:
+                self.set_header(END_HEADER, "told")
             await self.upgrade()
             return
         shape = shape_for(self.request.headers)
@@ -182,7 +193,7 @@ class LogsHandler(SocketHandler):
             return
         self.set_header("Content-Type", "text/plain; charset=utf-8")
         range_from = _RANGE.fullmatch(self.request.headers.get("Range", ""))
-        if shape is LogShape.MARKED and range_from is not None:
+        if shape is LogShape.MARKED and range_from is not None and self.sandbox.profile.has_ranges:
             await self._answer_from(int(range_from[1]))
             return
         async for piece in log_pieces(self._command_log, shape):
@@ -212,13 +223,16 @@ class LogsHandler(SocketHandler):
 
     async def serve(self) -> None:
         follow = self.get_query_argument("follow", "") == "true"
+        profile = self.sandbox.profile
         sent = 0
         # `write_message` waits for the client, so a slow client slows only its own websocket.
-        async for piece in self._command_log.pieces(limits.FRAME_BYTES, follow=follow):
+        async for piece in self._command_log.pieces(profile.frame_bytes, follow=follow):
             await self.write_message(piece, binary=True)
             sent += len(piece)
         code = self._command.exit_code
-        self.close(1000, None if code is None or not follow else encode_end(code, sent))
+        tells_end = follow and profile.tells_end
+        await asyncio.sleep(profile.close_seconds)
+        self.close(1000, encode_end(code, sent) if tells_end and code is not None else None)
 
 
 def find_command(handler: ToolboxHandler, session_id: str, command_id: str) -> SessionCommand:

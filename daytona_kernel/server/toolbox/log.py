@@ -1,69 +1,23 @@
 """The log of a session's command. The server writes it as output comes; any number of followers read it.
 
-The log is a file in the toolbox's format, which has a marker before each line and at each change of the
-stream. The output itself may also contain the bytes of a marker, in one piece or where two pieces meet.
-`MarkedLog` breaks such a run with a change of stream and back, so that a reader gets every byte back in
-its own stream.
+The log is a file in the toolbox's format; see `log_encoding`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import re
 from typing import TYPE_CHECKING, BinaryIO
 
 from ...wire.logs import MARKERS, Stream
 from .. import limits
+from .log_encoding import MarkedLog
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-_OTHER = {Stream.STDOUT: Stream.STDERR, Stream.STDERR: Stream.STDOUT}
-# The bytes that break a run, by the stream and the run's byte. The stream's own marker breaks a run of the
-# other marker's bytes.
-_BREAKS = {
-    stream: {
-        MARKERS[stream][:1]: MARKERS[_OTHER[stream]] + MARKERS[stream],
-        MARKERS[_OTHER[stream]][:1]: MARKERS[stream],
-    }
-    for stream in Stream
-}
-_RUN = re.compile(rb"\x01\x01|\x02\x02")
-
-
-class MarkedLog:
-    """The encoder of a log: chunks of two streams in, bytes of the log out. No I/O."""
-
-    def __init__(self) -> None:
-        self._stream: Stream | None = None
-        self._last = b"\n"
-
-    def encode(self, stream: Stream, data: bytes) -> bytes:
-        """Return the bytes that `data` of `stream` adds to the log."""
-        if not data:
-            return b""
-        marker = MARKERS[stream]
-        breaks = _BREAKS[stream]
-        head = b""
-        if stream is not self._stream or self._last == b"\n":
-            if self._stream is not None and self._last == marker[:1]:
-                head = MARKERS[self._stream]  # or else that byte would look like the marker's
-            head += marker
-        elif self._last == data[:1] and data[:1] in breaks:
-            head = breaks[data[:1]]
-        last = data[-1:]
-        # Most output has neither byte. A search for one byte is much faster than the expression.
-        if b"\x01" in data or b"\x02" in data:
-            data = _RUN.sub(lambda run: run[0] + breaks[run[0][:1]], data)
-        if b"\n" in data:
-            data = data.replace(b"\n", b"\n" + marker)
-            if last == b"\n":
-                data = data[: -len(marker)]  # the next line gets its marker when it comes
-        self._stream = stream
-        self._last = last
-        return head + data
+    from .log_encoding import LogEncoder
 
 
 class CommandLog:
@@ -71,12 +25,13 @@ class CommandLog:
 
     When the command has finished, its followers end. A background child may still add to the log after that.
     A log that is full, or whose disk is full, ends with a note, which needs no room on the disk.
+    `encoder` is the log's own; `None` means one that keeps every byte.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, encoder: LogEncoder | None = None) -> None:
         self._path = path
         self._file: int | None = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        self._marked = MarkedLog()
+        self._encoder = encoder or MarkedLog()
         self._waiting: set[asyncio.Future[None]] = set()
         self.finished = False
         self._written = 0  # bytes in the file
@@ -89,9 +44,19 @@ class CommandLog:
 
     def write(self, stream: Stream, data: bytes) -> None:
         """Add output. At the limit, or when the disk is full, add a note once and drop the rest."""
-        if self._file is None or self._note:
+        self._append(self._encoder.encode(stream, data))
+
+    def end(self, stream: Stream) -> None:
+        """Add what the encoder has held back of a stream that has ended."""
+        self._append(self._encoder.end(stream))
+
+    def echo(self, lines: bytes) -> None:
+        """Add whole lines of input."""
+        self._append(self._encoder.echo(lines))
+
+    def _append(self, encoded: bytes) -> None:
+        if self._file is None or self._note or not encoded:
             return
-        encoded = self._marked.encode(stream, data)
         note = ""
         if self._written + len(encoded) > limits.LOG_BYTES:
             encoded = encoded[: limits.LOG_BYTES - self._written]

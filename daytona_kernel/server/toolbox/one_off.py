@@ -15,6 +15,7 @@ from ..box.pipes import PipeReader, widen
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from .profile import Profile
     from .spawn import Spawn
 
 _MARK = ARTIFACT_MARK.encode()
@@ -36,18 +37,25 @@ class Result:
 
 
 async def execute(
-    spawn: Spawn, command: str, *, cwd: str | None, env: Mapping[str, str], seconds: int | None
+    spawn: Spawn,
+    profile: Profile,
+    command: str,
+    *,
+    cwd: str | None,
+    env: Mapping[str, str],
+    seconds: int | None,
 ) -> Result:
     """Run `command` in a fresh bash, which reads it from its stdin.
 
-    `seconds` is the timeout; 0 or `None` means none. After it, the whole process tree is killed, and
-    `ApiError` 408 is raised.
+    `seconds` is the timeout; 0 or `None` means none. After it, the process tree is killed, as far as the
+    profile says, and `ApiError` 408 is raised.
     """
-    return await _run(spawn, ["/bin/bash"], command.encode(), cwd=cwd, env=env, seconds=seconds)
+    return await _run(spawn, profile, ["/bin/bash"], command.encode(), cwd=cwd, env=env, seconds=seconds)
 
 
 async def run_code(
     spawn: Spawn,
+    profile: Profile,
     code: str,
     *,
     language: str,
@@ -65,7 +73,10 @@ async def run_code(
         raise failures.bad_request(f"unsupported language: {language}")
     if language == "python":
         env = {**charts, **env}
-    result = await _run(spawn, [*interpreter, *argv], code.encode(), cwd=None, env=env, seconds=seconds)
+    command = [*interpreter, *argv]
+    if profile.joins_arguments:
+        command = ["/bin/bash", "-c", f"{' '.join(command)}; exit $?"]
+    result = await _run(spawn, profile, command, code.encode(), cwd=None, env=env, seconds=seconds)
     if _MARK in result.output:
         result.output, result.charts = cut_artifacts(result.output)
     return result
@@ -97,8 +108,17 @@ def _memory_file(content: bytes) -> int:
     return fd
 
 
+async def _kill_group(spawn: Spawn, pid: int) -> None:
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        await spawn(["/bin/bash", "-c", f"kill -KILL -{pid}"], stdio=(null, null, null))
+    finally:
+        os.close(null)
+
+
 async def _run(
     spawn: Spawn,
+    profile: Profile,
     argv: list[str],
     stdin: bytes,
     *,
@@ -137,7 +157,11 @@ async def _run(
         async with asyncio.timeout(seconds or None):
             await asyncio.shield(finished)
     except TimeoutError:
-        await child.kill()
+        if profile.kills_group:
+            await _kill_group(spawn, child.pid)
+            await finished
+        else:
+            await child.kill()
         raise failures.timed_out("command execution timeout") from None
     finally:
         reader.close()

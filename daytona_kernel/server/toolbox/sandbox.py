@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ..box.box import Box
     from ..box.network import Network
     from ..box.supervisor_client import Child, SupervisorClient
+    from .profile import Profile
 
 _LISTENING = "0A"  # the state of a listening socket in /proc/net/tcp
 
@@ -74,17 +75,20 @@ class Sandbox:
         network: Network,
         on_change: Callable[[Sandbox], None],
         timings: limits.Timings,
+        profile: Profile,
     ) -> None:
         self.id = box.id
+        self.profile = profile
         self.description = description
         self.intervals = Intervals()
         self.state = "creating"
+        self.error_reason: str | None = None
         self.created_at = self.updated_at = self.last_activity_at = timestamp()
         self.active_at = self.stopped_at = time.monotonic()
         self.requests = 0  # in progress, among those that count as activity
         self.preview_token = secrets.token_urlsafe(24)
         self.layout = box.layout
-        self.sessions = Sessions(self.spawn, box, timings.terminate_grace)
+        self.sessions = Sessions(self.spawn, box, profile, timings.terminate_grace)
         self.files = Files(self._start_worker)
         self.terminals = Terminals(self.spawn)
         self.interpreter_contexts = InterpreterContexts()
@@ -121,15 +125,26 @@ class Sandbox:
             return backend
         return {} if "PYTHONPATH" in self.environment else {**backend, "PYTHONPATH": IMAGE_SETTINGS}
 
+    @property
+    def work_dir(self) -> str:
+        """The directory in which children start, and relative paths of requests."""
+        return self.layout.home if self.profile.starts_at_home else self.layout.workspace
+
     async def start(self) -> None:
         """Start the box, unless the sandbox is started. Raises `ApiError` if that fails."""
         async with self._changing_state:
-            if self.state == "started":
+            before = self.state
+            if before == "started":
                 return
+            if before != "creating":
+                self._set_state("starting")
+            await self._linger()
             try:
                 self._supervisor = await self._box.start(self.description.memory, self._network)
             except (OSError, RuntimeError) as error:
-                raise failures.untyped(f"the sandbox did not start: {error}") from error
+                self.error_reason = f"the sandbox did not start: {error}"
+                self._set_state("error" if before == "creating" else before)
+                raise failures.untyped(self.error_reason) from error
             self._supervisor.lost.add_done_callback(self._on_lost)
             self._set_state("started")
             self.touch()
@@ -145,12 +160,17 @@ class Sandbox:
         self.updated_at = timestamp()
         self._on_change(self)
 
+    async def _linger(self) -> None:
+        if self.profile.passing_seconds:
+            await asyncio.sleep(self.profile.passing_seconds)
+
     async def stop(self) -> None:
         """End all processes and keep the files."""
         async with self._changing_state:
             if self.state != "started":
                 return
             self._set_state("stopping")
+            await self._linger()
             await self._end_processes()
             self.stopped_at = time.monotonic()
             self._set_state("stopped")
@@ -171,6 +191,7 @@ class Sandbox:
             if self.state == "destroyed":
                 return
             self._set_state("destroying")
+            await self._linger()
             await self._end_processes()
             self._removal = asyncio.ensure_future(self._box.remove())
             self._set_state("destroyed")
@@ -195,7 +216,7 @@ class Sandbox:
         terminal: tuple[int, int] | None = None,
     ) -> Child:
         """Start a child, as `Spawn` describes."""
-        directory = self.absolute(cwd or self.layout.workspace)
+        directory = self.absolute(cwd or self.work_dir)
         if any("\0" in text for text in (directory, *argv)):
             raise failures.bad_request("a directory or an argument cannot contain a NUL byte")
         return await self._started_supervisor().spawn(
@@ -230,8 +251,8 @@ class Sandbox:
     def absolute(self, path: str) -> str:
         """Return `path` as an absolute path in the sandbox.
 
-        `~` is the home. Other relative paths start in the working directory.
+        `~` is the home, if the profile says so. Other relative paths start in the working directory.
         """
-        if path == "~" or path.startswith("~/"):
+        if self.profile.expands_home and (path == "~" or path.startswith("~/")):
             return self.layout.home + path[1:]
-        return os.path.normpath(os.path.join(self.layout.workspace, path))  # noqa: PTH118  # pathlib keeps `..`
+        return os.path.normpath(os.path.join(self.work_dir, path))  # noqa: PTH118  # pathlib keeps `..`

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from .. import failures, limits
 from ..box.bytecode import Bytecode
 from ..box.network import Network
 from ..box.warm_box import WarmBox
+from .profile import OWN
 from .sandbox import Description, Intervals, Sandbox
 
 if TYPE_CHECKING:
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
 
     from ..box.bubblewrap import Bubblewrap
     from ..limits import Timings
+    from .profile import Profile
+
+# The states that a sandbox leaves by itself.
+_PASSING = ("creating", "starting", "stopping", "destroying")
 
 
 class Sandboxes:
@@ -33,10 +39,12 @@ class Sandboxes:
         isolation: Bubblewrap | None,
         timings: Timings,
         snapshots: Mapping[str, str] = MappingProxyType({}),
+        profile: Profile = OWN,
     ) -> None:
         self.snapshots = snapshots
         self.isolated = isolation is not None
         self._timings = timings
+        self.profile = profile
         self._network = Network("host") if isolation is None else isolation.network
         self._bytecode = Bytecode(timings.bytecode_delay)
         self._warm_box = WarmBox(directory, isolation, Description.memory, timings.warm_box_delay)
@@ -60,16 +68,39 @@ class Sandboxes:
         except ValueError as error:
             raise failures.bad_request(str(error)) from None
         image = self.snapshots[description.snapshot] if description.snapshot else None
-        sandbox = Sandbox(self._warm_box.take(image), description, network, self._reset_timer, self._timings)
+        box = self._warm_box.take(image)
+        sandbox = Sandbox(box, description, network, self._reset_timer, self._timings, self.profile)
         sandbox.intervals = intervals
         description.name = description.name or f"sandbox-{sandbox.id[:8]}"
         self._sandboxes[sandbox.id] = sandbox
         try:
-            await sandbox.start()
+            await self._change(sandbox.start())
         except BaseException:
-            await self.delete(sandbox)
+            await self._delete(sandbox)
             raise
         return sandbox
+
+    async def start(self, sandbox: Sandbox) -> None:
+        """Start a stopped sandbox. Raises `ApiError` if that fails."""
+        self._refuse_passing(sandbox)
+        await self._change(sandbox.start())
+
+    async def stop(self, sandbox: Sandbox) -> None:
+        """End the sandbox's processes and keep its files."""
+        self._refuse_passing(sandbox)
+        await self._change(sandbox.stop())
+
+    def _refuse_passing(self, sandbox: Sandbox) -> None:
+        if self.profile.passing_seconds and sandbox.state in _PASSING:
+            raise failures.ApiError(400, "Sandbox state change in progress", "BAD_REQUEST")
+
+    async def _change(self, change: Coroutine[Any, Any, None]) -> None:
+        """Change the state of a sandbox, or only begin with it if the profile answers then."""
+        if self.profile.passing_seconds:
+            self._run(_without_answer(change))
+            await asyncio.sleep(0)  # the change sets the passing state
+        else:
+            await change
 
     def work_ahead(self) -> None:
         """Start a box ahead, so that the next sandbox starts at once. Later, compile the packages."""
@@ -92,6 +123,9 @@ class Sandboxes:
 
     async def delete(self, sandbox: Sandbox) -> None:
         """End the sandbox's processes and forget it. Its directory is removed in the background."""
+        await self._change(self._delete(sandbox))
+
+    async def _delete(self, sandbox: Sandbox) -> None:
         await sandbox.delete()
         if self._sandboxes.pop(sandbox.id, None) is not None:
             self._run(sandbox.removed())
@@ -100,7 +134,7 @@ class Sandboxes:
         """Delete all sandboxes. Return when their directories are gone."""
         self._bytecode.close()
         await self._warm_box.close()
-        await asyncio.gather(*(self.delete(sandbox) for sandbox in self.all()))
+        await asyncio.gather(*(self._delete(sandbox) for sandbox in self.all()))
         while self._running:
             await asyncio.wait(self._running)
 
@@ -127,7 +161,7 @@ class Sandboxes:
         elif sandbox.state == "started":
             self._run(sandbox.stop())
         else:
-            self._run(self.delete(sandbox))
+            self._run(self._delete(sandbox))
 
     def _due(self, sandbox: Sandbox) -> float | None:
         """Return the monotonic time at which the sandbox is stopped or deleted if it stays idle."""
@@ -138,3 +172,9 @@ class Sandboxes:
         if sandbox.state == "stopped" and intervals.auto_delete >= 0:
             return sandbox.stopped_at + intervals.auto_delete * self._timings.minute
         return None
+
+
+async def _without_answer(change: Coroutine[Any, Any, None]) -> None:
+    """Carry out a change whose request has its answer already. The state of the sandbox tells a failure."""
+    with contextlib.suppress(failures.ApiError):
+        await change

@@ -5,6 +5,9 @@ evaluates the command with its streams on new FIFOs, and then prints the exit co
 another pipe. So `cd`, exports and functions persist, a command cannot read the next one as its input, and the
 server never polls. `exit N` ends the bash; then the supervisor reports the exit code. If a FIFO is gone, the
 command fails.
+
+The profile says whether the line sources the command from a file instead, what a command's end waits for,
+and what becomes of a command whose shell ends.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import functools
 import os
 import shlex
 import signal
+import time
 import traceback
 import uuid
 from dataclasses import dataclass, field
@@ -31,17 +35,24 @@ if TYPE_CHECKING:
 
     from ..box.pipes import FifoDirectory
     from ..box.supervisor_client import Child
+    from .profile import Profile
 
 # Without braces: after a command with an unclosed quote, bash takes the next `{` for the name of a program.
 # With `builtin` and `\\`: a command may define functions and aliases named `eval` and `printf`.
-_LINE = "\\builtin eval {command} <{stdin} >{out} 2>{err}; \\builtin printf '\\n%s %s\\n' {number} $?\n"
+_EVALUATED = "\\builtin eval {command}"
+_SOURCED = "\\builtin trap : EXIT HUP INT; \\builtin . {file}"
+_LINE = "{run} <{stdin} >{out} 2>{err}; \\builtin printf '\\n%s %s\\n' {number} $?\n"
 _NEVER_RAN = "the session ended before this command could run"
 _MAX_PARTIAL_STATUS = 64  # bytes; a command could write anything to the output of its shell
 
 
+def _end_stream(log: CommandLog, stream: Stream, _: asyncio.Future[None]) -> None:
+    log.end(stream)
+
+
 @dataclass(eq=False)
 class SessionCommand:
-    """A command of a session. `exit_code` is `None` until it has ended.
+    """A command of a session. `exit_code` is `None` until it has ended, at the monotonic time `ended_at`.
 
     With `echo`, its log also gets its input.
     """
@@ -53,6 +64,7 @@ class SessionCommand:
     is_async: bool
     echo: bool
     exit_code: int | None = None
+    ended_at: float = 0.0
     stdin: PipeWriter | None = None
     readers: tuple[PipeReader, ...] = ()
     started: asyncio.Event = field(default_factory=asyncio.Event)
@@ -73,6 +85,7 @@ class Session:
         shell: Child,
         script: int,
         status: int,
+        profile: Profile,
         *,
         fifos: FifoDirectory,
         seen_as: str,
@@ -80,6 +93,7 @@ class Session:
     ) -> None:
         self.id = session_id
         self._shell = shell
+        self._profile = profile
         self._script = PipeWriter(script)
         self.commands: dict[str, SessionCommand] = {}
         self._fifos = fifos
@@ -103,7 +117,7 @@ class Session:
         if len(self.commands) >= limits.COMMANDS:
             raise failures.too_many("commands in this session", limits.COMMANDS)
         number = len(self.commands) + 1
-        log = CommandLog(self._logs / str(number))
+        log = CommandLog(self._logs / str(number), self._profile.log_encoder())
         command = SessionCommand(str(uuid.uuid4()), number, text, log, is_async, echo)
         self.commands[command.id] = command
         self._queue.put_nowait(command)
@@ -113,9 +127,11 @@ class Session:
         """Write `data` to the stdin of an asynchronous command. Raises `ApiError` 410 if it has ended."""
         if command.exit_code is not None:
             raise failures.gone("command has already completed")
+        if self._ended and not self._profile.reports_ended_shells:
+            raise failures.untyped("failed to open input pipe: no such file or directory")
         text = data if data.endswith("\n") else data + "\n"
         if command.echo:
-            command.log.write(Stream.STDOUT, text.encode())
+            command.log.echo(text.encode())
         await command.started.wait()
         if command.stdin is not None:
             with contextlib.suppress(BrokenPipeError):  # the command has just ended
@@ -144,7 +160,8 @@ class Session:
         while True:
             command = await self._queue.get()
             if self._ended:
-                self._finish(command, -1, _NEVER_RAN)
+                if self._profile.reports_ended_shells:
+                    self._finish(command, -1, _NEVER_RAN)
                 continue
             self._current = command
             try:
@@ -161,14 +178,22 @@ class Session:
         for name, stream in (("out", Stream.STDOUT), ("err", Stream.STDERR)):
             fd = self._fifos.make(f"{number}.{name}", os.O_RDONLY)
             widen(fd)
-            readers.append(PipeReader(fd, functools.partial(command.log.write, stream)))
+            reader = PipeReader(fd, functools.partial(command.log.write, stream))
+            reader.ended.add_done_callback(functools.partial(_end_stream, command.log, stream))
+            readers.append(reader)
         command.readers = tuple(readers)
         stdin = "/dev/null"  # a synchronous command has no input
         if command.is_async:
             command.stdin = PipeWriter(self._fifos.make(f"{number}.in", os.O_RDWR))
             stdin = f"{self._seen_as}/{number}.in"
+        text = command.command.replace("\0", "")
+        if self._profile.sources_commands:
+            self._fifos.write(f"{number}.cmd.sh", text.encode("utf-8", "surrogateescape"))
+            run = _SOURCED.format(file=shlex.quote(f"{self._seen_as}/{number}.cmd.sh"))
+        else:
+            run = _EVALUATED.format(command=shlex.quote(text))
         return _LINE.format(
-            command=shlex.quote(command.command.replace("\0", "")),
+            run=run,
             stdin=shlex.quote(stdin),
             out=shlex.quote(f"{self._seen_as}/{number}.out"),
             err=shlex.quote(f"{self._seen_as}/{number}.err"),
@@ -182,15 +207,26 @@ class Session:
             number, _, code = line.partition(b" ")
             command = self._current
             if command is not None and number == b"%d" % command.number and code.isdigit():
-                self._finish(command, int(code))
+                self._take_status(command, int(code))
+
+    def _take_status(self, command: SessionCommand, exit_code: int) -> None:
+        for reader in command.readers:
+            reader.drain()
+        if self._profile.waits_for_streams:
+            ended = asyncio.gather(*(reader.ended for reader in command.readers))
+            ended.add_done_callback(lambda _: self._finish(command, exit_code))
+        else:
+            self._finish(command, exit_code)
 
     def _on_exit(self, exited: asyncio.Future[int]) -> None:
         self._ended = True
         self._status.drain()
+        self._script.close()
+        if not self._profile.reports_ended_shells:
+            return
         code = exited.result()
         if self._current is not None:
             self._finish(self._current, 128 - code if code < 0 else code)
-        self._script.close()
         while not self._queue.empty():
             self._finish(self._queue.get_nowait(), -1, _NEVER_RAN)
 
@@ -206,10 +242,11 @@ class Session:
         if why is not None:
             command.log.write(Stream.STDERR, f"{why}\n".encode())
         command.exit_code = exit_code
+        command.ended_at = time.monotonic()
         command.log.finish()
         if command.stdin is not None:
             command.stdin.close()
-        for name in ("in", "out", "err"):
+        for name in ("in", "out", "err", "cmd.sh"):
             self._fifos.remove(f"{command.number}.{name}")
         if all(reader.ended.done() for reader in command.readers):
             command.log.close()
@@ -235,8 +272,9 @@ class Session:
             await self._feeder
         self._status.close()
         self._script.close()
+        why = _NEVER_RAN if self._profile.reports_ended_shells else None
         for command in self.commands.values():
-            self._finish(command, -1, _NEVER_RAN)
+            self._finish(command, -1, why)
             for reader in command.readers:
                 reader.close()
             command.log.close()

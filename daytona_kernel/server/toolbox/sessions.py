@@ -13,6 +13,7 @@ from .session import Session
 if TYPE_CHECKING:
     from ..box.box import Box
     from ..box.supervisor_client import Child
+    from .profile import Profile
     from .spawn import Spawn
 
 
@@ -22,17 +23,18 @@ class Sessions:
     `terminate_grace` is the time in seconds between SIGTERM and SIGKILL when a session is deleted.
     """
 
-    def __init__(self, spawn: Spawn, box: Box, terminate_grace: float) -> None:
+    def __init__(self, spawn: Spawn, box: Box, profile: Profile, terminate_grace: float) -> None:
         self._spawn = spawn
         self._box = box
+        self._profile = profile
         self._terminate_grace = terminate_grace
         self._sessions: dict[str, Session] = {}
         self._created = 0
         self._creating = asyncio.Lock()
 
     def all(self) -> list[Session]:
-        """Return the sessions, the oldest first."""
-        return list(self._sessions.values())
+        """Return the sessions, as a request lists them."""
+        return self._profile.listed(self._sessions.values())
 
     def get(self, session_id: str) -> Session:
         """Return the session. Raises `ApiError` 404."""
@@ -56,6 +58,7 @@ class Sessions:
                 shell,
                 script,
                 status,
+                self._profile,
                 fifos=FifoDirectory(self._box.run, name),
                 seen_as=f"{self._box.layout.run}/{name}",
                 logs=self._box.directory / "logs" / name,
