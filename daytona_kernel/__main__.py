@@ -32,7 +32,7 @@ def start_server(connection_file: str) -> None:
 def main() -> None:
     """Start everything, each part as early as possible."""
     if "-f" not in sys.argv[:-1]:
-        sys.exit("usage: python -m daytona_kernel -f CONNECTION_FILE  (Jupyter starts it so)")
+        sys.exit("usage: python -m daytona_kernel -f CONNECTION_FILE  (Jupyter runs this command)")
     signals.reset()
     connection_file = sys.argv[sys.argv.index("-f") + 1]
     start_server(connection_file)

@@ -188,7 +188,7 @@ def _uninstall(arguments: argparse.Namespace) -> int:
         return 1
     if not chosen:
         print("`daytona-kernel install` of this environment has written no kernelspec that Jupyter finds.")
-        print("The package has its own, which ends with it: pip uninstall daytona-kernel")
+        print("To remove the package with its own kernelspec, run: pip uninstall daytona-kernel")
     try:
         for each in chosen:
             kernelspecs.remove(each)

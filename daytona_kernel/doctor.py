@@ -74,7 +74,7 @@ def _versions() -> Iterator[Finding]:
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("ipykernel", "jupyter_client"))
     yield Finding(OK, f"daytona-kernel {__version__}, {versions}, Python {platform.python_version()}")
     if sys.platform != "linux":
-        yield Finding(NOTE, f"The kernel is made for Linux, and this is {platform.system()}")
+        yield Finding(NOTE, f"The kernel needs Linux, but this is {platform.system()}")
 
 
 def _kernelspecs() -> Iterator[Finding]:
@@ -219,9 +219,10 @@ def _try_named(daytona: Daytona, named: str) -> Iterator[Finding]:
         sandbox = daytona.get(named)
     except DaytonaNotFoundError:
         advice = (
-            "Sandboxes of the embedded server end with their kernels. Unset it, or set DAYTONA_API_KEY."
+            "Sandboxes of the embedded server end with their kernels. Unset the variable, or set "
+            "DAYTONA_API_KEY."
             if daytona.settings.embedded
-            else "Set it to one that exists, or unset it: then each kernel creates a sandbox."
+            else "Set the variable to an existing sandbox, or unset it: then each kernel creates a sandbox."
         )
         yield Finding(WRONG, f"There is no sandbox {named!r}, which DAYTONA_SANDBOX_ID names. {advice}")
         return

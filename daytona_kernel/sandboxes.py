@@ -48,7 +48,7 @@ def _delete(daytona: Daytona, id_or_name: str) -> int:
     try:
         sandbox = daytona.get(id_or_name)
         if LABEL not in sandbox.labels:
-            print(f"Sandbox {id_or_name} was not created by a kernel. It is not deleted.", file=sys.stderr)
+            print(f"Sandbox {id_or_name} was not deleted, because no kernel created it.", file=sys.stderr)
             return 1
         sandbox.delete()
     except DaytonaNotFoundError:

@@ -115,7 +115,7 @@ def test_doctor_tries_the_sandbox_that_is_named(tmp_path: Path) -> None:
         environment = {**os.environ, **variables}
         missing = run(COMMAND, "doctor", env={**environment, "DAYTONA_SANDBOX_ID": "nosuch"})
         assert missing.returncode == 1
-        assert "'nosuch', which DAYTONA_SANDBOX_ID names. Set it to one that exists" in missing.stdout
+        assert "'nosuch', which DAYTONA_SANDBOX_ID names. Set the variable" in missing.stdout
         sandbox = daytona.create(CreateSandboxParams(name="mine"))
         for state in ("started", "stopped"):
             done = run(COMMAND, "doctor", env={**environment, "DAYTONA_SANDBOX_ID": "mine"})

@@ -156,7 +156,9 @@ class Connection:
             except RefusedError as error:
                 raise InterpreterLostError(f"The kernel refused the connection: {error}.") from error
             except ProtocolError as error:
-                raise InterpreterLostError(f"The agent and the kernel lost track: {error}.") from error
+                raise InterpreterLostError(
+                    f"The agent and the kernel disagree about their messages: {error}."
+                ) from error
             finally:
                 self._disconnected()
 

@@ -199,7 +199,7 @@ async def _await_port(
         on_progress(str(report.get("progress", "")))
     raise InterpreterStartError(
         "The sandbox could not start the interpreter: "
-        + (other_lines[-1] if other_lines else "its command ended without a word.")
+        + (other_lines[-1] if other_lines else "its command ended without output.")
     )
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .arguments import Expected
     from .magic_call import MagicCall
 
+_STILL_RUNS = "The code did not end; it still runs in the sandbox. %sandbox stop ends it, and Python too.\n"
 _PROGRAMS = {"python": "python3", "javascript": "node", "typescript": "npx"}
 
 
@@ -80,7 +81,10 @@ class CodeRunMagic:
             except (asyncio.CancelledError, DaytonaTimeoutError):
                 # Daytona ends code only at its timeout, and then only the code's process group.
                 if not await process_tree.end_marked(process, tag):
-                    await call.print("The code did not end; it still runs in the sandbox.\n", "stderr")
+                    await call.print(
+                        _STILL_RUNS,
+                        "stderr",
+                    )
                 raise
         _require_program(answer, language or process.code_toolbox.language)
         if answer.result:

@@ -182,7 +182,7 @@ async def _upload(
         await there.put_in_place(plan, staging)
     except asyncio.CancelledError:
         await call.print(
-            "The interrupt came too late: all files have arrived, and the sandbox puts them in place.\n",
+            "The interrupt came too late: all files have arrived, and the sandbox puts them in place now.\n",
             "stderr",
         )
         raise
@@ -276,7 +276,7 @@ def _check(plan: Plan, kinds: dict[str, str], *, force: bool, held_back: HeldBac
         if kinds.get(path) in (("f",) if entry.is_folder else ("d",) if entry.link else FOLDER_KINDS):
             wanted, other = ("folder", "file") if entry.is_folder else ("file", "folder")
             raise FileTransferError(
-                f"There is a {other} {path} in the place of a {wanted}; nothing was copied."
+                f"The copy needs a {wanted} {path}, but that is a {other}; nothing was copied."
             )
     written = (plan.path(entry) for entry in plan.entries if not entry.is_folder)
     existing = [path for path in written if kinds.get(path, "-") != "-"]

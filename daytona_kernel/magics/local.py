@@ -95,6 +95,6 @@ def _cannot_copy(name: str, reason: Exception) -> DaytonaError:
 def _require_enabled() -> None:
     if os.environ.get(SWITCH) != "1":
         raise LocalCodeError(
-            "Code on the notebook's own machine is off, so that this notebook stays in its sandbox. "
-            f"To allow it, start Jupyter with {SWITCH}=1 in the environment."
+            "Code may not run on the notebook's own machine; nothing was done. "
+            f"To allow it, start Jupyter with {SWITCH}=1 in its environment."
         )

@@ -29,5 +29,5 @@ def describe_failure(exit_code: int, subject: str) -> str:
     if exit_code == COMMAND_NOT_FOUND and subject == "command":
         return "The command ended with exit status 127: the shell did not find it."
     if exit_code < 0:
-        return f"The {subject} was ended by a signal, or its shell could not be started."
+        return f"A signal ended the {subject}, or its shell could not be started."
     return f"The {subject} ended with exit status {exit_code}."

@@ -25,7 +25,7 @@ _LAST_PORT = 65535
 # A server that was started in the cell before takes a moment until it listens.
 _LISTENS = "for _ in {1..10}; do (: <> /dev/tcp/localhost/PORT) && exit; sleep 0.1; done 2> /dev/null; exit 1"
 _NOTHING_LISTENS = (
-    "Nothing listens on port {port} of the sandbox yet: the address answers when a server does.\n"
+    "Nothing listens on port {port} of the sandbox yet. The address works once a server listens there.\n"
 )
 
 

@@ -36,11 +36,11 @@ if TYPE_CHECKING:
     from ..client.process import AsyncProcess
     from .magic_call import MagicCall
 
-_STILL_RUNS = "The command did not end; it still runs in the sandbox."
+_STILL_RUNS = "The command did not end; it still runs in the sandbox. %sandbox stop ends it, and Python too."
 _FIRST_LOOK_SECONDS = 3.0  # each next wait is twice as long
 _HELD_BY_JOB = (
-    "The command has ended, but a background job of it holds the output, so the cell waits for the job. "
-    "Stop ends the job. To let it run, use %session run NAME --async COMMAND, "
+    "The command has ended, but one of its background jobs keeps the output open, so the cell waits for the "
+    "job. Stop ends the job. To let it run, use %session run NAME --async COMMAND, "
     "or redirect its output: COMMAND > log 2>&1 &. Waiting for"
 )
 

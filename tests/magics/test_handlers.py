@@ -69,7 +69,11 @@ async def test_local_code_is_off_without_its_switch(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize(
     ("exit_code", "message"),
-    [(3, "The command ended with exit status 3."), (127, "did not find it"), (-9, "ended by a signal")],
+    [
+        (3, "The command ended with exit status 3."),
+        (127, "did not find it"),
+        (-9, "A signal ended the command"),
+    ],
 )
 async def test_a_failed_command_sets_its_status_and_raises(exit_code: int, message: str) -> None:
     cell = RecordedCall()

@@ -118,7 +118,7 @@ def test_a_background_job_that_holds_the_output_is_named_and_ends_with_the_cell(
     def interrupt_when_named(message: dict[str, Any]) -> None:
         if "data" in message["content"]:
             seen.append(message["content"]["data"].get("text/plain", ""))
-            if "a background job of it holds the output" in seen[-1] and "%session run" in seen[-1]:
+            if "one of its background jobs keeps the output open" in seen[-1] and "%session run" in seen[-1]:
                 kernel.manager.interrupt_kernel()
 
     answer = kernel.collect(cell, interrupt_when_named)

@@ -200,7 +200,8 @@ class KernelSandbox:
         except DaytonaNotFoundError:
             if sandbox_id == given:
                 raise DaytonaNotFoundError(
-                    f"There is no sandbox {given!r}, which DAYTONA_SANDBOX_ID names."
+                    f"There is no sandbox {given!r}, which DAYTONA_SANDBOX_ID names. "
+                    "Correct or unset the variable where Jupyter runs, and restart Jupyter."
                 ) from None
             return None
         attached = sandbox_id == given or not self._handover.owned

@@ -102,7 +102,7 @@ class MagicCall:
 
     def _require_interpreter(self) -> None:
         if self.python is None:
-            raise DaytonaError("There is no interpreter in the sandbox now, and so there are no variables.")
+            raise DaytonaError("There is no interpreter in the sandbox now, so it has no variables.")
 
 
 class ShownDisplay:

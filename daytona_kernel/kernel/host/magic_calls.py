@@ -47,7 +47,7 @@ _ONE_OFF = "This cell ran in a one-off process; its variables were not kept."
 
 _INTERRUPTED = Raised("KeyboardInterrupt", "", None)
 
-_TOO_MANY = Raised(DaytonaError.__name__, "Too many magics run at this moment. Run it again later.", None)
+_TOO_MANY = Raised(DaytonaError.__name__, "Too many magics are running. Run the cell again later.", None)
 
 # What a magic is still ending after these seconds, the end of the sandbox will end.
 _CLOSING_SECONDS = 0.7

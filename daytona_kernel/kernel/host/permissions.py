@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 _MOST_REFUSALS = 3
 _MOST_ATTEMPTS = 3
 
-_UNWRITTEN = "These words do not stand in the text of the running cell."
-_DONE = "These words stand in the text of the running cell once, and that line has already run."
+_UNWRITTEN = "The text of the running cell does not contain these words."
+_DONE = "The text of the running cell contains these words once, and that line has already run."
 
 _HOW = (
     "Nobody can be asked here. Write the line with its local paths into the cell itself, or name their "
@@ -115,7 +115,7 @@ class Permissions:
             asked = cell or await self._cell(None)
             call.is_seen = await self._require_answer(asked, command, values, why)
             return
-        raise _refused(command, f"{why} The magic must be a cell of its own, in plain words.")
+        raise _refused(command, f"{why} The magic must be alone in its cell, in plain words.")
 
     async def _cell(self, msg_id: str | None) -> _Cell | None:
         """Return the permissions of a cell if it runs; for None, of the main shell's cell."""
@@ -172,7 +172,7 @@ class Permissions:
         if cell.request.content.get("allow_stdin") is not True:
             raise _refused(command, f"{why} {_HOW}")
         if not is_short(command, values):
-            raise _refused(command, f"{why} It is too long to ask about.")
+            raise _refused(command, f"{why} The call is too long to ask about.")
         description = await asyncio.to_thread(describe_call, command, values)
         async with cell.asking:
             if command.begin in cell.allowed:

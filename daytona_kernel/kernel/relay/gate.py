@@ -27,7 +27,7 @@ _STATES = ("busy", "idle")
 
 # A cell's text is the person's will, so a text of the sandbox must not become one unseen.
 _NOT_YOURS = (
-    "# Code in the sandbox put this text here. It has magics that reach your machine or your account:"
+    "# Code in the sandbox put this text here. It contains magics that reach your machine or your account:"
 )
 
 

@@ -18,7 +18,7 @@ _WAITING_SECONDS = 2.0
 _TICK_SECONDS = 1.0
 # An interrupted subprocess has a quarter of a second to end. A cell that runs on for much longer ignores it.
 _INTERRUPT_SECONDS = 3.0
-# Most broken connections are there again sooner than this. The text is renewed as often.
+# Most broken connections are restored sooner than this. The text is updated as often.
 _OUTAGE_SECONDS = 3.0
 
 _WAITING = "{activity} {seconds:.0f} s. Cells run {place}. To cancel, interrupt the kernel."
@@ -33,7 +33,7 @@ _UNSENT = (
 )
 _OUTAGE = (
     "There has been no connection to the sandbox for {seconds:.0f} seconds; reconnecting. "
-    "The cell goes on there. {reason}"
+    "The cell continues there. {reason}"
 )
 
 

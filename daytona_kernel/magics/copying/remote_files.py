@@ -109,7 +109,7 @@ class RemoteFiles:
                 sources = read_trees(base64.b64decode(listed, validate=False), path)
             except ValueError:
                 raise FileTransferError(
-                    f"The sandbox listed what was not asked for with {word!r}; nothing was copied."
+                    f"The sandbox's list of files for {word!r} is not valid; nothing was copied."
                 ) from None
             if not sources:
                 verb = "matches" if is_pattern(word) else "is called"
