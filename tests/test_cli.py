@@ -98,7 +98,7 @@ def test_sandboxes_lists_and_deletes_the_sandboxes_of_kernels(tmp_path: Path) ->
         assert "somebodys" not in listed
         refused = run(COMMAND, "sandboxes", "--delete", "somebodys", "none-such", env=environment)
         assert refused.returncode == 1
-        assert "not created by a kernel" in refused.stderr
+        assert "no kernel created it" in refused.stderr
         assert run(COMMAND, "sandboxes", "--delete", made.id, env=environment).returncode == 0
         assert [each.id for each in daytona.list()] == [other.id]
 
