@@ -5,6 +5,9 @@ its first byte; the protocol skips the bytes that it already has. When the strea
 stays silent, the protocol first asks for the command's exit code and then reads the log by GET. The
 order matters: a log that is read after the exit code is known is complete.
 
+Daytona closes a stream a second after the command's end. So the protocol asks for the exit code as soon
+as the stream is silent for a moment, and then less and less often. The embedded server closes at once.
+
 A stream may also start over in its middle. So the protocol compares a frame that starts like the
 log with GET before it takes the frame. If the frame is right, the log repeats itself, and from then
 on only a match of twice the length is compared again.
@@ -25,7 +28,7 @@ from ..errors import (
     DaytonaRateLimitError,
     DaytonaServiceUnavailableError,
 )
-from ..wire.logs import LogChunk, LogDemultiplexer, decode_end
+from ..wire.logs import END_HEADER, LogChunk, LogDemultiplexer, decode_end
 from .exchange import Request, Response, Sleep
 from .exchange import Step as ApiStep
 from .operations.sessions import get_session_command, is_json, logs_request
@@ -33,6 +36,8 @@ from .operations.sessions import get_session_command, is_json, logs_request
 # The log of a silent command is read repeatedly, at most at this average rate.
 _BYTES_A_SECOND = 1_000_000
 _HEAD = 1 << 16
+# While a stream is silent, each next question about the exit code waits for this part of the silence.
+_PART_OF_SILENCE = 0.02
 _TEMPORARY = (
     DaytonaConnectionError,
     DaytonaRateLimitError,
@@ -45,12 +50,15 @@ _TEMPORARY = (
 class FollowTimings:
     """The waits of a follower, in seconds.
 
-    first_quiet, longest_quiet: how long a stream may be silent before the protocol asks for the exit
-        code; the first doubles up to the longest.
+    first_question: how long a stream may be silent before the protocol asks for the exit code, unless
+        the server closes the stream at the command's end.
+    first_quiet, longest_quiet: how long a stream may be silent before the protocol also reads the log;
+        the first doubles up to the longest.
     first_pause, longest_pause: the pause before another attempt; likewise.
     give_up: nothing but failures for this long raises the last of them.
     """
 
+    first_question: float = 0.08
     first_quiet: float = 2.0
     longest_quiet: float = 30.0
     first_pause: float = 0.1
@@ -143,7 +151,8 @@ class FollowProtocol:
         while True:
             before = self._fed
             if not (yield from self._read_stream()):
-                yield from self._persist(self._read_exit_code)
+                if self.exit_code is None:
+                    yield from self._persist(self._read_exit_code)
                 yield from self._persist(self._read_log)
             if self.exit_code is not None:
                 yield Deliver(self._demultiplexer.finish())
@@ -161,10 +170,10 @@ class FollowProtocol:
         so in its close frame.
         """
         try:
-            yield Open(Source.STREAM, replace(logs_request(*self._ids), query={"follow": "true"}))
+            opened = yield Open(Source.STREAM, replace(logs_request(*self._ids), query={"follow": "true"}))
         except DaytonaError:
             return False  # GET finds out why, or works without the stream
-        ended = yield from self._take_stream()
+        ended = yield from self._take_stream(closes_at_once=END_HEADER.lower() in opened.headers)
         yield Close(Source.STREAM)
         end = decode_end(ended.reason)
         if end is None or end[1] != self._fed:
@@ -172,22 +181,32 @@ class FollowProtocol:
         self.exit_code = end[0]
         return True
 
-    def _take_stream(self) -> Generator[Step, Any, Ended]:
+    def _take_stream(self, *, closes_at_once: bool) -> Generator[Step, Any, Ended]:
         position = 0
         quiet = self._timings.first_quiet
+        silent = unchecked = 0.0  # seconds without a piece; and of those, since the log was read
         while True:
-            piece = yield Receive(Source.STREAM, quiet)
+            wait = quiet - unchecked
+            if not closes_at_once:
+                wait = min(wait, max(self._timings.first_question, silent * _PART_OF_SILENCE))
+            piece = yield Receive(Source.STREAM, wait)
             if piece is None:
-                behind = position < self._fed
+                silent += wait
+                unchecked += wait
+                is_due = unchecked >= quiet
+                is_behind = is_due and position < self._fed
                 yield from self._persist(self._read_exit_code)
-                if behind or self.exit_code is not None:
+                if is_behind or self.exit_code is not None:
                     return Ended()
-                yield from self._persist(self._read_log)
-                quiet = max(min(quiet * 2, self._timings.longest_quiet), self._fed / _BYTES_A_SECOND)
+                if is_due:
+                    yield from self._persist(self._read_log)
+                    quiet = max(min(quiet * 2, self._timings.longest_quiet), self._fed / _BYTES_A_SECOND)
+                    unchecked = 0.0
                 continue
             if isinstance(piece, Ended):
                 return piece
             quiet = self._timings.first_quiet
+            silent = unchecked = 0.0
             if position and self._looks_replayed(piece, position):
                 check = _Comparison(position, piece)
                 yield from self._persist(lambda check=check: self._read_log(check))

@@ -41,6 +41,14 @@ class _Followed:
         return self._protocol.exit_code
 
 
+def _handshake(stream: WebSocket | AsyncWebSocket) -> Response:
+    """Return the response that opened a websocket."""
+    if stream.response is None:  # the server has closed it again in the same packet
+        return Response(101, {})
+    headers = stream.response.headers.raw_items()
+    return Response(101, {name.lower(): value for name, value in headers})
+
+
 class LogFollower(_Followed):
     """An iterator over the chunks of a command's log as the log grows. `close` or `with` stops it early.
 
@@ -114,7 +122,7 @@ class LogFollower(_Followed):
         self._close(step.source)
         if step.source is Source.STREAM:
             self._stream = self._api.open_websocket(step.request)
-            return Response(101, {})
+            return _handshake(self._stream)
         response = self._api.open(step.request)
         self._body = (response, read_pieces(response))
         if not response.is_success:
@@ -217,7 +225,7 @@ class AsyncLogFollower(_Followed):
         await self._close(step.source)
         if step.source is Source.STREAM:
             self._stream = await self._api.open_websocket(step.request)
-            return Response(101, {})
+            return _handshake(self._stream)
         response = await self._api.open(step.request)
         self._body = (response, aread_pieces(response))
         if not response.is_success:

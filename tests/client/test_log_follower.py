@@ -14,6 +14,7 @@ import pytest
 
 from daytona_kernel import DaytonaAuthenticationError, DaytonaNotFoundError, SessionExecuteRequest, Stream
 from daytona_kernel.wire.logs import MARKERS, encode_end, split_log
+from tests.conftest import both_profiles
 
 from .faulty_server import Exchange, FaultyServer, hang_up, reply
 
@@ -420,6 +421,17 @@ def test_a_range_of_a_real_log_is_served(session: Any) -> None:
     assert (end.status_code, end.content) == (416, b"")
 
 
+@both_profiles
+@pytest.mark.parametrize("silence", ["", "sleep 0.7; "])
+def test_a_follower_ends_soon_after_its_command(session: Any, silence: str) -> None:
+    follower = run(session, f"echo first; {silence}echo $EPOCHREALTIME; {silence}(exit 3)")
+    *_, last = follower
+    waited = time.time() - float(last.data.split()[-1]) - (0.7 if silence else 0.0)
+    assert waited < 0.6, "Daytona closes the stream a second late"
+    assert follower.exit_code == 3
+
+
+@both_profiles
 def test_a_large_real_log(session: Any) -> None:
     follower = run(session, "seq 1 300000")
     assert b"".join(chunk.data for chunk in follower) == b"".join(b"%d\n" % n for n in range(1, 300_001))
