@@ -1,4 +1,4 @@
-"""A Python without ipykernel gets one, keeps its own packages, and does not get it twice."""
+"""A Python without ipykernel gets it once, and keeps its own packages."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_ipykernel_is_installed_once_and_the_python_stays_its_own(bare_python: P
     assert [list(report) for report in again] == [["port"]]
 
 
-def test_what_cannot_be_installed_is_one_sentence(bare_python: Path, tmp_path: Path) -> None:
+def test_a_failed_installation_gives_one_sentence(bare_python: Path, tmp_path: Path) -> None:
     offline = {"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": "", "PATH": "/nowhere"}
     reports, agent = start(bare_python, tmp_path, **offline)
     with agent:

@@ -1,4 +1,4 @@
-"""The user's variables in a magic's line: each piece stands for itself, and the shell keeps its own."""
+"""The user's variables in a magic's line: each piece is expanded alone, and the shell keeps its own."""
 
 import pytest
 from hypothesis import given
@@ -27,12 +27,12 @@ NAMES = {"i": 5, "word": "spam", "path": "/a b", "items": [1, 2], "name": "data"
         ("", ""),
     ],
 )
-def test_only_what_is_the_users_is_expanded(line: str, expanded: str) -> None:
+def test_only_the_users_variables_and_expressions_are_expanded(line: str, expanded: str) -> None:
     assert expand(line, NAMES) == expanded
 
 
 @given(st.text(alphabet="ab'\"\\${}!: "))
-def test_what_names_nothing_stays_as_it_is(line: str) -> None:
+def test_without_variables_a_line_stays_as_it_is(line: str) -> None:
     assert expand(line, {}) == line
 
 

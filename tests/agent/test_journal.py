@@ -15,7 +15,7 @@ from tests.full_disk import full_beyond
 
 
 @given(st.lists(st.one_of(st.binary(max_size=50), st.integers(1, 30)), max_size=80))
-def test_what_is_kept_is_read_as_it_was_written(steps: list[bytes | int]) -> None:
+def test_a_kept_packet_is_read_as_it_was_written(steps: list[bytes | int]) -> None:
     journal = SpillingJournal(memory_bytes=60, file_bytes=1000)
     kept: dict[int, bytes] = {}
     last = dropped = 0
@@ -33,7 +33,7 @@ def test_what_is_kept_is_read_as_it_was_written(steps: list[bytes | int]) -> Non
     journal.close()
 
 
-def test_what_was_dropped_is_gone() -> None:
+def test_a_dropped_packet_is_gone() -> None:
     journal = SpillingJournal()
     journal.append(1, b"a")
     journal.drop(1)
@@ -42,7 +42,7 @@ def test_what_was_dropped_is_gone() -> None:
         journal.read(1)
 
 
-def test_it_is_full_when_the_file_is_and_not_after_it_was_emptied() -> None:
+def test_the_journal_is_full_while_its_file_is_full() -> None:
     journal = SpillingJournal(memory_bytes=10, file_bytes=100)
     number = 0
     while not journal.full:

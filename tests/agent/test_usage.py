@@ -1,4 +1,4 @@
-"""What is measured of real processes, and of a control group as a container sees its own."""
+"""The usage of real processes, and of a control group as a container sees its own."""
 
 from __future__ import annotations
 
@@ -67,10 +67,10 @@ def test_memory_and_work_of_a_process_and_its_children(program: subprocess.Popen
     assert measured.report(program.pid)["kernel_cpu"] < 50
 
 
-def test_the_host_is_the_machine_where_nothing_is_around_it(
+def test_without_a_control_group_the_host_is_the_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(usage, "_GROUP", tmp_path)  # as where there are no control groups
+    monkeypatch.setattr(usage, "_GROUP", tmp_path)  # as on a machine without control groups
     reply = Usage().report(os.getpid())
     assert reply["cpu_count"] == len(os.sched_getaffinity(0))
     memory = reply["host_virtual_memory"]
@@ -79,9 +79,7 @@ def test_the_host_is_the_machine_where_nothing_is_around_it(
     assert reply["kernel_memory"] <= memory["used"]
 
 
-def test_the_host_is_the_control_group_where_there_is_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_with_a_control_group_the_host_is_the_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, text in {
         "memory.current": f"{300 * MIB}\n",
         "memory.max": f"{1024 * MIB}\n",

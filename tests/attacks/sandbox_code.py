@@ -1,4 +1,4 @@
-"""Code that attacks from inside the sandbox. It uses what any package there has: the interpreter's own parts.
+"""Code that attacks from inside the sandbox. It uses only parts of the interpreter, as any package can.
 
 `raw` sends a magic call as the interpreter does, with any content and for any parent, and returns the last
 answer. `post` sends the content alone and waits for nothing.

@@ -1,4 +1,4 @@
-"""Outputs that run code in JupyterLab's page, from where the person's Jupyter server can be driven.
+"""Outputs that run code in JupyterLab's page, which can control the person's Jupyter server.
 
 By default they run, as with every kernel. DAYTONA_KERNEL_OUTPUTS=safe keeps them out, and still shows plots,
 tables, sliders and logs.
@@ -114,7 +114,7 @@ def test_safe_outputs_run_nothing(safe_server: LabServer, browser: BrowserContex
         sources = [_HOSTILE, "%session create s\n%session run s --async echo the end"]
         notebook = lab.open_notebook("hostile.ipynb", sources, kernel="daytona")
         notebook.run(0, timeout=60)
-        # The log is drawn by a script of its own, so all earlier outputs are drawn when it is.
+        # The log is drawn by its own script, so all earlier outputs are drawn once the log is.
         notebook.run(1, timeout=60)
         expect(notebook.cell(1).locator(".jp-Cell-outputArea")).to_contain_text("the end")
         assert _attacked(notebook) == set()

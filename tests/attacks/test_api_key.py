@@ -1,4 +1,4 @@
-"""Servers that want the API key, and texts that could show it. The key goes to the API's own host alone."""
+"""Servers that want the API key, and texts that could show it. The key goes only to the API's own host."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def api() -> Iterator[FaultyServer]:
 
 @pytest.fixture
 def thief() -> Iterator[FaultyServer]:
-    """A server that accepts everything that comes, and keeps it."""
+    """A server that accepts and keeps every request."""
     made = FaultyServer()
     made.on("GET", ".*", lambda exchange: exchange.accept_websocket())
     made.on("POST", ".*", reply(200, {"exitCode": 0, "result": "stolen"}))
@@ -229,7 +229,7 @@ def test_credentials_in_an_address_are_not_shown(monkeypatch: pytest.MonkeyPatch
 
 
 def named_by(api_url: str, toolbox: str) -> tuple[Exception | None, list[str]]:
-    """Let an API name a toolbox. Return what a request to it raises, and the hosts that received the key."""
+    """Let an API name a toolbox. Return the error of a request to it, and the hosts that received the key."""
     reached = []
 
     def answer(request: httpx.Request) -> httpx.Response:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# Lists whatever it is asked for together with files of its own, as the system's find would.
+# Lists the requested files together with others, in the format of the system's find.
 EVIL_FIND = r"""#!/bin/sh
 case "$*" in *"-maxdepth 0"*) exit 0;; esac
 printf 'd 755 1 /workspace/results\0>\0f 755 5 /workspace/results/r.csv\0>\0\0'
@@ -104,7 +104,7 @@ def test_a_pattern_brings_no_name_that_runs_by_itself(kernel: Driver, here: Path
     assert "There is nothing to copy without --all" in answer.error["evalue"]
 
 
-def test_what_the_person_names_is_copied_as_it_is(kernel: Driver, here: Path) -> None:
+def test_a_file_that_the_person_names_is_copied_as_it_is(kernel: Driver, here: Path) -> None:
     for name in (".envrc", "run.sh", "comm.py"):
         assert kernel.run(f"%download /workspace/results/{name} {here}/").reply["status"] == "ok"
     assert names(here) == programs(here) == {".envrc", "run.sh", "comm.py"}

@@ -47,7 +47,7 @@ def kernel() -> Iterator[Driver]:
 
 
 def _send(channel: str, msg_type: str, content: dict[str, Any]) -> str:
-    """Return code that sends a message of its own, as an answer to its cell."""
+    """Return code that sends a forged message as an answer to its cell."""
     socket = {"iopub": "kernel.iopub_socket", "shell": "kernel.shell_stream"}[channel]
     return (
         "import json; kernel = get_ipython().kernel\n"

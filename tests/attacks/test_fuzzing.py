@@ -1,4 +1,4 @@
-"""Every parser of what a sandbox, a page or a notebook wrote, fed with what no honest one writes.
+"""Every parser of data from a sandbox, a page or a notebook, fed with data that no honest one writes.
 
 A parser may refuse its input with the one error that its callers expect. It neither raises another error nor
 hangs. `--hypothesis-profile=thorough` tries many more examples.

@@ -1,4 +1,4 @@
-"""Requests with the key that are made to break the server. Each is refused, and sandboxes live on."""
+"""Requests with the key that are made to break the server. Each is refused, and the sandboxes survive."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ VALUES = [
     '{"a": {"b": []}}',
     '{"\\udfff": "a"}',
 ]
-# Bodies that are no JSON objects at all.
+# Bodies that are not JSON objects.
 BODIES = {
     "deep list": b"[" * 100_000,
     "deep object": b'{"a":' * 100_000,
@@ -135,11 +135,13 @@ def is_alive(toolbox: Toolbox) -> bool:
 
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=str)
-def test_no_body_and_no_query_is_more_than_refused(hostile: Toolbox, request_: RouteRequest) -> None:
+def test_hostile_bodies_and_queries_are_refused_on_every_route(
+    hostile: Toolbox, request_: RouteRequest
+) -> None:
     harmless = send(hostile, request_, b"{}").status_code
     for what, body in BODIES.items():
         answer = send(hostile, request_, body)
-        # A route that reads no body does not mind.
+        # A route that reads no body accepts any.
         assert answer.status_code in (400, 404, 409, harmless), (what, answer.text[:200])
     for value in VALUES:
         body = ("{" + ", ".join(f'"{name}": {value}' for name in NAMES) + "}").encode()
@@ -155,7 +157,7 @@ def test_no_body_and_no_query_is_more_than_refused(hostile: Toolbox, request_: R
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_field_alone_is_checked(server: EmbeddedServer, hostile: Toolbox, name: str) -> None:
-    """With the others in order, a wrong field gets further than among wrong ones."""
+    """A wrong field gets further if all other fields are right."""
     good: dict[str, dict[str, Any]] = {
         "/process/execute": {"command": "true"},
         "/process/code-run": {"code": "1", "language": "python"},
@@ -203,7 +205,7 @@ def run_in_context(toolbox: Toolbox, message: str | bytes) -> int | None:
         return websocket.close_code
 
 
-def test_hostile_messages_on_websockets_close_them_alone(hostile: Toolbox) -> None:
+def test_a_hostile_message_closes_only_its_websocket(hostile: Toolbox) -> None:
     for message in MESSAGES:
         for sent in (message, message.decode("utf-8", "replace")):
             assert run_in_context(hostile, sent) in (1000, 1008, 4008), message[:100]
@@ -238,7 +240,7 @@ def test_hostile_headers_are_refused_or_ignored(hostile: Toolbox, header: str) -
     assert is_alive(hostile)
 
 
-# The process of an interpreter context is the sandbox's: it can answer what it wants on its channel.
+# The process of an interpreter context is the sandbox's: it can send any answer on its channel.
 _LIE = """
 import os, socket
 for fd in range(3, 8):
@@ -255,7 +257,7 @@ for fd in range(3, 8):
     "answer",
     [b"[" * 100_000, b"no", b"[]", b"{}", b'{"error": 1}', b'{"error": {"name": []}}', b"\xff", b"null"],
 )
-def test_an_interpreter_that_lies_ends_alone(hostile: Toolbox, answer: bytes) -> None:
+def test_only_an_interpreter_context_that_lies_ends(hostile: Toolbox, answer: bytes) -> None:
     code = _LIE.format(answer=answer)
     assert run_in_context(hostile, json.dumps({"code": code, "timeout": 5})) in (1000, 4008)
     assert is_alive(hostile)

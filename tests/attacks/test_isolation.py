@@ -1,4 +1,4 @@
-"""Code in an isolated sandbox tries to become mighty, and to change the machine's files and settings."""
+"""Code in an isolated sandbox tries to gain privileges, and to change the machine's files and settings."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_the_kernels_settings_cannot_be_written(toolbox: Toolbox) -> None:
     assert found["result"] == ""
 
 
-def test_user_namespaces_and_the_kernels_rare_doors_are_refused(toolbox: Toolbox) -> None:
+def test_user_namespaces_and_rare_system_calls_are_refused(toolbox: Toolbox) -> None:
     answers = dict(line.split() for line in run_python(toolbox, REFUSED_CALLS).splitlines())
     assert answers.pop("clone3") == "ENOSYS"
     assert set(answers.values()) == {"EPERM"}

@@ -1,6 +1,7 @@
-"""Code in the sandbox calls magics: nothing reaches this machine or the account but what the cell says.
+"""Code in the sandbox calls magics. Only calls in the cell's text reach this machine or the account.
 
-Each attack runs for real, in a real kernel. The allowed uses are here too, so that nothing forbids them.
+Each attack runs for real, in a real kernel. The module also tests the allowed uses, so that no defense
+forbids them.
 """
 
 from __future__ import annotations
@@ -145,7 +146,7 @@ def test_code_on_this_machine_runs_only_from_the_cells_own_text(kernel: Driver, 
     body = f"open({str(target)!r}, 'w')"
     message = refused(kernel, f"body = {body!r}\nget_ipython().run_cell_magic('local', '', body)")
     assert "%%local" in message
-    # Many threads ride on a cell of the person, with a body of their own.
+    # Many threads use a cell of the person, each with its own body.
     kernel.run(
         "go, parents = threading.Event(), []\n"
         "def ride():\n"
@@ -195,7 +196,7 @@ def test_local_paths_are_completed_only_for_a_text_of_the_front_end(kernel: Driv
 
 
 @pytest.mark.parametrize("magic", ["delete", "stop", "attach other", "new"])
-def test_a_thread_cannot_ride_on_a_cell_to_replace_the_sandbox(kernel: Driver, magic: str) -> None:
+def test_a_thread_cannot_use_a_cell_to_replace_the_sandbox(kernel: Driver, magic: str) -> None:
     before = kernel.run("os.environ['DAYTONA_SANDBOX_ID']").result
     kernel.run(
         "go, parents = threading.Event(), []\n"
@@ -238,7 +239,7 @@ def test_a_line_outside_of_loops_is_honored_once(kernel: Driver) -> None:
     assert "has already run" in answer.stdout
 
 
-def test_a_ride_on_a_loop_gets_no_other_file(kernel: Driver, machine: Path) -> None:
+def test_a_thread_beside_a_loop_gets_no_other_file(kernel: Driver, machine: Path) -> None:
     kernel.run(
         "for name in 'ab':\n"
         "    %upload data.csv {name}.csv\n"
@@ -285,7 +286,7 @@ def test_text_in_strings_and_comments_is_no_permission(kernel: Driver, machine: 
         "{'type': 'x' * 1000000}",
     ],
 )
-def test_a_malformed_call_costs_nothing(kernel: Driver, content: str) -> None:
+def test_a_malformed_call_is_dropped_and_the_kernel_continues(kernel: Driver, content: str) -> None:
     assert kernel.run(f"post({content}); post({content}, parent={{}})").reply["status"] == "ok"
     assert kernel.run("lines = %sh echo well\nlines").result == "['well']"
 
@@ -415,7 +416,7 @@ def test_a_question_waits_for_an_open_input_and_the_reverse(kernel: Driver, mach
     result = kernel.collect(msg_id).result
     first, [outcome] = ast.literal_eval(result)
     assert (first, outcome["ename"]) == ("yes", REFUSED)
-    # The other way round: the kernel's question is open, and the sandbox asks.
+    # The reverse: the kernel's question is open, and the sandbox asks.
     kernel.run("outcomes.clear(); go.set()")
     msg_id = kernel.send(attack + "time.sleep(0.5); input('yes? ')", allow_stdin=True)
     assert "wants to copy files" in prompt(kernel)
@@ -462,7 +463,7 @@ def test_an_answer_to_another_question_does_not_count(kernel: Driver) -> None:
         "await __import__('asyncio').sleep(0)\n%upload data.csv .",
     ],
 )
-def test_what_stands_in_the_cell_is_done_without_a_question(kernel: Driver, code: str) -> None:
+def test_a_magic_in_the_cells_text_runs_without_a_question(kernel: Driver, code: str) -> None:
     kernel.run("x = 1")
     answer = kernel.run(code, allow_stdin=False)
     assert answer.reply["status"] == "ok", answer.contents("error")
@@ -501,7 +502,7 @@ def test_computed_paths_in_the_persons_folders_need_no_question(kernel: Driver, 
     refused(kernel, f"target = '{allowed}.txt'\n%download a.txt {{target}}")
 
 
-def test_magics_of_the_sandbox_are_free(kernel: Driver) -> None:
+def test_magics_that_reach_only_the_sandbox_need_no_permission(kernel: Driver) -> None:
     code = (
         "line = 'echo free'\nget_ipython().run_line_magic('sh', line)\n"
         "for line in ('info', 'list', 'preview 8000'): get_ipython().run_line_magic('sandbox', line)\n"

@@ -1,4 +1,4 @@
-"""A sandbox that wants its files to stay on the notebook's machine. They go with the sandbox."""
+"""A sandbox that wants its files to stay on the notebook's machine. They are removed with the sandbox."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def immovable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StateDirectory
     return state
 
 
-def test_what_cannot_be_removed_is_told_and_tried_again(
+def test_a_failed_removal_is_reported_and_tried_again(
     immovable: StateDirectory, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = immovable.path

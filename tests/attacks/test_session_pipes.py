@@ -43,7 +43,7 @@ def contents(directory: Path) -> dict[str, str]:
     return {path.name: path.read_text() if path.is_file() else "changed" for path in directory.iterdir()}
 
 
-# The directory of the session's pipes stands in the path of a command's output.
+# The path of a command's output contains the directory of the session's pipes.
 PIPES = 'pipes=$(dirname "$(readlink /proc/$$/fd/1)"); '
 
 

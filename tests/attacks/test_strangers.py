@@ -30,7 +30,7 @@ METHODS = ("GET", "POST", "PUT", "DELETE")
 
 @pytest.fixture
 def victim() -> Iterator[EmbeddedServer]:
-    """A server of its own, because these tests fill it."""
+    """A separate server, because these tests use up its connections."""
     server = start_embedded({"DAYTONA_KERNEL_ISOLATION": "none"})
     server.lease = server.take_lease()
     yield server
@@ -90,7 +90,7 @@ def test_the_owner_is_served_while_strangers_hold_all_the_connections_that_they_
             for _ in range(20):
                 assert owner.get("/sandbox", headers={"Connection": "close"}).status_code == 200
         assert time.monotonic() - begin < 15
-        # A stranger who says nothing is not waited for.
+        # The server does not wait for a stranger that sends nothing.
         idle[-1].settimeout(limits.STRANGER_SECONDS + 20)
         assert idle[-1].recv(1) == b""
 

@@ -92,7 +92,7 @@ def test_the_files_work_again_after_all_of_a_sandboxes_processes_were_killed(ser
         assert toolbox.execute("echo alive")["result"] == "alive\n"
 
 
-def test_a_stopped_worker_holds_up_its_own_sandbox_alone(server: EmbeddedServer) -> None:
+def test_a_stopped_worker_delays_only_its_own_sandbox(server: EmbeddedServer) -> None:
     with make_toolbox(server) as hostile, make_toolbox(server) as other:
         start_worker(hostile)
         hostile.execute("for pid in $(pgrep -f supervisor); do [ $pid = 1 ] || kill -STOP $pid; done")
@@ -115,7 +115,7 @@ def answer(content: object) -> bytes:
     return LENGTH.pack(len(body)) + body
 
 
-# What a worker could say that has been taken over.
+# Answers that a worker could give after an attack has taken it over.
 LIES = {
     "a huge length": LENGTH.pack(0xFFFFFFFF),
     "no JSON": answer(b"no"),
@@ -135,7 +135,7 @@ LIES = {
 
 
 def with_worker(says: bytes, use: Callable[[Files], object], fds: int = 0) -> Exception:
-    """Use files whose worker gives one answer, with some descriptors. Return what is raised."""
+    """Use files whose worker gives one answer, with some descriptors. Return the error."""
 
     async def run() -> Exception:
         channels = []
@@ -164,7 +164,7 @@ def with_worker(says: bytes, use: Callable[[Files], object], fds: int = 0) -> Ex
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_a_worker_that_lies_costs_one_answer(lie: str) -> None:
+def test_a_worker_that_lies_fails_only_its_request(lie: str) -> None:
     before = open_descriptors()
     error = with_worker(LIES[lie], lambda files: files.read("/file"))
     assert isinstance(error, ApiError)
@@ -195,7 +195,7 @@ def test_a_write_that_fails_is_an_error(toolbox: Toolbox, session: str) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 65_537, 5_000_000])
-def test_contents_come_and_go_whole(toolbox: Toolbox, size: int) -> None:
+def test_contents_of_files_arrive_complete_in_both_directions(toolbox: Toolbox, size: int) -> None:
     content = os.urandom(size)
     sent = toolbox.post("/files/upload", params={"path": "content"}, files={"file": ("f", content)})
     assert sent.status_code == 200

@@ -102,7 +102,7 @@ def test_code_run_is_fresh_each_time_and_reports_failure(sandbox: Any) -> None:
     assert "NameError" in response.result
 
 
-def test_code_run_dedents_python_and_honours_timeout(sandbox: Any) -> None:
+def test_code_run_dedents_python_and_obeys_its_timeout(sandbox: Any) -> None:
     assert sandbox.process.code_run("\n    if True:\n        print('in')\n").result == "in\n"
     with pytest.raises(DaytonaTimeoutError):
         sandbox.process.code_run("import time; time.sleep(30)", timeout=1)

@@ -1,4 +1,4 @@
-"""What is repeated, when, and what never is."""
+"""Which operations are repeated and when, and which never are."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OPERATIONS = {name: value for name, value in vars(table).items() if isinstance(v
 OK = reply(200, {"exitCode": 0, "result": "ok", "sessionId": "s", "commands": []})
 
 
-def test_nothing_that_runs_makes_or_moves_something_is_repeated() -> None:
+def test_operations_that_run_make_or_move_something_are_not_repeated() -> None:
     unsent = {name for name, operation in OPERATIONS.items() if operation.repeat is Repeat.UNSENT}
     assert unsent == {
         "CREATE_SANDBOX",
@@ -67,9 +67,7 @@ def test_a_command_is_never_repeated(process: Any, faulty: FaultyServer, failure
     assert len(faulty.requests) == 5
 
 
-def test_an_answer_that_breaks_off_is_no_reason_to_repeat_a_command(
-    process: Any, faulty: FaultyServer
-) -> None:
+def test_a_command_is_not_repeated_after_an_incomplete_answer(process: Any, faulty: FaultyServer) -> None:
     def half(exchange: Exchange) -> None:
         exchange.connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
 
@@ -134,7 +132,7 @@ def test_a_delete_whose_answer_was_lost_has_deleted(
     assert faulty.count("DELETE", "/process/session/s") == 2
 
 
-def test_waiting_as_long_as_allowed_is_not_repeated(process: Any, faulty: FaultyServer) -> None:
+def test_a_request_that_used_its_whole_timeout_is_not_repeated(process: Any, faulty: FaultyServer) -> None:
     faulty.on("POST", "/process/execute", lambda exchange: exchange.wait_for_close())
     began = time.monotonic()
     with pytest.raises(DaytonaConnectionTimeoutError, match="within the request timeout"):

@@ -161,7 +161,7 @@ def test_create_that_takes_too_long_names_the_sandbox(connect: Any, faulty: Faul
     assert caught.value.sandbox_id == "i"
 
 
-def test_toolbox_url_is_asked_for_where_it_is_not_told(connect: Any, faulty: FaultyServer) -> None:
+def test_toolbox_url_is_requested_if_the_sandbox_does_not_have_it(connect: Any, faulty: FaultyServer) -> None:
     control_plane(faulty, "started", toolboxProxyUrl=None)
     faulty.on("GET", "/sandbox/i/toolbox-proxy-url", reply(200, {"url": "http://elsewhere/toolbox/"}))
     assert client(connect, faulty).get("i").toolbox_url == "http://elsewhere/toolbox/i"

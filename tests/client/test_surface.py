@@ -113,7 +113,7 @@ def test_twins_have_the_same_methods_and_parameters(sync: Any, twin: Any) -> Non
 
 
 @pytest.mark.parametrize("kind", [daytona_kernel.Process, daytona_kernel.AsyncProcess])
-def test_process_is_the_page(kind: Any) -> None:
+def test_process_has_the_methods_of_daytonas_page(kind: Any) -> None:
     parameters = list(inspect.signature(kind).parameters)
     assert parameters == ["code_toolbox", "toolbox_api", "instance"]
     for name, expected in PAGE.items():

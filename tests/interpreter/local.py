@@ -96,7 +96,7 @@ class Wire:
         self.carried += len(data)
 
     def cut(self) -> None:
-        """Break every connection, without a word."""
+        """Break every connection without a closing handshake."""
         for writer in self._writers:
             writer.transport.abort()
         self._writers.clear()

@@ -1,4 +1,4 @@
-"""A connection that cannot be made: how long it is tried, and what ends it at once."""
+"""A connection that cannot be made: how long the kernel tries, and what ends the attempts at once."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ async def test_an_ended_agent_ends_the_wait_at_once() -> None:
     ("error", "kind"),
     [(REFUSED, InterpreterUnreachableError), (RuntimeError("a defect"), InterpreterLostError)],
 )
-async def test_whatever_ends_a_connection_fails_what_waits_for_it(
+async def test_the_end_of_a_connection_fails_all_executions(
     error: Exception, kind: type[InterpreterError]
 ) -> None:
     interpreter = Interpreter(ClosedGateway(error), CREDENTIALS, on_message=print)

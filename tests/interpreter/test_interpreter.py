@@ -28,7 +28,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Recorder:
-    """What an interpreter says of its life."""
+    """The events that an interpreter reports."""
 
     def __init__(self) -> None:
         self.ready: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -54,7 +54,7 @@ async def connected(agent: LocalAgent) -> AsyncIterator[tuple[Interpreter, Recor
         await asyncio.gather(running, return_exceptions=True)
 
 
-async def begun(interpreter: Interpreter, code: str) -> asyncio.Task[ExecuteResponse]:
+async def start_code(interpreter: Interpreter, code: str) -> asyncio.Task[ExecuteResponse]:
     """Execute code, and return as soon as it runs."""
     started = asyncio.Event()
 
@@ -94,7 +94,7 @@ async def test_code_runs_and_state_persists(agent: LocalAgent) -> None:
         assert info["language_info"]["name"] == "python"
 
 
-async def test_messages_bear_the_session_of_the_kernel(agent: LocalAgent) -> None:
+async def test_messages_carry_the_session_of_the_kernel(agent: LocalAgent) -> None:
     messages: list[Message] = []
     async with connected(agent) as (interpreter, _):
         await interpreter.execute("1 + 1", on_message=messages.append)
@@ -152,7 +152,7 @@ async def test_output_waits_for_a_kernel_that_is_away(agent: LocalAgent) -> None
 async def test_a_killed_interpreter_is_reported_and_replaced(agent: LocalAgent) -> None:
     async with connected(agent) as (interpreter, recorder):
         await interpreter.execute("x = 1")
-        running = await begun(interpreter, "import time; time.sleep(60)")
+        running = await start_code(interpreter, "import time; time.sleep(60)")
         assert interpreter.pid is not None
         os.kill(interpreter.pid, signal.SIGKILL)
         with pytest.raises(InterpreterDiedError, match="SIGKILL"):
@@ -163,11 +163,11 @@ async def test_a_killed_interpreter_is_reported_and_replaced(agent: LocalAgent) 
         ).result == "False\n"
 
 
-async def test_a_killed_agent_takes_its_interpreter_along(agent: LocalAgent) -> None:
+async def test_the_interpreter_of_a_killed_agent_ends(agent: LocalAgent) -> None:
     async with connected(agent) as (interpreter, _):
         # C code that holds the interpreter lock: no Python thread of the child can run.
         blocked = "import re, time; time.sleep(0.2); re.match(r'(a+)+$', 'a' * 40 + 'b')"
-        running = await begun(interpreter, blocked)
+        running = await start_code(interpreter, blocked)
         child = psutil.Process(interpreter.pid)
         used = child.cpu_times().user
         while child.cpu_times().user < used + 0.5:
@@ -211,7 +211,7 @@ async def test_a_wrong_secret_is_refused(agent: LocalAgent) -> None:
 async def test_an_interrupt_stops_the_code_and_keeps_the_state(agent: LocalAgent, code: str) -> None:
     async with connected(agent) as (interpreter, _):
         await interpreter.execute("x = 1")
-        running = await begun(interpreter, code)
+        running = await start_code(interpreter, code)
         if "sleep" in code and "time" not in code:
             await child_of(interpreter, "sleep")
         await interpreter.interrupt()
@@ -220,7 +220,7 @@ async def test_an_interrupt_stops_the_code_and_keeps_the_state(agent: LocalAgent
         assert (await interpreter.execute("print(x)")).result == "1\n"
 
 
-async def test_a_kernel_that_takes_over_gets_what_the_old_one_did_not(agent: LocalAgent) -> None:
+async def test_a_kernel_that_takes_over_gets_the_messages_that_the_old_one_missed(agent: LocalAgent) -> None:
     async with connected(agent) as (interpreter, _):
         await interpreter.execute("x = 7")
     async with connected(agent) as (interpreter, _):

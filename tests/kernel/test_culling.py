@@ -1,4 +1,4 @@
-"""Jupyter's idle culler leaves a kernel alone while a cell runs, whatever is asked meanwhile."""
+"""Jupyter's idle culler leaves a kernel alone while a cell runs, whatever other requests come."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def test_sweep_removes_only_old_handovers_without_a_connection_file(tmp_path: Pa
     ]
 
 
-def test_sweep_removes_what_a_killed_writer_left(tmp_path: Path) -> None:
+def test_sweep_removes_the_files_that_a_killed_writer_left(tmp_path: Path) -> None:
     part = tmp_path / "daytona-gone.handover-k2j3"
     part.touch()
     os.utime(part, (0, 0))

@@ -114,7 +114,7 @@ def test_twenty_logs_at_once(kernel: SandboxKernel) -> None:
 def executed(command: str, until: str) -> dict[str, str]:
     """Run a command in a notebook as CI does, until its output contains a text; return the output's bundle.
 
-    The next cell waits meanwhile: nbclient ignores an update that comes while no cell runs.
+    The next cell waits for it, because nbclient ignores an update that comes while no cell runs.
     """
     wait = "import time\ntry:\n    time.sleep(100)\nexcept KeyboardInterrupt:\n    pass"
     sources = ("%session create s", f"job = %session run s --async {command}", wait, "1 + 1")

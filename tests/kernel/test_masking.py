@@ -25,7 +25,7 @@ def key(served: dict[str, str]) -> str:
 @pytest.fixture(scope="module")
 def kernel(served: dict[str, str]) -> Iterator[Driver]:
     with running_kernel(**served) as driver:
-        # The sandbox has no key. This one does not stand in the cells of the tests.
+        # The sandbox has no key. The cells of the tests do not contain this one.
         spelled = list(served["DAYTONA_API_KEY"].encode())
         assert driver.run(f"import sys, time; key = bytes({spelled}).decode()").reply["status"] == "ok"
         yield driver

@@ -1,4 +1,4 @@
-"""Bundles without active content: nothing that runs in the page is left, and tables and pictures are."""
+"""Bundles without active content: tables and pictures stay, and nothing that runs in the page does."""
 
 from __future__ import annotations
 

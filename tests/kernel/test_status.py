@@ -1,4 +1,4 @@
-"""The kernel's status: `busy` as long as a cell runs, whatever else is asked meanwhile."""
+"""The kernel's status: `busy` as long as a cell runs, whatever other requests come."""
 
 from __future__ import annotations
 

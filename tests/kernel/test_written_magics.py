@@ -1,4 +1,4 @@
-"""The magics that stand in a cell's text are those that IPython would run there, and no others."""
+"""The kernel finds exactly the magics in a cell's text that IPython would run there."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ AGAIN = WrittenMagic("upload", "a b", None, repeats=True)
         ("%timeit -n 1 -r1 %upload a b", [AGAIN]),
         ("get_ipython().run_line_magic('upload', 'a b')", [ONE]),
         ("[get_ipython().run_line_magic('upload', 'a b') for _ in x]", [AGAIN]),
-        # Nothing stands here.
+        # No magic is written here.
         ("", []),
         ("upload", []),
         ("upload = a\nupload", []),

@@ -1,4 +1,4 @@
-"""The server compiles the packages that sandboxes see, once, and ends the process that does."""
+"""The server compiles the packages that sandboxes see, once, and ends the process that compiles them."""
 
 from __future__ import annotations
 

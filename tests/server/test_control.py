@@ -77,7 +77,7 @@ def test_an_unknown_route_of_the_toolbox(toolbox: Toolbox, method: str, path: st
     assert (answer.status_code, answer.text) == (404, "404 page not found")
 
 
-def test_the_shapes_are_the_ones_of_the_sdks_models(api: httpx.Client, toolbox: Toolbox) -> None:
+def test_answers_have_the_shapes_of_the_sdks_models(api: httpx.Client, toolbox: Toolbox) -> None:
     sandbox = api.get(f"/sandbox/{toolbox.sandbox['id']}").json()
     model = SandboxModel.from_dict(sandbox)
     assert model is not None

@@ -63,7 +63,7 @@ def test_secrets_that_every_user_may_read_are_not_copied(machine: Path) -> None:
     assert copy_of(machine)[1] == {"vimrc"}
 
 
-def test_what_is_mounted_below_is_not_copied(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mounted_file_system_is_not_copied(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(machine / "secrets-of-a-pod/config")
     write(machine / "hosts")
     monkeypatch.setattr(etc, "_mount_points", lambda: {str(machine / "secrets-of-a-pod")})
@@ -170,7 +170,7 @@ def test_a_secret_is_recognized(content: str) -> None:
         "-----BEGIN CERTIFICATE-----",
     ],
 )
-def test_settings_are_no_secrets(content: str) -> None:
+def test_settings_are_not_secrets(content: str) -> None:
     assert not holds_secret(f"first = line\n{content}\n".encode())
 
 

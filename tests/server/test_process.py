@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tests.server.conftest import Toolbox
 
 
-def test_both_streams_are_merged_and_the_exit_code_is_told(toolbox: Toolbox) -> None:
+def test_both_streams_are_merged_and_the_exit_code_is_reported(toolbox: Toolbox) -> None:
     assert toolbox.execute("echo out; echo err >&2; exit 3") == {"exitCode": 3, "result": "out\nerr\n"}
 
 
@@ -70,7 +70,7 @@ def test_a_body_that_is_not_json_is_a_bad_request(toolbox: Toolbox) -> None:
 
 @pytest.mark.parametrize(("which", "seconds"), [("toolbox", 4321), ("open_toolbox", 4322)])
 def test_a_timeout_ends_the_whole_tree(which: str, seconds: int, request: pytest.FixtureRequest) -> None:
-    """Without isolation a sandbox sees all processes, so each test has seconds of its own."""
+    """Without isolation a sandbox sees all processes, so each test sleeps for its own number of seconds."""
     toolbox: Toolbox = request.getfixturevalue(which)
     sleep = f"sleep {seconds}"
     command = f"(setsid {sleep} &); (setsid bash -c 'setsid {sleep} & wait' &) ; {sleep}"
@@ -94,7 +94,7 @@ def test_a_background_child_that_keeps_the_output_open_delays_the_answer(toolbox
     assert toolbox.execute("(sleep 0.4; echo late) & echo now")["result"] == "now\nlate\n"
 
 
-def test_a_background_child_without_the_output_goes_on(toolbox: Toolbox) -> None:
+def test_a_background_child_without_the_output_continues(toolbox: Toolbox) -> None:
     toolbox.execute("sleep 9876 >/dev/null 2>&1 &")
     assert toolbox.execute("pkill -f 'sleep 9876'")["exitCode"] == 0
 

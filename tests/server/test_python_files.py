@@ -39,7 +39,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def shown_in(directory: Path) -> set[str]:
-    """Return what of `directory` is mounted."""
+    """Return the parts of `directory` that are mounted."""
     found = map(Path, python_mounts())
     return {str(path.relative_to(directory)) for path in found if path.is_relative_to(directory)}
 

@@ -1,6 +1,6 @@
-"""A simple model of a log: it reads one character at a time, without limits and without haste.
+"""A simple model of a log: it reads one character at a time, without limits, and is slow.
 
-`LogBuffer` has to show the same lines, within its limits, however its input was cut.
+`LogBuffer` has to show the same lines, within its limits, however its input is cut.
 """
 
 from __future__ import annotations
