@@ -7,12 +7,13 @@ STAMPS := $(VENV)/stamps
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # Most tests wait for other processes, so two more than there are cores keep the cores busy.
 WORKERS ?= $(shell echo $$(($$(nproc) + 2)))
+MINUTES ?= 20
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
 # Tests need Chromium for pages, and bubblewrap and slirp4netns for isolated sandboxes. Debian packages venv.
 SYSTEM_PACKAGES := chromium bubblewrap slirp4netns python3-venv
 
 .DEFAULT_GOAL := demo
-.PHONY: help demo lab quick test test-root check format coverage bench pictures constraints system-packages clean
+.PHONY: help demo lab quick test test-root check format coverage bench soak pictures constraints system-packages clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -58,6 +59,9 @@ coverage: $(STAMPS)/test ## report which lines the tests run, in all processes o
 
 bench: $(STAMPS)/test ## compare cells and kernels with ipykernel
 	@$(BIN)/python -m benchmarks.kernel
+
+soak: $(STAMPS)/test ## work at random with one kernel for MINUTES (20), and fail if anything grows
+	@$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
 
 pictures: $(STAMPS)/test ## take the documentation's pictures again
 	@$(BIN)/python tools/pictures

@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 READY_SECONDS = 30.0
 _LEASE_SECONDS = 5.0
 _LEASE_HEADER = LEASE_HEADER.lower().encode()
-_ARGUMENTS = ("-P", "-m", "daytona_kernel.server", "--embedded")
+_PROGRAM = ("-P", "-m", "daytona_kernel.server")
+_ARGUMENTS = (*_PROGRAM, "--embedded")
+# The child of the shell is an orphan at once, so this process need not collect its exit status.
+_IN_BACKGROUND = '"$0" "$@" </dev/null >/dev/null 2>&1 &'
 
 
 class EmbeddedServer:
@@ -126,12 +129,18 @@ class EmbeddedServer:
         return not select([self._lease], [], [], 0)[0]
 
     def close(self, now: bool = False) -> None:
-        """Close the lease. The server ends a few seconds later, or at once if `now` is true."""
+        """Close the lease. The server ends a few seconds later, or at once if `now` is true.
+
+        If the server has been killed, another process removes its directory.
+        """
         with self._lock:
+            was_killed = self._lease is not None and not self.alive()
             if now and self._address is not None and (taken := _request_lease("DELETE", *self._address)):
                 taken[0].close()
             self.disown()
             self._reap()
+        if was_killed:
+            _start_sweep()
 
     def disown(self) -> None:
         """Close this process's descriptors of the server without a message to it."""
@@ -230,6 +239,12 @@ def attach(api_url: str, api_key: str) -> EmbeddedServer | None:
     with _shared.lock:
         _shared.server = server
     return server
+
+
+def _start_sweep() -> None:
+    """Start a process that removes the directories of dead servers, and do not wait for its end."""
+    command = ("/bin/sh", "-c", _IN_BACKGROUND, sys.executable, *_PROGRAM, "--sweep")
+    os.waitpid(os.posix_spawn(command[0], command, os.environ, setsid=True), 0)
 
 
 def _read_isolation(head: bytes) -> tuple[str, str, str]:

@@ -32,7 +32,16 @@ class CommandHistory:
 
     def end(self, session: str, command_id: str) -> None:
         """Note that a command has ended."""
-        self._durations[session, command_id] = time.monotonic() - self._starts[session, command_id]
+        start = self._starts.get((session, command_id))
+        if start is not None:
+            self._durations[session, command_id] = time.monotonic() - start
+
+    def forget(self, session: str) -> None:
+        """Forget the commands of a session that was deleted."""
+        self._stopped = {key for key in self._stopped if key[0] != session}
+        for times in (self._starts, self._durations):
+            for key in [key for key in times if key[0] == session]:
+                del times[key]
 
     def stop(self, session: str, command_id: str) -> None:
         """Note that a command is being stopped on its author's request."""

@@ -185,6 +185,7 @@ class SessionMagic:
             except DaytonaNotFoundError:
                 raise _no_session(each) from None
             await self._history.settle(each)
+            self._history.forget(each)
             await call.print(f"Deleted session {each}.\n")
         if not names:
             await call.print("There are no sessions.\n")

@@ -1,4 +1,7 @@
-"""`python -m daytona_kernel.server --embedded`: the server that a kernel or `Daytona()` starts."""
+"""`python -m daytona_kernel.server --embedded`: the server that a kernel or `Daytona()` starts.
+
+With `--sweep`, it removes the directories of servers that were killed.
+"""
 
 from __future__ import annotations
 
@@ -13,20 +16,24 @@ from .box.network import NETWORKS, choose_network
 from .limits import Timings
 from .toolbox.profile import OWN, PROFILES
 
-_USAGE = """usage: python -m daytona_kernel.server --embedded [TIMINGS]
+_USAGE = """usage: python -m daytona_kernel.server --embedded [TIMINGS] | --sweep
 
 TIMINGS is a JSON object of seconds, for tests; its keys are the fields of limits.Timings.
 """
 
 
 def main() -> int:
-    """Serve until the last lease ends. Return the exit status."""
+    """Serve until the last lease ends, or sweep. Return the exit status."""
     signals.reset()
     match sys.argv[1:]:
         case ["--embedded"]:
             timings = Timings()
         case ["--embedded", seconds]:
             timings = Timings(**json.loads(seconds))
+        case ["--sweep"]:
+            from .state_directory import sweep
+
+            return 0 if sweep() else 1
         case _:
             sys.stderr.write(_USAGE)
             return 2

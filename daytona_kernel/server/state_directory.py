@@ -7,6 +7,7 @@ import fcntl
 import os
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 _PREFIX = "daytona-kernel-"
 _LOCK = "lock"
+# The processes of a killed server's sandboxes end soon. Until then they may add files.
+_SWEEPS = 10
+_SWEEP_PAUSE = 0.5  # seconds
 
 
 class StateDirectoryInUseError(Exception):
@@ -79,6 +83,16 @@ def remove_abandoned() -> list[Path]:
         else:
             sys.stderr.write(f"Some files of sandboxes could not be removed from {path}\n")
     return removed
+
+
+def sweep() -> bool:
+    """Remove the temporary state directories of dead servers; return whether none is left."""
+    for _ in range(_SWEEPS):
+        remove_abandoned()
+        if not any(abandoned()):
+            return True
+        time.sleep(_SWEEP_PAUSE)
+    return False
 
 
 def abandoned() -> Iterator[Path]:

@@ -9,6 +9,7 @@ the newest lines; a page asks for earlier ones when its reader wants them. A fro
 report that it has the view (nbclient, a console) gets the saved log instead, until it reports the view.
 
 A view outlives its command: its reader may search, copy and download what the saved log does not have.
+When more commands have ended, it is closed; see ended_logs.
 
 A page that was reloaded has lost the display's id, so only the view itself can replace the output there. The
 view gets the final saved log. While the command runs, the view asks for earlier ones, because the kernel may
@@ -20,10 +21,10 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from ..masking import mask_pieces
+from .ended_logs import ENDED_LOGS
 from .leftover_log import MARK
 from .log_buffer import Excerpt, LogBuffer
 from .log_download import INTERRUPTED, LogDownload
@@ -59,23 +60,9 @@ _RUNNING_CHARACTERS = 32 << 10
 _FINAL_LINES = 1_000
 _FINAL_CHARACTERS = 128 << 10
 _SAVE_INTERVAL = 2.0
-_RECENT_LOGS = 8  # the ended logs whose buffers stay whole, for the readers of their views
 _MAX_NUMBER = 1 << 53  # a page has no larger integers
 _WITHOUT_VIEW = "Updated every 2 s. For Stop and search, install ipywidgets and anywidget where Jupyter runs."
 _LINE_BYTES = 8  # the JSON around a line's text, and around each of its styles
-
-
-_recent: deque[LogBuffer] = deque()
-
-
-def _retire(buffer: LogBuffer, *, has_reader: bool) -> None:
-    """Keep the lines of an ended log: all of them for a reader, until other logs have ended."""
-    if has_reader:
-        _recent.append(buffer)
-        if len(_recent) <= _RECENT_LOGS:
-            return
-        buffer = _recent.popleft()
-    buffer.shrink(_FINAL_LINES, _FINAL_CHARACTERS)
 
 
 class LogDisplay:
@@ -181,6 +168,10 @@ class LogDisplay:
             if aclose := getattr(self._chunks, "aclose", None):
                 await aclose()
 
+    def shrink(self) -> None:
+        """Drop the lines that the saved log of an ended command does not have."""
+        self.buffer.shrink(_FINAL_LINES, _FINAL_CHARACTERS)
+
     def close(self) -> None:
         """Close the view, also in pages that still show it."""
         for view in list(self._downloads):
@@ -210,7 +201,9 @@ class LogDisplay:
                 self._view.state = self.state
         self._publish(self._final, {}, True)
         self._send_bundle()
-        _retire(self.buffer, has_reader=self._has_page)
+        if not self._has_page:
+            self.shrink()
+        ENDED_LOGS.add(self)
 
     async def _send_batches(self) -> None:
         interval, limit = _BATCH_INTERVAL, _BATCH_LINES

@@ -79,6 +79,12 @@ class LogView(anywidget.AnyWidget):
         """Have `receive` called with the content of each custom message from a page."""
         self.on_msg(lambda _widget, content, _buffers: receive(content))
 
+    def close(self) -> None:
+        """Close the view in all pages, and the layout that ipywidgets has made for it."""
+        layout = self.layout
+        super().close()
+        layout.close()
+
     def bundle(self) -> dict[str, Any]:
         """Return the part of a MIME bundle that makes a page show this view."""
         return {WIDGET_MIME_TYPE: {"version_major": 2, "version_minor": 0, "model_id": self.model_id}}

@@ -18,6 +18,7 @@ from daytona_kernel.client import embedded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 15) -> None:
@@ -179,6 +180,22 @@ print("ok", flush=True)
 """
     with python(code) as holder:
         assert holder.communicate(timeout=60)[0] == "ok\n"
+
+
+def test_the_directory_of_a_killed_server_goes_when_its_owner_closes_it(tmp_path: Path) -> None:
+    code = """
+import os, signal
+from daytona_kernel.client import embedded
+server = embedded.start()
+server.ready()
+os.kill(server.pid, signal.SIGKILL)
+while server.alive(): pass
+print(os.listdir(os.environ["TMPDIR"]), flush=True)
+server.close(now=True)
+"""
+    with python(code, env=os.environ | {"TMPDIR": str(tmp_path)}) as holder:
+        assert "daytona-kernel-" in holder.communicate(timeout=60)[0]
+    wait_until(lambda: not any(tmp_path.iterdir()))
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,26 @@ time.sleep(1000)
     assert processes_with(about["id"]) == []
 
 
+@pytest.mark.parametrize("reads", [True, False])
+def test_a_starter_that_dies_before_it_has_a_lease_leaves_nothing(tmp_path: Path, reads: bool) -> None:
+    program = f"""
+import subprocess, sys, time
+command = [sys.executable, "-m", "daytona_kernel.server", "--embedded", '{{"first_lease_grace": 0.5}}']
+server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+if {reads}: server.stdout.readline()
+print(server.pid, flush=True)
+time.sleep(1000)
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, env=os.environ | {"TMPDIR": str(tmp_path)}
+    ) as starter:
+        assert starter.stdout is not None
+        pid = int(starter.stdout.readline())
+        starter.kill()
+    eventually(lambda: not psutil.pid_exists(pid), "the server has ended", 10)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_killed_server_leaves_no_process_and_the_next_server_removes_its_directory(
     own_server: EmbeddedServer,
 ) -> None:

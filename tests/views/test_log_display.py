@@ -139,3 +139,16 @@ def test_download_is_the_whole_log(kernel: Kernel) -> None:
     page.send({"type": "downloaded"})
     page.send({"type": "input", "text": "\n"})
     page.final()
+
+
+def test_views_of_older_logs_are_closed_when_many_have_ended(kernel: Kernel) -> None:
+    page = kernel.follow("echo first")
+    page.final()
+    kernel.execute("more = [FollowedCommand('true') for _ in range(16)]")
+
+    def closes(message: dict[str, Any]) -> bool:
+        return message["msg_type"] == "comm_close" and bool(message["content"]["comm_id"] == page.model)
+
+    kernel.wait(closes, since=page.since)
+    # Each view has a layout beside it.
+    assert int(kernel.execute("len(__import__('ipywidgets').widgets.widget._instances)")) <= 2 * 16

@@ -106,6 +106,7 @@ class View {
       ["msg:custom", (message, buffers) => this.receive(message, buffers)],
       ["change:state", () => this.takeModelState()],
       ["comm_live_update", () => this.disconnected()],
+      ["comm:close", () => this.disconnected()],
     ];
     shown.add(model.get("view_id"));
     this.mount = new Mount(this.frame.root, savedClass(model.get("view_id")), {
@@ -210,7 +211,7 @@ class View {
     this.showState();
   }
 
-  /** The kernel is gone. After a reload the page could show nothing of its log, so replace the view now. */
+  /** The kernel is gone, or has closed this view. After a reload the page could show nothing of its log, so replace the view now. */
   disconnected() {
     if (this.status.disconnected) return;
     this.status.disconnect(performance.now());

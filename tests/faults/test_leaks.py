@@ -1,0 +1,49 @@
+"""What has ended gives back its memory, descriptors and processes."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import psutil
+
+from tests.kernel.driver import processes_of, wait_until
+
+if TYPE_CHECKING:
+    from tests.kernel.driver import Driver
+
+
+def test_ended_agents_leave_no_shell(own_kernel: Driver) -> None:
+    assert own_kernel.run("1 + 1").result == "2"
+    before = shells_of(own_kernel)
+    for _ in range(2):
+        (agent,) = agents_of(own_kernel)
+        agent.kill()
+        own_kernel.run("pass")
+        assert own_kernel.run("1 + 1").result == "2"
+    wait_until(lambda: shells_of(own_kernel) == before, 20, "a shell of a dead agent is left")
+
+
+def shells_of(driver: Driver) -> int:
+    """Return the number of shells in the sandbox."""
+    return sum(command[0].endswith("bash") for command in commands_of(driver).values() if command)
+
+
+def agents_of(driver: Driver) -> list[psutil.Process]:
+    """Return the processes of the agent, without its interpreter."""
+    return [
+        process
+        for process, command in commands_of(driver).items()
+        if any("agent-" in word for word in command)
+        and "interpreter" not in command
+        and "python" in command[0]
+    ]
+
+
+def commands_of(driver: Driver) -> dict[psutil.Process, list[str]]:
+    """Return the arguments of the kernel's processes. Some may end meanwhile."""
+    commands = {}
+    for process in processes_of(driver):
+        with suppress(psutil.NoSuchProcess):
+            commands[process] = process.cmdline()
+    return commands
