@@ -16,9 +16,11 @@ import random
 import sys
 import tempfile
 import time
+from collections import deque
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -70,12 +72,14 @@ class Work:
         self.operations: list[Callable[[], None]] = [
             getattr(self, name) for name in dir(self) if name.startswith("_do_")
         ]
+        self.latest: deque[str] = deque(maxlen=10)
         self.done = dict.fromkeys((operation.__name__ for operation in self.operations), 0)
 
     def one(self) -> None:
         """Do a random operation. Raises WrongAnswerError."""
         self._count += 1
         operation = self._chance.choice(self.operations)
+        self.latest.append(operation.__name__)
         operation()
         self.done[operation.__name__] += 1
 
@@ -221,7 +225,7 @@ def find_growth(samples: list[tuple[dict[str, Usage], int]]) -> list[str]:
 def soak(work: Work, driver: Driver, minutes: int) -> list[str]:
     """Work for some minutes, and print the table. Return what is wrong, in sentences."""
     wrong: list[str] = []
-    samples = []
+    samples: list[tuple[dict[str, Usage], int]] = []
     print("| minute | operations | kernel | server | agent | interpreter | processes |")
     print("|---:|---:|---|---|---|---|---:|")
     begun = time.monotonic()
@@ -229,8 +233,13 @@ def soak(work: Work, driver: Driver, minutes: int) -> list[str]:
         while time.monotonic() < begun + minute * _SAMPLE_SECONDS:
             try:
                 work.one()
+            except Empty:
+                return [
+                    *wrong,
+                    f"minute {minute}: no answer for {DEADLINE:.0f} s after {', '.join(work.latest)}",
+                ]
             except (WrongAnswerError, AssertionError, ValueError, KeyError) as error:
-                wrong.append(f"minute {minute}: {type(error).__name__}: {error}")
+                wrong.append(f"minute {minute}, {work.latest[-1]}: {type(error).__name__}: {error}")
         work.rest()
         driver.run("1")  # the interpreter is there
         time.sleep(_SETTLING_SECONDS)
@@ -248,6 +257,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=None, help="of the random order; default: any")
     arguments = parser.parse_args()
     seed = arguments.seed if arguments.seed is not None else random.randrange(1 << 32)  # noqa: S311
+    print(f"Seed {seed}.\n")
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         environment = stack.enter_context(serving(directory / "server"))
@@ -259,7 +269,7 @@ def main() -> int:
         )
         work = Work(driver, proxy, local, random.Random(seed))  # noqa: S311
         wrong = soak(work, driver, arguments.minutes)
-    print("\nMB of memory (PSS) / descriptors / threads of each process.", f"Seed {seed}.")
+    print("\nMB of memory (PSS) / descriptors / threads of each process.")
     counts = (f"{name.removeprefix('_do_')} {count}" for name, count in work.done.items())
     print("Operations:", ", ".join(counts))
     for sentence in wrong:

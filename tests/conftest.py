@@ -37,6 +37,7 @@ os.environ.setdefault("DAYTONA_KERNEL_NETWORK", "preferred")
 _KERNEL_FOLDERS = {"differential", "faults", "frontends", "interpreter", "kernel"}
 # Only these files there have no such test.
 FILES_WITHOUT_KERNEL = {
+    "interpreter/test_bookmark.py",
     "kernel/test_handover.py",
     "kernel/test_magic_calls.py",
     "kernel/test_magic_cell.py",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import uuid
 from collections import deque
 from typing import TYPE_CHECKING, assert_never
 
@@ -21,6 +22,7 @@ from ..wire.agent_messages import (
     Interrupt,
     Interrupted,
     Ready,
+    Running,
     Shutdown,
     Unstarted,
     UsageReport,
@@ -29,6 +31,7 @@ from ..wire.agent_messages import (
 )
 from ..wire.link import Link
 from ..wire.magic_messages import MagicEnd, MagicOutput, VariableWanted
+from ..wire.messages import Message
 from .interpreter import InterpreterChannels, InterpreterProcess
 from .journal import SpillingJournal
 from .magic_socket import MagicSocket
@@ -36,8 +39,6 @@ from .usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from ..wire.messages import Message
 
 # The agent gives up after so many interpreters in a row that ended before they were ready.
 _FAILED_STARTS = 3
@@ -61,7 +62,11 @@ class Agent:
         self._process = first
         self._channels: InterpreterChannels | None = None
         self._waiting: deque[Message] = deque()
-        self._ready = False
+        # What says that the interpreter is ready; None while it is not.
+        self._ready: Ready | None = None
+        # The cells without a reply, by message id, and the open questions of `input()`, by their cell.
+        self._cells: dict[str, Message] = {}
+        self._questions: dict[str, Message] = {}
         self._was_ready = False
         self._shutdown: asyncio.Task[None] | None = None
         self._acknowledgement = asyncio.Event()
@@ -107,15 +112,18 @@ class Agent:
         try:
             await asyncio.wait({ended, ready}, return_when=asyncio.FIRST_COMPLETED)
             if not ended.done():
-                self._tell(Ready(process.pid, ready.result()))
-                self._ready = self._was_ready = True
+                self._ready = Ready(process.pid, ready.result())
+                self._tell(self._ready)
+                self._was_ready = True
                 while self._waiting:
                     channels.send(self._waiting.popleft())
             return await ended
         finally:
             # Waiting requests are for the next interpreter. Requests that this interpreter had are lost.
-            self._ready = False
+            self._ready = None
             self._channels = None
+            self._cells = {each.msg_id: each for each in self._waiting if each.msg_id in self._cells}
+            self._questions.clear()
             ended.cancel()
             ready.cancel()
             channels.close()
@@ -130,9 +138,14 @@ class Agent:
         """Take a message of the kernel. Raises ProtocolError."""
         if message.channel == CHANNEL:
             self._take(message)
-        elif message.msg_type == "usage_request":
+            return
+        if message.msg_type == "execute_request":
+            self._cells[message.msg_id] = message
+        elif message.channel == "stdin" and self._questions:
+            del self._questions[next(iter(self._questions))]
+        if message.msg_type == "usage_request":
             self._tell(UsageReport(message.msg_id, self._usage.report(self._process.pid)))
-        elif self._ready and self._channels is not None:
+        elif self._ready is not None and self._channels is not None:
             self._channels.send(message)
         else:
             self._waiting.append(message)
@@ -149,19 +162,21 @@ class Agent:
                 assert_never(unexpected)
 
     def _interrupt(self) -> None:
-        if self._ready:
+        if self._ready is not None:
             self._process.interrupt()
             self._tell(Interrupted())
             return
         # A signal would end an interpreter that is still starting, so drop the cells that wait for it.
         cells = [each for each in self._waiting if each.msg_type == "execute_request"]
         self._waiting = deque(each for each in self._waiting if each not in cells)
+        for each in cells:
+            self._cells.pop(each.msg_id, None)
         self._tell(Unstarted(tuple(each.msg_id for each in cells)))
 
     async def _end_interpreter(self) -> None:
         """Ask the interpreter to end, as Jupyter asks a kernel, and kill it if it takes too long."""
         process = self._process
-        if self._ready and self._channels is not None:
+        if self._ready is not None and self._channels is not None:
             # A running cell would not let it end, and a magic waits for the kernel.
             self.magic_socket.abandon()
             process.interrupt()
@@ -170,8 +185,15 @@ class Agent:
         process.terminate()
 
     def take_new_kernel(self) -> None:
-        """Serve a kernel that takes the place of one that crashed."""
+        """Serve a kernel that is new to this agent. It may take the place of one that crashed."""
         self.magic_socket.abandon()
+        if self._ready is not None:
+            self._tell(self._ready)
+        self._tell(Running(tuple(each.header for each in self._cells.values())))
+        for question in self._questions.values():
+            # A client would drop the same message as a replay.
+            header = {**question.header, "msg_id": uuid.uuid4().hex}
+            self.link.send(Message.make("stdin", header, question.content, question.parts[1]))
 
     def acknowledged(self) -> None:
         """Look at the journal again, because the kernel has acknowledged messages."""
@@ -180,6 +202,11 @@ class Agent:
             self._pause(False)
 
     def _from_interpreter(self, message: Message) -> None:
+        if message.channel == "shell":
+            self._cells.pop(message.parent_id, None)
+            self._questions.pop(message.parent_id, None)
+        elif message.channel == "stdin":
+            self._questions[message.parent_id] = message
         self.link.send(message)
         if self._journal.full and not self._paused:
             self._pause(True)

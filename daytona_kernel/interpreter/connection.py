@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
 
     from ..wire.messages import Message
+    from .bookmark import Bookmark
 
 _BREAKS = (DaytonaError, OSError, ConnectionClosed, InvalidHandshake)
 # Seconds between two attempts to connect. The pause doubles with each attempt.
@@ -91,6 +92,7 @@ class Connection:
     on_message: called with each message of the agent, in order and once. It may raise ProtocolError and
         InterpreterError, which end `run`.
     on_outage: called with a sentence when the connection breaks, and with None when it is there again.
+    bookmark: where a kernel that takes the place of this one finds what it has taken; None for nowhere.
     """
 
     def __init__(
@@ -99,11 +101,14 @@ class Connection:
         credentials: Credentials,
         on_message: Callable[[Message], None],
         on_outage: Callable[[str | None], None] = lambda _reason: None,
+        bookmark: Bookmark | None = None,
     ) -> None:
         self._gateway = gateway
         self._credentials = credentials
         self._on_message = on_message
         self._on_outage = on_outage
+        self._bookmark = bookmark
+        self._begun_at = None if bookmark is None else bookmark.begin(credentials.link)
         # The first greeting makes the link: a kernel that takes the place of a crashed one starts in its
         # middle. Messages from before the first greeting wait here.
         self._link: Link | None = None
@@ -163,7 +168,7 @@ class Connection:
                 self._disconnected()
 
     async def _greet(self, socket: ClientConnection) -> None:
-        side = KernelSide(self._link, self._credentials.secret, self._credentials.link)
+        side = KernelSide(self._link, self._credentials.secret, self._credentials.link, self._begun_at)
         while (hello := side.outgoing()) is not None:
             await socket.send(hello)
         side.receive(await asyncio.wait_for(socket.recv(), GREETING_SECONDS))
@@ -181,6 +186,8 @@ class Connection:
         while True:
             message = side.receive(await socket.recv())
             if message is not None:
+                if self._bookmark is not None:
+                    self._bookmark.set(side.link.received)
                 self._on_message(message)
             if not side.acknowledgement_owed:
                 await self._pump()  # an acknowledgement that was due waits to be sent

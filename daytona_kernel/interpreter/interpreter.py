@@ -12,7 +12,7 @@ import logging
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 from ..client.models import ExecuteResponse
 from ..errors import (
@@ -31,6 +31,7 @@ from ..wire.agent_messages import (
     Interrupted,
     MagicClosed,
     Ready,
+    Running,
     Shutdown,
     ToAgent,
     Unstarted,
@@ -42,9 +43,12 @@ from ..wire.messages import Message
 from .connection import Connection, Credentials, Gateway
 from .ending import describe_end
 
+if TYPE_CHECKING:
+    from .bookmark import Bookmark
+
 OnMessage = Callable[[Message], None]
 # The agent's messages that the kernel acts on. The interpreter object acts on the others itself.
-AgentEvent = Interrupted | UsageReport | MagicClosed
+AgentEvent = Interrupted | Running | UsageReport | MagicClosed
 
 _VARIABLES_LOST = "The variables are lost; the next cell runs in a fresh interpreter."
 
@@ -55,11 +59,12 @@ class Interpreter:
     """One interpreter in one sandbox. It belongs to the event loop that runs `run`.
 
     on_message: called with each message that belongs to no running `execute`.
-    on_event: called with the agent's messages about interrupts, usage and magic calls.
+    on_event: called with the agent's messages about interrupts, running cells, usage and magic calls.
     on_ready: called with the kernel_info of each interpreter that has started: of the first, and of every
         one that replaces it.
     on_ended: called with a sentence when the interpreter has ended and another is being started.
     on_outage: called with a sentence when the connection breaks, and with None when it is there again.
+    bookmark: see Connection.
     """
 
     def __init__(
@@ -72,12 +77,13 @@ class Interpreter:
         on_ready: Callable[[dict[str, Any]], None] = lambda _info: None,
         on_ended: Callable[[str], None] = lambda _reason: None,
         on_outage: Callable[[str | None], None] = lambda _reason: None,
+        bookmark: Bookmark | None = None,
     ) -> None:
         self._on_message = on_message
         self._on_event = on_event
         self._on_ready = on_ready
         self._on_ended = on_ended
-        self._connection = Connection(gateway, credentials, self._receive, on_outage)
+        self._connection = Connection(gateway, credentials, self._receive, on_outage, bookmark)
         self._executions: dict[str, _Execution] = {}
         # Why nothing more can run here; None while something can.
         self._failure: InterpreterError | None = None
@@ -192,7 +198,7 @@ class Interpreter:
                 for msg_id in msg_ids:
                     if msg_id in self._executions:
                         self._executions[msg_id].fail(CellUnstartedError("The cell has not run."))
-            case Interrupted() | UsageReport() | MagicClosed() as event:
+            case Interrupted() | Running() | UsageReport() | MagicClosed() as event:
                 self._on_event(event)
             case unexpected:
                 assert_never(unexpected)

@@ -73,6 +73,18 @@ class Unstarted:
 
 
 @dataclass(frozen=True, slots=True)
+class Running:
+    """The answer to a kernel that is new to the agent: the cells that the kernel before has sent.
+
+    cells: the headers of the `execute_request`s that have no reply yet, in order.
+    """
+
+    TYPE: ClassVar[str] = "running"
+
+    cells: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class UsageReport:
     """The answer to a `usage_request`, which the agent measures itself.
 
@@ -111,7 +123,7 @@ class Shutdown:
     TYPE: ClassVar[str] = "shutdown"
 
 
-FromAgent = Ready | Ended | Failed | Interrupted | Unstarted | UsageReport | MagicClosed
+FromAgent = Ready | Ended | Failed | Interrupted | Unstarted | Running | UsageReport | MagicClosed
 ToAgent = Interrupt | Shutdown | MagicAnswer
 
 _FROM_AGENT: dict[str, type[FromAgent]] = by_type(FromAgent)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .messages import Message
 
 # Change this number with every change of a message that the other end would not understand.
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 
 # An end that has not heard the other's greeting after so many seconds closes the connection.
 GREETING_SECONDS = 10.0
@@ -53,8 +53,8 @@ class Hello:
     """The kernel's greeting.
 
     version: PROTOCOL_VERSION. secret: what the agent was started with. link: the agent's link id.
-    received: the last number that the kernel has received; None for a kernel that does not know, since it
-        takes the place of one that crashed.
+    received: the last number that the kernel has received; None for a kernel that does not know.
+    is_new: whether this kernel was never connected to the agent. It may take the place of one that crashed.
     """
 
     TYPE: ClassVar[str] = "hello"
@@ -63,6 +63,7 @@ class Hello:
     secret: str = field(repr=False)
     link: str
     received: int | None
+    is_new: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,16 +148,18 @@ class KernelSide(_Side):
     """The kernel's end of one connection.
 
     link: of the connection before; None for the first one, when `receive` makes it from the Welcome.
+    bookmark: on the first connection, the last number that the kernel before has received; None if nobody
+        knows.
     """
 
-    def __init__(self, link: Link | None, secret: str, link_id: str) -> None:
+    def __init__(self, link: Link | None, secret: str, link_id: str, bookmark: int | None = None) -> None:
         super().__init__()
         self._link_id = link_id
         self._resumes = link is not None
         if link is not None:
             self.link = link
-        received = None if link is None else link.received
-        self._say(Hello(PROTOCOL_VERSION, secret, link_id, received))
+        received = bookmark if link is None else link.received
+        self._say(Hello(PROTOCOL_VERSION, secret, link_id, received, link is None))
 
     def _take_greeting(self, content: dict[str, Any]) -> None:
         _require_version(content.get("version"), "the agent", "this kernel")
@@ -177,7 +180,7 @@ class AgentSide(_Side):
     def __init__(self, link: Link, secret: str, link_id: str) -> None:
         super().__init__()
         self.link = link
-        # Whether the kernel on this connection takes the place of one that crashed. Known after the greeting.
+        # Whether the kernel on this connection is new to the agent. Known after the greeting.
         self.is_new_kernel = False
         self._secret = secret
         self._link_id = link_id
@@ -191,9 +194,11 @@ class AgentSide(_Side):
             raise RefusedError(CloseCode.REFUSED, "the secret is not the one of this agent")
         if hello.link != self._link_id:
             raise RefusedError(CloseCode.LOST, "this is another agent")
-        # A kernel that takes the place of a crashed one does not know how much that one had received.
-        self.is_new_kernel = hello.received is None
+        self.is_new_kernel = hello.is_new
+        # The kernel before may have crashed, and acknowledged more than its bookmark says.
         resume_after = self.link.acknowledged_to if hello.received is None else hello.received
+        if hello.is_new:
+            resume_after = max(resume_after, self.link.acknowledged_to)
         self.link.resume(resume_after)
         self._say(Welcome(PROTOCOL_VERSION, self._link_id, self.link.received, resume_after))
 

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from daytona_kernel import Daytona
-from tests.kernel.driver import Answer, Driver, processes_of, running_kernel, wait_until
+from tests.kernel.driver import DEADLINE, Driver, processes_of, running_kernel, wait_until
 from tests.served import config, serving
 
 if TYPE_CHECKING:
@@ -50,28 +50,11 @@ def crash(driver: Driver) -> None:
     driver.manager.restart_kernel(now=True)
 
 
-def collect_after_crash(
-    driver: Driver, msg_id: str, on_message: Callable[[dict[str, Any]], None] | None = None
-) -> Answer:
-    """Wait for a request's `idle` after a crash.
-
-    What the old kernel had published and the agent does not know to be published comes again. Clients know
-    it by its signature, and drop it.
-    """
-    answer = Answer()
-
-    def take(message: dict[str, Any]) -> None:
-        answer.messages.append(message)
-        if on_message is not None:
-            on_message(message)
-
-    while True:
-        try:
-            driver.collect_output(msg_id, take)
-        except ValueError as error:
-            assert "Duplicate Signature" in str(error)  # noqa: PT017 - the next message may be new
-        else:
-            return answer
+def announced(driver: Driver) -> tuple[str, str]:
+    """Return the next cell whose status a kernel publishes after its own start, and that status."""
+    while not (status := driver.next_output("status"))["parent_header"]:
+        pass
+    return status["parent_header"]["msg_id"], status["content"]["execution_state"]
 
 
 def told(driver: Driver) -> str:
@@ -165,7 +148,41 @@ def test_a_kernel_that_crashes_during_a_magic(own_kernel: Driver) -> None:
     own_kernel.send("%sh sleep 600", stop_on_error=False)
     wait_until(lambda: processes_with(own_kernel, "sleep 600") != [])
     crash(own_kernel)
-    assert collect_after_crash(own_kernel, own_kernel.send("x")).result == "1"
+    assert own_kernel.run("x").result == "1"
+
+
+def test_a_question_of_a_cell_is_asked_again_after_a_crash(own_kernel: Driver) -> None:
+    asking = own_kernel.send("[input('Name? '), input('Age? ')]", allow_stdin=True)
+    assert own_kernel.client.get_stdin_msg(timeout=DEADLINE)["content"]["prompt"] == "Name? "
+    own_kernel.next_output("execute_input")
+    crash(own_kernel)
+    assert announced(own_kernel) == (asking, "busy")
+    # The same client is asked.
+    assert own_kernel.client.get_stdin_msg(timeout=DEADLINE)["content"]["prompt"] == "Name? "
+    own_kernel.client.input("Ada")
+    assert own_kernel.client.get_stdin_msg(timeout=DEADLINE)["content"]["prompt"] == "Age? "
+    # A page has forgotten the cell. It is asked below its next cell.
+    with own_kernel.another_client() as page:
+        following = page.execute("'next'", allow_stdin=True)
+        prompt = page.get_stdin_msg(timeout=DEADLINE)["content"]["prompt"]
+        assert prompt == "A cell that ran before the kernel crashed asks: Age? "
+        page.input("36")
+        assert own_kernel.collect(asking).result == "['Ada', '36']"
+        assert own_kernel.collect_output(following).result == "'next'"
+
+
+def test_a_question_that_nobody_can_answer_after_a_crash_is_interrupted(own_kernel: Driver) -> None:
+    asking = own_kernel.send("kept = 1; input('Name? ')", allow_stdin=True)
+    own_kernel.client.get_stdin_msg(timeout=DEADLINE)
+    own_kernel.next_output("execute_input")
+    crash(own_kernel)
+    assert announced(own_kernel) == (asking, "busy")
+    following = own_kernel.send("kept", allow_stdin=False)
+    said = own_kernel.next_output("stream")
+    assert said["parent_header"]["msg_id"] == following
+    assert "was waiting for input" in said["content"]["text"]
+    assert own_kernel.collect(asking).error["ename"] == "KeyboardInterrupt"
+    assert own_kernel.collect(following).result == "1"
 
 
 def test_a_restart_flushes_files_and_runs_atexit(own_kernel: Driver) -> None:
@@ -204,6 +221,6 @@ def test_output_while_the_kernel_is_replaced_after_a_crash_comes_whole(own_kerne
 
     take(own_kernel.next_output("stream"))
     crash(own_kernel)
-    collect_after_crash(own_kernel, running, take)
+    assert own_kernel.collect(running, take).reply["status"] == "ok"
     assert "".join(printed) == "".join(f"{i}\n" for i in range(300))
     assert own_kernel.run("i").stderr.startswith("The interpreter that ran before is in use again")

@@ -13,6 +13,7 @@ from queue import Empty
 from typing import TYPE_CHECKING, Any
 
 import psutil
+from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
 from tests.child_warnings import SHOW_WARNINGS, warnings_in
@@ -20,8 +21,6 @@ from tests.child_warnings import SHOW_WARNINGS, warnings_in
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-    from jupyter_client.blocking.client import BlockingKernelClient
 
 DEADLINE = 100.0
 
@@ -81,6 +80,18 @@ class Driver:
         self.client.wait_for_ready(timeout=DEADLINE)
         # Replies that arrived while the test waited for another one, by the request's id.
         self._replies: dict[str, dict[str, Any]] = {}
+
+    @contextmanager
+    def another_client(self) -> Iterator[BlockingKernelClient]:
+        """Connect a client with a message session of its own, as another front end has."""
+        client = BlockingKernelClient(connection_file=self.manager.connection_file)
+        client.load_connection_file()
+        client.start_channels()
+        try:
+            client.wait_for_ready(timeout=DEADLINE)
+            yield client
+        finally:
+            client.stop_channels()
 
     def send(self, code: str, **options: Any) -> str:
         return str(self.client.execute(code, **options))

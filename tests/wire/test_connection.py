@@ -24,7 +24,14 @@ from daytona_kernel.wire.messages import Message
 from daytona_kernel.wire.schema import ProtocolError
 
 SECRET, LINK = "s3cr3t", "link-1"
-HELLO = {"type": "hello", "version": PROTOCOL_VERSION, "secret": SECRET, "link": LINK, "received": 0}
+HELLO = {
+    "type": "hello",
+    "version": PROTOCOL_VERSION,
+    "secret": SECRET,
+    "link": LINK,
+    "received": 0,
+    "is_new": False,
+}
 WELCOME = {"type": "welcome", "version": PROTOCOL_VERSION, "link": LINK, "received": 0, "resume_after": 0}
 
 
@@ -127,6 +134,20 @@ def test_a_kernel_without_memory_starts_after_what_its_predecessor_acknowledged(
     assert deliver(agent, successor) == ["3"]
     successor.link.send(numbered(2))
     assert deliver(successor, agent) == ["2"]
+
+
+@pytest.mark.parametrize(("bookmark", "arrive"), [(1, ["3"]), (2, ["3"]), (3, [])])
+def test_a_kernel_with_a_bookmark_starts_behind_it_and_behind_what_was_acknowledged(
+    bookmark: int, arrive: list[str]
+) -> None:
+    link = Link()
+    for number in (1, 2, 3):
+        link.send(numbered(number))
+    link.acknowledged(2)
+    successor, agent = KernelSide(None, SECRET, LINK, bookmark), agent_side(link)
+    deliver(successor, agent)
+    assert agent.is_new_kernel
+    assert deliver(agent, successor) == arrive
 
 
 @pytest.mark.parametrize(
@@ -244,4 +265,4 @@ def test_a_reason_fits_a_close_frame() -> None:
 
 
 def test_the_secret_is_not_shown() -> None:
-    assert SECRET not in repr(Hello(PROTOCOL_VERSION, SECRET, LINK, None))
+    assert SECRET not in repr(Hello(PROTOCOL_VERSION, SECRET, LINK, None, True))

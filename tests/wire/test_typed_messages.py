@@ -15,6 +15,7 @@ from daytona_kernel.wire.agent_messages import (
     Interrupted,
     MagicClosed,
     Ready,
+    Running,
     Shutdown,
     ToAgent,
     Unstarted,
@@ -55,6 +56,7 @@ FROM_AGENT: list[FromAgent] = [
     Failed("No interpreter stays alive."),
     Interrupted(),
     Unstarted(("m1", "m2")),
+    Running(({"msg_id": "m1", "msg_type": "execute_request"},)),
     UsageReport("m1", {"pid": 7}),
     MagicClosed("c1"),
 ]

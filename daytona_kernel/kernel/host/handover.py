@@ -46,6 +46,11 @@ class HandoverFile:
         connection_file = Path(connection_file)
         self.path = connection_file.with_name(f"daytona-{connection_file.stem}.handover")
 
+    @property
+    def bookmark_path(self) -> Path:
+        """The path of the kernel's bookmark, beside this file; see interpreter.bookmark."""
+        return self.path.with_name(f"{self.path.name}.bookmark")
+
     def read(self) -> Handover:
         """Return the previous kernel's handover; an empty one if there is none, or it is not readable."""
         try:

@@ -122,12 +122,14 @@ class Host:
         self._warn()
         if self.kernel_sandbox.has_resumed:
             self._relay_loop.call(self._relay.news.add, _RESUMED)
+            self._relay_loop.call(self._relay.adopted_cells.expect)
             # The interpreter may have printed meanwhile. The front ends must not miss it.
             await self._relay_loop.run(self._outbox.wait_for_subscribers(_SUBSCRIBER_SECONDS))
         gateway = AgentGateway(sandbox, agent, self.api.run, self.kernel_sandbox.place.server_end)
 
         def make(**callbacks: Any) -> Interpreter:
-            return Interpreter(gateway, agent.credentials, **callbacks)
+            bookmark = self.kernel_sandbox.bookmark
+            return Interpreter(gateway, agent.credentials, bookmark=bookmark, **callbacks)
 
         self._relay_loop.call(self._relay.slot.connect, sandbox.process, make)
 

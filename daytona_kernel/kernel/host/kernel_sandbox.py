@@ -17,6 +17,7 @@ from ...client import states
 from ...client.models import CreateSandboxParams
 from ...errors import DaytonaError, DaytonaNotFoundError
 from ...interpreter import launcher
+from ...interpreter.bookmark import Bookmark
 from .created_sandboxes import CreatedSandboxes
 from .kernel_agent import KernelAgent
 from .place import Place
@@ -45,6 +46,7 @@ class KernelSandbox:
     def __init__(self, handover_file: HandoverFile, magics: Future[Mapping[str, str]]) -> None:
         self._handover_file = handover_file
         self._handover: Handover = handover_file.read()
+        self.bookmark = Bookmark(handover_file.bookmark_path)
         self.progress = Progress()
         self.place = Place()
         self._agent = KernelAgent(self._handover, magics, self.progress)
@@ -180,6 +182,7 @@ class KernelSandbox:
                 await self._created.delete(self._sandbox)
         if not restart:
             self._handover_file.remove()
+            self.bookmark.remove()
         await self.place.close()
 
     @property

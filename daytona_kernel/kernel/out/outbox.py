@@ -64,9 +64,12 @@ class Outbox:
         msg_type = request.msg_type.removesuffix("_request") + "_reply"
         self.reply(request.channel, idents, self._build(request, msg_type, content, None, ()))
 
-    def ask(self, request: Message, idents: list[bytes], prompt: str) -> str:
-        """Send a question of the kernel for a running cell, and return its message id."""
-        content = {"prompt": prompt, "password": False}
+    def ask(self, request: Message, idents: list[bytes], prompt: str, *, password: bool = False) -> str:
+        """Send a question of the kernel for a running cell, and return its message id.
+
+        password: whether the front end hides the answer.
+        """
+        content = {"prompt": prompt, "password": password}
         question = Message("stdin", self._build(request, "input_request", content, None, ()))
         self.reply("stdin", idents, question.parts)
         return question.msg_id

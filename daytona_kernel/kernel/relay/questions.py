@@ -29,6 +29,7 @@ class _Question:
 
     request: Request
     prompt: str
+    password: bool
     answer: asyncio.Future[str | None]
     sent: str = ""
 
@@ -54,11 +55,14 @@ class Questions:
         self._outbox = outbox
         self._clients: dict[bytes, _Client] = {}
 
-    async def ask(self, request: Request, prompt: str) -> str | None:
-        """Ask the client of a running cell; return None if the cell ends or is interrupted."""
+    async def ask(self, request: Request, prompt: str, *, password: bool = False) -> str | None:
+        """Ask the client of a running cell; return None if the cell ends or is interrupted.
+
+        password: whether the front end hides the answer.
+        """
         answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         client = self._client(request.idents)
-        question = _Question(request, prompt, answer)
+        question = _Question(request, prompt, password, answer)
         client.questions.append(question)
         self._continue(client)
         try:
@@ -122,7 +126,9 @@ class Questions:
         if client.questions:
             question = client.questions[0]
             if client.open_input is None and not question.sent and not question.answer.done():
-                question.sent = self._outbox.ask(question.request.message, client.idents, question.prompt)
+                question.sent = self._outbox.ask(
+                    question.request.message, client.idents, question.prompt, password=question.password
+                )
             return
         while client.held:
             message = client.held.popleft()

@@ -20,9 +20,10 @@ from ...errors import (
     InterpreterError,
     InterpreterLostError,
 )
-from ...wire.agent_messages import Interrupted, MagicClosed, UsageReport
+from ...wire.agent_messages import Interrupted, MagicClosed, Running, UsageReport
 from ...wire.magic_messages import MSG_TYPE
 from . import introspection
+from .adopted_cells import AdoptedCells
 from .cells import Cells, WaitInterruptedError
 from .gate import admit, reaching_magics
 from .introspection import Introspection
@@ -111,6 +112,15 @@ class Relay:
             self.publish,
             self._questions.withdraw,
             self._questions.ask,
+        )
+        self.adopted_cells = AdoptedCells(
+            outbox,
+            self._stand_in,
+            self._questions,
+            self._requests,
+            send=self._send_to_interpreter,
+            interrupt=self.interrupt,
+            spawn=self._spawn,
         )
         self._interrupt_notice = InterruptNotice(outbox, lambda r: r.message.msg_id in self._requests)
         self._widget_states = WidgetStates()
@@ -212,6 +222,7 @@ class Relay:
         """Take an `input_reply`: for a question of the kernel, or for the interpreter."""
         if self._questions.take_reply(message, idents):
             return
+        self.adopted_cells.take_reply()
         if self.slot.interpreter is not None:
             self._spawn(self.slot.interpreter.send(message))
 
@@ -224,7 +235,12 @@ class Relay:
         request.stop_on_error = bool(content.get("stop_on_error", True)) and not content.get("silent")
         self._requests[message.msg_id] = request
         self._remember_client(str(message.header.get("session")), request.idents)
-        self._spawn(self.cells.run(request, content["code"]))
+        self.adopted_cells.take_cell(request)
+        self._spawn(self._run_cell(request, content["code"]))
+
+    async def _run_cell(self, request: Request, code: str) -> None:
+        await self.adopted_cells.make_way()
+        await self.cells.run(request, code)
 
     def _remember_client(self, session: str, idents: list[bytes]) -> None:
         self._clients.pop(session, None)
@@ -267,18 +283,25 @@ class Relay:
             if not is_start and message.msg_type != "iopub_welcome":
                 self._outbox.publish(self._widget_states.join(message).parts, message.msg_type)
         elif message.channel == "stdin":
+            if message.msg_type != "input_request" or self.adopted_cells.take_question(message):
+                return
             # A thread may ask for input after its cell has ended, so the client is looked up, not the cell.
             idents = self._clients.get(message.parent_header.get("session", ""))
-            if idents is not None and message.msg_type == "input_request":
+            if idents is not None:
                 self._questions.pass_input_request(message, idents)
         elif (request := self._requests.pop(message.parent_id, None)) is not None:
             self._outbox.reply(request.channel, request.idents, message.parts)
+            self.adopted_cells.end(message.parent_id)
+        else:
+            self.adopted_cells.take_late_reply(message)
 
     def _take_event(self, event: AgentEvent) -> None:
         """Act on a message of the agent itself."""
         match event:
             case MagicClosed(call_id=call_id):
                 self._host.cancel_magic(call_id)
+            case Running(cells=cells):
+                self.adopted_cells.adopt(cells)
             case Interrupted():
                 self._interrupt_notice.mark_sent()
             case UsageReport(msg_id=msg_id, reply=reply):
@@ -343,17 +366,19 @@ class Relay:
             if not request.is_execution:
                 del self._requests[msg_id]
                 self._stand_in.fail(request, InterpreterDiedError.__name__, reason)
+        self.adopted_cells.fail_all(InterpreterDiedError.__name__, reason)
         for each in (self._own_requests, self.subshells, self._introspection):
             each.forget_interpreter()
         self._outage_notice.update(None)
         self._questions.withdraw_all()
         self._host.cancel_magics()
 
-    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run a coroutine as a task until it ends or the relay is closed."""
         task = asyncio.ensure_future(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._finish)
+        return task
 
     def _finish(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
