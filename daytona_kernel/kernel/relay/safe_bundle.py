@@ -1,9 +1,9 @@
-"""MIME bundles without active content: what a page shows as it is, and runs no code for.
+"""MIME bundles without active content, which a page shows without running code.
 
 A front end runs the scripts of an output in its page, and the page can do everything that its person can do
 in Jupyter. So a bundle keeps the types that are text or pixels. HTML is sanitized, a drawing (SVG) becomes an
-image, in which a browser runs no script, and Markdown becomes the text that it is. Other types are left out:
-they run code (JavaScript), have an interpreter of their own (Vega, Plotly), or are unknown.
+image, in which a browser runs no script, and Markdown becomes plain text. Other types are left out: they
+run code (JavaScript), have their own interpreter (Vega, Plotly), or are unknown.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import base64
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from ...views import WIDGET_MIME_TYPE
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _HTML, _MARKDOWN, _SVG, _PLAIN = "text/html", "text/markdown", "image/svg+xml", "text/plain"
 _TEXTS = (_PLAIN, "text/latex", "image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp")
 _JSON = "application/json"
-WIDGET = "application/vnd.jupyter.widget-view+json"
 
 _SIZES = ("width", "height")
 _LEFT_OUT = "[This output was left out, because its type can run code in the page: {}.]"
@@ -82,7 +83,7 @@ def clean_bundle(data: object, is_shown: Callable[[str], bool]) -> dict[str, Any
 
 def _clean_value(kind: str, value: object, is_shown: Callable[[str], bool]) -> object | None:
     """Return a value of a bundle without active content: a drawing as HTML. None: it is left out."""
-    if kind == WIDGET:
+    if kind == WIDGET_MIME_TYPE:
         model_id = str(value.get("model_id")) if isinstance(value, dict) else ""
         return {"version_major": 2, "version_minor": 0, "model_id": model_id} if is_shown(model_id) else None
     if kind == _JSON:
