@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from bs4 import BeautifulSoup
 
-from daytona_kernel.kernel.relay.safe_bundle import WIDGET, clean_bundle, clean_html, clean_metadata
+from daytona_kernel.kernel.relay.safe_bundle import clean_bundle, clean_html, clean_metadata
+from daytona_kernel.views import WIDGET_MIME_TYPE
 
 pytest.importorskip("nh3", reason="nh3 is not installed: pip install 'daytona-kernel[safe]'")
 
@@ -120,13 +121,15 @@ def test_other_types_are_left_out(kind: str) -> None:
 
 
 def test_a_widget_is_shown_if_it_may_be() -> None:
-    bundle = {WIDGET: {"model_id": "abc", "more": "x"}, "text/plain": "IntSlider()"}
+    bundle = {WIDGET_MIME_TYPE: {"model_id": "abc", "more": "x"}, "text/plain": "IntSlider()"}
     assert cleaned(bundle) == {"text/plain": "IntSlider()"}
     shown = {"version_major": 2, "version_minor": 0, "model_id": "abc"}
-    assert cleaned(bundle, shown=True) == {WIDGET: shown, "text/plain": "IntSlider()"}
+    assert cleaned(bundle, shown=True) == {WIDGET_MIME_TYPE: shown, "text/plain": "IntSlider()"}
 
 
-@pytest.mark.parametrize("data", [None, [], "text", {"text/html": 7}, {"image/png": {"a": 1}}, {WIDGET: 3}])
+@pytest.mark.parametrize(
+    "data", [None, [], "text", {"text/html": 7}, {"image/png": {"a": 1}}, {WIDGET_MIME_TYPE: 3}]
+)
 def test_malformed_bundles(data: object) -> None:
     assert set(cleaned(data)) <= {"text/plain"}
 
