@@ -82,7 +82,7 @@ def _make_parser() -> argparse.ArgumentParser:
         default=[],
         type=_variable,
         help="set a variable for the kernel, for instance DAYTONA_SANDBOX_ID; can be repeated. "
-        "The value ${OTHER} stands for a variable of Jupyter. Secrets are refused",
+        "The value ${OTHER} is replaced with a variable of Jupyter. Secrets are refused",
     )
     install.set_defaults(run=_install)
 

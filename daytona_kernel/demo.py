@@ -117,7 +117,7 @@ def _write(document: NotebookNode, executed: Path) -> None:
 
 @contextmanager
 def _connection_file() -> Iterator[str]:
-    """Yield a connection file in a folder of its own: demos in one folder would take each other's sockets."""
+    """Yield a connection file in its own folder: demos in one folder would take each other's sockets."""
     # The path of a unix socket has at most 107 bytes, and TMPDIR may be longer.
     parent = tempfile.gettempdir() if len(tempfile.gettempdir()) < _LONG_TMPDIR else "/tmp"  # noqa: S108
     with tempfile.TemporaryDirectory(prefix="daytona-", dir=parent, ignore_cleanup_errors=True) as folder:

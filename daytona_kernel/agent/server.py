@@ -146,7 +146,7 @@ class Connection(websocket.WebSocketHandler):
     def _written(self, written: asyncio.Future[None]) -> None:
         self._writes.discard(written)
         if not written.cancelled():
-            written.exception()  # `on_close` handles a connection that broke meanwhile
+            written.exception()  # `on_close` handles a connection that has broken
 
     def _continue(self, _written: asyncio.Future[None]) -> None:
         self._full = False

@@ -57,7 +57,7 @@ class FileParts:
         self._missing = dict.fromkeys(paths)
         self._received: set[str] = set()
         self._open_file = open_file
-        # A write in a thread may go on while its task is canceled.
+        # A write in a thread may continue while its task is canceled.
         self._lock = threading.Lock()
         self._headers = PartHeaders()
         self._is_closed = False

@@ -5,7 +5,7 @@ STOPPED = ("stopped", "stopping", "archived", "archiving")
 DELETED = ("destroyed", "destroying")
 # Its files are gone or out of reach for good.
 GONE = (*DELETED, "error", "build_failed")
-# The sandbox leaves these states by itself. Daytona refuses to start it meanwhile.
+# The sandbox leaves these states by itself. Daytona refuses to start it until then.
 PASSING = (
     *("creating", "restoring", "starting", "stopping", "archiving", "pending_build", "building_snapshot"),
     *("pulling_snapshot", "resizing", "snapshotting", "forking", "pausing", "resuming"),

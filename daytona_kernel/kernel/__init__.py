@@ -1,4 +1,4 @@
-"""The process that Jupyter starts. It runs no code of the user: cells run in a Daytona sandbox.
+"""The process that Jupyter starts. It does not run the user's code: cells run in a Daytona sandbox.
 
 The process has three event loops, so that none of them waits for the others: the shell channel's loop
 (`relay/`), the API thread's loop (`host/`), and the control channel's loop, which answers Jupyter's own

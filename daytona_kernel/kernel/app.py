@@ -38,7 +38,7 @@ class DaytonaKernelApp(IPKernelApp):
         self.displayhook = SimpleNamespace()
 
     def init_pdb(self) -> None:
-        """Leave pdb alone: no code of the user is debugged in this process."""
+        """Leave pdb alone: the user's code is not debugged in this process."""
 
 
 def main(startup: Startup) -> None:

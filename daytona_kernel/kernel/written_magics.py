@@ -1,4 +1,4 @@
-"""Finds the magics that stand in a cell's text, as IPython would run them there.
+"""Finds the magics in a cell's text, as IPython would run them there.
 
 IPython's own transformation turns each of them into a call of `run_line_magic` or `run_cell_magic` with
 constant arguments, and leaves the text of strings and comments alone. The calls are then read from the
@@ -42,7 +42,7 @@ _REPEATING = (
 
 @dataclass(frozen=True)
 class WrittenMagic:
-    """A magic that stands in a cell's text.
+    """A magic in a cell's text.
 
     line: the text after the magic's name, as it is written. body: the lines below a cell magic; None for
         a line magic.

@@ -2,5 +2,5 @@
 
 To add a magic, write one class in one file (`local.py` is a short model), decorate its methods
 with `magic` and `cell_magic`, and list the class in `declarations.py`. Help, error messages,
-completion and README's table follow from the declaration.
+completion and the table of docs/magics.md follow from the declaration.
 """

@@ -1,4 +1,4 @@
-"""What a magic is, and the decorators that declare one.
+"""The definition of a magic, and the decorators that declare one.
 
 A magic is a class with async methods, one for each command. The decorator names the command and its
 arguments, and the docstring becomes the help:

@@ -1,4 +1,4 @@
-"""How a command ends in its cell: `_exit_code`, and an error unless the status is 0."""
+"""The end of a command in its cell: `_exit_code`, and an error unless the status is 0."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a command touches. Each declaration of a magic says it, and the kernel acts on it.
+"""The reach of a command: what it touches. Each declaration of a magic states it, and the kernel acts on it.
 
 Code in the sandbox can call every magic. So a command that touches more than the sandbox runs only where
 the person wants it: see `kernel.host.permissions`.

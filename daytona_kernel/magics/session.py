@@ -91,7 +91,7 @@ class SessionMagic:
         """Run a command in a session and show its output as it appears.
 
         `job = %session run … --async` assigns the command's id.
-        An interrupt ends the command and keeps the session's state: the shell leaves a loop of its own,
+        An interrupt ends the command and keeps the session's state: the shell leaves a running loop,
         and a command that ignores all signals is killed. `lines = %session run …` assigns the lines of
         stdout.
         """

@@ -138,7 +138,7 @@ class LogDisplay:
         self._publish_view(update=False)
 
     async def run(self) -> None:
-        """Follow the log to its end, and replace the view by the saved log.
+        """Follow the log to its end, and replace the view with the saved log.
 
         When it is canceled, the saved log says that it is no longer followed.
         """

@@ -1,4 +1,4 @@
-"""The log of a session command: two streams in one run of bytes, told apart by markers.
+"""The log of a session command: two streams in one run of bytes, separated by markers.
 
 The toolbox writes a three-byte marker before each piece of output: `01 01 01` before stdout, `02 02 02`
 before stderr. The bytes up to the next marker belong to that stream. Frames of a followed log are cut

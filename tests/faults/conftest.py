@@ -1,4 +1,4 @@
-"""A kernel of its own for each test that ends a part of it."""
+"""A separate kernel for each test that ends a part of it."""
 
 from tests.kernel.conftest import own_kernel
 

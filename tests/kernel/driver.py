@@ -83,7 +83,7 @@ class Driver:
 
     @contextmanager
     def another_client(self) -> Iterator[BlockingKernelClient]:
-        """Connect a client with a message session of its own, as another front end has."""
+        """Connect a client with its own message session, like another front end."""
         client = BlockingKernelClient(connection_file=self.manager.connection_file)
         client.load_connection_file()
         client.start_channels()

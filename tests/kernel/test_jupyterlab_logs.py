@@ -115,7 +115,7 @@ def test_a_kernel_that_is_shut_down_leaves_the_log(lab: Lab, frames: list[bytes]
     log = notebook.output(1).locator("details").first
     expect(log).to_contain_text(re.compile("no longer followed|still running"), timeout=SECONDS)
     expect(log).to_contain_text("line 3")
-    # Whether the view is told before its kernel ends or not, the notebook keeps the saved log.
+    # The notebook keeps the saved log, whether or not the view learns of the kernel's end.
     assert set(saved_output(notebook, 1)) == {"text/html", "text/plain"}
 
 

@@ -1,8 +1,8 @@
 """The way of a magic's output to its cell: through the interpreter, where the cell waits.
 
-What a magic does in one go travels as one message. A magic that prints and ends at once needs one
-message in place of three, each of which costs two thread hops and a packet. A magic that prints without
-end is slowed to one message per pace, since front ends lose messages that come by the thousand.
+The steps of a magic in one turn of the loop travel as one message. A magic that prints and ends at once needs
+one message in place of three, each of which costs two thread hops and a packet. A magic that prints without
+end is slowed to one message per pace, because front ends lose messages when thousands come at once.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class CellChannel:
             await self._send(MagicEnd(self._call_id, self._take_steps(), outcome))
 
     async def _send_soon(self) -> None:
-        # The magic may go on printing or end in this turn of the loop; its end then comes in the next one.
+        # The magic may print more or end in this turn of the loop; its end then comes in the next one.
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         while self._steps:

@@ -49,7 +49,7 @@ _INTERRUPTED = Raised("KeyboardInterrupt", "", None)
 
 _TOO_MANY = Raised(DaytonaError.__name__, "Too many magics are running. Run the cell again later.", None)
 
-# What a magic is still ending after these seconds, the end of the sandbox will end.
+# Seconds for magics to end what they have started. The end of the sandbox ends the rest.
 _CLOSING_SECONDS = 0.7
 
 # The limit of calls at one time, and of remembered call ids. Cells have far fewer.

@@ -1,4 +1,4 @@
-"""Who may ask for what: the permission for each magic call that reaches further than the sandbox.
+"""The permission for each magic call that reaches further than the sandbox.
 
 The sandbox is hostile, and code there can call every magic, at any time and from any thread. So the kernel
 carries out such a call only if the person wants it, which it knows from one of these:
@@ -13,7 +13,7 @@ A magic outside of loops and functions is honored once. The kernel cannot see ho
 or a function runs, so the same line is honored there until the cell ends. Code beside the cell can repeat
 such a line, too. That is acceptable: with the same local words, it reads or writes the same files
 as the line that the person wrote, while that line runs. The magics that a repetition would harm, `%%local`
-and those that replace the sandbox, never stand in a loop: they are a cell of their own. A line that
+and those that replace the sandbox, are never in a loop: they are alone in their cell. A line that
 the cell skips, for example behind `if`, counts as written.
 """
 

@@ -21,11 +21,11 @@ _VERSION = re.compile(r"\d{1,4}(?:\.\d{1,4}){0,3}")
 # Others, such as `edit_magic`, make a console start programs on the notebook's machine.
 _NEXT_INPUT = "set_next_input"
 _PAYLOADS = ("page", _NEXT_INPUT, "ask_exit")
-# The kernel itself tells of its start and its end.
+# The kernel itself announces its start and its end.
 _STATES = ("busy", "idle")
 
 
-# A cell's text is the person's will, so a text of the sandbox must not become one unseen.
+# The kernel takes a cell's text as the person's wish, so a text of the sandbox must not become one unseen.
 _NOT_YOURS = (
     "# Code in the sandbox put this text here. It contains magics that reach your machine or your account:"
 )
@@ -53,7 +53,7 @@ def language_version(kernel_info: Mapping[str, Any], default: str) -> str:
 
 
 def features(kernel_info: Mapping[str, Any], known: Sequence[str]) -> list[str]:
-    """Return the ones of the known features that an interpreter has; all of them if it does not say."""
+    """Return the known features that an interpreter has; all of them if it does not list them."""
     claimed = kernel_info.get("supported_features")
     return [each for each in known if not isinstance(claimed, list) or each in claimed]
 

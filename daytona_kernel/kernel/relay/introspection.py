@@ -2,7 +2,7 @@
 
 While a cell runs, they go to a subshell that belongs to the kernel. Requests whose caller gives up after
 some time have a deadline. After it, the kernel sends an empty reply: C code that holds the interpreter lock
-stops every thread of the interpreter. Whether code is complete, the kernel then says itself.
+stops every thread of the interpreter. The kernel itself then decides whether code is complete.
 
 The first completion in a new interpreter is slow, because it reads many files. So the kernel asks for one
 ahead, but only for a person: a program that executes notebooks does not need completions.
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from .own_requests import OwnRequests
 
 # Seconds until the empty reply; None waits for the interpreter. JupyterLab drops a completion after one
-# second. A console takes a later answer than after one second for the answer to its next cell, and the kernel
-# knows an answer of its own. A tooltip that appears later than this is over other code.
+# second. A console mistakes a later `is_complete_reply` for the answer to its next cell, and the kernel can
+# answer this request itself. A tooltip that appears later than this is over other code.
 DEADLINES = {
     "complete_request": 0.8,
     "inspect_request": 3.0,

@@ -70,7 +70,7 @@ class WaitingNotice:
         if display_id is None:
             return
         if request.alone:
-            # The cell may have outputs of its own.
+            # The cell may have its own outputs.
             _display(self._outbox, request, display_id, "", is_new=False)
         else:
             self._outbox.say(request.message, "clear_output", {"wait": False})
@@ -185,6 +185,6 @@ class News:
 
 
 def _display(outbox: Outbox, request: Request, display_id: str, text: str, *, is_new: bool) -> None:
-    """Show or renew a text in a cell. JupyterLab does not color it as an error, as it colors stderr."""
+    """Show or update a text in a cell. JupyterLab does not color it as an error, as it colors stderr."""
     content = {"data": {"text/plain": text}, "metadata": {}, "transient": {"display_id": display_id}}
     outbox.say(request.message, "display_data" if is_new else "update_display_data", content)

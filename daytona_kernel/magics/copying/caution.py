@@ -1,4 +1,4 @@
-"""Names that a program of this machine may run, although nobody asked it to. No I/O but a search for modules.
+"""Names that a program of this machine may run unasked. No I/O except a search for modules.
 
 Code in the sandbox chooses the names below a copied folder, and those that match a pattern. So a download
 leaves out hidden files, which shells, git and editors read by themselves. In a folder that was there

@@ -1,7 +1,7 @@
 """The patterns of the sandbox's side of a copy: `*`, `?`, `[…]` and `**`. No I/O.
 
-The sandbox's shell lists what a pattern matches. This module finds out whether that is true, because what
-the sandbox says is not trusted.
+The sandbox's shell lists the matches of a pattern. This module checks the list, because the sandbox is not
+trusted.
 """
 
 from __future__ import annotations

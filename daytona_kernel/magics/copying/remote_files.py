@@ -93,7 +93,7 @@ class RemoteFiles:
     async def find_sources(self, words: Sequence[str]) -> list[Source]:
         """Return the sources that the words name.
 
-        What the sandbox lists is not believed: a word without a pattern has one source, which is called
+        The sandbox's list is checked: a word without a pattern has one source, which is called
         like it; a pattern has sources that match it; and their entries are below them.
 
         Raises DaytonaFileNotFoundError for a word that names nothing, MagicUsageError for the root, and

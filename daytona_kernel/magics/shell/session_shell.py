@@ -2,7 +2,7 @@
 
 The shell sources the script. To leave it, the kernel ends the script's child processes, except the jobs
 that ran before the script, and sends SIGINT to the shell. The obvious trap for SIGINT, `return`, does not
-work: bash leaves only one function and goes on behind it. That jump also corrupts bash's job table after
+work: bash leaves only one function and continues behind it. That jump also corrupts bash's job table after
 some dozens of times, or makes bash spin.
 
 The trap for SIGINT therefore sets a second trap, for DEBUG, which runs before the next command. With

@@ -1,7 +1,7 @@
 """The server's Python for boxes that stand on an image, which may have no Python and another C library.
 
 The supervisor of a box is a Python program. In a box on an image, it runs with the machine's Python, loader
-and libraries, which are at a place of their own. Programs of the image never use them.
+and libraries, which are in a separate directory. Programs of the image never use them.
 """
 
 from __future__ import annotations

@@ -94,11 +94,11 @@ class View {
     this.heardAt = performance.now();
     /** What continues when the answer to a read comes. @type {{ end: (() => void) | null, earlier: (() => void) | null }} */
     this.waiting = { end: null, earlier: null };
-    /** A text that stands in place of the state for a moment. @type {string | null} */
+    /** A text that replaces the state for a moment. @type {string | null} */
     this.flashed = null;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.flashTimer = undefined;
-    /** The state that screen readers were told. */
+    /** The latest state that screen readers have read. */
     this.announced = "";
 
     /** @type {[event: string, handler: (...values: any[]) => void][]} */
