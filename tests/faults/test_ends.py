@@ -37,11 +37,13 @@ def processes_with(driver: Driver, word: str) -> list[psutil.Process]:
 
 
 def stop_from_outside(environment: dict[str, str], sandbox_id: str) -> None:
-    Daytona(config(environment)).get(sandbox_id).stop()
+    with Daytona(config(environment)) as daytona:
+        daytona.get(sandbox_id).stop()
 
 
 def delete_from_outside(environment: dict[str, str], sandbox_id: str) -> None:
-    Daytona(config(environment)).get(sandbox_id).delete()
+    with Daytona(config(environment)) as daytona:
+        daytona.get(sandbox_id).delete()
 
 
 def crash(driver: Driver) -> None:
@@ -207,7 +209,7 @@ def test_a_move_to_another_sandbox_flushes_files(environment: dict[str, str]) ->
         driver.run(f"%sandbox attach {first}")
         assert driver.run("open('flushed').read()").result == "'precious'"
         driver.run("%sandbox new")
-    Daytona(config(environment)).get(first).delete()
+    delete_from_outside(environment, first)
 
 
 def test_output_while_the_kernel_is_replaced_after_a_crash_comes_whole(own_kernel: Driver) -> None:
