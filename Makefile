@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup --n
 SYSTEM_PACKAGES := chromium bubblewrap slirp4netns python3-venv
 
 .DEFAULT_GOAL := demo
-.PHONY: help demo lab quick test test-root check format coverage bench soak pictures constraints system-packages clean
+.PHONY: help demo lab quick test test-faults test-root check format coverage bench soak pictures constraints system-packages clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -32,6 +32,9 @@ quick: $(STAMPS)/test ## run the linter and the tests without kernel or browser,
 test: $(STAMPS)/test check ## run every check and every test
 	@tools/system-packages $(SYSTEM_PACKAGES)
 	@$(PYTEST)
+
+test-faults: $(STAMPS)/test ## run the whole matrix of faults, in half an hour
+	@$(PYTEST) --numprocesses $(shell nproc) -m "faults or not faults" tests/faults/test_matrix.py
 
 test-root: $(STAMPS)/test ## run the tests that behave differently for root, or need it; run it as root
 	@$(PYTEST) -m root

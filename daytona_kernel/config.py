@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 from . import known_secrets
 from .errors import DaytonaAuthenticationError
 from .known_secrets import mask, passwords_in, without_credentials
+from .patience import patience
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping
 
 DEFAULT_API_URL = "https://app.daytona.io/api"
-DEFAULT_REQUEST_TIMEOUT = 60.0
+DEFAULT_REQUEST_TIMEOUT = patience(60.0)
 _HEADER_VALUE = re.compile(r"[!-~]+")  # visible ASCII
 _SENT_IN_HEADERS = ("api_key", "jwt_token", "organization_id")
 

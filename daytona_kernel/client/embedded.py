@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 READY_SECONDS = 30.0
+ENDED = "The embedded server has ended, and with it the sandbox and its files."
 _LEASE_SECONDS = 5.0
 _LEASE_HEADER = LEASE_HEADER.lower().encode()
 _PROGRAM = ("-P", "-m", "daytona_kernel.server")
@@ -121,12 +122,22 @@ class EmbeddedServer:
 
     def alive(self) -> bool:
         """Return whether the server still runs. A server that ends closes the lease."""
-        if self._lease is None:
+        lease = self._lease
+        if lease is None:
             return self._out is not None and not self._reap()
-        from select import select
+        from select import POLLIN, poll
 
+        ending = poll()
+        try:
+            ending.register(lease, POLLIN)
+        except ValueError:  # another thread has just closed it
+            return False
         # The server sends nothing more on a lease, so only its end makes it readable.
-        return not select([self._lease], [], [], 0)[0]
+        return not ending.poll(0)
+
+    def is_at(self, netloc: str) -> bool:
+        """Return whether this server listens at a host and port, or has listened there."""
+        return self._address is not None and f"//{netloc}/" in f"{self._address[0]}/"
 
     def close(self, now: bool = False) -> None:
         """Close the lease. The server ends a few seconds later, or at once if `now` is true.
@@ -201,10 +212,11 @@ class EmbeddedServer:
 
 
 class _Shared:
-    """The embedded server of this process; None until one is needed."""
+    """The embedded server of this process; None until one is needed. former: those that have ended."""
 
     def __init__(self) -> None:
         self.server: EmbeddedServer | None = None
+        self.former: list[EmbeddedServer] = []
         self.lock = allocate_lock()
 
 
@@ -219,6 +231,7 @@ def start() -> EmbeddedServer:
             return server
         if server is not None:
             server.disown()
+            _shared.former.append(server)
         _shared.server = EmbeddedServer.spawn()
         return _shared.server
 
@@ -226,6 +239,14 @@ def start() -> EmbeddedServer:
 def current() -> EmbeddedServer | None:
     """Return the server that this process last started or attached to, alive or not; None for none."""
     return _shared.server
+
+
+def has_ended_at(netloc: str) -> bool:
+    """Return whether an embedded server of this process has listened at a host and port, and has ended."""
+    server = _shared.server
+    if server is not None and server.is_at(netloc):
+        return not server.alive()
+    return any(former.is_at(netloc) for former in _shared.former)
 
 
 def attach(api_url: str, api_key: str) -> EmbeddedServer | None:

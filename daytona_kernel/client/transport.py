@@ -22,6 +22,7 @@ import httpx
 from .. import known_secrets
 from .._version import __version__
 from ..known_secrets import passwords_in, redact_record
+from ..patience import patience
 from ..wire.addresses import is_loopback
 from .exchange import Body, Response
 from .tls import TlsContext
@@ -44,6 +45,9 @@ _KEEPALIVE = (
     (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15),
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4),
 )
+
+# Seconds between two pings of a websocket, and until the answer to one must have come.
+_PING_SECONDS = patience(20.0)
 
 # websockets logs handshakes with their headers, which contain the key.
 _silent = logging.getLogger("daytona_kernel.websocket")
@@ -103,6 +107,8 @@ class _Routes:
             "compression": None,
             "max_size": None,
             "open_timeout": CONNECT_SECONDS,
+            "ping_interval": _PING_SECONDS,
+            "ping_timeout": _PING_SECONDS,
             "close_timeout": 1,
             "logger": _silent,
         }

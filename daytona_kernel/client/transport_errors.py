@@ -14,6 +14,8 @@ from ..errors import (
     DaytonaError,
 )
 from ..known_secrets import redact_exception
+from ..patience import patience
+from . import embedded
 from .exchange import Response
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     from websockets.exceptions import InvalidStatus
 
-CONNECT_SECONDS = 20.0
+CONNECT_SECONDS = patience(20.0)
 
 _ADVICE = "Check DAYTONA_API_URL, the network and the proxy settings."
 
@@ -72,6 +74,8 @@ def refusal(exc: InvalidStatus) -> DaytonaError:
 
 def _http_error(exc: Exception, url: httpx.URL | str) -> DaytonaError:
     origin = _origin(url)
+    if embedded.has_ended_at(origin.partition("//")[2]):
+        return DaytonaConnectionError(embedded.ENDED, permanent=True)
     if isinstance(exc, (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError)):
         return DaytonaBadRequestError(
             f"Cannot send a request to {origin} ({exc}). Check the URL, for example DAYTONA_API_URL."
@@ -82,7 +86,7 @@ def _http_error(exc: Exception, url: httpx.URL | str) -> DaytonaError:
         )
     if isinstance(exc, httpx.TimeoutException):
         return DaytonaConnectionTimeoutError(
-            f"{origin} did not answer within the request timeout. "
+            f"The server at {origin} did not answer within the request timeout. "
             "The requested operation may still be running there.",
             may_have_arrived=True,
         )
@@ -96,6 +100,8 @@ def _http_error(exc: Exception, url: httpx.URL | str) -> DaytonaError:
 
 def _unreachable(exc: Exception, url: httpx.URL | str) -> DaytonaConnectionError:
     reason = _reason(exc)
+    if embedded.has_ended_at(_origin(url).partition("//")[2]):
+        return DaytonaConnectionError(embedded.ENDED, permanent=True)
     if "CERTIFICATE_VERIFY_FAILED" in reason:
         return DaytonaConnectionError(
             f"This machine does not trust the certificate of {_origin(url)} ({reason}). "

@@ -17,6 +17,8 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from .. import known_secrets
 from ..errors import DaytonaError, InterpreterError, InterpreterLostError, InterpreterUnreachableError
+from ..formatting import format_duration
+from ..patience import patience
 from ..wire.connection import GREETING_SECONDS, CloseCode, KernelSide, RefusedError
 from ..wire.link import ACKNOWLEDGE_SECONDS, Link
 from ..wire.schema import ProtocolError
@@ -35,8 +37,8 @@ _FIRST_PAUSE = 0.02
 _LONGEST_PAUSE = 5.0
 # Seconds until an interpreter is given up. A proxy may refuse what it will accept when it has restarted; a
 # wrong key stays wrong. After half an hour without activity Daytona has stopped the sandbox anyway.
-REFUSED_SECONDS = 120.0
-AWAY_SECONDS = 1800.0
+REFUSED_SECONDS = patience(120.0)
+AWAY_SECONDS = patience(1800.0)
 # These statuses name a fault that passes, although they are in the range of the client's own mistakes.
 _PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
 
@@ -81,7 +83,7 @@ class _Outage:
             self._refused_since, since, limit = None, self._begun, AWAY_SECONDS
         if now - since >= limit:
             raise InterpreterUnreachableError(
-                f"The sandbox has been out of reach for {limit / 60:.0f} minutes: {reason_of(error)} "
+                f"The sandbox has been out of reach for {format_duration(limit)}: {reason_of(error)} "
                 "Its interpreter may still run; the next cell tries to reach it again."
             ) from error
 
@@ -117,6 +119,8 @@ class Connection:
         self._socket: ClientConnection | None = None
         self._side: KernelSide | None = None
         self._pumping = False
+        # Greetings without an answer, on connections that broke. Each may still reach the agent.
+        self._unanswered = 0
         self._acknowledgement: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -147,8 +151,8 @@ class Connection:
                 raise
             except _BREAKS as error:
                 self._disconnected()
-                if isinstance(error, ConnectionClosed) and error.rcvd and error.rcvd.code in set(CloseCode):
-                    reason = f"The agent refused the connection: {error.rcvd.reason}."
+                if isinstance(error, ConnectionClosed) and self._is_final(error):
+                    reason = f"The agent refused the connection: {error.rcvd.reason if error.rcvd else ''}."
                     raise InterpreterLostError(reason) from error
                 ended = await self._gateway.agent_ended()
                 if ended is not None:
@@ -170,8 +174,10 @@ class Connection:
     async def _greet(self, socket: ClientConnection) -> None:
         side = KernelSide(self._link, self._credentials.secret, self._credentials.link, self._begun_at)
         while (hello := side.outgoing()) is not None:
+            self._unanswered += 1
             await socket.send(hello)
         side.receive(await asyncio.wait_for(socket.recv(), GREETING_SECONDS))
+        self._unanswered -= 1
         if self._link is None:
             self._link = side.link
             for message in self._early:
@@ -179,6 +185,14 @@ class Connection:
             self._early.clear()
         self._socket, self._side = socket, side
         await self._pump()
+
+    def _is_final(self, closed: ConnectionClosed) -> bool:
+        """Return whether the agent has closed the connection, and would close the next one too."""
+        code = closed.rcvd.code if closed.rcvd else None
+        if code == CloseCode.REPLACED and self._unanswered:
+            self._unanswered -= 1  # by an older connection of this kernel, whose greeting came late
+            return False
+        return code in set(CloseCode)
 
     async def _receive(self, socket: ClientConnection) -> None:
         side = self._side

@@ -153,6 +153,21 @@ class Interpreter:
         """
         await self.tell(Interrupt())
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it has code that has not ended."""
+        return bool(self._executions)
+
+    def lose(self, reason: str) -> InterpreterLostError:
+        """Fail everything that runs here, because the sandbox is gone, and return the error.
+
+        reason: a sentence. The caller cancels `run`.
+        """
+        failure = InterpreterLostError(f"{reason} {_VARIABLES_LOST}")
+        self._failure = failure
+        self._fail_all(failure)
+        return failure
+
     def replace(self) -> None:
         """Leave the interpreter: fail all executions with InterpreterReplacedError, and drop its messages."""
         self._failure = InterpreterReplacedError("The kernel has moved to another interpreter.")

@@ -92,12 +92,17 @@ class Acknowledgement:
 
 
 class _Side:
-    """What both ends do once they have greeted each other."""
+    """What both ends do once they have greeted each other.
+
+    A connection that another one has replaced may still be open: its data comes late. It is ignored, because
+    it may be from a kernel that has crashed since, and the link carries on over the newer connection.
+    """
 
     link: Link
 
     def __init__(self) -> None:
         self._texts: deque[str] = deque()
+        self._connection = 0
         self.greeted = False
 
     def receive(self, data: str | bytes) -> Message | None:
@@ -105,6 +110,8 @@ class _Side:
 
         Raises ProtocolError, of which RefusedError and LinkError are kinds; see `closing`.
         """
+        if self.greeted and not self.is_current:
+            return None
         if isinstance(data, str):
             content = parse_object(data)
             if self.greeted:
@@ -112,6 +119,7 @@ class _Side:
                 self.link.acknowledged(acknowledgement.received)
             else:
                 self._take_greeting(content)
+                self._connection = self.link.connection
                 self.greeted = True
             return None
         if not self.greeted:
@@ -125,12 +133,17 @@ class _Side:
         """Return the next message for the websocket, or None when everything was sent."""
         if self._texts:
             return self._texts.popleft()
-        return self.link.outgoing() if self.greeted else None
+        return self.link.outgoing() if self.is_current else None
+
+    @property
+    def is_current(self) -> bool:
+        """Whether this is the link's connection: it was greeted, and no other one after it."""
+        return self.greeted and self._connection == self.link.connection
 
     @property
     def acknowledgement_owed(self) -> bool:
         """Whether the owner must call `acknowledge` within link.ACKNOWLEDGE_SECONDS."""
-        return self.greeted and self.link.acknowledgement_owed
+        return self.is_current and self.link.acknowledgement_owed
 
     def acknowledge(self) -> None:
         """Put an acknowledgement among what is to be sent, if one is owed."""

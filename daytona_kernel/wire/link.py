@@ -83,6 +83,7 @@ class Link:
         self.received = received
         self._announced = received  # the last number that this end acknowledged
         self._unannounced_bytes = 0
+        self.connection = 0  # the number of the connection that the link uses
 
     def send(self, message: Message) -> None:
         """Put a message into the journal under the next number, for `outgoing`."""
@@ -155,6 +156,7 @@ class Link:
         if received < self.acknowledged_to:
             raise LinkError(f"message {received + 1} is needed again, but no longer kept")
         self.acknowledged(received)
+        self.connection += 1
         self._cursor = received
         self._announced = self.received
         self._unannounced_bytes = 0

@@ -114,7 +114,10 @@ def test_the_embedded_server_is_killed(own_kernel: Driver, runs: bool) -> None:
     running = own_kernel.send(RUNNING) if runs else None
     if runs:
         own_kernel.next_output("stream")
-    processes_with(own_kernel, "daytona_kernel.server")[0].kill()
+    server = processes_with(own_kernel, "daytona_kernel.server")[0]
+    server.kill()
+    # Until the system has taken the process apart, a cell can still run beside it.
+    wait_until(lambda: not server.is_running() or server.status() == psutil.STATUS_ZOMBIE)
     sentence = "The embedded server has ended, and with it the sandbox and its files."
     if running is not None:
         assert own_kernel.collect(running).error["evalue"].startswith(sentence)

@@ -10,7 +10,7 @@ import pytest
 from tests.kernel.driver import Driver, running_kernel, wait_until
 from tests.served import serving
 
-from .proxy import FaultProxy, fault_proxy
+from .proxy import FaultProxy, Where, fault_proxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,14 +35,14 @@ def kernel(proxy: tuple[FaultProxy, dict[str, str]]) -> Iterator[Driver]:
         yield driver
 
 
-@pytest.mark.parametrize("websockets_only", [True, False])
+@pytest.mark.parametrize("where", [Where.PREVIEW, Where.BOTH])
 @pytest.mark.parametrize("status", [400, 401, 403, 408, 429, 500, 502, 503, 504])
 def test_a_server_that_refuses_for_a_while_costs_a_cell_nothing(
-    proxy: tuple[FaultProxy, dict[str, str]], kernel: Driver, status: int, websockets_only: bool
+    proxy: tuple[FaultProxy, dict[str, str]], kernel: Driver, status: int, where: Where
 ) -> None:
     running = kernel.send(COUNTING)
     kernel.next_output("stream")
-    with proxy[0].answering(status, websockets_only=websockets_only):
+    with proxy[0].answering(status, where):
         wait_until(lambda: proxy[0].refused >= 2, 30, "the kernel did not try again")
     answer = kernel.collect(running)
     assert COUNTED.endswith(answer.stdout)
@@ -58,10 +58,9 @@ def test_the_running_cell_says_that_the_connection_is_away(
         if message["msg_type"] in ("display_data", "update_display_data"):
             shown.append(message["content"]["data"]["text/plain"])
             if len(shown) == 1:
-                proxy[0].status = None
-        elif message["msg_type"] == "stream" and not shown and proxy[0].status is None:
-            proxy[0].status, proxy[0].websockets_only = 502, True
-            proxy[0].cut()
+                proxy[0].clear()
+        elif message["msg_type"] == "stream":
+            proxy[0].refuse(502, Where.PREVIEW)
 
     answer = kernel.run(
         "print(0, flush=True)\nimport time\nfor i in range(120):\n    time.sleep(0.1)", on_message
@@ -75,7 +74,7 @@ def test_the_running_cell_says_that_the_connection_is_away(
 def test_a_cell_that_is_sent_meanwhile_runs_later(
     proxy: tuple[FaultProxy, dict[str, str]], kernel: Driver
 ) -> None:
-    with proxy[0].answering(503, websockets_only=False):
+    with proxy[0].answering(503, Where.BOTH):
         running = kernel.send("print('later')")
         time.sleep(1)
     assert kernel.collect(running).stdout == "later\n"

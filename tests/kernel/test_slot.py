@@ -42,6 +42,9 @@ class IdleInterpreter:
     def replace(self) -> None:
         self.replaced = True
 
+    def lose(self, reason: str) -> InterpreterLostError:
+        return InterpreterLostError(reason)
+
     async def shut_down(self) -> None:
         self.shut = True
 
@@ -54,6 +57,7 @@ class Slot(InterpreterSlot):
         self.may_resume: bool | None = None
         self.lefts = 0
         self.ends: list[str] = []
+        self.server_end: str | None = None
         super().__init__(
             self.count_start,
             on_message=lambda _message: None,
@@ -62,6 +66,7 @@ class Slot(InterpreterSlot):
             on_ended=self.ends.append,
             on_outage=lambda _reason: None,
             on_left=self.count_left,
+            server_end=lambda: self.server_end,
         )
 
     def count_start(self, may_resume: bool) -> None:
@@ -113,6 +118,23 @@ async def test_the_next_request_replaces_a_lost_interpreter(
     assert (slot.ends, slot.starts) == (["gone"], 0)
     slot.want()
     assert (slot.starts, slot.may_resume) == (1, may_resume)
+
+
+async def test_an_interpreter_is_lost_with_its_server_although_its_connection_still_stands() -> None:
+    slot = Slot()
+    interpreter = slot.connect_idle()
+    await asyncio.sleep(0)
+    slot.check()
+    assert slot.interpreter is cast("Any", interpreter)
+    slot.server_end = "The server has ended."
+    slot.check()
+    slot.check()
+    assert slot.interpreter is None
+    assert slot.ends == ["The server has ended."]
+    await asyncio.sleep(0)
+    assert interpreter.lost.cancelled()
+    slot.want()
+    assert (slot.starts, slot.may_resume) == (1, False)
 
 
 async def test_an_interpreter_that_the_slot_lets_go_of_ends_in_good_order() -> None:

@@ -63,7 +63,7 @@ class Place:
         """Return a sentence about the end of the embedded server; None while it runs, or at Daytona."""
         if self.server is None or self.server.alive():
             return None
-        return "The embedded server has ended, and with it the sandbox and its files."
+        return embedded.ENDED
 
     async def close(self) -> None:
         """Close the client. The next use makes another one, and another embedded server if this one ended."""

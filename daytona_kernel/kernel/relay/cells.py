@@ -172,6 +172,7 @@ class Cells:
 
     async def await_interpreter(self, request: Request) -> Interpreter:
         """Return the interpreter; start one if there is none, and wait for it unless interrupted."""
+        self._slot.check()
         while (interpreter := self._slot.interpreter) is None:
             self._slot.want()
             self._stand_in.announce(request)

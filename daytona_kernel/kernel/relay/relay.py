@@ -80,6 +80,7 @@ class Relay:
             on_ended=self._report_end,
             on_outage=self._outage_notice.update,
             on_left=self._forget_interpreter,
+            server_end=host.kernel_sandbox.place.server_end,
         )
         # The kernel_info of the latest interpreter; empty before there is one.
         self.kernel_info: dict[str, Any] = {}
@@ -355,8 +356,11 @@ class Relay:
         self._introspection.use_interpreter()
 
     def _report_end(self, reason: str) -> None:
-        """Forget an interpreter that ended. If no cell fails with the reason, the next one shows it."""
-        if not any(request.is_execution for request in self._requests.values()):
+        """Forget an interpreter that ended. If no cell fails with the reason, the next one shows it.
+
+        A cell that has arrived and is not in the interpreter yet does not fail: it runs in the next one.
+        """
+        if self.slot.interpreter is None or not self.slot.interpreter.is_running:
             self.news.add(reason)
         self._forget_interpreter(reason)
 

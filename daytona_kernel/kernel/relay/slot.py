@@ -30,6 +30,7 @@ class InterpreterSlot:
         the interpreter's kernel_info, and the breaks of its connection; see Interpreter.
     on_ended: called with a sentence when the interpreter's state is lost.
     on_left: called when the slot has let go of its interpreter.
+    server_end: returns a sentence about the end of the server that has the sandbox; None while it runs.
     """
 
     def __init__(
@@ -42,10 +43,12 @@ class InterpreterSlot:
         on_ended: Callable[[str], None],
         on_outage: Callable[[str | None], None],
         on_left: Callable[[], None],
+        server_end: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._start = start
         self._on_ended = on_ended
         self._on_left = on_left
+        self._server_end = server_end
         self._callbacks = {
             "on_message": on_message,
             "on_event": on_event,
@@ -67,6 +70,18 @@ class InterpreterSlot:
     def arrival(self) -> asyncio.Future[Interpreter]:
         """Return a future for the next interpreter. It fails with DaytonaError if that cannot be started."""
         return asyncio.shield(self._arrival)
+
+    def check(self) -> None:
+        """Lose the interpreter if the server with its sandbox has ended.
+
+        The interpreter and its connection may live for a moment longer. A cell that ran there would be lost
+        with them.
+        """
+        if self.interpreter is not None and (reason := self._server_end()) is not None:
+            failure = self.interpreter.lose(reason)
+            if self._attending is not None:
+                self._attending.cancel()
+            self._lose(failure)
 
     def want(self) -> None:
         """Start an interpreter, unless there is one or one starts. A closed slot waits for `reopen`."""
@@ -141,9 +156,12 @@ class InterpreterSlot:
         try:
             await interpreter.run()
         except InterpreterError as error:
-            self._may_resume = isinstance(error, InterpreterUnreachableError)
-            self._on_ended(str(error))
-            self.interpreter = None
+            self._lose(error)
+
+    def _lose(self, error: InterpreterError) -> None:
+        self._may_resume = isinstance(error, InterpreterUnreachableError)
+        self._on_ended(str(error))
+        self.interpreter = None
 
     def _renew_arrival(self) -> asyncio.Future[Interpreter]:
         """Return the future that requests wait for, and replace it with a new one."""

@@ -1,0 +1,104 @@
+"""The matrix: each fault at each stage. A combination that makes no sense is left out, with its reason."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .faults import FAULTS, KILLED, NETWORK_FAULTS, PAUSED, SANDBOX_FAULTS, STOPPED, Fault, NetworkFault
+from .proxy import Where
+from .stages import BREAKPOINT, CREATING, INPUT, LOG, SHELL, STAGES, STARTING, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+def _of(role: str, faults: Iterable[Fault]) -> list[Fault]:
+    return [fault for fault in faults if fault.name.startswith(role)]
+
+
+_PROCESS_FAULTS = [*KILLED, *PAUSED, *STOPPED]
+_INSIDE = ("supervisor", "agent", "interpreter")
+_IN_SANDBOX = [fault for role in _INSIDE for fault in _of(role, _PROCESS_FAULTS)]
+_AT_PREVIEW = [fault for fault in FAULTS if isinstance(fault, NetworkFault) and fault.where is Where.PREVIEW]
+_ENDS_OF_KERNEL = _of("kernel", [*KILLED, *STOPPED])
+
+LEFT_OUT: list[tuple[Sequence[Fault], Sequence[Stage], str]] = [
+    (
+        [*_IN_SANDBOX, *SANDBOX_FAULTS],
+        [CREATING],
+        "there is no such process and no sandbox yet",
+    ),
+    (
+        _AT_PREVIEW,
+        [CREATING],
+        "the preview is not used yet",
+    ),
+    (
+        _of("kernel", _PROCESS_FAULTS),
+        [CREATING, STARTING],
+        "front ends send no cell before the kernel answers, and report its end themselves",
+    ),
+    (
+        _ENDS_OF_KERNEL,
+        [INPUT],
+        "the question does not appear again, which docs/reliability.md names as not held yet",
+    ),
+    (
+        _ENDS_OF_KERNEL,
+        [LOG],
+        "the view ends with its kernel; tests/views/test_leftover_log.py has what remains of it",
+    ),
+    (
+        _ENDS_OF_KERNEL,
+        [BREAKPOINT],
+        "the debugger's state is the front end's, which starts anew with the kernel",
+    ),
+    (
+        _of("interpreter", STOPPED),
+        STAGES,
+        "nobody can tell it from code that computes; tests/kernel/test_interrupts.py has what a person sees",
+    ),
+]
+
+NOT_HELD: list[tuple[Sequence[Fault], Sequence[Stage], str]] = [
+    (
+        [fault for fault in NETWORK_FAULTS["silent death"] if fault.where is not Where.PREVIEW],
+        [SHELL],
+        "a command's answer that is lost is waited for until the cell is interrupted",
+    ),
+    (
+        [fault for role in ("server", "supervisor", "agent") for fault in _of(role, STOPPED)],
+        STAGES,
+        "a process that never answers is not ended by the kernel",
+    ),
+]
+
+
+def reason_to_leave_out(fault: Fault, stage: Stage) -> str | None:
+    """Return the reason why a fault is not tried at a stage; None if it is."""
+    table = [*LEFT_OUT, *NOT_HELD]
+    return next((reason for faults, stages, reason in table if fault in faults and stage in stages), None)
+
+
+CELLS = [(fault, stage) for fault in FAULTS for stage in STAGES if reason_to_leave_out(fault, stage) is None]
+
+
+def kind(fault: Fault) -> str:
+    """Return the fault's name, without the place in the network."""
+    return fault.name.partition(",")[0]
+
+
+def _representatives() -> list[tuple[Fault, Stage]]:
+    """Return a cell for each kind of fault, so that all stages and all places in the network appear."""
+    chosen: list[tuple[Fault, Stage]] = []
+    uses = dict.fromkeys(STAGES, 0)
+    for number, name in enumerate(dict.fromkeys(kind(fault) for fault, _ in CELLS)):
+        faults = list(dict.fromkeys(fault for fault, _ in CELLS if kind(fault) == name))
+        fault = faults[number % len(faults)]
+        stage = min((stage for of, stage in CELLS if of is fault), key=uses.__getitem__)
+        uses[stage] += 1
+        chosen.append((fault, stage))
+    return chosen
+
+
+REPRESENTATIVES = _representatives()
