@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 NAME = "daytona"
 _DISPLAY_NAME = "Daytona (Python)"
 _PACKAGE = "daytona_kernel"
-# jupyter_client replaces these names by its own interpreter, so they need not exist.
+# jupyter_client replaces these names with its own interpreter, so they need not exist.
 _REPLACED = {"python", "python{}".format(*sys.version_info), "python{}.{}".format(*sys.version_info)}
 _SECRET_NAME = re.compile(r".*(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL)S?", re.IGNORECASE)
 _SECRET_VALUE = re.compile(r"://[^/\s]*@|\bdtn_\w")
-_REFERENCE = re.compile(r"\$\{\w+\}")  # Jupyter replaces it by the value in its own environment
+_REFERENCE = re.compile(r"\$\{\w+\}")  # Jupyter replaces it with the value in its own environment
 
 
 class KernelspecError(Exception):

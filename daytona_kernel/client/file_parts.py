@@ -1,6 +1,6 @@
 """The answer to a bulk download: files as multipart/form-data, written while they arrive.
 
-The sandbox writes the answer, so nothing of it is believed: each part must be a file that was asked for, at
+The sandbox writes the answer, so the client checks all of it: each part must be a file that was asked for, at
 most once, and the last boundary must come. python-multipart finds the parts. The boundary is read from
 the body's first line, since a sink does not see the headers.
 """

@@ -1,6 +1,6 @@
 """TLS for a websocket that one thread reads while others write.
 
-OpenSSL allows only one thread at a time in a connection, and Python's own TLS sockets do not see to that. A
+OpenSSL allows only one thread at a time in a connection, and Python's own TLS sockets do not ensure that. A
 server's session ticket follows the handshake, and then the thread that reads and the thread that sends the
 first request could take each other's messages and wait for ever. So here TLS works on memory, under a lock,
 and the socket is read and written outside of it.

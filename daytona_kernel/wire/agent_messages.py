@@ -15,7 +15,7 @@ from .schema import ProtocolError, by_type, decode_fields, encode_fields
 
 CHANNEL = "agent"
 
-# No message about the interpreter's life needs more. What a magic does may be as large as its output.
+# No message about the interpreter's life needs more. The steps of a magic may be as large as its output.
 MAX_LIFE_BYTES = 16 << 20
 
 
@@ -74,7 +74,7 @@ class Unstarted:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The answer to a kernel that is new to the agent: the cells that the kernel before has sent.
+    """The answer to a kernel that is new to the agent: the cells that the previous kernel has sent.
 
     cells: the headers of the `execute_request`s that have no reply yet, in order.
     """
@@ -111,7 +111,7 @@ class MagicClosed:
 
 @dataclass(frozen=True, slots=True)
 class Interrupt:
-    """Interrupt what the interpreter runs, or give up the cells that wait for it."""
+    """Interrupt the code that the interpreter runs, or give up the cells that wait for it."""
 
     TYPE: ClassVar[str] = "interrupt"
 

@@ -1,8 +1,8 @@
 """The messages of magic calls, between the interpreter, where the cell runs, and the kernel.
 
-The interpreter asks in Jupyter messages of type `daytona_magic` on iopub, so that a request keeps its
-place behind what the cell printed before. The kernel answers on the channel `agent`; the agent passes
-each answer to the waiting cell as one line of JSON over a unix socket. See docs/protocol.md.
+The interpreter asks in Jupyter messages of type `daytona_magic` on iopub, so that a request comes after
+everything that the cell has printed before. The kernel answers on the channel `agent`; the agent passes each
+answer to the waiting cell as one line of JSON over a unix socket. See docs/protocol.md.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MAX_REQUEST_BYTES = 256 << 20
 class MagicCalled:
     """A cell calls a magic, and waits for its MagicEnd.
 
-    call_id: a name for this magic call that no other has.
+    call_id: a unique name for this magic call.
     line: the rest of the line after the magic's name. cell: the lines below; None for a line magic.
     assigned: whether the cell assigns the result, as in `x = %sh ls`.
     cwd: the interpreter's current directory; None when it was deleted.
@@ -80,7 +80,7 @@ class VariableSent:
 class VariableRefused:
     """The answer to VariableWanted when there is no such variable, or it has no safe form.
 
-    reason: the rest of a sentence that begins "… cannot be copied:".
+    reason: the end of a sentence that begins "… cannot be copied:".
     """
 
     TYPE: ClassVar[str] = "variable_refused"

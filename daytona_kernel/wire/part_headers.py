@@ -10,7 +10,7 @@ class PartHeaders:
         self.start()
 
     def start(self) -> None:
-        """Forget the headers of the part before."""
+        """Forget the headers of the previous part."""
         self._name = self._value = self.disposition = b""
 
     def add_to_name(self, data: bytes, start: int, end: int) -> None:

@@ -96,7 +96,7 @@ def _encode(value: Any) -> Any:
 
 @cache
 def _readers(kind: Any) -> dict[str, _Reader]:
-    """Return what reads each field of a message class."""
+    """Return the function that reads each field of a message class."""
     hints = get_type_hints(kind)
     return {field.name: _reader(hints[field.name]) for field in fields(kind)}
 
