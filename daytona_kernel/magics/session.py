@@ -152,7 +152,7 @@ class SessionMagic:
 
     @magic("session stop", Signature((_NAME, _COMMAND_ID)), Reach.SANDBOX)
     async def stop_command(self, call: MagicCall, name: str, command_id: str) -> None:
-        """End a command of --async with everything that it started. The session stays as it is."""
+        """End a background command with everything that it started. The session stays as it is."""
         process = (await call.sandbox()).process
         try:
             result = await background.stop(
