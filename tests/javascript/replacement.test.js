@@ -63,7 +63,7 @@ test("a page without cells keeps its output", () => {
   new Replacement(() => {}, () => undefined).receive(message("exited"));
 });
 
-test("the view asks when a log falls quiet, and now and then while it does not", () => {
+test("the view asks when a log falls quiet, and now and then while it grows", () => {
   let asked = 0;
   const replacement = new Replacement(() => { asked += 1; }, () => undefined);
   /** @type {[changedAt: number, now: number, asked: number][]} */

@@ -25,7 +25,7 @@ test("a late report does not bring a command back", () => {
   assert.deepEqual([status.text, status.kind], ["exited 1", "failed"]);
 });
 
-test("every end has its words", () => {
+test("each outcome has its text", () => {
   /** @type {[string, number | null, string][]} */
   const ends = [
     ["exited", null, "ended"],
