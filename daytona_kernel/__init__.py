@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         SessionCommandLogs,
         SessionExecuteRequest,
         SessionExecuteResponse,
+        VolumeMount,
     )
     from .client.process import AsyncProcess, Process
     from .client.sandbox import AsyncSandbox, Sandbox
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
         InterpreterLostError,
         InterpreterUnreachableError,
         IsolationError,
+        SettingError,
     )
     from .wire.logs import LogChunk, Stream
 
@@ -130,8 +132,10 @@ __all__ = [
     "SessionCommandLogs",
     "SessionExecuteRequest",
     "SessionExecuteResponse",
+    "SettingError",
     "Stream",
     "Transport",
+    "VolumeMount",
     "__version__",
 ]
 
@@ -142,7 +146,7 @@ _MODULES = {
     "client.models": (
         "Chart CodeRunParams Command CreateSandboxFromSnapshotParams CreateSandboxParams ExecuteResponse "
         "ExecutionArtifacts FileInfo FileUpload ListSandboxesQuery PreviewUrl Resources SandboxInstance "
-        "Session SessionCommandLogs SessionExecuteRequest SessionExecuteResponse"
+        "Session SessionCommandLogs SessionExecuteRequest SessionExecuteResponse VolumeMount"
     ),
     "client.process": "AsyncProcess Process",
     "client.sandbox": "AsyncSandbox Sandbox",
@@ -156,7 +160,7 @@ _MODULES = {
         "DaytonaProcessExecutionTimeoutError DaytonaRateLimitError DaytonaServiceUnavailableError "
         "DaytonaSessionEndedError DaytonaTimeoutError DaytonaUnprocessableEntityError "
         "DaytonaValidationError EmbeddedServerError InterpreterDiedError InterpreterError "
-        "InterpreterLostError InterpreterUnreachableError IsolationError"
+        "InterpreterLostError InterpreterUnreachableError IsolationError SettingError"
     ),
     "wire.logs": "LogChunk Stream",
 }

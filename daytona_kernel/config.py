@@ -1,7 +1,7 @@
 """The settings of the client, each with its source.
 
-An argument takes precedence over an environment variable, and that over the default. A person sees
-at most the last four characters of a secret.
+An argument takes precedence over an environment variable, that over the user's file, and that over the
+default. A person sees at most the last four characters of a secret.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from . import known_secrets
 from .errors import DaytonaAuthenticationError
 from .known_secrets import mask, passwords_in, without_credentials
 from .patience import patience
+from .settings.declarations import ACCOUNT, TABLE
+from .settings.resolution import process_settings
 
 if TYPE_CHECKING:
     import ssl
@@ -30,7 +32,7 @@ _SENT_IN_HEADERS = ("api_key", "jwt_token", "organization_id")
 class Setting:
     """A setting: its value, None for none, and its source.
 
-    source: "argument", the name of an environment variable, or "default".
+    source: "argument", the name of an environment variable, "user's file", or "default".
     """
 
     name: str
@@ -104,22 +106,25 @@ class Settings:
 
 
 def resolve(config: DaytonaConfig | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
-    """Return the settings in force: arguments first, then the environment, then defaults.
+    """Return the settings in force: arguments first, then the environment, the user's file, and defaults.
 
     Without a key and a URL, the embedded server is used. White space around a value is removed, because
     it comes from files and clipboards. Raises DaytonaAuthenticationError if a URL is set without a key, a
-    token without its organization, or if a key, token or organization cannot be sent.
+    token without its organization, or if a key, token or organization cannot be sent; and SettingError for
+    a wrong setting in the environment or the file.
     """
     arguments = config or DaytonaConfig()
+    found = process_settings([*ACCOUNT, TABLE["target"]], environ)
 
     def setting(name: str, argument: str | None, *, secret: bool = False) -> Setting:
-        variable = f"DAYTONA_{name.upper()}"
-        for given, source in ((argument, "argument"), (environ.get(variable), variable)):
-            if given and (value := given.strip()):
-                found = Setting(name, value, source, secret)
-                _require_header_value(found)
-                return found
-        return Setting(name, None, "default", secret)
+        if argument and (value := argument.strip()):
+            given = Setting(name, value, "argument", secret)
+        elif name in found:
+            given = Setting(name, found[name].value, found[name].source, secret)
+        else:
+            return Setting(name, None, "default", secret)
+        _require_header_value(given)
+        return given
 
     api_key = setting("api_key", arguments.api_key, secret=True)
     jwt_token = setting("jwt_token", arguments.jwt_token, secret=True)
@@ -155,4 +160,7 @@ def _require_header_value(setting: Setting) -> None:
 
 
 def _name(setting: Setting) -> str:
-    return setting.name if setting.source == "argument" else setting.source
+    if setting.source == "argument":
+        return setting.name
+    is_variable = setting.source == TABLE[setting.name].variable
+    return setting.source if is_variable else f"{setting.name} ({setting.source})"

@@ -6,7 +6,6 @@ the one that is named, and runs code in it.
 
 from __future__ import annotations
 
-import os
 import platform
 import re
 import shlex
@@ -14,7 +13,7 @@ import subprocess
 import sys
 import time
 from contextlib import redirect_stderr
-from dataclasses import fields
+from dataclasses import fields, replace
 from importlib import metadata
 from io import StringIO
 from pathlib import Path
@@ -24,15 +23,19 @@ from . import jupyter_environments, kernelspecs
 from ._version import __version__
 from .client import embedded
 from .client.daytona import Daytona
-from .client.models import CreateSandboxParams
 from .config import resolve
 from .errors import DaytonaError, DaytonaNotFoundError
+from .sandbox_params import find_settings, make_params
+from .settings.declarations import MACHINE
+from .settings.resolution import find, process_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .client.models import CreateSandboxParams
     from .client.sandbox import Sandbox
     from .kernelspecs import Kernelspec
+    from .settings.resolution import Found
 
 OK, NOTE, WRONG = "ok", "note", "WRONG"
 _SYSTEM = re.compile(r"/(?:usr|bin|sbin|lib\w*|etc|sys|proc|dev|run|var|nix/store)(?:/|$)")
@@ -63,7 +66,7 @@ def _leftovers() -> Iterator[Finding]:
 def run() -> int:
     """Print the findings as they arrive; return 1 if something is wrong, and otherwise 0."""
     wrong = False
-    for check in (_versions, _kernelspecs, _jupyter, _settings, _sandbox, _leftovers):
+    for check in (_versions, _kernelspecs, _jupyter, _settings, _other_settings, _sandbox, _leftovers):
         for mark, sentence in check():
             wrong = wrong or mark == WRONG
             print(f"{mark:<7}{sentence}", flush=True)
@@ -177,16 +180,27 @@ def _settings() -> Iterator[Finding]:
     yield Finding(OK, f"Cells run at Daytona: {shown}")
 
 
+def _other_settings() -> Iterator[Finding]:
+    try:
+        found = [*process_settings(MACHINE).values(), *find_settings({}).values()]
+    except DaytonaError as error:
+        yield Finding(WRONG, error.message)
+        return
+    for each in found:
+        yield Finding(OK, f"The setting {each.name} is {each.shown} ({each.source})")
+
+
 def _sandbox() -> Iterator[Finding]:
     try:
         resolve()
+        params = make_params(find_settings({}))
+        named = find("sandbox_id")
     except DaytonaError:
-        return  # `_settings` has said so
-    named = os.environ.get("DAYTONA_SANDBOX_ID")
+        return  # the checks of the settings have said so
     try:
         # The client says on stderr where sandboxes run; `_settings` has said so.
         with redirect_stderr(StringIO()), Daytona() as daytona:
-            yield from _try_named(daytona, named) if named else _try_new(daytona)
+            yield from _try_named(daytona, named) if named else _try_new(daytona, params)
             if daytona.settings.embedded:
                 server = embedded.start()
                 mark = NOTE if server.note else OK
@@ -195,9 +209,9 @@ def _sandbox() -> Iterator[Finding]:
         yield Finding(WRONG, error.message)
 
 
-def _try_new(daytona: Daytona) -> Iterator[Finding]:
+def _try_new(daytona: Daytona, params: CreateSandboxParams) -> Iterator[Finding]:
     start = time.monotonic()
-    sandbox = daytona.create(CreateSandboxParams(auto_stop_interval=5, ephemeral=True))
+    sandbox = daytona.create(replace(params, name=None, auto_stop_interval=5, ephemeral=True))
     try:
         created = time.monotonic() - start
         finding = _run_python(
@@ -214,9 +228,9 @@ def _try_new(daytona: Daytona) -> Iterator[Finding]:
         )
 
 
-def _try_named(daytona: Daytona, named: str) -> Iterator[Finding]:
+def _try_named(daytona: Daytona, named: Found) -> Iterator[Finding]:
     try:
-        sandbox = daytona.get(named)
+        sandbox = daytona.get(named.value)
     except DaytonaNotFoundError:
         advice = (
             "Sandboxes of the embedded server end with their kernels. Unset the variable, or set "
@@ -224,14 +238,14 @@ def _try_named(daytona: Daytona, named: str) -> Iterator[Finding]:
             if daytona.settings.embedded
             else "Set the variable to an existing sandbox, or unset it: then each kernel creates a sandbox."
         )
-        yield Finding(WRONG, f"There is no sandbox {named!r}, which DAYTONA_SANDBOX_ID names. {advice}")
+        yield Finding(WRONG, f"There is no sandbox {named.value!r}, which {named.source} names. {advice}")
         return
     was_started = sandbox.state == "started"
     if not was_started:
         sandbox.start()
     try:
         more = "" if was_started else ", which was stopped, and stopped it again"
-        finding = _run_python(sandbox, f"Ran {{}} in sandbox {sandbox.name} (DAYTONA_SANDBOX_ID){more}")
+        finding = _run_python(sandbox, f"Ran {{}} in sandbox {sandbox.name} ({named.source}){more}")
     finally:
         if not was_started:
             sandbox.stop()

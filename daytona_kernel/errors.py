@@ -19,6 +19,7 @@
     │   └── DaytonaProcessExecutionTimeoutError  the sandbox ended the command
     ├── DaytonaConnectionError                 no answer
     │   └── DaytonaConnectionTimeoutError      (also a DaytonaTimeoutError)
+    ├── SettingError                           a setting has a value that it cannot have
     ├── EmbeddedServerError                    the embedded server did not start
     │   └── IsolationError                     it cannot isolate sandboxes from this machine
     ├── InterpreterError                       the persistent interpreter of a sandbox
@@ -161,6 +162,10 @@ class DaytonaConnectionError(DaytonaError):
 
 class DaytonaConnectionTimeoutError(DaytonaConnectionError, DaytonaTimeoutError):
     """No response arrived within the request timeout, or no connection was made in time."""
+
+
+class SettingError(DaytonaError):
+    """A setting has a value that it cannot have, or two settings exclude each other."""
 
 
 class EmbeddedServerError(DaytonaError):

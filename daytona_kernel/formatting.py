@@ -28,6 +28,12 @@ def format_bytes(count: int) -> str:
     return f"{size:.1f} {unit}" if unit != "B" and size < 9.95 else f"{size:.0f} {unit}"
 
 
+def format_sizes(cpu: float | None, memory: float | None, disk: float | None, gpu: float | None) -> str:
+    """Return the size of a sandbox: 8 cores, 16 GiB memory. None and 0 are left out."""
+    sizes = ((cpu, "cores"), (memory, "GiB memory"), (disk, "GiB disk"), (gpu, "GPUs"))
+    return ", ".join(f"{number:g} {unit}" for number, unit in sizes if number)
+
+
 def format_duration(seconds: float) -> str:
     """Return a duration for a sentence: 0.3 s, 12 s, 3 min 5 s, 2 h 1 min, 2 h."""
     if seconds < 10 and seconds != int(seconds):

@@ -10,18 +10,16 @@ from __future__ import annotations
 import base64
 import html
 import json
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from . import known_secrets
+from .settings.resolution import value
 from .wire.messages import Part, encode_json
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
-
-SWITCH = "DAYTONA_KERNEL_SHOW_SECRETS"
 
 _ELLIPSIS = "…".encode().decode("latin-1")
 
@@ -127,7 +125,7 @@ def _forms() -> _Forms:
     global _latest  # noqa: PLW0603  # a message has no time to look at the environment and at each secret
     secrets = known_secrets.known()
     if secrets is not _latest[0]:
-        _latest = secrets, _forms_of(() if os.environ.get(SWITCH) == "1" else secrets)
+        _latest = secrets, _forms_of(() if value("show_secrets") else secrets)
     return _latest[1]
 
 

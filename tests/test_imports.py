@@ -19,13 +19,14 @@ ROOT = Path(__file__).parent.parent / "daytona_kernel"
 # Each package, and the packages that it may import.
 PACKAGES: dict[str, set[str]] = {
     "wire": set(),
+    "settings": set(),
     "agent": {"wire"},
     "server": {"wire"},
-    "client": {"wire"},
+    "client": {"settings", "wire"},
     "interpreter": {"client", "wire"},
     "views": {"wire"},
-    "magics": {"views", "interpreter", "client", "wire"},
-    "kernel": {"magics", "views", "interpreter", "client", "wire"},
+    "magics": {"views", "interpreter", "client", "settings", "wire"},
+    "kernel": {"magics", "views", "interpreter", "client", "settings", "wire"},
 }
 
 # Each folder of a package, and the folders of the same package that it may import. Types are not counted:

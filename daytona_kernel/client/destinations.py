@@ -7,15 +7,14 @@ person's own choice, and may name any host.
 
 from __future__ import annotations
 
-import os
-
 import httpx
 
 from ..errors import DaytonaConnectionError
+from ..settings.declarations import TABLE
+from ..settings.resolution import value
 from .transport import websocket_url
 
 _DAYTONA = "daytona.io"
-HOSTS_VARIABLE = "DAYTONA_KERNEL_TOOLBOX_HOSTS"
 
 
 def require_tls(api_url: str, url: str) -> None:
@@ -32,12 +31,12 @@ def require_trusted(api_url: str, toolbox_url: str) -> None:
     """Raise DaytonaConnectionError if the API key may not be sent to `toolbox_url`."""
     require_tls(api_url, toolbox_url)
     host = _host(toolbox_url)
-    listed = os.environ.get(HOSTS_VARIABLE, "").replace(",", " ").lower().split()
+    listed = [each.lower() for each in value("toolbox_hosts") or ()]
     if _is_daytonas(_host(api_url)) and not _is_daytonas(host) and host not in listed:
         raise DaytonaConnectionError(
             f"Daytona says that the toolbox of this sandbox is at {host}, which is not a host of {_DAYTONA}. "
             f"The API key was not sent there. If it is your organization's own region, set "
-            f"{HOSTS_VARIABLE}={host}.",
+            f"{TABLE['toolbox_hosts'].variable}={host}.",
             permanent=True,
         )
 

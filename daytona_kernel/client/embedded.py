@@ -63,6 +63,9 @@ class EmbeddedServer:
 
         arguments: what Python is started with; the default runs the embedded server.
         """
+        from ..settings.resolution import process_variables
+
+        environment = {**os.environ, **process_variables()}
         out, child_out = os.pipe()
         err = os.memfd_create("embedded-server-stderr")
         null = os.open(os.devnull, os.O_RDONLY)
@@ -70,7 +73,7 @@ class EmbeddedServer:
             pid = os.posix_spawn(
                 sys.executable,
                 (sys.executable, *arguments),
-                os.environ,
+                environment,
                 file_actions=(
                     (os.POSIX_SPAWN_DUP2, null, 0),
                     (os.POSIX_SPAWN_DUP2, child_out, 1),

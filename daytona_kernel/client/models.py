@@ -288,12 +288,22 @@ class Resources:
     gpu: int | None = None
 
 
+@dataclass(frozen=True)
+class VolumeMount:
+    """A volume, by its id or name; its path in a sandbox; and the part of it that is there, None for all."""
+
+    volume_id: str
+    mount_path: str
+    subpath: str | None = None
+
+
 @dataclass
 class CreateSandboxFromSnapshotParams:
     """The properties of a new sandbox; None leaves a property to Daytona.
 
     language: the language of `code_run`: "python" (also None), "javascript" or "typescript".
-    snapshot: the snapshot that the sandbox is created from. target: the region.
+    snapshot: the snapshot that the sandbox is created from. image: a container image instead of a snapshot.
+    target: the region.
     os_user: the user that commands run as.
     env_vars: environment variables of all its processes. labels: names and values to find it by.
     public: whether its ports are reachable without a token.
@@ -301,12 +311,15 @@ class CreateSandboxFromSnapshotParams:
     auto_archive_interval: minutes until the stopped sandbox is archived; 0 for the longest interval.
     auto_delete_interval: minutes until the stopped sandbox is deleted; 0 for at once, negative for never.
     ephemeral: whether it is deleted as soon as it stops, as with `auto_delete_interval` 0.
-    network_block_all: whether it has no network. network_allow_list: the networks that it may reach.
+    network_block_all: whether it has no network. network_allow_list, domain_allow_list: the networks and
+        domains that it may reach, with commas between them.
+    volumes: volumes of the account. resources: its size; Daytona takes it only with an image.
     """
 
     name: str | None = None
     language: str | None = None
     snapshot: str | None = None
+    image: str | None = None
     target: str | None = None
     os_user: str | None = None
     env_vars: dict[str, str] | None = field(default=None, repr=False)
@@ -318,6 +331,8 @@ class CreateSandboxFromSnapshotParams:
     ephemeral: bool | None = None
     network_block_all: bool | None = None
     network_allow_list: str | None = None
+    domain_allow_list: str | None = None
+    volumes: list[VolumeMount] | None = None
     resources: Resources | None = None
 
 
@@ -345,6 +360,7 @@ class SandboxInstance:
 
     state: for example "started", "stopped" or "error". toolbox_url: the URL of its toolbox.
     cpu: cores. memory, disk: in GiB. The intervals are minutes. Dates are in ISO 8601.
+    image: the Dockerfile of its image; None for a snapshot.
     """
 
     id: str
@@ -354,9 +370,14 @@ class SandboxInstance:
     target: str = ""
     user: str = ""
     snapshot: str | None = None
+    image: str | None = None
     env: dict[str, str] = field(default_factory=dict, repr=False)
     labels: dict[str, str] = field(default_factory=dict)
     public: bool = False
+    network_block_all: bool = False
+    network_allow_list: str | None = None
+    domain_allow_list: str | None = None
+    volumes: list[VolumeMount] = field(default_factory=list)
     cpu: float | None = None
     gpu: float | None = None
     memory: float | None = None
@@ -381,9 +402,17 @@ class SandboxInstance:
             target=data.get("target") or "",
             user=data.get("user") or "",
             snapshot=data.get("snapshot"),
+            image=(data.get("buildInfo") or {}).get("dockerfileContent"),
             env=data.get("env") or {},
             labels=data.get("labels") or {},
             public=bool(data.get("public")),
+            network_block_all=bool(data.get("networkBlockAll")),
+            network_allow_list=data.get("networkAllowList"),
+            domain_allow_list=data.get("domainAllowList"),
+            volumes=[
+                VolumeMount(each["volumeId"], each["mountPath"], each.get("subpath"))
+                for each in data.get("volumes") or []
+            ],
             cpu=data.get("cpu"),
             gpu=data.get("gpu"),
             memory=data.get("memory"),

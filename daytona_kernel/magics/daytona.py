@@ -6,6 +6,8 @@ from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from .._version import __version__
+from ..settings.declarations import MACHINE
+from ..settings.resolution import process_settings
 from .magic import magic
 from .reach import Reach
 from .sandbox import sandbox_rows
@@ -46,6 +48,8 @@ class DaytonaMagic:
         for each in fields(settings):
             setting: Setting = getattr(settings, each.name)
             rows.append((setting.name, f"{setting.shown} ({setting.source})"))
+        found = [*process_settings(MACHINE).values(), *call.kernel_sandbox.settings.values()]
+        rows += [(each.name, f"{each.shown} ({each.source})") for each in found]
         await call.display(table(("", ""), rows))
 
 

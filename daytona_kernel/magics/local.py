@@ -8,10 +8,11 @@ notebook for this kernel expect its code to stay in a sandbox. Variables travel 
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DaytonaError, LocalCodeError, MagicUsageError
+from ..settings.declarations import TABLE
+from ..settings.resolution import value
 from ..wire.values import decode_value, encode_value
 from .local_code import LocalCode
 from .magic import cell_magic, completes, magic
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from .arguments import Expected
     from .magic_call import MagicCall
 
-SWITCH = "DAYTONA_KERNEL_LOCAL"
+_VARIABLE = TABLE["local"].variable
 
 
 class LocalMagics:
@@ -93,8 +94,8 @@ def _cannot_copy(name: str, reason: Exception) -> DaytonaError:
 
 
 def _require_enabled() -> None:
-    if os.environ.get(SWITCH) != "1":
+    if not value("local"):
         raise LocalCodeError(
             "Code may not run on the notebook's own machine; nothing was done. "
-            f"To allow it, start Jupyter with {SWITCH}=1 in its environment."
+            f"To allow it, start Jupyter with {_VARIABLE}=1 in its environment."
         )

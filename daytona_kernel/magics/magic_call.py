@@ -8,11 +8,11 @@ from ..errors import MagicUsageError
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from ..client.daytona import AsyncDaytona
-    from ..client.models import CreateSandboxParams
     from ..client.sandbox import AsyncSandbox
+    from ..settings.resolution import Found
     from ..wire.messages import Message
     from ..wire.values import EncodedValue
     from .magic import Command
@@ -43,8 +43,13 @@ class KernelSandbox(Protocol):
         """The server that has the sandbox. `str` of it is for a person."""
         ...
 
-    async def create(self, params: CreateSandboxParams) -> AsyncSandbox:
-        """Create a sandbox that is labeled as this kernel's."""
+    @property
+    def settings(self) -> Mapping[str, Found]:
+        """The settings of the sandbox that this kernel has created last, by name."""
+        ...
+
+    async def create(self, options: Mapping[str, Any]) -> AsyncSandbox:
+        """Create a sandbox that is labeled as this kernel's. options: its settings by name."""
         ...
 
     async def move(self, sandbox: AsyncSandbox, *, owned: bool) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..formatting import quote
+from ..settings.resolution import value
 from .copying import local_files
 from .copying.patterns import is_pattern
 from .copying.plan import FOLDER_KINDS
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from .magic import Command
-
-FOLDERS = "DAYTONA_KERNEL_FOLDERS"
 
 # A question about more than this would not be read.
 _MOST_WORDS = 12
@@ -101,9 +100,10 @@ class Folders:
         self._folders = [Path(os.path.realpath(each)) for each in folders]
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> Folders:
-        """Return the absolute folders in DAYTONA_KERNEL_FOLDERS: a notebook's place decides nothing."""
-        named = (local_files.expand_user(each) for each in environ.get(FOLDERS, "").split(os.pathsep))
+    def from_settings(cls, environ: Mapping[str, str]) -> Folders:
+        """Return the absolute folders of the setting `folders`: a notebook's place decides nothing."""
+        text = value("folders", environ, strict="") or ""
+        named = (local_files.expand_user(each) for each in text.split(os.pathsep))
         return cls(each for each in named if Path(each).is_absolute())
 
     def contain(self, command: Command, values: Mapping[str, Any]) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ..client.models import CreateSandboxParams, Resources
 from ..errors import DaytonaNotFoundError, MagicUsageError
-from ..formatting import format_duration
+from ..formatting import format_duration, format_sizes
+from ..settings.declarations import SANDBOX
 from .magic import completes, magic
 from .reach import Reach
 from .signature import Option, Positional, Signature
@@ -16,7 +16,12 @@ from .table import Code, table
 from .timing import ticking
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ..client.models import SandboxInstance
     from ..client.sandbox import AsyncSandbox
+    from ..settings.declarations import Declaration
+    from ..settings.kinds import Kind
     from .arguments import Expected
     from .magic_call import MagicCall
 
@@ -27,6 +32,31 @@ _LISTENS = "for _ in {1..10}; do (: <> /dev/tcp/localhost/PORT) && exit; sleep 0
 _NOTHING_LISTENS = (
     "Nothing listens on port {port} of the sandbox yet. The address works once a server listens there.\n"
 )
+
+
+def _option(setting: Declaration) -> Option:
+    kind = setting.kind
+    if kind.split is not None:
+        return Option(setting.option, setting.help, setting.placeholder, _piece_of(kind), repeated=True)
+    return Option(setting.option, setting.help, setting.placeholder, kind.from_text)
+
+
+def _piece_of(kind: Kind) -> Callable[[str], str]:
+    def check(piece: str) -> str:
+        kind.from_pieces([piece])
+        return piece
+
+    return check
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that options give, by name. values: those of all options, by parameter."""
+    given = {}
+    for each in SANDBOX:
+        value = values[each.parameter]
+        if value is not None and value is not False and value != []:
+            given[each.name] = value if each.kind.split is None else each.kind.from_pieces(value)
+    return given
 
 
 class SandboxMagic:
@@ -53,33 +83,13 @@ class SandboxMagic:
 
     @magic(
         "sandbox new",
-        Signature(
-            options=(
-                Option("name", "its name", "NAME"),
-                Option("snapshot", "the snapshot that it is created from", "SNAPSHOT"),
-                Option("language", "the language of %%code_run in it", "LANGUAGE"),
-                Option("cpu", "a number of cores", "N", int),
-                Option("memory", "a number of GiB", "N", int),
-                Option("disk", "a number of GiB", "N", int),
-            )
-        ),
+        Signature(options=[_option(each) for each in SANDBOX]),
         Reach.MOVE,
     )
-    async def create(
-        self,
-        call: MagicCall,
-        name: str | None,
-        snapshot: str | None,
-        language: str | None,
-        cpu: int | None,
-        memory: int | None,
-        disk: int | None,
-    ) -> None:
+    async def create(self, call: MagicCall, **values: Any) -> None:
         """Create a sandbox and move there. The old one is deleted if this kernel created it."""
-        resources = Resources(cpu=cpu, memory=memory, disk=disk) if cpu or memory or disk else None
-        params = CreateSandboxParams(name=name, snapshot=snapshot, language=language, resources=resources)
         async with ticking(call, "Creating a sandbox for"):
-            sandbox = await call.kernel_sandbox.create(params)
+            sandbox = await call.kernel_sandbox.create(_given(values))
         await _move(call, sandbox, owned=True)
 
     @magic(
@@ -173,9 +183,12 @@ def sandbox_rows(call: MagicCall, sandbox: AsyncSandbox) -> list[tuple[str, str]
         ("State", sandbox.state),
         ("Created", f"{age} ago" if age else ""),
         ("Stops", f"after {format_duration(idle * 60)} without activity" if idle else "never automatically"),
-        ("Size", ", ".join(_sizes(sandbox))),
+        ("Size", format_sizes(instance.cpu, instance.memory, instance.disk, instance.gpu)),
         ("Snapshot", Code(instance.snapshot or "")),
+        ("Image", Code((instance.image or "").removeprefix("FROM ").strip())),
         ("Region", sandbox.target),
+        ("Network", _network(instance)),
+        ("Volumes", ", ".join(f"{each.volume_id} at {each.mount_path}" for each in instance.volumes)),
         (
             "At the end",
             "deleted with the kernel" if call.kernel_sandbox.owned else "kept: this kernel did not create it",
@@ -192,10 +205,12 @@ async def _move(call: MagicCall, sandbox: AsyncSandbox, *, owned: bool) -> None:
     await call.move(work, start=True)
 
 
-def _sizes(sandbox: AsyncSandbox) -> list[str]:
-    instance = sandbox.instance
-    sizes = ((instance.cpu, "cores"), (instance.memory, "GiB memory"), (instance.disk, "GiB disk"))
-    return [f"{number:g} {unit}" for number, unit in sizes if number]
+def _network(instance: SandboxInstance) -> str:
+    """Return what limits the sandbox's network; "" for nothing."""
+    if instance.network_block_all:
+        return "none"
+    allowed = ",".join(filter(None, (instance.network_allow_list, instance.domain_allow_list)))
+    return f"only {allowed.replace(',', ', ')}" if allowed else ""
 
 
 def _age(sandbox: AsyncSandbox) -> str:

@@ -23,10 +23,10 @@ from daytona_kernel import (
     DaytonaError,
     Transport,
 )
-from daytona_kernel.client.destinations import HOSTS_VARIABLE
 from daytona_kernel.config import resolve
 from daytona_kernel.interpreter.connection import Credentials
 from daytona_kernel.interpreter.launcher import AgentGateway, LaunchedAgent
+from daytona_kernel.settings.declarations import TABLE
 from tests.client.faulty_server import FaultyServer, reply
 from tests.kernel.driver import running_kernel
 from tests.served import COMMAND
@@ -284,7 +284,7 @@ def test_the_key_goes_to_no_other_toolbox(api_url: str, toolbox: str) -> None:
 
 
 def test_a_region_of_the_organization_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(HOSTS_VARIABLE, "other.test, region.test")
+    monkeypatch.setenv(TABLE["toolbox_hosts"].variable, "other.test, region.test")
     assert named_by("https://app.daytona.io/api", "https://region.test") == (None, ["https://region.test"])
     error, reached = named_by("https://app.daytona.io/api", "http://region.test")
     assert reached == []

@@ -7,7 +7,7 @@ import traceback
 import pytest
 
 from daytona_kernel.errors import CommandFailedError, DaytonaError, LocalCodeError, MagicUsageError
-from daytona_kernel.magics.local import SWITCH, LocalMagics
+from daytona_kernel.magics.local import LocalMagics
 from daytona_kernel.magics.outcome import finish
 from daytona_kernel.magics.sandbox import SandboxMagic
 from daytona_kernel.magics.session import SessionMagic
@@ -46,7 +46,7 @@ async def test_the_kernels_own_sessions_are_reserved() -> None:
 
 
 async def test_local_code_shares_its_variables_with_put(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(SWITCH, "1")
+    monkeypatch.setenv("DAYTONA_KERNEL_LOCAL", "1")
     magics = LocalMagics()
     cell = RecordedCall(body="x = 6 * 7\nprint('printed')\nx + 1")
     await magics.local(cell.call)
@@ -60,8 +60,8 @@ async def test_local_code_shares_its_variables_with_put(monkeypatch: pytest.Monk
 
 
 async def test_local_code_is_off_without_its_switch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(SWITCH, raising=False)
-    with pytest.raises(LocalCodeError, match=f"start Jupyter with {SWITCH}=1") as raised:
+    monkeypatch.delenv("DAYTONA_KERNEL_LOCAL", raising=False)
+    with pytest.raises(LocalCodeError, match="start Jupyter with DAYTONA_KERNEL_LOCAL=1") as raised:
         await LocalMagics().local(RecordedCall(body="1").call)
     frames = traceback.extract_tb(raised.tb)
     assert "local" in [frame.name for frame in frames]  # the handler has its name in tracebacks

@@ -136,6 +136,6 @@ def test_folders_contain_only_what_really_is_in_them(
     (tmp_path / "in" / "link").symlink_to("../out/b")
     (tmp_path / "in" / "folder").symlink_to("../out")
     monkeypatch.chdir(tmp_path)
-    folders = Folders.from_environment({"DAYTONA_KERNEL_FOLDERS": f"out:{tmp_path}/in::"})
+    folders = Folders.from_settings({"DAYTONA_KERNEL_FOLDERS": f"out:{tmp_path}/in::"})
     assert folders.contain(*REGISTRY.parse(*line.split(" ", 1), of_cell=False)) is inside
     assert not Folders().contain(*REGISTRY.parse(*line.split(" ", 1), of_cell=False))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from daytona_kernel import CreateSandboxParams, Daytona, DaytonaConfig
+from daytona_kernel import Daytona, DaytonaConfig
 from daytona_kernel.kernel.host.handover import HandoverFile
 from daytona_kernel.kernel.host.kernel_sandbox import KernelSandbox
 from tests.kernel.driver import Answer, Driver, running_kernel, wait_until
@@ -142,7 +142,11 @@ def test_previews_are_urls(kernel: Driver) -> None:
         ("%sandbox stop\nx = 1", "MagicUsageError", "alone in its cell"),
         ("%sandbox attach none-such", "DaytonaNotFoundError", "no sandbox 'none-such'"),
         ("%sandbox attach", "MagicUsageError", "ID is missing"),
-        ("%sandbox new --cpu many", "MagicUsageError", "--cpu takes a number of cores, not 'many'"),
+        (
+            "%sandbox new --cpu many",
+            "MagicUsageError",
+            "--cpu takes a number of cores, 1 or more, not 'many'",
+        ),
         ("%sandbox preview 99999", "MagicUsageError", "a number from 1 to 65535"),
         ("%sandbox jump", "MagicUsageError", "has no 'jump'"),
         ("%sandbox keep", "DaytonaError", "daytona-kernel serve"),
@@ -176,7 +180,7 @@ def test_a_sandbox_without_a_move_is_deleted(
 
     async def create_and_leave() -> None:
         kernel_sandbox = KernelSandbox(HandoverFile(str(tmp_path / "kernel.json")), Future())
-        creating = asyncio.create_task(kernel_sandbox.create(CreateSandboxParams()))
+        creating = asyncio.create_task(kernel_sandbox.create({}))
         await asyncio.wait([creating], timeout=pause)
         creating.cancel()
         await asyncio.gather(creating, return_exceptions=True)

@@ -222,6 +222,8 @@ async def test_a_connection_past_the_limit_is_closed(tmp_path: Path, monkeypatch
         ({"cpu": 10_000}, "cores, and not 10000"),
         ({"disk": 1 << 30}, "GiB of free disk, and not"),
         ({"gpu": 1}, "have no GPU"),
+        ({"volumes": [{"volumeId": "data", "mountPath": "/data"}]}, "have no volumes"),
+        ({"domainAllowList": "example.com"}, "have no list of allowed domains"),
         ({"snapshot": "nosuch"}, "there is no snapshot 'nosuch'"),
     ],
 )

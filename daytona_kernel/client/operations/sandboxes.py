@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ... import known_secrets
 from ...errors import DaytonaError, DaytonaNotFoundError, DaytonaTimeoutError
 from ..exchange import Exchange, Request, Sleep
-from ..models import CreateSandboxFromSnapshotParams, ListSandboxesQuery, PreviewUrl, SandboxInstance
+from ..models import (
+    CreateSandboxFromSnapshotParams,
+    ListSandboxesQuery,
+    PreviewUrl,
+    SandboxInstance,
+    VolumeMount,
+)
 from ..retries import send
 from . import table
 
@@ -51,11 +57,13 @@ def create_sandbox(
         "autoDeleteInterval": 0 if params.ephemeral else params.auto_delete_interval,
         "networkBlockAll": params.network_block_all,
         "networkAllowList": params.network_allow_list,
+        "domainAllowList": params.domain_allow_list,
+        "buildInfo": params.image and {"dockerfileContent": f"FROM {params.image}\n"},
         "cpu": resources and resources.cpu,
         "memory": resources and resources.memory,
         "disk": resources and resources.disk,
         "gpu": resources and resources.gpu,
-        "volumes": [],
+        "volumes": [_mount(each) for each in params.volumes or ()],
     }
     deadline = _deadline(timeout)
     created = yield from _instance(
@@ -66,6 +74,11 @@ def create_sandbox(
     except DaytonaTimeoutError as error:
         error.sandbox_id = created.id
         raise
+
+
+def _mount(volume: VolumeMount) -> dict[str, str]:
+    mount = {"volumeId": volume.volume_id, "mountPath": volume.mount_path}
+    return mount if volume.subpath is None else {**mount, "subpath": volume.subpath}
 
 
 def get_sandbox(sandbox_id_or_name: str) -> Exchange[SandboxInstance]:

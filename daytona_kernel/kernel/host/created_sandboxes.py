@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ...client.labels import HOST_LABEL, LABEL, NOTEBOOK_LABEL
 from ...errors import DaytonaError, DaytonaNotFoundError
+from ...settings.notebook import FILE_VARIABLE
 
 if TYPE_CHECKING:
     from ...client.daytona import AsyncDaytona
@@ -38,14 +39,14 @@ class CreatedSandboxes:
         labels = {
             LABEL: "python",
             HOST_LABEL: socket.gethostname()[:63],
-            NOTEBOOK_LABEL: Path(os.environ.get("JPY_SESSION_NAME", "")).name[:63],
+            NOTEBOOK_LABEL: Path(os.environ.get(FILE_VARIABLE, "")).name[:63],
         }
         labeled = replace(
             params,
             language=params.language or "python",
             labels=labels,
-            auto_stop_interval=AUTO_STOP_MINUTES,
-            auto_delete_interval=AUTO_DELETE_MINUTES,
+            auto_stop_interval=_first(params.auto_stop_interval, AUTO_STOP_MINUTES),
+            auto_delete_interval=_first(params.auto_delete_interval, AUTO_DELETE_MINUTES),
         )
         creation = asyncio.create_task(daytona.create(labeled))
         try:
@@ -88,3 +89,7 @@ class CreatedSandboxes:
         with suppress(DaytonaNotFoundError):
             await sandbox.delete()
         self._unused.discard(sandbox)
+
+
+def _first(given: int | None, default: int) -> int:
+    return default if given is None else given

@@ -60,7 +60,7 @@ class Host:
             self.registry,
             self._running_cell,
             self._ask,
-            Folders.from_environment(os.environ),
+            Folders.from_settings(os.environ),
         )
         self._magic_calls = MagicCalls(
             self.registry,

@@ -9,15 +9,15 @@ kernel uses that sandbox and never deletes it.
 from __future__ import annotations
 
 import asyncio
-import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...client import states
-from ...client.models import CreateSandboxParams
 from ...errors import DaytonaError, DaytonaNotFoundError
 from ...interpreter import launcher
 from ...interpreter.bookmark import Bookmark
+from ...sandbox_params import describe, find_settings, make_params
+from ...settings.resolution import find
 from .created_sandboxes import CreatedSandboxes
 from .kernel_agent import KernelAgent
 from .place import Place
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ...client.daytona import AsyncDaytona
     from ...client.sandbox import AsyncSandbox
     from ...interpreter.launcher import LaunchedAgent
+    from ...settings.resolution import Found
     from .handover import Handover, HandoverFile
 
 # A sandbox may stop or be archived when it is wanted again: seconds to wait for that, and between two looks.
@@ -41,6 +42,7 @@ class KernelSandbox:
     """The sandbox of one kernel. It belongs to the API thread's loop.
 
     magics: the help of the kernel's magics by name, once the magics are imported.
+    settings: the settings of the sandbox that this kernel has created last; empty before that.
     """
 
     def __init__(self, handover_file: HandoverFile, magics: Future[Mapping[str, str]]) -> None:
@@ -53,6 +55,7 @@ class KernelSandbox:
         self._sandbox: AsyncSandbox | None = None
         self._created = CreatedSandboxes()
         self._lock = asyncio.Lock()
+        self.settings: Mapping[str, Found] = {}
 
     @property
     def daytona(self) -> AsyncDaytona:
@@ -82,7 +85,7 @@ class KernelSandbox:
                 self._handover_file.sweep()
                 self._sandbox = await self._find()
                 if self._sandbox is None:
-                    self._sandbox = await self.create(CreateSandboxParams())
+                    self._sandbox = await self.create({})
                     self._created.use(self._sandbox)
                     self._handover.owned = True
                 self._write_handover()
@@ -107,10 +110,21 @@ class KernelSandbox:
             except DaytonaError:
                 pass  # the next refresh may succeed; if the sandbox is gone, the next cell shows it
 
-    async def create(self, params: CreateSandboxParams) -> AsyncSandbox:
-        """Create a sandbox; see CreatedSandboxes. Unless the kernel moves there, it is deleted at the end."""
+    async def create(self, options: Mapping[str, Any]) -> AsyncSandbox:
+        """Create a sandbox; see CreatedSandboxes. Unless the kernel moves there, it is deleted at the end.
+
+        options: the settings of the magic that wants it, by name. They take precedence over all others.
+
+        Raises SettingError and other DaytonaErrors.
+        """
         daytona = self.daytona
-        self.progress.show("Creating a sandbox …")
+        settings = await asyncio.to_thread(find_settings, options)
+        if self._sandbox is not None and "name" not in options:
+            settings.pop("name", None)  # the present sandbox may have it
+        self.settings = settings
+        params = make_params(settings)
+        words = describe(params)
+        self.progress.show(f"Creating a sandbox ({words}) …" if words else "Creating a sandbox …")
         return await self._created.create(daytona, params)
 
     async def move(self, sandbox: AsyncSandbox, *, owned: bool) -> str:
@@ -193,7 +207,8 @@ class KernelSandbox:
 
     async def _find(self) -> AsyncSandbox | None:
         """Return the sandbox of the previous kernel or of DAYTONA_SANDBOX_ID; None if there is none."""
-        given = os.environ.get("DAYTONA_SANDBOX_ID")
+        found = find("sandbox_id")
+        given = found and str(found.value)
         # The handover comes first: the previous kernel may have moved.
         sandbox_id = self._handover.sandbox_id or given
         if not sandbox_id:
@@ -201,10 +216,10 @@ class KernelSandbox:
         try:
             sandbox = await self.daytona.get(sandbox_id)
         except DaytonaNotFoundError:
-            if sandbox_id == given:
+            if found is not None and sandbox_id == given:
                 raise DaytonaNotFoundError(
-                    f"There is no sandbox {given!r}, which DAYTONA_SANDBOX_ID names. "
-                    "Correct or unset the variable where Jupyter runs, and restart Jupyter."
+                    f"There is no sandbox {given!r}, which {found.source} names. "
+                    "Correct or unset that where Jupyter runs, and restart Jupyter."
                 ) from None
             return None
         attached = sandbox_id == given or not self._handover.owned

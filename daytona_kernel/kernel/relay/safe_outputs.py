@@ -6,17 +6,15 @@ JavaScript of their own.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
+from ...settings.resolution import value
 from .safe_bundle import clean_bundle, clean_html, clean_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ...wire.messages import Message
-
-SWITCH = "DAYTONA_KERNEL_OUTPUTS"
 
 _WIDGET_TARGET = "jupyter.widget"
 _MODULES = ("@jupyter-widgets/base", "@jupyter-widgets/controls", "@jupyter-widgets/output")
@@ -25,7 +23,7 @@ _HTML_MODELS = ("HTMLModel", "HTMLMathModel")
 
 def is_wanted() -> bool:
     """Return whether the person wants safe outputs. A value that is misspelled counts as yes."""
-    return os.environ.get(SWITCH, "").strip().lower() not in ("", "all")
+    return bool(value("outputs", strict="safe") == "safe")
 
 
 class SafeOutputs:

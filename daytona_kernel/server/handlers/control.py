@@ -26,6 +26,10 @@ _DESIRED = {
     "destroying": "destroyed",
     "error": "started",
 }
+_ONLY_AT_DAYTONA = {
+    "volumes": "volumes",
+    "domainAllowList": "list of allowed domains, only of allowed networks",
+}
 
 
 class ControlHandler(ApiHandler):
@@ -110,6 +114,7 @@ class SandboxesHandler(ControlHandler):
             raise failures.bad_request("cpu, memory and disk must be at least 1")
         self._refuse_unknown_snapshot(description.snapshot)
         _refuse_impossible(description, field(body, "gpu", int, 0))
+        _refuse_unknown_here(body)
         if intervals.auto_stop < 0:
             raise failures.bad_request("autoStopInterval must be a non-negative integer")
         self.answer_sandbox(await self.sandboxes.create(description, intervals))
@@ -289,6 +294,16 @@ def _refuse_impossible(wanted: Description, gpus: int) -> None:
     ):
         if amount > most:
             raise failures.bad_request(f"this machine has {most} {unit}, and not {amount}")
+
+
+def _refuse_unknown_here(body: dict[str, Any]) -> None:
+    """Refuse what only Daytona has. A sandbox without it would be another one than the client wants."""
+    for name, what in _ONLY_AT_DAYTONA.items():
+        if body.get(name):
+            raise failures.bad_request(
+                f"sandboxes on this machine have no {what}. Leave that out, or set DAYTONA_API_KEY to use "
+                "Daytona's"
+            )
 
 
 def free_disk() -> int:

@@ -1,0 +1,51 @@
+"""The combinations of settings that no sandbox can have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import SettingError
+from .declarations import Origin
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .resolution import Found
+
+_SIZES = ("cpu", "memory", "disk", "gpu")
+_ORDER = list(Origin)
+
+
+def combine(found: Mapping[str, Found]) -> dict[str, Found]:
+    """Return the settings without those that a more important one replaces. Raises SettingError.
+
+    An image replaces a snapshot of a later place, and the reverse. A snapshot replaces the sizes of later
+    places, because it decides the size.
+    """
+    chosen = dict(found)
+    for one, other in (("image", "snapshot"), ("snapshot", "image")):
+        if one in chosen and other in chosen and _is_before(chosen[one], chosen[other]):
+            del chosen[other]
+    if "snapshot" in chosen:
+        for name in _SIZES:
+            if name in chosen and _is_before(chosen["snapshot"], chosen[name]):
+                del chosen[name]
+    _refuse(chosen, "image", "snapshot", "A sandbox is created from one of them")
+    for name in _SIZES:
+        _refuse(chosen, name, "snapshot", "A snapshot decides the size of its sandboxes")
+    if "network_block_all" in chosen and chosen["network_block_all"].value:
+        for name in ("network_allow_list", "domain_allow_list"):
+            _refuse(chosen, "network_block_all", name, "A sandbox without a network reaches no address")
+    return chosen
+
+
+def _is_before(one: Found, other: Found) -> bool:
+    return _ORDER.index(one.origin) < _ORDER.index(other.origin)
+
+
+def _refuse(found: Mapping[str, Found], one: str, other: str, reason: str) -> None:
+    if one in found and other in found:
+        both = " and ".join(f"{name} ({found[name].source})" for name in (one, other))
+        raise SettingError(
+            f"{reason}, so {both} exclude each other. No sandbox was created. Give up one of the two."
+        )
