@@ -39,7 +39,8 @@ FOLDERS: dict[str, dict[str, set[str]]] = {
     },
     "server": {
         "inside": set(),
-        "box": {"inside"},
+        "guard": {"inside"},
+        "box": {"inside", "guard"},
         "toolbox": {"box", "inside"},
         "handlers": {"toolbox"},
     },

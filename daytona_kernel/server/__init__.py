@@ -8,5 +8,6 @@ Each folder imports only from the folders after it:
     handlers/   one class per route: reads a request, calls the toolbox, writes the answer
     toolbox/    sandboxes, sessions, terminals, interpreter contexts, files: what the API describes
     box/        a sandbox's directory, isolation and supervisor process, as the server sees them
-    inside/     the programs that run inside the sandbox. All other folders run outside, in the server
+    guard/      the program beside a box that Landlock isolates
+    inside/     the programs that run inside the sandbox. All other folders run outside
 """

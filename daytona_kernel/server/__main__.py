@@ -50,7 +50,8 @@ def main() -> int:
     if profile not in PROFILES:
         sys.stderr.write(f"{PROFILE_VARIABLE}={profile} is not valid; use {' or '.join(PROFILES)}\n")
         return 1
-    trial = None if os.environ.get(ISOLATION_VARIABLE) == "none" else Trial(choose_network(network))
+    is_tried = os.environ.get(ISOLATION_VARIABLE) not in ("none", "landlock")
+    trial = Trial(choose_network(network)) if is_tried else None
 
     from .embedded import run_embedded
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from .box.bubblewrap import Bubblewrap
+    from .box.isolation import Isolation
     from .toolbox.profile import Profile
 
 API = "/api"
@@ -113,7 +113,7 @@ class Server:
         self,
         directory: Path,
         api_key: str,
-        isolation: Bubblewrap | None,
+        isolation: Isolation | None,
         timings: limits.Timings,
         snapshots: Mapping[str, str] = MappingProxyType({}),
         profile: Profile = OWN,

@@ -69,7 +69,7 @@ async def _serve_leases(
     leases = Leases(choice.about, timings)
     key = secrets.token_urlsafe(32)
     lease_route = (routes.LEASE, LeaseHandler, {"leases": leases})
-    isolation = choice.bubblewrap
+    isolation = choice.isolation
     server = Server(
         directory.sandboxes, key, isolation, timings, snapshots, profile, extra_routes=[lease_route]
     )

@@ -1,7 +1,7 @@
 """The choice of isolation for the sandboxes of a server, and what a person is told about it.
 
-Nothing runs without isolation unless the person allows it. A machine where bubblewrap is not installed, does
-not work or does not end is a failure, and the message says what to do.
+Bubblewrap is the first way and Landlock the second. Nothing runs without isolation unless the person allows
+it. A machine where neither works is a failure, and the message says what to do.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..wire.conventions import ISOLATION_VARIABLE, NETWORK_VARIABLE
+from .box import landlock
 from .box.bubblewrap import Trial
 from .box.isolation import ISOLATIONS
 from .box.network import Network, choose_network
 
 if TYPE_CHECKING:
     from .box.bubblewrap import Bubblewrap
+    from .box.isolation import Isolation
 
 _ON_REQUEST = (
     f"{ISOLATION_VARIABLE}=none runs code without isolation: then it can read and change your files."
@@ -33,20 +35,16 @@ class IsolationError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The isolation of a server's sandboxes; `bubblewrap` is `None` for none.
+    """The isolation of a server's sandboxes and its name; `None` for none.
 
     `note` is for everybody who asks where code runs. `warning` is for the first cell of a kernel. Both are
     sentences, or empty.
     """
 
-    bubblewrap: Bubblewrap | None
+    name: str
+    isolation: Isolation | None
     note: str = ""
     warning: str = ""
-
-    @property
-    def name(self) -> str:
-        """The isolation's name: `bubblewrap` or `none`."""
-        return "none" if self.bubblewrap is None else "bubblewrap"
 
     @property
     def about(self) -> dict[str, str]:
@@ -57,14 +55,17 @@ class Choice:
 def choose_isolation(wanted: str, trial: Trial | None = None) -> Choice:
     """Return the isolation of the sandboxes.
 
-    `wanted` is one of `ISOLATIONS`; anything else raises `ValueError`. Raises `IsolationError` if bubblewrap
-    does not work, unless it is only preferred.
+    `wanted` is one of `ISOLATIONS`; anything else raises `ValueError`. Raises `IsolationError` if there is no
+    isolation here of the wanted kind, unless it is only preferred.
     """
     if wanted not in ISOLATIONS:
         raise ValueError(f"use {', '.join(ISOLATIONS[:-1])} or {ISOLATIONS[-1]}")
     if wanted == "none":
         return _unisolated(f"{ISOLATION_VARIABLE}=none is set")
-    trial = trial or Trial(choose_network(os.environ.get(NETWORK_VARIABLE) or "auto"))
+    network = os.environ.get(NETWORK_VARIABLE) or "auto"
+    if wanted == "landlock":
+        return _confined(network, f"{ISOLATION_VARIABLE}=landlock is set")
+    trial = trial or Trial(choose_network(network))
     failure = trial.failure()
     if failure is None:
         return _isolated(trial.bubblewrap)
@@ -73,29 +74,51 @@ def choose_isolation(wanted: str, trial: Trial | None = None) -> Choice:
             f"Sandboxes could not be isolated: {failure.reason}. Nothing has run. Run it again.",
             by_machine=False,
         )
+    second = ""
+    if wanted != "bubblewrap":
+        try:
+            return _confined(network, failure.reason)
+        except IsolationError as error:
+            second = f" {error}"
     if wanted == "preferred":
         return _unisolated(failure.reason)
     raise IsolationError(
-        f"Sandboxes on this machine need bubblewrap, and {failure.reason}. Nothing has run. {failure.remedy} "
-        f"{_ON_REQUEST}",
+        f"Sandboxes on this machine need bubblewrap, and {failure.reason}. Nothing has run. {failure.remedy}"
+        f"{second} {_ON_REQUEST}",
         by_machine=True,
     )
 
 
+def _confined(network: str, reason: str) -> Choice:
+    """Return Landlock as the isolation. Raises `IsolationError` where it does not hold."""
+    why_not = landlock.failure(network)
+    if why_not is not None:
+        raise IsolationError(
+            f"Sandboxes could not be isolated with Landlock: {why_not}. Nothing has run.", by_machine=True
+        )
+    text = (
+        f"Sandboxes are isolated with Landlock and not with bubblewrap: {reason}. Code in them cannot open "
+        "your files or reach the servers of this machine. But it sees which files and processes there are, "
+        "and can listen on ports of this machine. /tmp, UDP and multiprocessing's locks do not work in them."
+    )
+    return Choice("landlock", landlock.Landlock(network), text, text)
+
+
 def _unisolated(reason: str) -> Choice:
     text = f"Sandboxes are not isolated from this machine and its files: {reason}."
-    return Choice(None, text, text)
+    return Choice("none", None, text, text)
 
 
 def _isolated(bubblewrap: Bubblewrap) -> Choice:
     network: Network = bubblewrap.network
     if network.kind == "host":
         text = "Sandboxes share this machine's network, and reach the servers on its loopback"
-        return Choice(bubblewrap, f"{text}: {network.reason or f'{NETWORK_VARIABLE}=host is set'}.")
+        reason = network.reason or f"{NETWORK_VARIABLE}=host is set"
+        return Choice("bubblewrap", bubblewrap, f"{text}: {reason}.")
     if network.reason:
         text = (
             f"Sandboxes have no network, so pip and the like cannot load anything: {network.reason}. "
             f"{NETWORK_VARIABLE}=host gives them this machine's network, with the servers on its loopback."
         )
-        return Choice(bubblewrap, text, text)
-    return Choice(bubblewrap)
+        return Choice("bubblewrap", bubblewrap, text, text)
+    return Choice("bubblewrap", bubblewrap)

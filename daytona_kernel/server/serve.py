@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--isolation",
         choices=ISOLATIONS,
         default="auto",
-        help="what keeps sandboxes apart from this machine (default: bubblewrap)",
+        help="what keeps sandboxes apart from this machine (default: bubblewrap, or else landlock)",
     )
     parser.add_argument(
         "--snapshot",
@@ -110,7 +110,7 @@ async def _serve(args: argparse.Namespace, directory: StateDirectory, key: str) 
         choice = choose_isolation(args.isolation)
         timings = Timings()
         profile = PROFILES[args.profile]
-        server = Server(directory.sandboxes, key, choice.bubblewrap, timings, snapshots, profile)
+        server = Server(directory.sandboxes, key, choice.isolation, timings, snapshots, profile)
         server.listen(args.host, args.port)
     except (OSError, IsolationError, ValueError) as error:  # ValueError: of a host name, or a snapshot
         print(f"cannot serve: {error}", file=sys.stderr)

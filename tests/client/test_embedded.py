@@ -55,7 +55,7 @@ def test_one_server_for_all_clients_of_a_process(server: embedded.EmbeddedServer
     assert embedded.start() is server
     assert server.ready() == server.ready()
     assert server.alive()
-    assert server.isolation in ("bubblewrap", "none")
+    assert server.isolation in ("bubblewrap", "landlock", "none")
     with Daytona() as one, Daytona() as two:
         sandbox = one.create()
         assert two.get(sandbox.id).id == sandbox.id

@@ -25,7 +25,7 @@ def unisolated(tmp_path: Path) -> Iterator[Driver]:
     for name, program in programs.items():
         if name != "bwrap":
             (tmp_path / name).symlink_to(program)
-    with running_kernel(DAYTONA_KERNEL_ISOLATION="auto", PATH=str(tmp_path)) as driver:
+    with running_kernel(DAYTONA_KERNEL_ISOLATION="bubblewrap", PATH=str(tmp_path)) as driver:
         yield driver
 
 

@@ -165,9 +165,8 @@ def _start(env: dict[str, str], *prefix: str) -> subprocess.CompletedProcess[str
     return subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=60)
 
 
-@pytest.mark.parametrize("wanted", ["auto", "bubblewrap", ""])
-def test_without_bubblewrap_nothing_runs(wanted: str) -> None:
-    done = _start({"PATH": "/none", "DAYTONA_KERNEL_ISOLATION": wanted})
+def test_without_bubblewrap_nothing_runs() -> None:
+    done = _start({"PATH": "/none", "DAYTONA_KERNEL_ISOLATION": "bubblewrap"})
     assert done.returncode == 1
     answer = json.loads(done.stdout)
     assert answer["by_machine"]
@@ -176,9 +175,33 @@ def test_without_bubblewrap_nothing_runs(wanted: str) -> None:
     assert "DAYTONA_KERNEL_ISOLATION=none" in answer["isolation_failure"]
 
 
-@pytest.mark.parametrize("wanted", ["none", "preferred"])
-def test_without_bubblewrap_the_person_can_go_on_and_is_warned(wanted: str) -> None:
-    done = _start({"PATH": "/none", "DAYTONA_KERNEL_ISOLATION": wanted})
+WITHOUT_LANDLOCK = """
+import sys
+from daytona_kernel.server.box.seccomp import ALLOW, JUMP_EQUAL, LOAD, NUMBER, RETURN, error, instruction
+from daytona_kernel.server.guard import domain
+from daytona_kernel.server.isolation import choose_isolation
+refuse = instruction(JUMP_EQUAL, domain.CREATE_RULESET, 0, 1) + instruction(RETURN, error(38))
+domain.give_up_privileges()
+domain.install_filter(instruction(LOAD, NUMBER) + refuse + instruction(RETURN, ALLOW), 0)
+print(choose_isolation(sys.argv[1]).note)
+"""
+
+
+@pytest.mark.parametrize("wanted", ["auto", "landlock", "preferred"])
+def test_with_neither_bubblewrap_nor_landlock_nothing_runs_unless_that_is_preferred(wanted: str) -> None:
+    """A filter of system calls makes this machine one whose kernel has no Landlock."""
+    command = [sys.executable, "-c", WITHOUT_LANDLOCK, wanted]
+    done = subprocess.run(command, env={"PATH": "/none"}, capture_output=True, text=True, check=False)
+    if wanted == "preferred":
+        assert done.stdout.startswith("Sandboxes are not isolated from this machine and its files: ")
+    else:
+        assert "IsolationError: " in done.stderr
+        assert "this machine's Linux kernel has no Landlock" in done.stderr
+        assert "Nothing has run." in done.stderr
+
+
+def test_without_bubblewrap_the_person_can_go_on_and_is_warned() -> None:
+    done = _start({"PATH": "/none", "DAYTONA_KERNEL_ISOLATION": "none"})
     answer = json.loads(done.stdout)
     assert answer["isolation"] == "none"
     assert answer["warning"] == answer["note"]
@@ -200,7 +223,7 @@ def test_a_bubblewrap_that_fails_or_hangs_runs_nothing(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setattr(bubblewrap, "_TRIAL_TIMEOUT", 1.0)
-    for wanted in ("auto", *(["preferred"] if not by_machine else [])):
+    for wanted in ("bubblewrap", *(["auto", "preferred"] if not by_machine else [])):
         with pytest.raises(IsolationError, match=re.escape(says)) as raised:
             choose_isolation(wanted)
         assert raised.value.by_machine == by_machine

@@ -85,11 +85,11 @@ def test_an_installed_package_takes_precedence_over_the_kernels(toolbox: Toolbox
 def test_an_environment_made_from_inside_another(tmp_path: Path) -> None:
     """The server itself may run in such an environment, or in a venv made from one."""
     outer, inner = tmp_path / "outer", tmp_path / "inner"
-    make_python_environment(outer, str(outer))
+    make_python_environment(outer, str(outer), isolated=False)
     code = (
         "import sys; from pathlib import Path; "
         "from daytona_kernel.server.box.python_environment import make_python_environment as make; "
-        f"make(Path({str(inner)!r}), {str(inner)!r})"
+        f"make(Path({str(inner)!r}), {str(inner)!r}, isolated=False)"
     )
     subprocess.run([outer / "bin" / "python", "-c", code], check=True)
     done = subprocess.run(

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 from .. import limits
 from ..removal import remove_tree
 from . import mounts
+from .bubblewrap import Bubblewrap
 from .image_mounts import of_the_image_box
-from .isolation import PARTS, layout_of
+from .isolation import ISOLATED, ON_AN_IMAGE, PARTS, layout_at
+from .landlock import Landlock
 from .launchers import current_launchers
 from .network import Network, NetworkStack
 from .python_environment import base_python, make_image_settings, make_python_environment
@@ -24,7 +26,7 @@ from .supervisor_client import SUPERVISOR_PROGRAM, SupervisorClient
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .bubblewrap import Bubblewrap
+    from .isolation import Isolation
 
 
 SUPERVISOR_SEEN_AS = "/run/supervisor.py"
@@ -37,14 +39,16 @@ class Box:
     """A box inside the directory `parent`. Its `id` becomes the sandbox's. Its children see `layout`.
 
     `isolation` is `None` if nothing isolates it. `image` is the root file system on which it stands, a
-    directory; `None` means this machine's own. A box on an image is isolated.
+    directory; `None` means this machine's own. Bubblewrap isolates a box on an image.
     """
 
-    def __init__(self, parent: Path, isolation: Bubblewrap | None, image: str | None = None) -> None:
+    def __init__(self, parent: Path, isolation: Isolation | None, image: str | None = None) -> None:
         self.id = str(uuid.uuid4())
         self.directory = parent / self.id
         self.image = image
-        self.layout = layout_of(self.directory, isolated=isolation is not None, on_an_image=image is not None)
+        self.layout = ISOLATED if image is None else ON_AN_IMAGE
+        if not isinstance(isolation, Bubblewrap):
+            self.layout = layout_at(self.directory, isolated=isolation is not None)
         self._isolation = isolation
         self._starting: asyncio.Task[SupervisorClient] | None = None  # the start ahead, if there was one
         self._memory = 0
@@ -59,6 +63,11 @@ class Box:
         """
         assert self._run is not None
         return self._run
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the isolation adds to the environment of the children."""
+        return self._isolation.environment if isinstance(self._isolation, Landlock) else {}
 
     def start_ahead(self, memory: int) -> None:
         """Start the supervisor in the background. Its children may use `memory` GiB."""
@@ -113,9 +122,11 @@ class Box:
             (self.directory / "python").mkdir(mode=0o755)
             make_image_settings(self.directory / "python")
             return
-        make_python_environment(self.directory / "python", self.layout.python)
-        if self._isolation is None:
-            launchers = current_launchers("/usr/bin/env python3", str(self.directory.parent), isolated=False)
+        make_python_environment(self.directory / "python", self.layout.python, isolated=self.layout.isolated)
+        if not isinstance(self._isolation, Bubblewrap):
+            launchers = current_launchers(
+                "/usr/bin/env python3", str(self.directory.parent), isolated=self.layout.isolated
+            )
             (self.directory / "programs").symlink_to(launchers)
 
     def _prepare(self, network: Network) -> list[str]:
@@ -125,10 +136,13 @@ class Box:
             self._make_directories()
         if self._isolation is None:
             return []
-        own_mounts = mounts.of_the_box if self.image is None else of_the_image_box
-        own = own_mounts(self.directory, network)
+        own = []
+        if isinstance(self._isolation, Bubblewrap):
+            own_mounts = mounts.of_the_box if self.image is None else of_the_image_box
+            own = own_mounts(self.directory, network)
+            if is_new:
+                mounts.make_mount_points(self.directory, own)
         if is_new:
-            mounts.make_mount_points(self.directory, own)
             for part in PARTS:
                 self._isolation.account.give(self.directory / part)
         return own
@@ -140,18 +154,24 @@ class Box:
         try:
             if self._isolation is None:
                 return await SupervisorClient.start([], str(SUPERVISOR_PROGRAM), "", log)
-            program = ["--ro-bind", str(SUPERVISOR_PROGRAM), SUPERVISOR_SEEN_AS]
-            with self._isolation.prefix([*own, *program], network, self.image) as (prefix, inherited):
+            program = str(SUPERVISOR_PROGRAM)
+            if isinstance(self._isolation, Landlock):
+                isolating = self._isolation.prefix(self.directory, network)
+            else:
+                own += ["--ro-bind", program, SUPERVISOR_SEEN_AS]
+                isolating = self._isolation.prefix(own, network, self.image)
+                program = SUPERVISOR_SEEN_AS
+            with isolating as (prefix, inherited):
                 supervisor = await SupervisorClient.start(
                     prefix,
-                    SUPERVISOR_SEEN_AS,
+                    program,
                     _resource_limits(memory),
                     log,
                     inherited=inherited,
                     account=self._isolation.account,
                     python=None if self.image is None else server_python().command(base_python()),
                 )
-            if network.kind == "own":
+            if network.kind == "own" and isinstance(self._isolation, Bubblewrap):
                 try:
                     stack = await NetworkStack.start(supervisor.first_pid, network, log)
                 except BaseException:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from .inherited import inherited_settings, without_local_indexes
 
@@ -17,14 +17,22 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-ISOLATIONS = ("auto", "bubblewrap", "preferred", "none")
+    from .bubblewrap import Bubblewrap
+    from .landlock import Landlock
+
+    Isolation: TypeAlias = Bubblewrap | Landlock
+
+ISOLATIONS = ("auto", "bubblewrap", "landlock", "preferred", "none")
 
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The paths of a box's directories, as its children see them."""
+    """The paths of a box's directories, as its children see them.
+
+    `isolated` tells whether they reach only some files of the machine.
+    """
 
     home: str
     workspace: str
@@ -32,6 +40,7 @@ class Layout:
     python: str
     run: str  # FIFOs between its sessions and the server
     programs: str  # launchers and hints, which the server makes
+    isolated: bool = False
 
 
 PARTS = ("home", "workspace", "tmp", "python", "run")
@@ -42,6 +51,7 @@ ISOLATED = Layout(
     python="/opt/daytona",
     run="/run/daytona",
     programs="/opt/programs",
+    isolated=True,
 )
 
 
@@ -51,11 +61,9 @@ _IMAGE_CONFIGURATION = "/run/settings"
 IMAGE_SETTINGS = f"{_IMAGE_CONFIGURATION}/pip"  # pip looks for `pip/pip.conf`
 
 
-def layout_of(directory: Path, *, isolated: bool, on_an_image: bool = False) -> Layout:
-    """Return the layout of the box in `directory`."""
-    if isolated:
-        return ON_AN_IMAGE if on_an_image else ISOLATED
-    return Layout(**{part: str(directory / part) for part in (*PARTS, "programs")})
+def layout_at(directory: Path, *, isolated: bool) -> Layout:
+    """Return the layout of the box in `directory` if that has no file system of its own."""
+    return Layout(**{part: str(directory / part) for part in (*PARTS, "programs")}, isolated=isolated)
 
 
 def children_environment(
@@ -66,9 +74,9 @@ def children_environment(
     `inherited` is the server's environment; `None` means that of this process.
     """
     own = os.environ if inherited is None else inherited
-    path = _SYSTEM_PATH if layout == ISOLATED else own.get("PATH") or _SYSTEM_PATH
+    path = _SYSTEM_PATH if layout.isolated else own.get("PATH") or _SYSTEM_PATH
     inherit = inherited_settings(own)
-    if layout == ISOLATED:
+    if layout.isolated:
         inherit = without_local_indexes(inherit)
     of_packages = f"{sys.prefix}/bin"  # programs that are no Python scripts, such as ruff
     return {

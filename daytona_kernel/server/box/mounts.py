@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-_SYSTEM_FILES = [
+SYSTEM_FILES = [
     "/sys/devices/system/cpu",
     "/sys/devices/system/node",
     "/var/cache/fontconfig",
@@ -43,7 +43,7 @@ def of_the_machine() -> list[str]:
             mounts += ["--symlink", os.readlink(path), path]
         elif os.path.isdir(path):
             mounts += ["--ro-bind", path, path]
-    for path in _SYSTEM_FILES:
+    for path in SYSTEM_FILES:
         mounts += ["--ro-bind-try", path, path]
     return mounts
 
@@ -77,7 +77,7 @@ def of_the_box(directory: Path, network: Network) -> list[str]:
         *(word for path in LIVE for word in ("--ro-bind-try", path, path)),
         *resolver(directory / "resolv.conf", network),
         *own_directories(directory),
-        *_outside(),
+        *outside(),
         *("--bind", str(directory / "python"), ISOLATED.python),
         *("--ro-bind", launchers, ISOLATED.programs),
     ]
@@ -96,7 +96,7 @@ def own_directories(directory: Path) -> list[str]:
     ]
 
 
-def _outside() -> list[str]:
+def outside() -> list[str]:
     """Return the mounts of Python, its packages, and the files that settings name: each at its own path."""
     paths = outermost(shown_files(settings_with_files(), [*COPIED, *SYSTEM]))
     return [*python_mounts(), *(word for path in paths for word in ("--ro-bind-try", path, path))]

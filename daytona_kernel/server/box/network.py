@@ -101,6 +101,23 @@ def own_addresses() -> list[str]:
     return [each for each in dict.fromkeys(found) if not each.startswith("127.")]
 
 
+def own_networks() -> list[str]:
+    """Return the addresses of this machine, without its loopback, and those of clouds' credentials."""
+    found = [*own_addresses(), _LINK_LOCAL]
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/net/if_inet6").read_text().splitlines()
+        found += [str(ipaddress.IPv6Address(int(line.split()[0], 16))) for line in lines]
+    return found
+
+
+def name_servers() -> list[str]:
+    """Return the addresses of this machine's name servers."""
+    lines = []
+    with contextlib.suppress(OSError):
+        lines = Path("/etc/resolv.conf").read_text(errors="replace").splitlines()
+    return [words[1] for line in lines if len(words := line.split()) > 1 and words[0] == "nameserver"]
+
+
 def resolver_configuration() -> str:
     """Return the `resolv.conf` of a box of kind `own`: the stack's name server, which asks this machine's."""
     lines = []

@@ -34,8 +34,11 @@ def seen_directories() -> list[str]:
     return [entry for entry in dict.fromkeys(sys.path) if Path(entry).name in names and Path(entry).is_dir()]
 
 
-def make_python_environment(directory: Path, seen_as: str) -> None:
-    """Make the environment in the new `directory`. The sandbox sees it as the path `seen_as`."""
+def make_python_environment(directory: Path, seen_as: str, *, isolated: bool) -> None:
+    """Make the environment in the new `directory`. The sandbox sees it as the path `seen_as`.
+
+    `isolated` leaves out settings that name directories of this machine.
+    """
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     # The scheme is named, because Debian's default scheme differs from that of a venv.
     scheme = {"base": str(directory), "platbase": str(directory)}
@@ -55,7 +58,7 @@ def make_python_environment(directory: Path, seen_as: str) -> None:
     if not any((Path(entry) / "pip").is_dir() for entry in seen_directories()):
         lines += [str(wheel) for wheel in (Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl")]
     (packages / "_daytona_kernel_seen.pth").write_text("\n".join(lines) + "\n")
-    write_settings(str(directory), isolated=str(directory) != seen_as)
+    write_settings(str(directory), isolated=isolated)
     shutil.copyfile(_CHARTS, packages / f"{CHARTS_BACKEND}.py")
     for name in ("pip", "pip3"):
         program = bin_directory / name

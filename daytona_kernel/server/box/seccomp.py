@@ -17,7 +17,7 @@ _TIOCLINUX = 0x541C
 
 # The numbers of the calls, by the kernel's name of the architecture. The number of `clone3` and of all later
 # calls is the same everywhere.
-_AUDIT_ARCHITECTURES = {
+AUDIT_ARCHITECTURES = {
     "x86_64": 0xC000003E,
     "i386": 0x40000003,
     "aarch64": 0xC00000B7,
@@ -46,44 +46,46 @@ _REFUSED = {
 _CLONE3 = 435
 _X32 = 0x40000000  # the bit of the x32 calls of x86_64
 
-_LOAD, _JUMP_EQUAL, _JUMP_ANY_BIT, _JUMP_NOT_BELOW, _RETURN = 0x20, 0x15, 0x45, 0x35, 0x06
-_NUMBER, _ARCHITECTURE, _FIRST, _SECOND = 0, 4, 16, 24  # offsets in struct seccomp_data, little endian
-_ALLOW = 0x7FFF0000
+LOAD, JUMP_EQUAL, JUMP_ANY_BIT, _JUMP_NOT_BELOW, RETURN = 0x20, 0x15, 0x45, 0x35, 0x06
+NUMBER, ARCHITECTURE, FIRST, SECOND = 0, 4, 16, 24  # offsets in struct seccomp_data, little endian
+ALLOW = 0x7FFF0000
 
 
-def _error(number: int) -> int:
+def error(number: int) -> int:
+    """Return the action that lets a call fail with the error `number`."""
     return 0x00050000 | number
 
 
-def _instruction(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
+def instruction(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
+    """Return one instruction. A jump passes over that many instructions."""
     return struct.pack("<HBBI", code, if_true, if_false, value)
 
 
-def _refuse(number: int, error: int) -> bytes:
-    return _instruction(_JUMP_EQUAL, number, 0, 1) + _instruction(_RETURN, _error(error))
+def _refuse(number: int, reason: int) -> bytes:
+    return instruction(JUMP_EQUAL, number, 0, 1) + instruction(RETURN, error(reason))
 
 
 def _refuse_argument(number: int, offset: int, test: int, values: list[int]) -> bytes:
     """Refuse the call `number` if its argument at `offset` passes `test` with one of `values`."""
-    body = _instruction(_LOAD, offset)
+    body = instruction(LOAD, offset)
     for value in values:
-        body += _instruction(test, value, 0, 1) + _instruction(_RETURN, _error(errno.EPERM))
-    body += _instruction(_RETURN, _ALLOW)
-    return _instruction(_JUMP_EQUAL, number, 0, len(body) // 8) + body
+        body += instruction(test, value, 0, 1) + instruction(RETURN, error(errno.EPERM))
+    body += instruction(RETURN, ALLOW)
+    return instruction(JUMP_EQUAL, number, 0, len(body) // 8) + body
 
 
 def _rules_of(column: int) -> bytes:
-    rules = _instruction(_LOAD, _NUMBER)
+    rules = instruction(LOAD, NUMBER)
     if _COLUMNS[column] == "x86_64":
-        rules += _instruction(_JUMP_NOT_BELOW, _X32, 0, 1) + _instruction(_RETURN, _error(errno.ENOSYS))
+        rules += instruction(_JUMP_NOT_BELOW, _X32, 0, 1) + instruction(RETURN, error(errno.ENOSYS))
     # Without it, the C library falls back to `clone`, whose flags a filter can read.
     rules += _refuse(_CLONE3, errno.ENOSYS)
     for numbers in _REFUSED.values():
         rules += _refuse(numbers[column], errno.EPERM)
     for numbers in _WITH_FLAGS.values():
-        rules += _refuse_argument(numbers[column], _FIRST, _JUMP_ANY_BIT, [_CLONE_NEWUSER])
-    rules += _refuse_argument(_IOCTL[column], _SECOND, _JUMP_EQUAL, [_TIOCSTI, _TIOCLINUX])
-    return rules + _instruction(_RETURN, _ALLOW)
+        rules += _refuse_argument(numbers[column], FIRST, JUMP_ANY_BIT, [_CLONE_NEWUSER])
+    rules += _refuse_argument(_IOCTL[column], SECOND, JUMP_EQUAL, [_TIOCSTI, _TIOCLINUX])
+    return rules + instruction(RETURN, ALLOW)
 
 
 def program() -> bytes | None:
@@ -91,8 +93,8 @@ def program() -> bytes | None:
     names = _NATIVE.get(os.uname().machine)
     if names is None:
         return None
-    filters = _instruction(_LOAD, _ARCHITECTURE)
+    filters = instruction(LOAD, ARCHITECTURE)
     for name in names:
         rules = _rules_of(_COLUMNS.index(name))
-        filters += _instruction(_JUMP_EQUAL, _AUDIT_ARCHITECTURES[name], 0, len(rules) // 8) + rules
-    return filters + _instruction(_RETURN, _error(errno.ENOSYS))
+        filters += instruction(JUMP_EQUAL, AUDIT_ARCHITECTURES[name], 0, len(rules) // 8) + rules
+    return filters + instruction(RETURN, error(errno.ENOSYS))

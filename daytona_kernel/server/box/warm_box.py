@@ -16,7 +16,7 @@ from .box import Box
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .bubblewrap import Bubblewrap
+    from .isolation import Isolation
 
 
 class WarmBox:
@@ -25,7 +25,7 @@ class WarmBox:
     `delay` is the time in seconds from `take` until the next one starts.
     """
 
-    def __init__(self, directory: Path, isolation: Bubblewrap | None, memory: int, delay: float) -> None:
+    def __init__(self, directory: Path, isolation: Isolation | None, memory: int, delay: float) -> None:
         self._directory = directory
         self._isolation = isolation
         self._memory = memory

@@ -133,7 +133,7 @@ class SandboxesHandler(ControlHandler):
                 f"there is no snapshot {name!r}: {there_are}. Leave the snapshot out, or set DAYTONA_API_KEY "
                 "to use Daytona's"
             )
-        if not self.sandboxes.isolated:
+        if not self.sandboxes.takes_snapshots:
             raise failures.bad_request(
                 f"the snapshot {name!r} needs isolation by bubblewrap, which is off on this server"
             )

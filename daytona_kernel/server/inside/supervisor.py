@@ -38,6 +38,7 @@ READY, STARTED, FAILED, EXITED, GONE, OPENED = range(6)
 SPAWN, SIGNAL, WORKER, SOCKET = range(4)
 IN_FILE = b"file"  # stands for a request that is in the first descriptor
 PACKET = 1 << 16
+GUARDED = "GUARDED"  # a variable that `guard.domain` sets
 
 OOM_SCORE = 500  # of 1000
 _PR_SET_PDEATHSIG = 1
@@ -105,6 +106,29 @@ def send_signal(pids: Iterable[int], signum: int) -> None:
             os.kill(pid, signum)
         except OSError:
             pass
+
+
+def kill(members: list[int]) -> None:
+    """Kill the trees of `members`. Stop them first, so that no process forks in the meantime."""
+    stopped: set[int] = set()
+    for _ in range(_STOP_ROUNDS):
+        found = set(alive_below(members)) - stopped
+        if not found:
+            break
+        send_signal(found, signal.SIGSTOP)
+        stopped |= found
+    send_signal(stopped, signal.SIGKILL)
+
+
+def end_descendants() -> None:
+    """Kill all descendants. Return when none is left."""
+    own = os.getpid()
+    while True:
+        kill(children_of(own))
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            return
 
 
 class Supervisor:
@@ -293,7 +317,7 @@ class Supervisor:
                 if owner is not None:
                     self.trees[pid] = owner
                 if owner in self.doomed:
-                    self.kill([pid])  # its parent was killed during the fork
+                    kill([pid])  # its parent was killed during the fork
 
     def signal(self, tree: int, signum: int) -> None:
         """Send `signum` to all of `tree`."""
@@ -301,31 +325,10 @@ class Supervisor:
         if signum == signal.SIGKILL:
             if members:
                 self.doomed.add(tree)
-            self.kill(members)
+            kill(members)
         else:
             send_signal(alive_below(members), signum)
             send_signal(alive_below(members), signal.SIGCONT)
-
-    def kill(self, members: list[int]) -> None:
-        """Kill the trees of `members`. Stop them first, so that no process forks in the meantime."""
-        stopped: set[int] = set()
-        for _ in range(_STOP_ROUNDS):
-            found = set(alive_below(members)) - stopped
-            if not found:
-                break
-            send_signal(found, signal.SIGSTOP)
-            stopped |= found
-        send_signal(stopped, signal.SIGKILL)
-
-    def end(self) -> None:
-        """Kill all descendants. Return when none is left."""
-        own = os.getpid()
-        while True:
-            self.kill(children_of(own))
-            try:
-                os.waitpid(-1, 0)
-            except ChildProcessError:
-                return
 
     def report(self, kind: int, tree: int, value: int, fds: Iterable[int] = ()) -> None:
         """Send a report to the server."""
@@ -368,13 +371,15 @@ def main() -> None:
     if sys.argv[2:]:
         set_limits(sys.argv[2])
     prefer_for_the_oom_killer()
-    # The processes of a box have the same user. This one and its workers are not to be traced or opened.
-    _libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    # The processes of a box have the same user. This one and its workers are not to be traced or opened,
+    # except by a guard that carries out their calls.
+    if GUARDED not in os.environ:
+        _libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     supervisor = Supervisor(socket.socket(fileno=fd))
     try:
         supervisor.run()
     finally:
-        supervisor.end()
+        end_descendants()
 
 
 if __name__ == "__main__":

@@ -115,7 +115,7 @@ class Sandbox:
         """The environment that every child of this sandbox gets."""
         if self._box.image is not None:
             return image_environment(self.id, self.description.env, environment_of(self._box.image))
-        return children_environment(self.layout, self.id, self.description.env)
+        return children_environment(self.layout, self.id, {**self._box.environment, **self.description.env})
 
     @property
     def charts_environment(self) -> dict[str, str]:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from .. import failures, limits
+from ..box.bubblewrap import Bubblewrap
 from ..box.bytecode import Bytecode
 from ..box.network import Network
 from ..box.warm_box import WarmBox
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
     from pathlib import Path
 
-    from ..box.bubblewrap import Bubblewrap
+    from ..box.isolation import Isolation
     from ..limits import Timings
     from .profile import Profile
 
@@ -36,13 +37,13 @@ class Sandboxes:
     def __init__(
         self,
         directory: Path,
-        isolation: Bubblewrap | None,
+        isolation: Isolation | None,
         timings: Timings,
         snapshots: Mapping[str, str] = MappingProxyType({}),
         profile: Profile = OWN,
     ) -> None:
         self.snapshots = snapshots
-        self.isolated = isolation is not None
+        self.takes_snapshots = isinstance(isolation, Bubblewrap)
         self._timings = timings
         self.profile = profile
         self._network = Network("host") if isolation is None else isolation.network
