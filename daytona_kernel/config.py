@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from . import known_secrets
-from .errors import DaytonaAuthenticationError
+from .errors import DaytonaAuthenticationError, DaytonaBadRequestError
 from .known_secrets import mask, passwords_in, without_credentials
 from .patience import patience
 from .settings.declarations import ACCOUNT, TABLE
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 DEFAULT_API_URL = "https://app.daytona.io/api"
 DEFAULT_REQUEST_TIMEOUT = patience(60.0)
 _HEADER_VALUE = re.compile(r"[!-~]+")  # visible ASCII
+_URL = re.compile(r"https?://[^/?#\s]", re.IGNORECASE)
 _SENT_IN_HEADERS = ("api_key", "jwt_token", "organization_id")
 
 
@@ -110,8 +111,8 @@ def resolve(config: DaytonaConfig | None = None, environ: Mapping[str, str] = os
 
     Without a key and a URL, the embedded server is used. White space around a value is removed, because
     it comes from files and clipboards. Raises DaytonaAuthenticationError if a URL is set without a key, a
-    token without its organization, or if a key, token or organization cannot be sent; and SettingError for
-    a wrong setting in the environment or the file.
+    token without its organization, or if a key, token or organization cannot be sent; DaytonaBadRequestError
+    for a URL without a scheme or a host; and SettingError for a wrong setting in the environment or the file.
     """
     arguments = config or DaytonaConfig()
     found = process_settings([*ACCOUNT, TABLE["target"]], environ)
@@ -124,6 +125,7 @@ def resolve(config: DaytonaConfig | None = None, environ: Mapping[str, str] = os
         else:
             return Setting(name, None, "default", secret)
         _require_header_value(given)
+        _require_url(given)
         return given
 
     api_key = setting("api_key", arguments.api_key, secret=True)
@@ -156,6 +158,15 @@ def _require_header_value(setting: Setting) -> None:
         raise DaytonaAuthenticationError(
             f"{_name(setting)} contains a character that cannot be sent, such as a space, a line break or a "
             "letter with an accent. Nothing was sent. Copy the value again."
+        )
+
+
+def _require_url(setting: Setting) -> None:
+    """Refuse an API URL to which no request can be sent, such as one without a scheme."""
+    if setting.name == "api_url" and not _URL.match(setting.value or ""):
+        raise DaytonaBadRequestError(
+            f"{_name(setting)} is {setting.shown}, which is no URL: it must start with https:// or http:// "
+            f"and a host, for example {DEFAULT_API_URL}. Nothing was sent."
         )
 
 

@@ -24,6 +24,7 @@ from ipykernel.ipkernel import IPythonKernel
 from .completion import TimelyCompletion
 from .interrupts import Interrupts
 from .magics import KernelMagics
+from .package_magics import explain_failures
 
 if TYPE_CHECKING:
     import asyncio
@@ -55,6 +56,7 @@ def main(connection_file: str, agent_pid: int) -> None:
     app.kernel._execute_sleep = 0.0  # noqa: SLF001
     if app.shell is not None:
         KernelMagics(app.shell, magic_socket).register(magics)
+        explain_failures(app.shell)
     app.start()
 
 

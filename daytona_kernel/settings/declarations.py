@@ -169,9 +169,9 @@ MACHINE = (
         "isolation",
         choice("auto", "bubblewrap", "landlock", "none", "preferred"),
         "The isolation of the embedded server's sandboxes. `auto`: bubblewrap, or Landlock where bubblewrap "
-        "does not work, or nothing runs. `bubblewrap` and `landlock`: that one, or nothing runs. `none`: none, "
-        "and the first cell of each kernel says so. `preferred`: as `auto`, or else none; the demo and the "
-        "tests use it, because they run this project's own code.",
+        "does not work, or nothing runs. `bubblewrap` and `landlock`: that one, or nothing runs. `none`: "
+        "none, and the first cell of each kernel says so. `preferred`: as `auto`, or else none; the demo and "
+        "the tests use it, because they run this project's own code.",
         "`auto`",
         _PROCESS,
         "DAYTONA_KERNEL_ISOLATION",

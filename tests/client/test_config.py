@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from daytona_kernel import DaytonaAuthenticationError, DaytonaConfig
+from daytona_kernel import DaytonaAuthenticationError, DaytonaBadRequestError, DaytonaConfig
 from daytona_kernel.config import DEFAULT_API_URL, resolve
 from daytona_kernel.known_secrets import mask
 
@@ -72,3 +72,22 @@ def test_secrets_are_masked() -> None:
     assert settings.api_key.shown == "…cdef"
     assert mask("short") == "…"
     assert settings.target.shown == "not set"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["app.daytona.io/api", "localhost:3000", "127.0.0.1:3000/api", "ftp://h/", "https://", "http:/h", "//h"],
+)
+def test_a_url_without_a_scheme_or_a_host_is_one_clear_sentence(url: str) -> None:
+    with pytest.raises(DaytonaBadRequestError) as raised:
+        resolve(environ={"DAYTONA_API_KEY": "dtn_0123456789", "DAYTONA_API_URL": url})
+    assert str(raised.value) == (
+        f"DAYTONA_API_URL is {url}, which is no URL: it must start with https:// or http:// and a host, for "
+        "example https://app.daytona.io/api. Nothing was sent."
+    )
+
+
+def test_a_password_in_a_url_without_a_scheme_is_not_shown() -> None:
+    with pytest.raises(DaytonaBadRequestError) as raised:
+        resolve(environ={"DAYTONA_API_KEY": "k", "DAYTONA_API_URL": "someone:s3cret@h/api"})
+    assert "s3cret" not in str(raised.value)

@@ -93,3 +93,12 @@ def test_a_starter_that_ignores_the_ends_of_children_leaves_the_isolation_on() -
             assert inside.result == "'sandbox'"
     finally:
         signal.signal(signal.SIGCHLD, before)
+
+
+def test_pip_says_that_the_sandbox_has_no_network() -> None:
+    with running_kernel(DAYTONA_KERNEL_NETWORK="none", DAYTONA_KERNEL_ISOLATION="bubblewrap") as driver:
+        if driver.run("1").reply["status"] != "ok":
+            pytest.skip("bubblewrap does not work here")
+        failed = driver.run("%pip install --retries 0 a-package-of-nobody")
+        assert "The sandbox has no network, so pip cannot load packages. Run %daytona" in failed.stderr
+        assert "no network" not in driver.run("%pip --version").stderr
