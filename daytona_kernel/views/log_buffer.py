@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from itertools import islice
 
 from ..wire.logs import LogChunk, Stream
-from .ansi import PLAIN, Line, LineEditor, has_control, read_line, skip_line, split_unfinished
+from .line_editor import Line, LineEditor, has_control, read_line, split_unfinished
+from .sgr import PLAIN, skip_line
 
 _PIECE_COST = 64  # the cost of a collected piece beside its characters
 _RUN_COST = 16  # the cost of a run of one style, in characters

@@ -15,7 +15,7 @@ from ..formatting import format_bytes, format_clock, format_count
 from .styled_text import inline_css, saved_color, themed_colors
 
 if TYPE_CHECKING:
-    from .ansi import Line
+    from .line_editor import Line
     from .log_buffer import Excerpt
 
 _OPEN_LINES = 100  # the lines above them are folded

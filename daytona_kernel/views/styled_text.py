@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .ansi import Color, Line, Style
+    from .line_editor import Line
+    from .sgr import Color, Style
 
 STATIC = Path(__file__).parent / "static"
 

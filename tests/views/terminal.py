@@ -9,7 +9,8 @@ import codecs
 import re
 from typing import TYPE_CHECKING
 
-from daytona_kernel.views.ansi import PLAIN, Line, Style, apply_sgr
+from daytona_kernel.views.line_editor import Line
+from daytona_kernel.views.sgr import PLAIN, Style, apply_sgr
 from daytona_kernel.wire.logs import LogChunk, Stream
 
 if TYPE_CHECKING:

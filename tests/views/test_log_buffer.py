@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daytona_kernel.views.ansi import Line, Style, apply_sgr
+from daytona_kernel.views.line_editor import Line
 from daytona_kernel.views.log_buffer import LogBuffer
+from daytona_kernel.views.sgr import Style, apply_sgr
 from daytona_kernel.wire.logs import LogChunk, Stream
 from tests.views.terminal import Terminal, show
 

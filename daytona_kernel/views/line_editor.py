@@ -10,38 +10,12 @@ dropped. No sequence crosses a newline, so of all earlier lines only the style m
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
-from ..wire.logs import Stream
+from .sgr import SGR, Style, apply_sgr, skip_line
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-Color = int | str
-"""0 to 15 for a color of the palette, which the page chooses; `#rrggbb` for any other color."""
-
-
-class Style(NamedTuple):
-    """The look of a run of characters, and the stream that it came from. `None`: the default color.
-
-    It is a tuple, since styles are compared and looked up for every colored word of a log.
-    """
-
-    stderr: bool = False
-    foreground: Color | None = None
-    background: Color | None = None
-    bold: bool = False
-    faint: bool = False
-    italic: bool = False
-    underline: bool = False
-    inverse: bool = False
-    strike: bool = False
-
-
-PLAIN = {Stream.STDOUT: Style(), Stream.STDERR: Style(stderr=True)}
-_UNSTYLED = PLAIN[Stream.STDOUT]
+_UNSTYLED = Style()
 
 
 class Line(NamedTuple):
@@ -71,8 +45,6 @@ _TOKEN = re.compile(
 )
 _UNFINISHED = re.compile(rf"(?:\x1b\[[0-?]{{0,64}}[ -/]{{0,8}}|{_STRING}\x1b?|\x1b[ -/]{{0,8}})\Z")
 _INERT = re.compile(r"[\x00-\x07\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]+")
-_SGR = re.compile(r"\x1b\[([0-9;:]{0,64})m")
-_SGR_CODES = re.compile(r"[0-9;:]*")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -94,88 +66,9 @@ def split_unfinished(text: str) -> tuple[str, str]:
     return text, ""
 
 
-@lru_cache(maxsize=4096)
-def apply_sgr(style: Style, parameters: str) -> Style:
-    """Return `style` after `ESC [ parameters m`. Unknown parameters change nothing."""
-    codes = iter(parameters.replace(":", ";:").split(";"))
-    for code in codes:
-        number = _number(code) if code else 0
-        if number in (38, 48):
-            color = _extended_color(codes)
-            if color is None:
-                break
-            style = style._replace(foreground=color) if number == 38 else style._replace(background=color)
-        else:
-            style = _apply_code(style, number)
-    return style
-
-
-def _number(code: str) -> int:
-    # `4:3` (a curly underline) arrives as `4` and `:3`. The second is a sub-parameter and not a code.
-    return int(code) if code.isdigit() else -1
-
-
-_CHANGES: dict[int, dict[str, Any]] = {
-    1: {"bold": True},
-    2: {"faint": True},
-    3: {"italic": True},
-    4: {"underline": True},
-    7: {"inverse": True},
-    9: {"strike": True},
-    21: {"underline": True},
-    22: {"bold": False, "faint": False},
-    23: {"italic": False},
-    24: {"underline": False},
-    27: {"inverse": False},
-    29: {"strike": False},
-    39: {"foreground": None},
-    49: {"background": None},
-    **{30 + color: {"foreground": color} for color in range(8)},
-    **{40 + color: {"background": color} for color in range(8)},
-    **{90 + color: {"foreground": 8 + color} for color in range(8)},
-    **{100 + color: {"background": 8 + color} for color in range(8)},
-}
-
-
-def _apply_code(style: Style, code: int) -> Style:
-    return Style(stderr=style.stderr) if code == 0 else style._replace(**_CHANGES.get(code, {}))
-
-
-def _extended_color(codes: Iterator[str]) -> Color | None:
-    """Read a color after 38 or 48: `5;n` or `2;r;g;b`, or with colons, then also `2::r:g:b`."""
-    kind = next(codes, "")
-    colons = kind.startswith(":")
-    wanted = {"5": 1, "2": 3}.get(kind.lstrip(":"), 0)
-    values = [next(codes, "").lstrip(":") for _ in range(wanted)]
-    if colons and wanted == 3 and values[0] == "":
-        values = [*values[1:], next(codes, "").lstrip(":")]
-    if not values or not all(value.isdigit() and int(value) < 256 for value in values):
-        return None
-    numbers = [int(value) for value in values]
-    return _indexed_color(numbers[0]) if wanted == 1 else "#{:02x}{:02x}{:02x}".format(*numbers)
-
-
-def _indexed_color(index: int) -> Color:
-    if index < 16:
-        return index
-    if index >= 232:
-        return "#{0:02x}{0:02x}{0:02x}".format(8 + 10 * (index - 232))
-    levels = (0, 95, 135, 175, 215, 255)
-    red, green, blue = (index - 16) // 36, (index - 16) // 6 % 6, (index - 16) % 6
-    return f"#{levels[red]:02x}{levels[green]:02x}{levels[blue]:02x}"
-
-
-def skip_line(text: str, style: Style) -> Style:
-    """Return the style after `text`, which is not kept."""
-    start = max(text.rfind("\x1b[0m"), text.rfind("\x1b[m"), 0)
-    for sequence in _SGR.finditer(text, start):
-        style = apply_sgr(style, sequence[1])
-    return style
-
-
 def read_line(text: str, style: Style) -> tuple[Line, Style] | None:
     """Return a line without controls other than colors, and the style after it; `None` for other lines."""
-    parts = _SGR.split(text)
+    parts = SGR.split(text)
     bare = "".join(parts[::2])
     if _CONTROL.search(bare):
         return None
@@ -196,7 +89,7 @@ def drop_overwritten(text: str) -> str:
     A part is the text between two `\r`. A dropped part leaves its colors.
     """
     first, *parts = text.split("\r")
-    bare = text if "\x1b" not in text else _SGR.sub("", text)
+    bare = text if "\x1b" not in text else SGR.sub("", text)
     if len(parts) < 2 or _CONTROL.search(bare.replace("\r", "")):
         return text
     kept: list[str] = []
@@ -206,7 +99,7 @@ def drop_overwritten(text: str) -> str:
             kept.append(part)
             longest = length
         elif part != "" and "\x1b" in part:
-            kept.append("".join(f"\x1b[{codes}m" for codes in _SGR.findall(part)))
+            kept.append("".join(f"\x1b[{codes}m" for codes in SGR.findall(part)))
     return "\r".join([first, *reversed(kept)])
 
 
@@ -256,7 +149,7 @@ class LineEditor:
             return style
         if "\r" in text:
             text = drop_overwritten(text)
-        elif self._column >= self._limit and not _CONTROL.search(bare := _SGR.sub("", text)):
+        elif self._column >= self._limit and not _CONTROL.search(bare := SGR.sub("", text)):
             self.put(bare, style)  # beyond the limit, so it is only counted
             return skip_line(text, style)
         return self._write_controlled(_INERT.sub("", text) if "\x1b" not in text else text, style)
@@ -308,7 +201,7 @@ class LineEditor:
     def _obey(self, final: str, parameters: str, style: Style) -> Style:
         """Carry out `ESC [ parameters final`; return the style after it."""
         if final == "m":
-            return apply_sgr(style, parameters) if _SGR_CODES.fullmatch(parameters) else style
+            return apply_sgr(style, parameters)
         if parameters and not parameters.isdigit():
             return style
         count = int(parameters or "0")
