@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from daytona_kernel import DaytonaConfig
+from daytona_kernel.client.embedded import EmbeddedServer
 from daytona_kernel.server.isolation import choose_isolation
 from tests.lab_server import LabServer, run_lab_server
 
@@ -104,6 +106,17 @@ def anyio_backend() -> str:
 def profile(request: pytest.FixtureRequest) -> str:
     """The behavior of the embedded servers of a test: with the mark, each; without, the environment's."""
     return str(getattr(request, "param", os.environ.get("DAYTONA_KERNEL_PROFILE") or "own"))
+
+
+@pytest.fixture(scope="session")
+def profiled(profile: str) -> Iterator[DaytonaConfig]:
+    """The settings for an embedded server with the profile of the test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAYTONA_KERNEL_PROFILE", profile)
+        server = EmbeddedServer.spawn()
+    url, key = server.ready()
+    yield DaytonaConfig(api_key=key, api_url=url)
+    server.close(now=True)
 
 
 @pytest.fixture(scope="session")

@@ -80,22 +80,10 @@ def connect(kind: str) -> Iterator[Callable[..., Any]]:
             client.close()
 
 
-@pytest.fixture(scope="session")
-def profiled_server(profile: str) -> Iterator[embedded.EmbeddedServer]:
-    """An embedded server with the profile of the test."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DAYTONA_KERNEL_PROFILE", profile)
-        started = embedded.EmbeddedServer.spawn()
-    started.ready()
-    yield started
-    started.close(now=True)
-
-
 @pytest.fixture
-def daytona(connect: Callable[..., Any], profiled_server: embedded.EmbeddedServer) -> Any:
+def daytona(connect: Callable[..., Any], profiled: DaytonaConfig) -> Any:
     """A client of an embedded server."""
-    url, key = profiled_server.ready()
-    return connect(DaytonaConfig(api_key=key, api_url=url))
+    return connect(profiled)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from daytona_kernel import AsyncDaytona, SessionExecuteRequest
+from daytona_kernel import AsyncDaytona, DaytonaConfig, SessionExecuteRequest
 from tests.kernel.driver import Driver, running_kernel
 
 if TYPE_CHECKING:
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="package")
-def kernel() -> Iterator[Driver]:
+def kernel(profile: str) -> Iterator[Driver]:
     """A kernel for the modules of this folder that need no special one."""
-    with running_kernel() as driver:
+    with running_kernel(DAYTONA_KERNEL_PROFILE=profile) as driver:
         yield driver
 
 
@@ -33,10 +33,9 @@ def failure(kernel: Driver, code: str) -> tuple[str, str]:
 
 
 @pytest.fixture
-async def process(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AsyncProcess]:
+async def process(profiled: DaytonaConfig) -> AsyncIterator[AsyncProcess]:
     """The processes of a sandbox with a session `s`, whose shell has a variable and is in /tmp."""
-    monkeypatch.delenv("DAYTONA_API_KEY", raising=False)
-    async with AsyncDaytona() as daytona:
+    async with AsyncDaytona(profiled) as daytona:
         sandbox = await daytona.create()
         await sandbox.process.create_session("s")
         await sandbox.process.execute_session_command("s", SessionExecuteRequest("kept=here; cd /tmp"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from daytona_kernel import SessionExecuteRequest
 from daytona_kernel.magics.shell import session_shell
 from daytona_kernel.magics.shell.process_tree import CANCELED, new_tag
+from tests.conftest import both_profiles
 
 from .commands import exit_code, list_tmp, wait_for_output
 
@@ -38,14 +40,9 @@ SCRIPTS = [
 STATE = "pwd; trap; shopt; echo $-; set -o; jobs; compgen -v | grep daytona; ls -A /tmp"
 
 
-async def send(process: AsyncProcess, tag: str, script: str, *, sourced: bool = False) -> str:
-    """Send a script to the session. sourced: as Daytona's daemon does, which sources a file with it."""
-    command = session_shell.wrap(tag, script)
-    if sourced:
-        file = f"/tmp/{tag}.sh"
-        await process.exec(f"cat > {file} <<'END OF COMMAND'\n{command}\nEND OF COMMAND")
-        command = f"{{ . {file}; }}; (s=$?; rm {file}; exit $s)"
-    request = SessionExecuteRequest(command, run_async=True)
+async def send(process: AsyncProcess, tag: str, script: str) -> str:
+    """Send a script to the session."""
+    request = SessionExecuteRequest(session_shell.wrap(tag, script), run_async=True)
     return (await process.execute_session_command("s", request)).cmd_id
 
 
@@ -54,26 +51,60 @@ async def ask(process: AsyncProcess, script: str) -> str:
     return (await process.execute_session_command("s", SessionExecuteRequest(script))).stdout or ""
 
 
-async def leave(process: AsyncProcess, script: str, *, sourced: bool = False) -> tuple[int | None, str]:
+async def leave(process: AsyncProcess, script: str) -> tuple[int | None, str]:
     """Leave a script after its first output; return its status and its output."""
     tag = new_tag()
-    command = await send(process, tag, f"echo up; {script}", sourced=sourced)
+    command = await send(process, tag, f"echo up; {script}")
     await wait_for_output(process, command)
     assert await session_shell.leave(process, "s", tag) == "", script
     status = await exit_code(process, command)
     return status, (await process.get_session_command_logs("s", command)).stdout
 
 
-@pytest.mark.parametrize("sourced", [False, True])
+@both_profiles
 @pytest.mark.parametrize("options", ["-hB", "-ET", "+hB"])
-async def test_the_shell_leaves_the_whole_script(process: AsyncProcess, options: str, sourced: bool) -> None:
-    await ask(process, f"set {options}; sleep 901 &")
+async def test_the_shell_leaves_the_whole_script(process: AsyncProcess, options: str) -> None:
+    await ask(process, f"set {options}; sleep 901 >/dev/null 2>&1 &")
     await ask(process, session_shell.wrap(new_tag(), "true"))
     state = await ask(process, STATE)
     assert "sleep 901" in state
     for script in SCRIPTS:
-        assert (script, *await leave(process, script, sourced=sourced)) == (script, 130, "up\n")
+        assert (script, *await leave(process, script)) == (script, 130, "up\n")
         assert await ask(process, STATE) == state, script
+
+
+_FUNCTIONS = "source eval trap set unset exec exit shopt jobs test read echo rm"
+# A session's first command and its second one; and the output of the second, without the signs of `set -x`.
+UNSEEN = {
+    "set -x": ("set -x", "echo a; (exit 3)", "a\n", "echo a\nexit 3\n"),
+    "set -v": ("set -v", "echo a; (exit 3)", "a\n", "echo a; (exit 3)\n"),
+    "ERR": ("trap 'echo err' ERR; set -E", "echo a; (exit 3)", "a\nerr\n", ""),
+    "DEBUG": ("trap 'echo debug' DEBUG", "echo a; (exit 3)", "a\n", ""),
+    "functions": (
+        f'for name in {_FUNCTIONS}; do builtin eval "$name() {{ builtin echo mine; }}"; done',
+        "builtin echo a; (builtin exit 3)",
+        "a\n",
+        "",
+    ),
+}
+
+
+@both_profiles
+@pytest.mark.parametrize(("first", "second", "stdout", "stderr"), UNSEEN.values(), ids=UNSEEN)
+async def test_options_traps_and_functions_of_the_session_do_not_see_what_surrounds_a_script(
+    process: AsyncProcess, profile: str, first: str, second: str, stdout: str, stderr: str
+) -> None:
+    assert await exit_code(process, await send(process, new_tag(), first)) == 0
+    command = await send(process, new_tag(), second)
+    assert await exit_code(process, command) == 3
+    logs = await process.get_session_command_logs("s", command)
+    # The daemon's own lines show that it sources the command.
+    own = {"own": ("", ""), "daytona": (r"^(debug|err)\n", r"^\+ \. .*\n")}[profile]
+    printed = re.sub(own[0], "", logs.stdout) if first.startswith("trap") else logs.stdout
+    assert (printed, re.sub(r"^\++ ", "", re.sub(own[1], "", logs.stderr), flags=re.MULTILINE)) == (
+        stdout,
+        stderr,
+    )
 
 
 async def test_a_command_that_ignores_signals_is_killed(process: AsyncProcess) -> None:

@@ -24,12 +24,14 @@ CANCELED = "The command was still queued behind another one; it has been cancele
 # All descendants inherit this variable, also daemons.
 _MARK = "DAYTONA_KERNEL_COMMAND"
 
-# The prefix that `leave_pid` returns.
+# The prefix that `leave_pid` returns. It and its trap print to nowhere, so that `set -x` does not show them.
 _LEAVE_PID = (
-    ": TAG; (set -C; : > /tmp/.TAG) 2>/dev/null || [ ! -e /tmp/.TAG ] || { rm -f /tmp/.TAG; exit 130; }; "
-    "export MARK=TAG; echo $BASHPID 2>/dev/null >| /tmp/.TAG; trap 'rm -f /tmp/.TAG 2>/dev/null' EXIT"
+    "{ : TAG; (command set -C; > /tmp/.TAG) || [ ! -e /tmp/.TAG ] || "
+    "{ command -p rm -f /tmp/.TAG; command exit 130; }; "
+    "command export MARK=TAG; command echo $BASHPID >| /tmp/.TAG; "
+    "command trap '{ command -p rm -f /tmp/.TAG; } >/dev/null 2>&1' EXIT; } >/dev/null 2>&1"
 ).replace("MARK", _MARK)
-_TAG = re.compile(r": (daytona-[0-9a-f]{16});")
+_TAG = re.compile(r"\{ : (daytona-[0-9a-f]{16});")
 
 # Each signal gets a second before the next one. The mark finds processes that left the tree (daemons,
 # `setsid`), and a marked child finds the unmarked subshell above it. A process that was found once is

@@ -22,31 +22,39 @@ if TYPE_CHECKING:
 
 # `test` returns 2 for a word that is not a number, without starting a process.
 _LEAVE = (
-    "if ((${#BASH_SOURCE[@]} > _daytona_depth)); then test x -eq 0 2>/dev/null; "
-    "else trap - DEBUG; shopt -u extdebug; fi"
+    "{ if ((${#BASH_SOURCE[@]} > _daytona_depth)); then builtin test x -eq 0; "
+    "else builtin trap - DEBUG; builtin shopt -u extdebug; fi; } 2>/dev/null"
 )
 _ARM = (
-    "_daytona_status=130 _daytona_options=${_daytona_options-$-}; "
-    f"shopt -s extdebug; trap '\\''{_LEAVE}'\\'' DEBUG"
+    "{ _daytona_status=130 _daytona_options=${_daytona_options-$-}; "
+    f"builtin shopt -s extdebug; builtin trap '\\''{_LEAVE}'\\'' DEBUG; }} 2>/dev/null"
 )
 # `extdebug` also sets two other options, which are restored to the shell's own choice.
 _DISARM = (
-    "${_daytona_options+shopt -u extdebug; set -${_daytona_options//[!hBET]}; "
-    "unset _daytona_status _daytona_options;}"
+    "if [[ -n ${_daytona_options-} ]]; then builtin shopt -u extdebug; "
+    "_daytona_options=${_daytona_options//[!hBET]}; "
+    "[[ -z $_daytona_options ]] || builtin set -$_daytona_options; fi"
 )
+# The shell prints the lines that it reads before any of them can turn that off, so `set -v` is off meanwhile.
+_VERBOSE = "if [[ -n ${_daytona_verbose-} ]]; then builtin unset _daytona_verbose; builtin set -v; fi"
+_QUIET = "if [[ $- = *v* ]]; then builtin set +v; _daytona_verbose=1; fi"
+_NAMES = "_daytona_depth _daytona_code _daytona_status _daytona_options"
 
 # The script and `leave` both create the file, and the first one wins: a queued script that finds the file
-# of `leave` does not start.
+# of `leave` does not start. Only the script has the command's streams, which are kept in descriptors that
+# nobody else uses. The rest prints to nowhere, so that options and traps of the session, such as `set -x` and
+# ERR, show nothing of it.
 _WRAPPED = f"""\
-: TAG; trap '{_ARM}' INT; if (set -C; : > /tmp/.TAG) 2>/dev/null || [ ! -e /tmp/.TAG ]; then \
-{{ echo $$ $(jobs -p) >| /tmp/.TAG; }} 2>/dev/null; \
-_daytona_depth=${{#BASH_SOURCE[@]}}; source /dev/stdin <<'TAG'
+{{ : TAG; builtin trap '{_ARM}' INT; _daytona_code=130; \
+if (builtin set -C; > /tmp/.TAG) || [[ ! -e /tmp/.TAG ]]; then \
+builtin echo $$ $(builtin jobs -p) >| /tmp/.TAG; _daytona_depth=${{#BASH_SOURCE[@]}}; {_VERBOSE}; \
+builtin source /dev/stdin >&198 2>&199 198>&- 199>&- <<'TAG'
 SCRIPT
 TAG
-else (exit 130); fi; \
-eval "trap : INT; unset _daytona_depth; {_DISARM} \
-command rm -f /tmp/.TAG 2>/dev/null; (exit ${{_daytona_status-$?}})"\
-"""
+_daytona_code=$?; fi; builtin trap : INT; {_QUIET}; {_DISARM}; \
+builtin command -p rm -f /tmp/.TAG; \
+builtin eval "builtin unset {_NAMES}; (builtin exit ${{_daytona_status-$_daytona_code}})"; \
+}} 198>&1 199>&2 >/dev/null 2>&1"""
 _BEGIN, _END = _WRAPPED.split("SCRIPT")
 
 # The exit status of `_LEAVE_SCRIPT` if the shell is gone; the others are those of Ending.
