@@ -40,6 +40,7 @@ _KERNEL_FOLDERS = {"differential", "faults", "frontends", "interpreter", "kernel
 # Only these files there have no such test.
 FILES_WITHOUT_KERNEL = {
     "interpreter/test_bookmark.py",
+    "kernel/test_failures.py",
     "kernel/test_handover.py",
     "kernel/test_magic_calls.py",
     "kernel/test_magic_cell.py",

@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import traceback
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from ipykernel import kernelapp
 from ipykernel.comm.comm import BaseComm
 from ipykernel.ipkernel import IPythonKernel
 
+from ..wire.conventions import RESUME_TYPE
 from .completion import TimelyCompletion
 from .interrupts import Interrupts
 from .magics import KernelMagics
@@ -72,18 +74,16 @@ class IPKernelApp(kernelapp.IPKernelApp):
 
     def init_kernel(self) -> None:
         """Create the kernel."""
-        """Create the kernel."""
         super().init_kernel()
         _repair_comm_routing()
 
 
 class SandboxKernel(IPythonKernel):
-    """ipykernel's kernel, with other interrupts and completion."""
-
-    """ipykernel's kernel, with other interrupts and completion."""
+    """ipykernel's kernel, with other interrupts, aborts and completion."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        self.shell_handlers[RESUME_TYPE] = self.daytona_resume_request
         others = [handler for name, handler in self.shell_handlers.items() if name != "execute_request"]
         self._interrupts = Interrupts(self.shell, others)
         self._completion = TimelyCompletion(self.shell.Completer)
@@ -95,16 +95,30 @@ class SandboxKernel(IPythonKernel):
 
     def do_complete(self, code: str, cursor_pos: int) -> dict[str, Any]:
         """Return the content of a `complete_reply`, in time."""
-        """Return the content of a `complete_reply`, in time."""
         complete = super().do_complete
         return self._completion.complete(lambda: complete(code, cursor_pos))
+
+    # Private in ipykernel, which aborts only the cells that have arrived. More of them may be on their way.
+    def _abort_queues(self, subshell_id: str | None = None) -> None:
+        if threading.current_thread() is not self.control_thread:  # a cell there has no queue behind it
+            self._set_aborting(subshell_id, aborting=True)
+
+    async def daytona_resume_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
+        """Run cells again: the kernel knows that the cells from here on are not behind the failed one."""
+        self._set_aborting(parent["header"].get("subshell_id"), aborting=False)
+        self.session.send(stream, "daytona_resume_reply", {"status": "ok"}, parent, ident=ident)
+
+    def _set_aborting(self, subshell_id: str | None, *, aborting: bool) -> None:
+        if subshell_id is None:
+            self._aborting = aborting
+        else:
+            self.shell_channel_thread.manager.set_subshell_aborting(subshell_id, aborting)
 
     def pre_handler_hook(self) -> None:
         """Handle interrupts from the start of a request."""
         # ipykernel's own post_handler_hook restores this attribute.
         self.saved_sigint_handler = self._interrupts.start_request()
 
-    # Private in ipykernel, which has no other place to cancel a cell that awaits.
     # Private in ipykernel, which has no other place to cancel a cell that awaits.
     def _cancel_on_sigint(self, future: asyncio.Future[Any]) -> AbstractContextManager[None]:
         return self._interrupts.cancelling(future)
@@ -129,4 +143,4 @@ def _repair_comm_routing() -> None:
                 default = self._reply_subshell_ids.pop(request_id)
         return default
 
-    BaseComm._reply_subshell_for = reply_subshell_for  # noqa: SLF001  # noqa: SLF001
+    BaseComm._reply_subshell_for = reply_subshell_for  # noqa: SLF001

@@ -54,7 +54,7 @@ class KernelMagics:
             return self._caller.run(name, self._expand(line, local_ns or {}), cell, assigned=False)
 
         def assigned(line: str) -> Any:
-            line = self._expand(line, sys._getframe(1).f_locals)  # noqa: SLF001  # the cell's frame  # noqa: SLF001  # the cell's frame
+            line = self._expand(line, sys._getframe(1).f_locals)  # noqa: SLF001  # the cell's frame
             return self._caller.run(name, line, None, assigned=True)
 
         function: Any = call

@@ -126,11 +126,15 @@ class Connection:
 
     async def send(self, message: Message) -> None:
         """Send a message, now or as soon as there is a connection. Returns before it has arrived."""
+        self.post(message)
+        await self._pump()
+
+    def post(self, message: Message) -> None:
+        """Send a message with the next one that is sent, and before it."""
         if self._link is None:
             self._early.append(message)
         else:
             self._link.send(message)
-            await self._pump()
 
     async def run(self) -> None:
         """Stay connected until canceled.

@@ -52,6 +52,9 @@ AgentEvent = Interrupted | Running | UsageReport | MagicClosed
 
 _VARIABLES_LOST = "The variables are lost; the next cell runs in a fresh interpreter."
 
+# Seconds from the `idle` of a cell to its reply, which may be large. A malformed request has no reply.
+_UNANSWERED_SECONDS = 60.0
+
 _log = logging.getLogger(__name__)
 
 
@@ -122,7 +125,8 @@ class Interpreter:
 
         Returns `exit_code` 0, or 1 when the code raised. Raises InterpreterDiedError when the interpreter
         ended meanwhile, CellUnstartedError when an interrupt came before the interpreter had started, and
-        otherwise the error with which `run` ended.
+        InterpreterError when the interpreter has gone on without a reply, and otherwise the error with which
+        `run` ended.
         """
         if request is None:
             request = _execute_request(code)
@@ -133,6 +137,7 @@ class Interpreter:
             await execution.done
         finally:
             self._executions.pop(request.msg_id, None)
+            execution.close()
         return ExecuteResponse(exit_code=0 if execution.succeeded else 1, result=execution.text)
 
     async def send(self, message: Message) -> None:
@@ -141,6 +146,11 @@ class Interpreter:
         if self._failure is not None:
             raise self._failure
         await self._connection.send(message)
+
+    def post(self, message: Message) -> None:
+        """Send a message in front of the next one that is sent. Its answers go to `on_message`."""
+        if self._failure is None:
+            self._connection.post(message)
 
     async def tell(self, message: ToAgent) -> None:
         """Send a message to the agent itself. Raises the error with which `run` ended."""
@@ -231,6 +241,7 @@ class _Execution:
         self._printed: list[str] = []
         self._replied = False
         self._idle = False
+        self._timer: asyncio.TimerHandle | None = None
         self.succeeded = False
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -248,8 +259,17 @@ class _Execution:
             self.succeeded = message.content.get("status") == "ok"
         elif message.msg_type == "status":
             self._idle = message.content.get("execution_state") == "idle"
-        if self._replied and self._idle and not self.done.done():
+        if not self._idle or self.done.done():
+            return
+        if self._replied:
             self.done.set_result(None)
+        elif self._timer is None:
+            error = InterpreterError("The interpreter gave no reply to this cell.")
+            self._timer = asyncio.get_running_loop().call_later(_UNANSWERED_SECONDS, self.fail, error)
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
 
     def fail(self, error: Exception) -> None:
         if not self.done.done():

@@ -33,10 +33,9 @@ if TYPE_CHECKING:
 # Jupyter starts to terminate a kernel 2.5 s after the shutdown request.
 _CLOSING_SECONDS = 2.0
 
-# Control requests that the interpreter answers.
-_RELAYED_CONTROL = ("debug_request", "usage_request")
-# Shell requests that the kernel answers, because they are not about code.
+# Requests that the kernel answers, because they are not about code: on both channels, and on control.
 _OWN_SHELL = ("kernel_info_request", "connect_request", "shutdown_request", "interrupt_request")
+_OWN_CONTROL = (*_OWN_SHELL, "create_subshell_request", "delete_subshell_request", "list_subshell_request")
 
 
 class DaytonaKernel(Kernel):
@@ -113,15 +112,18 @@ class DaytonaKernel(Kernel):
     # On the control thread's loop
 
     async def dispatch_control(self, msg: list[zmq.Frame]) -> None:
-        """Take a control request. The base class handles those that are not for the interpreter."""
+        """Take a control request. The base class answers those that are not for the interpreter.
+
+        It also takes messages that are no requests, and need no answer.
+        """
         if (parsed := self._parsed("control", msg)) is None:
             return
         idents, parts, message = parsed
-        if message.msg_type not in _RELAYED_CONTROL:
+        if message.msg_type in _OWN_CONTROL or not message.msg_type.endswith("_request"):
             await super().dispatch_control(msg)
             return
         if self._verified(parts):
-            await self._relay_loop.run(self.relay.forward_control(message, idents))
+            await self._relay_loop.run(self.relay.take_control(message, idents))
 
     async def interrupt_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
         """Interrupt the interpreter, never this process."""

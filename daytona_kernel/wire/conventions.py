@@ -17,3 +17,6 @@ PROFILE_VARIABLE = "DAYTONA_KERNEL_PROFILE"
 
 # `code_run` prints each chart as a line of stdout: this mark and the chart as JSON.
 ARTIFACT_MARK = "dtn_artifact_k39fd2:"
+
+# The kernel's request to the interpreter, on `shell`, to run cells again after an error.
+RESUME_TYPE = "daytona_resume_request"

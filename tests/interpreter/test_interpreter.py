@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from daytona_kernel.errors import InterpreterDiedError, InterpreterLostError
+from daytona_kernel.errors import InterpreterDiedError, InterpreterError, InterpreterLostError
+from daytona_kernel.interpreter import interpreter as interpreter_module
 from daytona_kernel.interpreter.connection import Credentials
 from daytona_kernel.interpreter.interpreter import Interpreter
+from daytona_kernel.wire.messages import Message, encode_json
 
 from .local import LocalAgent, Wire
 
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from daytona_kernel.client.models import ExecuteResponse
-    from daytona_kernel.wire.messages import Message
 
 pytestmark = pytest.mark.anyio
 
@@ -189,6 +190,19 @@ async def test_stopping_the_agent_leaves_nothing(agent: LocalAgent) -> None:
         agent.child.send_signal(signal.SIGTERM)
         assert not psutil.wait_procs(processes, timeout=10)[1]
     assert sorted(os.listdir(agent.directory.name)) == ["agent.pyz", "ipython"]  # noqa: PTH208
+
+
+async def test_a_cell_that_the_interpreter_drops_fails(
+    agent: LocalAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interpreter_module, "_UNANSWERED_SECONDS", 0.2)
+    async with connected(agent) as (interpreter, _):
+        # ipykernel looks for a key in the metadata, which are no object here, and goes on without a reply.
+        header = {"msg_id": "1", "msg_type": "execute_request", "session": "s", "version": "5.4"}
+        request = Message("shell", [encode_json(header), b"{}", b"[]", b'{"code": "1"}'])
+        with pytest.raises(InterpreterError, match="no reply"):
+            await asyncio.wait_for(interpreter.execute("1", request=request), 20)
+        assert (await interpreter.execute("print(1)")).result == "1\n"
 
 
 async def test_a_wrong_secret_is_refused(agent: LocalAgent) -> None:

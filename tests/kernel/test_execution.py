@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
+from .driver import DEADLINE
+
 if TYPE_CHECKING:
     from .driver import Driver
 
@@ -89,6 +93,28 @@ def test_a_failed_cell_aborts_those_behind_it(kernel: Driver) -> None:
     statuses = [kernel.collect(msg_id).reply["status"] for msg_id in ids]
     assert statuses == ["error", "aborted", "aborted"]
     assert kernel.run("'y' in globals()").result == "False"
+
+
+@pytest.mark.parametrize("code", ["1 / 0", "1 +* 2", "%nosuch", "%sh exit 3"])
+def test_no_cell_behind_a_failed_one_runs(kernel: Driver, code: str) -> None:
+    kernel.run("ran = []")
+    for _ in range(5):
+        failing = kernel.send(code)
+        behind = [kernel.send(f"ran.append({number})") for number in range(20)]
+        assert kernel.collect(failing).reply["status"] == "error"
+        assert {kernel.collect(each).reply["status"] for each in behind} == {"aborted"}
+        assert kernel.run("ran").result == "[]"
+
+
+def test_replies_keep_the_order_of_cells_when_one_fails(kernel: Driver) -> None:
+    kernel.run("import IPython")
+    shown = "try: 1 / 0\nexcept: IPython.get_ipython().showtraceback()"
+    sent = [kernel.send(code) for code in ("1", shown, "1 / 0", "2", "3")]
+    replies = [kernel.client.get_shell_msg(timeout=DEADLINE) for _ in sent]
+    assert [reply["parent_header"]["msg_id"] for reply in replies] == sent
+    states = [kernel.next_output("status") for _ in range(2 * len(sent))]
+    order = [each["parent_header"]["msg_id"] for each in states]
+    assert order == [each for each in sent for _ in range(2)]
 
 
 def test_malformed_and_unsigned_messages_are_dropped_and_the_kernel_lives(kernel: Driver) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import psutil
+import pytest
 import zmq
 from jupyter_client.session import Session
 
@@ -52,11 +53,18 @@ def test_a_front_end_may_shut_the_kernel_down_while_a_cell_runs() -> None:
         process.wait(DEADLINE)
 
 
-def test_an_unknown_request_is_ignored_and_does_no_harm(kernel: Driver) -> None:
-    kernel.send_message("no_such_request", {})
-    message = kernel.client.session.msg("no_such_request", {})
-    kernel.client.control_channel.send(message)
+@pytest.mark.parametrize("channel", ["shell", "control"])
+def test_an_unknown_request_is_refused_and_does_no_harm(kernel: Driver, channel: str) -> None:
+    reply = kernel.request("no_such_request", {}, channel)
+    assert (reply["status"], reply["ename"]) == ("error", "UnknownRequestError")
     assert kernel.run("1 + 1").result == "2"
+
+
+def test_a_malformed_request_is_answered(kernel: Driver) -> None:
+    # ipykernel drops both.
+    history = kernel.send_message("history_request", {"hist_access_type": 5})
+    assert kernel.request("debug_request", {}, "control")["status"] == "error"
+    assert kernel.reply(history) == {"status": "ok", "history": []}
 
 
 def test_an_execution_without_code_is_refused_and_does_no_harm(kernel: Driver) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .driver import DEADLINE
+
 if TYPE_CHECKING:
     from .driver import Driver
 
@@ -14,7 +16,7 @@ def test_a_subshell_runs_code_while_the_main_shell_is_busy(own_kernel: Driver) -
     assert own_kernel.request("list_subshell_request", {}, "control")["subshell_id"] == [subshell_id]
     blocked = own_kernel.send("while not done: time.sleep(0.01)")
     freeing = own_kernel.send_message(
-        "execute_request", {"code": "done = True; print('freed', end='')"}, subshell_id
+        "execute_request", {"code": "print('freed', end='', flush=True); done = True"}, subshell_id
     )
     assert own_kernel.await_text("freed") == freeing
     own_kernel.collect(blocked)
@@ -23,6 +25,39 @@ def test_a_subshell_runs_code_while_the_main_shell_is_busy(own_kernel: Driver) -
         == "ok"
     )
     assert own_kernel.request("list_subshell_request", {}, "control")["subshell_id"] == []
+
+
+def test_every_message_of_a_subshell_names_the_request_as_it_was_sent(kernel: Driver) -> None:
+    content = {"subshell_id": kernel.request("create_subshell_request", {}, "control")["subshell_id"]}
+    code = "from comm import create_comm\nprint('now'); display(1); create_comm('t')\n%sh echo sandbox\n1 / 0"
+    message = kernel.client.session.msg("execute_request", {"code": code})
+    message["header"].update(content, unknown="kept")
+    kernel.client.shell_channel.send(message)
+    reply = kernel.client.get_shell_msg(timeout=DEADLINE)
+    while reply["msg_type"] != "execute_reply":  # of a request before the test
+        reply = kernel.client.get_shell_msg(timeout=DEADLINE)
+    answer = kernel.collect_output(message["header"]["msg_id"])
+    assert kernel.request("delete_subshell_request", content, "control")["status"] == "ok"
+    assert {"stream", "display_data", "comm_open", "error"} <= {m["msg_type"] for m in answer.messages}
+    for each in (reply, *answer.messages):
+        assert each["parent_header"] == message["header"], each["msg_type"]
+
+
+def test_a_failed_cell_aborts_those_behind_it_in_its_own_shell(kernel: Driver) -> None:
+    content = {"subshell_id": kernel.request("create_subshell_request", {}, "control")["subshell_id"]}
+    subshell_id = content["subshell_id"]
+    kernel.run("import threading; ran = []; gate = threading.Event()")
+    main = [kernel.send(code) for code in ("gate.wait(60)", "ran.append('main')")]
+    beside = [
+        kernel.send_message("execute_request", {"code": code}, subshell_id)
+        for code in ("1 / 0", "ran.append('beside')", "ran.append('beside')")
+    ]
+    assert [kernel.reply(each)["status"] for each in beside] == ["error", "aborted", "aborted"]
+    code = {"code": "gate.set()"}
+    assert kernel.request("execute_request", code, subshell_id=subshell_id)["status"] == "ok"
+    assert [kernel.reply(each)["status"] for each in main] == ["ok", "ok"]
+    assert kernel.run("ran").result == "['main']"
+    assert kernel.request("delete_subshell_request", content, "control")["status"] == "ok"
 
 
 def test_a_request_for_an_unknown_subshell_is_answered_with_an_error(own_kernel: Driver) -> None:

@@ -123,6 +123,7 @@ class Host:
         if self.kernel_sandbox.has_resumed:
             self._relay_loop.call(self._relay.news.add, _RESUMED)
             self._relay_loop.call(self._relay.adopted_cells.expect)
+            self._relay_loop.call(self._relay.resume_interpreter)
             # The interpreter may have printed meanwhile. The front ends must not miss it.
             await self._relay_loop.run(self._outbox.wait_for_subscribers(_SUBSCRIBER_SECONDS))
         gateway = AgentGateway(sandbox, agent, self.api.run, self.kernel_sandbox.place.server_end)

@@ -78,7 +78,10 @@ class AdoptedCells:
             message = Message("shell", [encode_json(header), b"{}", b"{}", b"{}"])
             if message.msg_type != "execute_request" or message.msg_id in self._requests:
                 continue
-            request = Request(message, [session.encode()] if isinstance(session, str) else [])
+            idents = [session.encode()] if isinstance(session, str) else []
+            # An error in it may abort the cells behind it.
+            request = Request(message, idents, stop_on_error=True)
+            request.arrived = asyncio.get_running_loop().time()
             self._cells[message.msg_id] = self._requests[message.msg_id] = request
             self._outbox.running_cells.add(message.msg_id)
             self._stand_in.announce(request)
@@ -115,10 +118,14 @@ class AdoptedCells:
             self._has_way.clear()
             self._spawn(self._interrupt_for(question))
 
+    @property
+    def has_way(self) -> bool:
+        """Whether a new cell may start at once."""
+        return self._has_way.is_set()
+
     async def make_way(self) -> None:
         """Wait for the end of a cell that is interrupted for its question: its end aborts cells behind it."""
-        if not self._has_way.is_set():
-            await self._has_way.wait()
+        await self._has_way.wait()
 
     def take_reply(self) -> None:
         """Note that the client of an adopted cell has answered it."""

@@ -12,6 +12,7 @@ from ...errors import (
     InterpreterReplacedError,
     IsolationError,
 )
+from ...wire.conventions import RESUME_TYPE
 from ..magic_cell import parse_magic_cell
 from .move import Move
 
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from ...wire.messages import Message
     from ..host.host import Host
     from ..out.outbox import Outbox
+    from .failures import Failures
     from .notices import News, WaitingNotice
+    from .own_requests import OwnRequests
     from .requests import Request, StandIn
     from .slot import InterpreterSlot
     from .subshells import Subshells
@@ -59,6 +62,8 @@ class Cells:
         subshells: Subshells,
         waiting_notice: WaitingNotice,
         news: News,
+        failures: Failures,
+        own_requests: OwnRequests,
         requests: dict[str, Request],
         publish: Callable[[Message], None],
         on_end: Callable[[Request], None],
@@ -71,6 +76,8 @@ class Cells:
         self._subshells = subshells
         self._waiting_notice = waiting_notice
         self._news = news
+        self._failures = failures
+        self._own_requests = own_requests
         self._requests = requests
         self._publish = publish
         self._on_end = on_end
@@ -83,11 +90,11 @@ class Cells:
             while not await self._run_once_isolated(request, code):
                 pass
         except (WaitInterruptedError, CellUnstartedError):
-            self._fail(request, "KeyboardInterrupt", _UNSTARTED)
+            await self._fail(request, "KeyboardInterrupt", _UNSTARTED)
         except DaytonaError as error:
-            self._fail(request, type(error).__name__, str(error))
+            await self._fail(request, type(error).__name__, str(error))
         except Exception as error:
-            self._fail(request, type(error).__name__, f"The kernel could not run this cell: {error}")
+            await self._fail(request, type(error).__name__, f"The kernel could not run this cell: {error}")
             raise
         finally:
             self._requests.pop(request.message.msg_id, None)
@@ -113,6 +120,9 @@ class Cells:
 
     async def _run_once(self, request: Request, code: str) -> bool:
         """Run a cell; return False if the interpreter was replaced and the cell must run in the next one."""
+        if self._failures.must_abort(request):
+            await self._abort(request)
+            return True
         magic = parse_magic_cell(code, self._host.registry)
         try:
             # Not wait_for: its task needs more turns of the loop, and later cells would overtake this one.
@@ -127,17 +137,24 @@ class Cells:
             self._news.show(request)
             self._stand_in.succeed(request)
             return True
+        if request.aborted:  # an earlier cell has failed without an interpreter
+            await self._abort(request)
+            return True
         self._waiting_notice.clear(request)
         self._news.show(request)
         message = await self._subshells.address(request.message)
         on_message = self._publish_after_announcement if request.announced else self._publish
         process = self._slot.process
         assert process is not None
+        if self._failures.ends_with(request):
+            subshell_id = message.header.get("subshell_id")
+            self._own_requests.post("shell", RESUME_TYPE, {}, subshell_id)
         try:
             # Each cell goes through process.code_run, the client's one way to run code, so that a program
             # with the client can do all that the kernel does. The request already carries the code as the
             # front end sent it. Output and reply arrive at on_message, so the response has no use here.
             await process.code_run(code, interpreter=interpreter, on_message=on_message, request=message)
+            await self._failures.wait(request)
         except InterpreterReplacedError:
             if request.move is None:
                 return False
@@ -194,15 +211,24 @@ class Cells:
             interrupted.cancel()
             work.cancel()
 
-    def _fail(self, request: Request, ename: str, evalue: str) -> None:
+    async def _fail(self, request: Request, ename: str, evalue: str) -> None:
         if request.aborted:
-            self._stand_in.abort(request)
+            await self._abort(request)
             return
-        self._waiting_notice.clear(request)
-        self._stand_in.fail(request, ename, evalue)
         if request.stop_on_error:
             for other in self._requests.values():
-                other.aborted = other.is_execution and other is not request
+                if other.is_execution and other.queue == request.queue and other is not request:
+                    other.aborted = True
+            self._failures.begin(request, in_interpreter=False)
+            await self._failures.wait(request)
+        self._waiting_notice.clear(request)
+        self._stand_in.fail(request, ename, evalue)
+
+    async def _abort(self, request: Request) -> None:
+        """Answer a cell behind a failed one, after the failed one's reply."""
+        await self._failures.wait(request)
+        self._waiting_notice.clear(request)
+        self._stand_in.abort(request)
 
     def _publish_after_announcement(self, message: Message) -> None:
         """Publish a message, unless it is the status `busy`, which the relay has published already."""

@@ -14,7 +14,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from ...errors import InterpreterError
-from .requests import Request, StandIn, empty_reply
+from .requests import MAIN_QUEUE, Request, StandIn, empty_reply
 from .subshells import Subshells
 
 if TYPE_CHECKING:
@@ -80,7 +80,8 @@ class Introspection:
         try:
             # Not wait_for: its task costs two turns of the loop.
             async with asyncio.timeout(DEADLINES[message.msg_type]):
-                content = await self._ask(message, on_own=cell_runs and request.subshell_id is None)
+                # The control channel and other subshells are free while the main shell runs a cell.
+                content = await self._ask(message, on_own=cell_runs and request.queue == MAIN_QUEUE)
         except (TimeoutError, InterpreterError):
             content = empty_reply(message)
         finally:

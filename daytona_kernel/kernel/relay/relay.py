@@ -25,17 +25,16 @@ from ...wire.magic_messages import MSG_TYPE
 from . import introspection
 from .adopted_cells import AdoptedCells
 from .cells import Cells, WaitInterruptedError
+from .deliveries import Deliveries
 from .gate import admit, reaching_magics
 from .introspection import Introspection
 from .notices import InterruptNotice, News, OutageNotice, WaitingNotice
 from .own_requests import OwnRequests
 from .questions import Questions
-from .requests import Request, StandIn
+from .requests import MAIN_QUEUE, Request, StandIn
 from .safe_outputs import SafeOutputs, is_wanted
 from .slot import InterpreterSlot
-from .streams import Streams
 from .subshells import Subshells
-from .widget_states import WidgetStates
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -46,9 +45,8 @@ if TYPE_CHECKING:
     from ..host.host import Host
     from ..out.outbox import Outbox
 
-# The limit of remembered clients. A long-lived kernel would remember each reload of a page otherwise.
-_MAX_CLIENTS = 100
-
+# Requests that the interpreter answers on the control channel only.
+_CONTROL = ("debug_request", "usage_request")
 _UNSENT = "Python was restarting when this was sent. Run it again."
 # Seconds for the end of the interpreter with the kernel, which Jupyter gives 2.5 s. In a sandbox that stays,
 # the agent gives it longer.
@@ -69,8 +67,6 @@ class Relay:
         # The interpreter has another table, of executions: an execution can fail without a reply from the
         # interpreter, and it is over only when `idle` has arrived too.
         self._requests: dict[str, Request] = {}
-        # The ZMQ identities of each client, by the message session of its cells, the latest last.
-        self._clients: dict[str, list[bytes]] = {}
         self._outage_notice = OutageNotice(outbox, lambda: self._running_on_main_shell)
         self.slot = InterpreterSlot(
             host.start_interpreter,
@@ -84,7 +80,7 @@ class Relay:
         )
         # The kernel_info of the latest interpreter; empty before there is one.
         self.kernel_info: dict[str, Any] = {}
-        self._own_requests = OwnRequests(outbox, self._send_to_interpreter)
+        self._own_requests = OwnRequests(outbox, self._send_to_interpreter, self._post_to_interpreter)
         self.subshells = Subshells(self._own_requests.ask)
         self._stand_in = StandIn(outbox, host.owned_comms)
         self._reaching = reaching_magics(magic.name for magic in host.registry if magic.reaches_further)
@@ -99,6 +95,23 @@ class Relay:
             None if self._safe is None else self._safe.clean_reply,
         )
         self._questions = Questions(outbox)
+        self.adopted_cells = AdoptedCells(
+            outbox,
+            self._stand_in,
+            self._questions,
+            self._requests,
+            send=self._send_to_interpreter,
+            interrupt=self.interrupt,
+            spawn=self._spawn,
+        )
+        self._deliveries = Deliveries(
+            outbox,
+            self._requests,
+            self._stand_in,
+            self._questions,
+            self.adopted_cells,
+            host.repeat_missed_updates,
+        )
         self._waiting_notice = WaitingNotice(outbox, self._first_waiting)
         self.news = News(outbox, self._stand_in)
         self.cells = Cells(
@@ -109,23 +122,14 @@ class Relay:
             self.subshells,
             self._waiting_notice,
             self.news,
+            self._deliveries.failures,
+            self._own_requests,
             self._requests,
             self.publish,
             self._questions.withdraw,
             self._questions.ask,
         )
-        self.adopted_cells = AdoptedCells(
-            outbox,
-            self._stand_in,
-            self._questions,
-            self._requests,
-            send=self._send_to_interpreter,
-            interrupt=self.interrupt,
-            spawn=self._spawn,
-        )
         self._interrupt_notice = InterruptNotice(outbox, lambda r: r.message.msg_id in self._requests)
-        self._widget_states = WidgetStates()
-        self._streams = Streams(lambda message: outbox.publish(message.parts, message.msg_type))
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -139,13 +143,13 @@ class Relay:
         msg_id: the request's message id; None for the cell of the main shell. Any thread may call this.
         """
         cells = [r for r in list(self._requests.values()) if r.is_execution]
-        shell = None
+        queue = MAIN_QUEUE
         if msg_id is not None:
             named = next((r for r in cells if r.message.msg_id == msg_id), None)
             if named is None:
                 return None
-            shell = named.subshell_id
-        first = next((r for r in cells if r.subshell_id == shell), None)
+            queue = named.queue
+        first = next((r for r in cells if r.queue == queue), None)
         is_running = first is not None and msg_id in (None, first.message.msg_id)
         return first.message if first is not None and is_running else None
 
@@ -174,14 +178,16 @@ class Relay:
         for request in list(self._requests.values()):
             request.interrupted.set()
 
-    async def forward_control(self, message: Message, idents: list[bytes]) -> None:
-        """Pass on a control request that the interpreter answers."""
+    async def take_control(self, message: Message, idents: list[bytes]) -> None:
+        """Take a verified control request that the kernel does not answer itself."""
         request = Request(message, idents)
         if message.msg_type == "usage_request" and self.slot.interpreter is None:
             # Front ends ask every few seconds. That must not start a sandbox.
             self._stand_in.fail(request, InterpreterError.__name__, "There is no interpreter to measure yet.")
-        else:
+        elif message.msg_type in _CONTROL:
             await self._forward(request)
+        else:
+            await self._take(request)
 
     async def answer_magic(self, answer: MagicAnswer) -> None:
         """Pass an answer to a magic call on to the interpreter."""
@@ -203,8 +209,11 @@ class Relay:
     # From front ends
 
     async def take(self, message: Message, idents: list[bytes]) -> None:
-        """Take a verified shell request."""
-        request = Request(message, idents)
+        """Take a verified message on the shell channel."""
+        await self._take(Request(message, idents))
+
+    async def _take(self, request: Request) -> None:
+        message = request.message
         self._introspection.observe(message.msg_type)
         if request.subshell_id is not None and request.subshell_id not in self.subshells.ids:
             self._stand_in.fail(
@@ -212,11 +221,14 @@ class Relay:
             )
         elif request.is_execution:
             self._take_cell(request)
+        elif message.msg_type.endswith("_request") and message.msg_type not in introspection.DEADLINES:
+            reason = f"This kernel has no {message.msg_type} on the {request.channel} channel."
+            self._stand_in.fail(request, "UnknownRequestError", reason)
         elif message.msg_type in introspection.DEADLINES and self.slot.interpreter is not None:
             self._spawn(self._introspection.answer(request, cell_runs=self.running is not None))
         elif self.slot.interpreter is not None or not self._stand_in.answer(request):
             if message.msg_type in ("comm_open", "comm_msg", "comm_close"):
-                self._widget_states.observe(message)
+                self._deliveries.widget_states.observe(message)
             await self._forward(request)
 
     def take_input(self, message: Message, idents: list[bytes]) -> None:
@@ -233,68 +245,38 @@ class Relay:
         if not isinstance(content.get("code"), str):
             self._stand_in.fail(request, "ValueError", "This execute_request has no code.")
             return
-        request.stop_on_error = bool(content.get("stop_on_error", True)) and not content.get("silent")
+        stops = bool(content.get("stop_on_error", True)) and not content.get("silent")
+        # A cell on the control channel has no queue behind it.
+        request.stop_on_error = stops and request.channel == "shell"
+        self._deliveries.failures.observe(request)
         self._requests[message.msg_id] = request
-        self._remember_client(str(message.header.get("session")), request.idents)
+        self._deliveries.remember_client(request)
         self.adopted_cells.take_cell(request)
         self._spawn(self._run_cell(request, content["code"]))
 
     async def _run_cell(self, request: Request, code: str) -> None:
-        await self.adopted_cells.make_way()
+        if not self.adopted_cells.has_way:
+            await self.adopted_cells.make_way()
+            self._deliveries.failures.observe(request)  # it is not behind the cell that made way
         await self.cells.run(request, code)
-
-    def _remember_client(self, session: str, idents: list[bytes]) -> None:
-        self._clients.pop(session, None)
-        self._clients[session] = idents
-        if len(self._clients) > _MAX_CLIENTS:
-            del self._clients[next(iter(self._clients))]
 
     # From the interpreter
 
     def publish(self, message: Message) -> None:
         """Pass a message of the interpreter on to where it belongs."""
+        message = self.subshells.restore(message)
         if message.msg_type == MSG_TYPE:
             # This comes first, because an own request may cause a magic call: a completion does.
             self._host.take_magic_request(message)
         elif self._own_requests.take(message):
             pass
         elif (admitted := self._admit(message)) is not None:
-            self._pass_on(admitted)
+            self._deliveries.pass_on(admitted)
 
     def _admit(self, message: Message) -> Message | None:
         """Return a message of the interpreter as front ends may have it, or None."""
         admitted = admit(message, self._reaching)
         return admitted if admitted is None or self._safe is None else self._safe.admit(admitted)
-
-    def _pass_on(self, message: Message) -> None:
-        """Send a message of the interpreter to the front ends that it is for."""
-        if message.msg_type == "stream" and message.channel == "iopub":
-            self._streams.publish(message)
-            return
-        if message.channel == "iopub":
-            # A reply comes on another channel, and may overtake the output before it.
-            self._streams.end(message.parent_id)
-            if message.msg_type == "execute_input":
-                request = self._requests.get(message.parent_id)
-                self._stand_in.observe(message, request)
-                if request is not None:
-                    self._host.repeat_missed_updates(request.message)
-            # The kernel publishes its own start and its own welcome.
-            is_start = message.msg_type == "status" and not message.parent_id
-            if not is_start and message.msg_type != "iopub_welcome":
-                self._outbox.publish(self._widget_states.join(message).parts, message.msg_type)
-        elif message.channel == "stdin":
-            if message.msg_type != "input_request" or self.adopted_cells.take_question(message):
-                return
-            # A thread may ask for input after its cell has ended, so the client is looked up, not the cell.
-            idents = self._clients.get(message.parent_header.get("session", ""))
-            if idents is not None:
-                self._questions.pass_input_request(message, idents)
-        elif (request := self._requests.pop(message.parent_id, None)) is not None:
-            self._outbox.reply(request.channel, request.idents, message.parts)
-            self.adopted_cells.end(message.parent_id)
-        else:
-            self.adopted_cells.take_late_reply(message)
 
     def _take_event(self, event: AgentEvent) -> None:
         """Act on a message of the agent itself."""
@@ -316,7 +298,7 @@ class Relay:
     @property
     def _running_on_main_shell(self) -> Request | None:
         """The cell that an interrupt is for. Interrupts do not reach subshells."""
-        executions = (r for r in self._requests.values() if r.is_execution and r.subshell_id is None)
+        executions = (r for r in self._requests.values() if r.is_execution and r.queue == MAIN_QUEUE)
         return next(executions, None)
 
     def _first_waiting(self) -> Request | None:
@@ -326,6 +308,10 @@ class Relay:
         return next((r for r in self._requests.values() if r.is_execution), None)
 
     # Other requests
+
+    def resume_interpreter(self) -> None:
+        """Use an interpreter that another kernel has used before; call this with it, or shortly before."""
+        self._deliveries.failures.inherit()
 
     async def _forward(self, request: Request) -> None:
         msg_id = request.message.msg_id
@@ -342,6 +328,10 @@ class Relay:
             self._stand_in.fail(request, type(error).__name__, str(error))
             if not isinstance(error, DaytonaError):
                 raise
+
+    def _post_to_interpreter(self, message: Message) -> None:
+        if self.slot.interpreter is not None:
+            self.slot.interpreter.post(message)
 
     async def _send_to_interpreter(self, message: Message) -> None:
         if self.slot.interpreter is None:
@@ -371,7 +361,8 @@ class Relay:
                 del self._requests[msg_id]
                 self._stand_in.fail(request, InterpreterDiedError.__name__, reason)
         self.adopted_cells.fail_all(InterpreterDiedError.__name__, reason)
-        for each in (self._own_requests, self.subshells, self._introspection):
+        failures = self._deliveries.failures
+        for each in (self._own_requests, self.subshells, self._introspection, failures):
             each.forget_interpreter()
         self._outage_notice.update(None)
         self._questions.withdraw_all()

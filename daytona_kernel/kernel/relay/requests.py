@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from ..out.outbox import Outbox
     from .move import Move
 
+# A channel and a subshell, None for the main shell. The requests of a queue run one after the other.
+Queue = tuple[str, str | None]
+MAIN_QUEUE: Queue = ("shell", None)
+
 
 @dataclass
 class Request:
@@ -28,6 +32,8 @@ class Request:
     alone: whether the kernel runs this cell itself, without the interpreter.
     move: the move that this cell has started, or None.
     interrupted: set when the reader interrupts the cell while it waits for the kernel.
+    arrived: when the relay got it, by the loop's clock; 0 for other requests than cells.
+    shows_error: whether the interpreter has shown an error in this cell.
     """
 
     message: Message
@@ -39,6 +45,8 @@ class Request:
     alone: bool = False
     move: Move | None = None
     interrupted: asyncio.Event = field(default_factory=asyncio.Event)
+    arrived: float = 0.0
+    shows_error: bool = False
 
     @property
     def channel(self) -> str:
@@ -54,6 +62,11 @@ class Request:
     def subshell_id(self) -> str | None:
         """The subshell that this request is for; None for the main shell."""
         return self.message.header.get("subshell_id")
+
+    @property
+    def queue(self) -> Queue:
+        """The queue that this request is in."""
+        return self.channel, self.subshell_id
 
 
 def empty_reply(message: Message) -> dict[str, Any]:
