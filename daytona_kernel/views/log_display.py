@@ -23,17 +23,16 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
-from ..masking import mask_pieces
 from .ended_logs import ENDED_LOGS
 from .leftover_log import MARK
 from .log_buffer import Excerpt, LogBuffer
-from .log_download import INTERRUPTED, LogDownload
 from .pace import PACE
+from .page_requests import PageRequests
 from .saved_log import Heading, SavedLog
 from .styled_text import encode_line
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from ..wire.logs import LogChunk
     from .log_view import LogView
@@ -60,7 +59,6 @@ _RUNNING_CHARACTERS = 32 << 10
 _FINAL_LINES = 1_000
 _FINAL_CHARACTERS = 128 << 10
 _SAVE_INTERVAL = 2.0
-_MAX_NUMBER = 1 << 53  # a page has no larger integers
 _WITHOUT_VIEW = "Updated every 2 s. For Stop and search, install ipywidgets and anywidget where Jupyter runs."
 _LINE_BYTES = 8  # the JSON around a line's text, and around each of its styles
 
@@ -106,24 +104,27 @@ class LogDisplay:
         self._reason = ""
         self._chunks = chunks
         self._publish = publish
-        self._stop = stop
-        self._send_input = send_input
-        self._download = download
         self._exit_code = exit_code
         self._was_stopped = was_stopped
         self._whole = whole
         self._view_id = secrets.token_hex(8)
         self._started = time.time() if started is None else started
         self._ended: float | None = None
-        self._stopping = False
         self._view: LogView | None = None
         self._has_page = False
         self._replaced = False  # whether a saved log has taken the place of a view that no page shows
         self._news = asyncio.Event()
         self._sent = 0
         self._final: Bundle | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._downloads: dict[str, LogDownload] = {}
+        self._requests = PageRequests(
+            send=self._send,
+            greet=self._greet_page,
+            send_lines=self._send_lines,
+            send_saved_log=self._send_saved_log,
+            stop=stop,
+            send_input=send_input,
+            download=download,
+        )
 
     def show(self) -> None:
         """Publish the view, as the output of the cell that is running."""
@@ -155,7 +156,7 @@ class LogDisplay:
                     await asyncio.sleep(_REST_PER_WORK * (time.thread_time() - worked))
                     taken, worked = 0, time.thread_time()
             self.exit_status = await self._exit_code()
-            self.state = "stopped" if self._stopping or self._was_stopped() else "exited"
+            self.state = "stopped" if self._requests.stopping or self._was_stopped() else "exited"
         except asyncio.CancelledError:
             self._lose("the kernel stopped following it")
             raise
@@ -174,8 +175,7 @@ class LogDisplay:
 
     def close(self) -> None:
         """Close the view, also in pages that still show it."""
-        for view in list(self._downloads):
-            self._start_task(self._end_download(view))
+        self._requests.close()
         if self._view is not None:
             self._view.close()
             self._view = None
@@ -187,7 +187,7 @@ class LogDisplay:
 
     def _lose(self, reason: str) -> None:
         self.state, self._reason = "lost", reason
-        self._notify(f"The log is no longer followed: {reason}")
+        self._requests.notify(f"The log is no longer followed: {reason}")
 
     def _end(self) -> None:
         self._ended = time.time()
@@ -200,7 +200,7 @@ class LogDisplay:
                 self._view.exit_code = self.exit_status
                 self._view.state = self.state
         self._publish(self._final, {}, True)
-        self._send_bundle()
+        self._send_saved_log()
         if not self._has_page:
             self.shrink()
         ENDED_LOGS.add(self)
@@ -290,84 +290,19 @@ class LogDisplay:
         return SavedLog(heading, excerpt, self._view_id).bundle()
 
     def _receive(self, content: dict[str, Any]) -> None:
-        self._loop.call_soon_threadsafe(self._handle, content)
+        self._loop.call_soon_threadsafe(self._requests.handle, content)
 
-    def _handle(self, content: dict[str, Any]) -> None:
-        match content:
-            case {"type": "present"}:
-                self._greet_page()
-            case {"type": "read", "view": str(view)}:
-                self._greet_page()
-                self._answer_read(view, _number(content.get("since")) or 0, _number(content.get("before")))
-            case {"type": "stop"}:
-                self._start_task(self._stop_command())
-            case {"type": "input", "text": str(text)}:
-                self._start_task(self._write_input(text))
-            case {"type": "download", "view": str(view), "piece": int(piece)}:
-                self._start_task(self._send_piece(view, piece))
-            case {"type": "downloaded", "view": str(view)}:
-                self._start_task(self._end_download(view))
-            case {"type": "bundle", "view": str(view)}:
-                self._send_bundle(to=view)
+    def _send_lines(self, view: str, since: int, before: int | None) -> None:
+        excerpt = self.buffer.read(since, before, max_lines=_ANSWER_LINES, max_characters=_ANSWER_CHARACTERS)
+        self._send(self._lines_message(excerpt, to=view, before=before))
 
-    def _send_bundle(self, **to: str) -> None:
+    def _send_saved_log(self, view: str | None = None) -> None:
         """Send the saved log to a view, or to all of them."""
         if self._view is not None:
             answer = {"bundle": self._final or self._saved_log(), "model_id": self._view.model_id}
-            self._view.send({"type": "bundle", "state": self.state, **answer, **to})
+            to = {} if view is None else {"to": view}
+            self._send({"type": "bundle", "state": self.state, **answer, **to})
 
-    def _answer_read(self, view: str, since: int, before: int | None) -> None:
-        excerpt = self.buffer.read(since, before, max_lines=_ANSWER_LINES, max_characters=_ANSWER_CHARACTERS)
+    def _send(self, message: dict[str, Any], buffers: Sequence[bytes] = ()) -> None:
         if self._view is not None:
-            self._view.send(self._lines_message(excerpt, to=view, before=before))
-
-    async def _stop_command(self) -> None:
-        if self._stopping:
-            return
-        self._stopping = True
-        try:
-            if text := await self._stop():
-                self._notify(text)
-        except Exception as error:  # noqa: BLE001  (the log's reader sees the error)
-            self._stopping = False
-            self._notify(str(error))
-
-    async def _write_input(self, text: str) -> None:
-        try:
-            await self._send_input(text)
-        except Exception as error:  # noqa: BLE001  (the log's reader sees the error)
-            self._notify(str(error))
-
-    async def _send_piece(self, view: str, piece: int) -> None:
-        if piece == 0:
-            await self._end_download(view)
-            self._downloads[view] = LogDownload(mask_pieces(self._download()))
-        answer: dict[str, Any] = {"type": "piece", "to": view, "piece": piece}
-        data = b""
-        if download := self._downloads.get(view):
-            try:
-                data, answer["last"] = await download.read(piece)
-            except Exception as error:  # noqa: BLE001  (the log's reader sees the error)
-                answer["error"] = str(error)
-        else:
-            answer["error"] = INTERRUPTED
-        if self._view is not None:
-            self._view.send(answer, buffers=[data])
-
-    async def _end_download(self, view: str) -> None:
-        if download := self._downloads.pop(view, None):
-            await download.aclose()
-
-    def _notify(self, text: str) -> None:
-        if self._view is not None:
-            self._view.send({"type": "notice", "text": text[:1].upper() + text[1:]})
-
-    def _start_task(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-
-def _number(value: object) -> int | None:
-    """Return the number of a line in a page's message, or None if it is not such a number."""
-    return value if isinstance(value, int) and 0 <= value < _MAX_NUMBER else None
+            self._view.send(message, buffers=list(buffers))
