@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 def make_params(found: Mapping[str, Found]) -> CreateSandboxParams:
     """Return the parameters for a sandbox with these settings."""
     values = {name: each.value for name, each in found.items()}
+    stays = values.get("at_shutdown", "delete") != "delete"
     sizes = {name: values[name] for name in ("cpu", "memory", "disk", "gpu") if name in values}
     return CreateSandboxParams(
         name=values.get("name"),
@@ -28,7 +29,7 @@ def make_params(found: Mapping[str, Found]) -> CreateSandboxParams:
         env_vars=values.get("env"),
         volumes=[_volume(each) for each in values.get("volumes", ())] or None,
         auto_stop_interval=values.get("auto_stop"),
-        auto_delete_interval=values.get("auto_delete"),
+        auto_delete_interval=values.get("auto_delete", -1 if stays else None),
         network_block_all=values.get("network_block_all"),
         network_allow_list=",".join(values.get("network_allow_list", ())) or None,
         domain_allow_list=",".join(values.get("domain_allow_list", ())) or None,

@@ -20,9 +20,9 @@ COMMAND = str(Path(sys.executable).with_name("daytona-kernel"))
 
 
 @contextmanager
-def serving(root: Path) -> Iterator[dict[str, str]]:
+def serving(root: Path, *options: str) -> Iterator[dict[str, str]]:
     """Run the server, and yield the variables that its output says to export."""
-    command = [COMMAND, "serve", "--root", str(root)]
+    command = [COMMAND, "serve", "--root", str(root), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
         assert server.stdout is not None
         environment: dict[str, str] = {}

@@ -11,6 +11,7 @@ import asyncio
 import base64
 import json
 import secrets
+import shlex
 from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -64,12 +65,17 @@ async def launch(
     message_session: str,
     magics: Mapping[str, str] = MappingProxyType({}),
     on_progress: Callable[[str], None] = lambda _text: None,
+    *,
+    python: str = "python3",
+    cwd: str | None = None,
 ) -> LaunchedAgent:
     """Start an agent and wait until it listens. Its interpreter may still be starting then.
 
     message_session: the Jupyter message session for the interpreter's messages.
     magics: the help of the kernel's magics by name.
     on_progress: called with a line of text while something is being installed.
+    python: the program of the Python that runs the cells. cwd: the folder where they start; it is created if
+        it is missing. None for the sandbox's own.
 
     Raises InterpreterStartError when the sandbox cannot run an agent, and DaytonaError.
     """
@@ -90,7 +96,10 @@ async def launch(
             f"The agent could not be written to the sandbox: {written.result.strip()}"
         )
     directory = written.result.strip().splitlines()[-1]
-    command = f"python3 '{directory}/{archive_name()}' '{directory}/{credentials.link}.json'"
+    enter = "" if cwd is None else f"mkdir -p -- {shlex.quote(cwd)} && cd -- {shlex.quote(cwd)} && "
+    command = (
+        f"{enter}{shlex.quote(python)} '{directory}/{archive_name()}' '{directory}/{credentials.link}.json'"
+    )
     started = await process.execute_session_command(
         session_id, SessionExecuteRequest(command=command, run_async=True, suppress_input_echo=True)
     )

@@ -44,8 +44,13 @@ class KernelSandbox(Protocol):
         ...
 
     @property
+    def at_shutdown(self) -> str:
+        """What happens to an own sandbox when the kernel ends: "delete", "keep" or "stop"."""
+        ...
+
+    @property
     def settings(self) -> Mapping[str, Found]:
-        """The settings of the sandbox that this kernel has created last, by name."""
+        """The settings of the sandbox where cells run, by name."""
         ...
 
     async def create(self, options: Mapping[str, Any]) -> AsyncSandbox:

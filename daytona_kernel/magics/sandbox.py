@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 
 _FRESH = "The interpreter there starts without your variables."
 _LAST_PORT = 65535
+_ENDS = {
+    "delete": "deleted with the kernel",
+    "keep": "kept when the kernel ends",
+    "stop": "stopped when the kernel ends, with its files kept",
+}
 # A server that was started in the cell before takes a moment until it listens.
 _LISTENS = "for _ in {1..10}; do (: <> /dev/tcp/localhost/PORT) && exit; sleep 0.1; done 2> /dev/null; exit 1"
 _NOTHING_LISTENS = (
@@ -191,7 +196,9 @@ def sandbox_rows(call: MagicCall, sandbox: AsyncSandbox) -> list[tuple[str, str]
         ("Volumes", ", ".join(f"{each.volume_id} at {each.mount_path}" for each in instance.volumes)),
         (
             "At the end",
-            "deleted with the kernel" if call.kernel_sandbox.owned else "kept: this kernel did not create it",
+            _ENDS[call.kernel_sandbox.at_shutdown]
+            if call.kernel_sandbox.owned
+            else "kept: this kernel did not create it",
         ),
     ]
     return [(name, value) for name, value in rows if value]

@@ -39,6 +39,15 @@ def combine(found: Mapping[str, Found]) -> dict[str, Found]:
     return chosen
 
 
+def refused_size(found: Mapping[str, Found]) -> SettingError:
+    """Return the error for sizes that Daytona refuses, because they come without an image."""
+    sizes = " and ".join(f"{name} ({found[name].source})" for name in _SIZES if name in found)
+    return SettingError(
+        f"Daytona takes {sizes or 'a size'} only together with an image. No sandbox was created. Set "
+        "`image`, for example to python:3.13, or give up the size."
+    )
+
+
 def _is_before(one: Found, other: Found) -> bool:
     return _ORDER.index(one.origin) < _ORDER.index(other.origin)
 

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SettingError
-from .kinds import ADDRESSES, CREDENTIAL, FLAG, SECONDS, TEXT, VARIABLES, VOLUMES, choice, number
+from .kinds import ADDRESSES, CREDENTIAL, FLAG, PACKAGES, SECONDS, TEXT, VARIABLES, VOLUMES, choice, number
 
 if TYPE_CHECKING:
     from .kinds import Kind
@@ -339,9 +339,39 @@ SANDBOX = (
         "auto_delete",
         number(-1, "minutes"),
         "The minutes until a stopped sandbox is deleted; 0 for at once, -1 for never.",
-        "1440",
+        "1440; never for a sandbox that is kept or stopped",
         _PERSONS,
         help_="the minutes until it is deleted after a stop, 0 for at once, -1 for never",
+    ),
+    _of_sandbox(
+        "at_shutdown",
+        choice("delete", "keep", "stop"),
+        "What the kernel does with its sandbox when it ends. A sandbox that is kept or stopped is also not "
+        "deleted later, unless `auto_delete` says so.",
+        "`delete`",
+        _PERSONS,
+    ),
+    _of_sandbox(
+        "packages",
+        PACKAGES,
+        "Packages that are installed before the first cell runs, once in a sandbox, with uv or pip.",
+        "none",
+        option="package",
+        help_="a package to install",
+    ),
+    _of_sandbox(
+        "cwd",
+        TEXT,
+        "The folder where cells start. It is created if it is missing.",
+        "the sandbox's own",
+        help_="the folder where cells start",
+    ),
+    _of_sandbox(
+        "python",
+        TEXT,
+        "The Python that runs the cells, as a name on the sandbox's `PATH` or as a path.",
+        "`python3`",
+        help_="the Python that runs the cells",
     ),
 )
 

@@ -110,6 +110,13 @@ def _check_words(value: Any) -> list[str]:
     return [_check_text(each) for each in value]
 
 
+def _check_packages(value: Any) -> list[str]:
+    words = _check_words(value)
+    if any(word.startswith("-") for word in words):
+        raise ValueError
+    return words
+
+
 def _check_volumes(value: Any) -> list[str]:
     words = _check_words(value)
     if not all(_VOLUME.fullmatch(word) for word in words):
@@ -143,7 +150,7 @@ SECONDS = Kind("a number of seconds", "S", _check_seconds, float)
 TEXT = Kind("a text", "", _check_text)
 CREDENTIAL = Kind("a text", "", _check_credential)
 FLAG = Kind("true or false", None, _check_flag, _flag_of, show=lambda value: "yes" if value else "no")
-WORDS = Kind("a list of words", "WORD", _check_words, split=shlex.split, show=shlex.join)
+PACKAGES = Kind("a list of packages", "PACKAGE", _check_packages, split=shlex.split, show=", ".join)
 VOLUMES = Kind("a list of VOLUME:/PATH", "VOLUME:/PATH", _check_volumes, split=shlex.split, show=", ".join)
 ADDRESSES = Kind(
     "a list of addresses",

@@ -10,7 +10,6 @@ import json
 import os
 import re
 import stat
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +63,8 @@ def read(file: Path | None) -> dict[str, Any]:
 
 def write(file: Path, values: Mapping[str, Any]) -> None:
     """Replace the file by one with these values, in one step. Raises OSError."""
+    import tempfile  # a kernel, which only reads, does not wait for this import
+
     target = file.resolve()  # the file may be a link into a folder that the person keeps in git
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, part = tempfile.mkstemp(prefix=f".{NAME}-", dir=target.parent)  # for the owner only

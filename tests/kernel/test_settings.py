@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import json
+import zipfile
+from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
-from daytona_kernel import Daytona
+import pytest
+
+from daytona_kernel import AsyncDaytona, Daytona, SettingError
+from daytona_kernel.interpreter.packages import install
+from daytona_kernel.kernel.host.handover import HandoverFile
+from daytona_kernel.kernel.host.kernel_sandbox import KernelSandbox
 from daytona_kernel.settings import user_file
 from daytona_kernel.settings.resolution import KERNELSPEC_VARIABLE
-from tests.served import config, served
+from tests.served import config, served, serving
 
-from .driver import running_kernel
+from .driver import running_kernel, wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 __all__ = ["served"]
@@ -54,3 +64,107 @@ def test_a_kernel_starts_with_a_wrong_file_and_says_what_is_wrong(tmp_path: Path
         assert f"{tmp_path / user_file.NAME}, line 2: cpu takes a number of cores" in error["evalue"]
         assert len(error["traceback"]) == 1
         assert kernel.request("kernel_info_request", {})["status"] == "ok"
+
+
+def wheel(name: str) -> bytes:
+    """Return a wheel with one module, which pip installs without an index."""
+    files = {
+        f"{name}.py": "value = 42\n",
+        f"{name}-1.0.dist-info/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+        f"{name}-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{name}-1.0.dist-info/RECORD": "",
+    }
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as opened:
+        for path, text in files.items():
+            opened.writestr(path, text)
+    return archive.getvalue()
+
+
+def test_packages_folder_and_python_are_there_before_the_first_cell(
+    served: dict[str, str], tmp_path: Path
+) -> None:
+    with Daytona(config(served)) as daytona:
+        sandbox = daytona.create()
+        file = "/tmp/declared-1.0-py3-none-any.whl"  # in the sandbox
+        sandbox.fs.upload_file(wheel("declared"), file)
+        python = sandbox.process.exec("command -v python3").result.strip()
+        declared = {"packages": [file], "cwd": "project/part one", "python": python}
+        user_file.write(tmp_path / user_file.NAME, declared)
+        places = {**served, "JUPYTER_CONFIG_DIR": str(tmp_path), "DAYTONA_SANDBOX_ID": sandbox.id}
+        with running_kernel(**places) as kernel:
+            assert kernel.run("import declared, os; declared.value").result == "42"
+            assert kernel.run("os.getcwd()").result.endswith("/project/part one'")
+            assert kernel.run("%sh pwd").stdout.endswith("/project/part one\n")
+        sandbox.delete()
+
+
+def test_packages_are_installed_once_and_a_failure_says_why(served: dict[str, str]) -> None:
+    async def install_twice() -> None:
+        async with AsyncDaytona(config(served)) as daytona:
+            sandbox = await daytona.create()
+            process, file = sandbox.process, "/tmp/declared-1.0-py3-none-any.whl"  # as above
+            with pytest.raises(SettingError, match=r"could not be installed: .*No interpreter was started"):
+                await install(process, [file], "python3")
+            with pytest.raises(SettingError, match="there is no nosuch in the sandbox"):
+                await install(process, [file], "nosuch")
+            await sandbox.fs.upload_file(wheel("declared"), file)
+            await install(process, [file], "python3")
+            await process.exec(f"rm {file}")
+            await install(process, [file], "python3")  # nothing is done, since the file is gone
+            assert await process.list_sessions() == []
+            await sandbox.delete()
+
+    asyncio.run(install_twice())
+
+
+@pytest.fixture
+def kernel_sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[dict[str, str]], str]:
+    """A function that creates a kernel's sandbox in an environment, calls a function, and ends the kernel."""
+
+    def run(environment: dict[str, str]) -> str:
+        async def create_and_leave() -> str:
+            kernel_sandbox = KernelSandbox(HandoverFile(str(tmp_path / "kernel.json")), Future())
+            try:
+                return (await kernel_sandbox.sandbox()).id
+            finally:
+                await kernel_sandbox.leave(restart=False, interpreter_ended=True)
+
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        return asyncio.run(create_and_leave())
+
+    return run
+
+
+@pytest.mark.parametrize(("wanted", "state"), [("keep", "started"), ("stop", "stopped")])
+def test_a_sandbox_stays_if_the_setting_says_so(
+    served: dict[str, str], kernel_sandbox: Callable[[dict[str, str]], str], wanted: str, state: str
+) -> None:
+    made = kernel_sandbox({**served, "DAYTONA_SANDBOX_AT_SHUTDOWN": wanted})
+    with Daytona(config(served)) as daytona:
+        sandbox = daytona.get(made)
+        assert sandbox.instance.auto_delete_interval == -1
+
+        def is_in_state() -> bool:
+            sandbox.refresh_data()
+            return sandbox.state == state
+
+        wait_until(is_in_state, what=f"the sandbox is not {state}")
+        sandbox.delete()
+
+
+def test_the_embedded_server_cannot_keep_a_sandbox(kernel_sandbox: Callable[[dict[str, str]], str]) -> None:
+    with pytest.raises(SettingError, match=r"at_shutdown is keep \(DAYTONA_SANDBOX_AT_SHUTDOWN\)"):
+        kernel_sandbox({"DAYTONA_SANDBOX_AT_SHUTDOWN": "keep"})
+
+
+def test_a_size_without_an_image_is_refused_in_words_of_the_settings(
+    kernel_sandbox: Callable[[dict[str, str]], str], tmp_path: Path
+) -> None:
+    words = r"takes cpu \(DAYTONA_SANDBOX_CPU\) only together with an image"
+    with (
+        serving(tmp_path / "daytona", "--profile", "daytona") as variables,
+        pytest.raises(SettingError, match=words),
+    ):
+        kernel_sandbox({**variables, "DAYTONA_SANDBOX_CPU": "1"})

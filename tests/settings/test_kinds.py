@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 from daytona_kernel.settings.kinds import (
     ADDRESSES,
     FLAG,
+    PACKAGES,
     TEXT,
     VARIABLES,
     VOLUMES,
-    WORDS,
     Kind,
     choice,
     number,
 )
 
 CORES = number(1, "cores")
-KINDS = [TEXT, FLAG, WORDS, VOLUMES, ADDRESSES, VARIABLES, CORES, choice("all", "safe")]
+KINDS = [TEXT, FLAG, PACKAGES, VOLUMES, ADDRESSES, VARIABLES, CORES, choice("all", "safe")]
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ KINDS = [TEXT, FLAG, WORDS, VOLUMES, ADDRESSES, VARIABLES, CORES, choice("all", 
         (FLAG, "1", True),
         (FLAG, "No", False),
         (choice("all", "safe"), "SAFE", "safe"),
-        (WORDS, "numpy 'pandas>=2, <3'", ["numpy", "pandas>=2, <3"]),
+        (PACKAGES, "numpy 'pandas>=2, <3'", ["numpy", "pandas>=2, <3"]),
         (VOLUMES, "data:/data models:/mnt/models", ["data:/data", "models:/mnt/models"]),
         (ADDRESSES, "10.0.0.0/24, 192.168.0.0/16", ["10.0.0.0/24", "192.168.0.0/16"]),
         (VARIABLES, "A=1 B='two words' C=", {"A": "1", "B": "two words", "C": ""}),
@@ -56,7 +56,8 @@ def test_a_text_becomes_a_value_that_json_keeps(kind: Kind, text: str, value: An
         (CORES, "1.5"),
         (FLAG, "perhaps"),
         (choice("all", "safe"), "saef"),
-        (WORDS, "'open"),
+        (PACKAGES, "'open"),
+        (PACKAGES, "--index-url http://example.test"),
         (VOLUMES, "data"),
         (VOLUMES, "data:relative"),
         (VARIABLES, "A"),
@@ -79,8 +80,8 @@ def test_a_wrong_text_is_refused(kind: Kind, text: str) -> None:
         (CORES, "8"),
         (CORES, 1.5),
         (FLAG, 1),
-        (WORDS, "numpy"),
-        (WORDS, [1]),
+        (PACKAGES, "numpy"),
+        (PACKAGES, [1]),
         (ADDRESSES, ["10.0.0.0/24,evil"]),
         (VARIABLES, {"A": 1}),
         (VARIABLES, {"A=B": "1"}),

@@ -37,4 +37,5 @@ def test_a_notebook_decides_nothing_about_the_machine_the_account_and_lasting_co
     from_notebook = {each.name for each in TABLE.values() if Origin.NOTEBOOK in each.origins}
     assert from_notebook == {
         *("snapshot", "image", "language", "cpu", "memory", "disk", "gpu", "target", "env"),
+        *("packages", "cwd", "python"),
     }

@@ -29,6 +29,7 @@ class Handover:
 
     server: the embedded server's api_url and api_key; None if the sandbox is at Daytona.
     sandbox_id: the sandbox; None before there is one. owned: whether the kernel deletes it at the end.
+    options: the settings that a magic has given to the sandbox, by name.
     agent: the fields of `interpreter.launcher.LaunchedAgent`; None if there is no interpreter to find, so
         that the next kernel starts a new one.
     """
@@ -36,6 +37,7 @@ class Handover:
     server: dict[str, str] | None = field(default=None, repr=False)
     sandbox_id: str | None = None
     owned: bool = True
+    options: dict[str, Any] = field(default_factory=dict, repr=False)
     agent: dict[str, Any] | None = field(default=None, repr=False)
 
 

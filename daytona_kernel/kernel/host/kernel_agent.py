@@ -6,12 +6,13 @@ import asyncio
 import uuid
 from contextlib import suppress
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...errors import DaytonaError
 from ...interpreter import launcher
 from ...interpreter.connection import Credentials
 from ...interpreter.launcher import LaunchedAgent
+from ...interpreter.packages import install
 from ...wire.connection import PROTOCOL_VERSION
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from ...client.process import AsyncProcess
     from .handover import Handover
     from .progress import Progress
+
+
+_PYTHON = "python3"
 
 
 class KernelAgent:
@@ -41,17 +45,31 @@ class KernelAgent:
         # After a crash, the old interpreter continues. Its messages carry the session of the old kernel.
         self.message_session: str = (handover.agent or {}).get("message_session") or str(uuid.uuid4())
 
-    async def start(self, process: AsyncProcess, *, may_resume: bool) -> LaunchedAgent:
+    async def start(
+        self, process: AsyncProcess, settings: Mapping[str, Any], *, may_resume: bool
+    ) -> LaunchedAgent:
         """Return an agent. Raises DaytonaError.
 
+        settings: the values of the sandbox's settings by name.
         may_resume: whether to return the agent in the handover if it still runs. Otherwise it is ended.
         """
         agent = await self._find(process, may_resume=may_resume)
         self.was_found = agent is not None
         if agent is None:
+            python, packages = settings.get("python", _PYTHON), settings.get("packages")
+            if packages:
+                self._progress.show(f"Installing {', '.join(packages)} …")
+                await install(process, packages, python)
             self._progress.show("Starting Python in the sandbox …")
             magics = await asyncio.shield(asyncio.wrap_future(self._magics))
-            agent = await launcher.launch(process, self.message_session, magics, self._progress.show)
+            agent = await launcher.launch(
+                process,
+                self.message_session,
+                magics,
+                self._progress.show,
+                python=python,
+                cwd=settings.get("cwd"),
+            )
         self._handover.agent = asdict(agent)
         return agent
 

@@ -10,18 +10,26 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ...client import states
-from ...errors import DaytonaError, DaytonaNotFoundError
+from ...errors import (
+    DaytonaBadRequestError,
+    DaytonaError,
+    DaytonaNotFoundError,
+    DaytonaTimeoutError,
+    SettingError,
+)
 from ...interpreter import launcher
 from ...interpreter.bookmark import Bookmark
-from ...sandbox_params import describe, find_settings, make_params
+from ...sandbox_params import describe, make_params
 from ...settings.resolution import find
 from .created_sandboxes import CreatedSandboxes
 from .kernel_agent import KernelAgent
 from .place import Place
 from .progress import Progress
+from .sandbox_settings import SandboxSettings, explain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,13 +44,18 @@ if TYPE_CHECKING:
 # A sandbox may stop or be archived when it is wanted again: seconds to wait for that, and between two looks.
 _SETTLING_SECONDS = 120.0
 _SETTLING_POLL = 0.5
+# A front end waits little longer for the end of its kernel.
+_STOP_SECONDS = 1.0
+_TO_KEEP = (
+    "To keep sandboxes on this machine, run `daytona-kernel serve`, and start the kernel with the settings "
+    "that it prints."
+)
 
 
 class KernelSandbox:
     """The sandbox of one kernel. It belongs to the API thread's loop.
 
     magics: the help of the kernel's magics by name, once the magics are imported.
-    settings: the settings of the sandbox that this kernel has created last; empty before that.
     """
 
     def __init__(self, handover_file: HandoverFile, magics: Future[Mapping[str, str]]) -> None:
@@ -51,11 +64,11 @@ class KernelSandbox:
         self.bookmark = Bookmark(handover_file.bookmark_path)
         self.progress = Progress()
         self.place = Place()
+        self._settings = SandboxSettings(self._handover)
         self._agent = KernelAgent(self._handover, magics, self.progress)
         self._sandbox: AsyncSandbox | None = None
         self._created = CreatedSandboxes()
         self._lock = asyncio.Lock()
-        self.settings: Mapping[str, Found] = {}
 
     @property
     def daytona(self) -> AsyncDaytona:
@@ -66,6 +79,16 @@ class KernelSandbox:
     def owned(self) -> bool:
         """Whether this kernel deletes the sandbox when it ends."""
         return self._handover.owned
+
+    @property
+    def settings(self) -> Mapping[str, Found]:
+        """The settings of the sandbox where cells run, by name; empty before there is one."""
+        return self._settings.found
+
+    @property
+    def at_shutdown(self) -> str:
+        """What happens to an own sandbox when the kernel ends: "delete", "keep" or "stop"."""
+        return self._settings.at_shutdown
 
     @property
     def message_session(self) -> str:
@@ -83,11 +106,15 @@ class KernelSandbox:
             await self._forget_ended_server()
             if self._sandbox is None:
                 self._handover_file.sweep()
-                self._sandbox = await self._find()
-                if self._sandbox is None:
-                    self._sandbox = await self.create({})
-                    self._created.use(self._sandbox)
+                found = await self._find()
+                if found is None:
+                    found = await self.create({})
+                    self._created.use(found)
                     self._handover.owned = True
+                    await self._settings.adopt(found.id)
+                else:
+                    await self._settings.find_again()
+                self._sandbox = found
                 self._write_handover()
             return self._sandbox
 
@@ -98,7 +125,7 @@ class KernelSandbox:
         """
         await self._revive()
         sandbox = await self.sandbox()
-        agent = await self._agent.start(sandbox.process, may_resume=may_resume)
+        agent = await self._agent.start(sandbox.process, self._settings.values, may_resume=may_resume)
         self._write_handover()
         return agent
 
@@ -118,14 +145,27 @@ class KernelSandbox:
         Raises SettingError and other DaytonaErrors.
         """
         daytona = self.daytona
-        settings = await asyncio.to_thread(find_settings, options)
+        settings = await self._settings.find(options)
         if self._sandbox is not None and "name" not in options:
             settings.pop("name", None)  # the present sandbox may have it
-        self.settings = settings
+        self._require_lasting_server(settings)
         params = make_params(settings)
         words = describe(params)
         self.progress.show(f"Creating a sandbox ({words}) …" if words else "Creating a sandbox …")
-        return await self._created.create(daytona, params)
+        try:
+            sandbox = await self._created.create(daytona, params)
+        except DaytonaBadRequestError as error:
+            raise explain(error, settings) from None
+        self._settings.remember(sandbox.id, options, settings)
+        return sandbox
+
+    def _require_lasting_server(self, settings: Mapping[str, Found]) -> None:
+        found = settings.get("at_shutdown")
+        if found is not None and found.value != "delete" and self.place.server is not None:
+            raise SettingError(
+                f"The setting at_shutdown is {found.value} ({found.source}), but the sandbox would be in the "
+                f"kernel's embedded server and end with it. No sandbox was created. {_TO_KEEP}"
+            )
 
     async def move(self, sandbox: AsyncSandbox, *, owned: bool) -> str:
         """Use this sandbox from now on; return a sentence about the old one.
@@ -134,13 +174,15 @@ class KernelSandbox:
         """
         async with self._lock:
             old, was_owned = self._sandbox, self._handover.owned
+            stays = not was_owned or self.at_shutdown != "delete"
+            await self._settings.adopt(sandbox.id)
             self._created.use(sandbox)
             self._sandbox, self._handover.owned = sandbox, owned
             agent_session = self._agent.forget()
             self._write_handover()
             if old is None:
                 return ""
-            if was_owned:
+            if not stays:
                 await self._created.delete(old)
                 return f"Sandbox {old.name} was deleted, with its files."
             if agent_session is not None:
@@ -170,8 +212,7 @@ class KernelSandbox:
         sandbox = await self.sandbox()
         if self.place.server is not None:
             raise DaytonaError(
-                "This sandbox is in the kernel's embedded server and ends with it. To keep sandboxes on this "
-                "machine, run `daytona-kernel serve`, and start the kernel with the settings that it prints."
+                f"This sandbox is in the kernel's embedded server and ends with it. {_TO_KEEP}"
             )
         await sandbox.set_auto_delete_interval(-1)
         self._handover.owned = False
@@ -190,8 +231,12 @@ class KernelSandbox:
             await asyncio.to_thread(server.close, now=True)
         else:
             await self._created.delete_unused()
-            if self._sandbox is not None and (restart or not self._handover.owned):
+            stays = restart or not self._handover.owned or self.at_shutdown != "delete"
+            if self._sandbox is not None and stays:
                 await self._end_agent(self._sandbox, interpreter_ended=interpreter_ended)
+                if not restart and self._handover.owned and self.at_shutdown == "stop":
+                    with suppress(DaytonaTimeoutError):  # it stops; nobody waits for that here
+                        await self._sandbox.stop(timeout=_STOP_SECONDS)
             elif self._sandbox is not None:
                 await self._created.delete(self._sandbox)
         if not restart:
