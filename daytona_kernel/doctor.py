@@ -205,6 +205,7 @@ def _sandbox() -> Iterator[Finding]:
                 server = embedded.start()
                 mark = NOTE if server.note else OK
                 yield Finding(mark, server.note or f"Sandboxes are isolated with {server.isolation}")
+                yield Finding(NOTE, server.bounds)
     except DaytonaError as error:
         yield Finding(WRONG, error.message)
 

@@ -40,9 +40,10 @@ class EmbeddedServer:
     """A server that this process started, or one that it attached to.
 
     pid: the server's process id; 0 for an attached server.
-    isolation: how sandboxes are isolated, "bubblewrap" or "none"; "" before `ready` has returned.
+    isolation: how sandboxes are isolated, "bubblewrap", "landlock" or "none"; "" before `ready` has returned.
     note: a sentence for the user about the isolation; "" for none.
     warning: the sentence that the first cell of a notebook shows; "" for none.
+    bounds: sentences for the user about how much of this machine a sandbox can use.
     """
 
     def __init__(self, pid: int, out: int | None = None, err: int | None = None) -> None:
@@ -50,6 +51,7 @@ class EmbeddedServer:
         self.isolation = ""
         self.note = ""
         self.warning = ""
+        self.bounds = ""
         self._out = out
         self._err = err
         self._address: tuple[str, str] | None = None
@@ -120,7 +122,7 @@ class EmbeddedServer:
         self._lease, head = taken
         self._lease.settimeout(None)
         self._address = (url, key)
-        self.isolation, self.note, self.warning = _read_isolation(head)
+        self.isolation, self.note, self.warning, self.bounds = _read_isolation(head)
         return True
 
     def alive(self) -> bool:
@@ -271,16 +273,17 @@ def _start_sweep() -> None:
     os.waitpid(os.posix_spawn(command[0], command, os.environ, setsid=True), 0)
 
 
-def _read_isolation(head: bytes) -> tuple[str, str, str]:
-    """Return the isolation, the note and the warning in the head of the response about a lease."""
+def _read_isolation(head: bytes) -> tuple[str, str, str, str]:
+    """Return isolation, note, warning and bounds from the head of the response about a lease."""
     import json
 
     for line in head.split(b"\r\n"):
         name, _, value = line.partition(b":")
         if name.lower() == _LEASE_HEADER:
             about = json.loads(value)
-            return about["isolation"], about["note"], about["warning"]
-    return "none", "", ""
+            isolation, note, warning, bounds = map(about.get, ("isolation", "note", "warning", "bounds"))
+            return isolation, note, warning, bounds or ""
+    return "none", "", "", ""
 
 
 def _request_lease(method: str, api_url: str, api_key: str) -> tuple[socket.socket, bytes] | None:

@@ -189,7 +189,7 @@ async def _upload(
 
 
 async def _download(call: MagicCall, fs: AsyncFileSystem, plan: Plan, *, force: bool) -> None:
-    new_files = NewFiles(plan.folder)
+    new_files = NewFiles(plan.folder, plan.size)
     progress = _Progress("Downloading", plan)
     remaining = _batches(plan.files)
 

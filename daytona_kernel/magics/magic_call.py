@@ -25,6 +25,20 @@ class Display(Protocol):
         """Replace the output by a new MIME bundle."""
 
 
+class Place(Protocol):
+    """The server that has the sandbox. `str` of it is for a person."""
+
+    @property
+    def note(self) -> str:
+        """A sentence about the isolation of its sandboxes; "" for none."""
+        ...
+
+    @property
+    def bounds(self) -> str:
+        """Sentences about how much of this machine a sandbox can use; "" at Daytona."""
+        ...
+
+
 class KernelSandbox(Protocol):
     """The kernel's sandbox, and the operations that change it; see kernel.host.kernel_sandbox."""
 
@@ -39,8 +53,8 @@ class KernelSandbox(Protocol):
         ...
 
     @property
-    def place(self) -> object:
-        """The server that has the sandbox. `str` of it is for a person."""
+    def place(self) -> Place:
+        """The server that has the sandbox."""
         ...
 
     @property

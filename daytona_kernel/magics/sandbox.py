@@ -193,6 +193,8 @@ def sandbox_rows(call: MagicCall, sandbox: AsyncSandbox) -> list[tuple[str, str]
         ("Image", Code((instance.image or "").removeprefix("FROM ").strip())),
         ("Region", sandbox.target),
         ("Network", _network(instance)),
+        ("Isolation", call.kernel_sandbox.place.note),
+        ("Bounds", call.kernel_sandbox.place.bounds),
         ("Volumes", ", ".join(f"{each.volume_id} at {each.mount_path}" for each in instance.volumes)),
         (
             "At the end",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..wire.conventions import ISOLATION_VARIABLE, NETWORK_VARIABLE
+from . import limits
 from .box import landlock
 from .box.bubblewrap import Trial
 from .box.isolation import ISOLATIONS
@@ -38,7 +39,7 @@ class Choice:
     """The isolation of a server's sandboxes and its name; `None` for none.
 
     `note` is for everybody who asks where code runs. `warning` is for the first cell of a kernel. Both are
-    sentences, or empty.
+    sentences, or empty. `bounds` says how much of this machine a sandbox can use.
     """
 
     name: str
@@ -47,9 +48,20 @@ class Choice:
     warning: str = ""
 
     @property
+    def bounds(self) -> str:
+        """Sentences about the memory, the processes and the disk of a sandbox."""
+        if self.isolation is None:
+            return "Nothing bounds the memory, the processes and the disk that a sandbox uses."
+        size = limits.RESOURCE_LIMITS["FSIZE"] // limits.GIB
+        return (
+            f"Each process may use the sandbox's memory, and write files of up to {size} GiB. All processes "
+            "of a sandbox together have no such bound: they can fill this machine's memory and disk."
+        )
+
+    @property
     def about(self) -> dict[str, str]:
         """The description for clients."""
-        return {"isolation": self.name, "note": self.note, "warning": self.warning}
+        return {"isolation": self.name, "note": self.note, "warning": self.warning, "bounds": self.bounds}
 
 
 def choose_isolation(wanted: str, trial: Trial | None = None) -> Choice:

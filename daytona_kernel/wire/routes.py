@@ -23,7 +23,9 @@ SANDBOX_PREVIEW_URL = "/sandbox/{sandbox_id}/ports/{port}/preview-url"
 # Only the embedded server has this route. It never completes the response to GET, and runs while at
 # least one such request is open.
 LEASE = "/lease"
-LEASE_HEADER = "X-Daytona-Kernel-Server"  # of the response: JSON with `isolation`, `note` and `warning`
+LEASE_HEADER = (
+    "X-Daytona-Kernel-Server"  # of the response: JSON with `isolation`, `note`, `warning` and `bounds`
+)
 
 # Toolbox
 EXECUTE = "/process/execute"

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
+from daytona_kernel.errors import FileTransferError
+from daytona_kernel.magics.copying.local_files import Download, Room
 from tests.kernel.driver import Driver, running_kernel
 
 if TYPE_CHECKING:
@@ -142,3 +146,36 @@ def test_links_stay_in_the_copy(kernel: Driver, here: Path) -> None:
     assert kernel.run(f"%download links {here}/ --force").reply["status"] == "ok"
     assert kernel.run(f"%upload {here}/links again/ --force").reply["status"] == "ok"
     assert "already exist" in kernel.run(f"%upload {here}/links again/").error["evalue"]
+
+
+def test_a_download_does_not_fill_the_disk(kernel: Driver, here: Path) -> None:
+    """The files in the sandbox are sparse, so they need no room there."""
+    free = shutil.disk_usage(here).free
+    count = free // (1 << 33) + 1
+    answer = kernel.run(
+        "folder = pathlib.Path('/workspace/huge'); folder.mkdir()\n"
+        f"for n in range({count}): (folder / str(n)).touch(); os.truncate(folder / str(n), 1 << 33)"
+    )
+    assert answer.reply["status"] == "ok"
+    error = kernel.run(f"%download /workspace/huge {here}/huge").error
+    assert error["ename"] == "FileTransferError"
+    assert re.fullmatch(
+        r"The download has [\d.,]+ \wB, and the disk of .* has room for [\d.,]+ \wB. Nothing was copied. "
+        "Make room, or copy less at a time.",
+        error["evalue"],
+    ), error["evalue"]
+    assert names(here) == set()
+
+
+def test_a_sandbox_that_sends_more_than_it_said_is_stopped(here: Path) -> None:
+    room = Room("/a", free=1000)
+    room.require(900)
+    received: list[int] = []
+    with (here / "file").open("wb") as file:
+        sink = Download(file, received.append, room)
+        sink.write(b"x" * 800)
+        sink.reset()
+        sink.write(b"x" * 800)
+        with pytest.raises(FileTransferError, match="sent more than it said"):
+            sink.write(b"x" * 101)
+    assert (here / "file").stat().st_size == received[-1] == 800

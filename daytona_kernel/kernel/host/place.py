@@ -48,6 +48,11 @@ class Place:
         """A warning about the isolation of sandboxes here; "" if there is none, or none is known yet."""
         return self.server.note if self.server is not None else ""
 
+    @property
+    def bounds(self) -> str:
+        """How much of this machine a sandbox here can use; "" at Daytona, and if it is not known yet."""
+        return self.server.bounds if self.server is not None else ""
+
     def take_warning(self) -> str:
         """Return the warning for the first cell about the isolation of sandboxes here; then none any more."""
         warning = self.server.warning if self.server is not None and not self._warned else ""

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from ...errors import DaytonaFileNotFoundError, FileTransferError
+from ...formatting import format_bytes
 from .plan import Entry, Source, refuse_root, split_links
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 _DIRECTION_CONTROLS = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _OWNER_MAY_RUN = 0o100
+_RESERVE_BYTES = 1 << 30  # stay free on a large disk
+_RESERVE_PART = 10  # of the free space of a small one
 
 
 def absolute(path: str) -> str:
@@ -124,15 +127,49 @@ def _is_deceptive(character: str) -> bool:
     )
 
 
+class Room:
+    """The bytes that a download may write on the disk of a folder, so that a sandbox cannot fill it.
+
+    free: the free bytes; None asks the disk.
+    """
+
+    def __init__(self, folder: str, free: int | None = None) -> None:
+        if free is None:
+            about = os.statvfs(folder)
+            free = about.f_bavail * about.f_frsize
+        self._folder = folder
+        self._left = free - min(_RESERVE_BYTES, free // _RESERVE_PART)
+
+    def require(self, size: int) -> None:
+        """Raise FileTransferError if a download of `size` bytes, as the sandbox says, does not fit."""
+        if size > self._left:
+            raise FileTransferError(
+                f"The download has {format_bytes(size)}, and the disk of {self._folder} has room for "
+                f"{format_bytes(max(0, self._left))}. Nothing was copied. Make room, or copy less at a time."
+            )
+
+    def take(self, size: int) -> None:
+        """Use some bytes, or give some back. Raises FileTransferError if there are no more."""
+        self._left -= size
+        if self._left < 0:
+            raise FileTransferError(
+                f"The download was stopped, because the disk of {self._folder} has no more room for it: the "
+                "sandbox sent more than it said. Look at the files in the sandbox before you try again."
+            )
+
+
 class NewFiles:
     """Writes files and folders below a folder, and creates that folder if necessary.
 
-    Raises FileTransferError if that fails.
+    size: the bytes of all files, as the sandbox says. Raises FileTransferError if a write fails, or if the
+    disk has no room for that many bytes.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, size: int = 0) -> None:
         try:
             Path(folder).mkdir(parents=True, exist_ok=True)
+            self._room = Room(folder)
+            self._room.require(size)
             self._root = os.open(folder, _FOLDER)
         except OSError as error:
             raise _cannot_write(folder, error) from None
@@ -184,7 +221,7 @@ class NewFiles:
                 opened = os.open(temporary, flags, 0o777 if executable else 0o666, dir_fd=folder)
                 try:
                     with os.fdopen(opened, "wb") as file:
-                        yield Download(file, on_progress)
+                        yield Download(file, on_progress, self._room)
                     if not force:
                         _require_absent(name, folder)
                     os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
@@ -216,10 +253,11 @@ class NewFiles:
 
 
 class Download:
-    """A sink that writes to a file."""
+    """A sink that writes to a file, as far as there is room."""
 
-    def __init__(self, file: BinaryIO, on_progress: Callable[[int], object]) -> None:
+    def __init__(self, file: BinaryIO, on_progress: Callable[[int], object], room: Room) -> None:
         self._file = file
+        self._room = room
         self._on_progress = on_progress
         self._received = 0
 
@@ -227,10 +265,12 @@ class Download:
         """Start again: discard the bytes of an earlier attempt."""
         self._file.seek(0)
         self._file.truncate()
+        self._room.take(-self._received)
         self._received = 0
 
     def write(self, piece: bytes) -> None:
-        """Write a piece."""
+        """Write a piece. Raises FileTransferError if there is no room for it."""
+        self._room.take(len(piece))
         self._file.write(piece)
         self._received += len(piece)
         self._on_progress(self._received)
