@@ -1,4 +1,4 @@
-"""Install and check the kernel, manage its sandboxes, run a server of Daytona's API, run a demo."""
+"""Install, set up and check the kernel, manage its sandboxes, run a server of Daytona's API, run a demo."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(**options, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
-        message = re.sub("argument COMMAND: invalid choice: '(.*?)'", r"unknown command \1", message)
+        message = re.sub("argument [A-Z]+: invalid choice: '(.*?)'", r"unknown command \1", message)
         self.exit(2, f"{self.prog}: {message}. To see what it accepts, run: {self.prog} --help\n")
 
 
@@ -94,6 +94,8 @@ def _make_parser() -> argparse.ArgumentParser:
     uninstall.add_argument("--prefix", metavar="P", help="look in P/share/jupyter/kernels too")
     uninstall.set_defaults(run=_uninstall)
 
+    _add_config(add("config", "show and change your settings"))
+
     doctor = add("doctor", "check the installation and say where cells run")
     doctor.set_defaults(run=_doctor)
 
@@ -125,6 +127,45 @@ def _add_place(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--user", action="store_true", help="for this user, in every environment")
     where.add_argument("--sys-prefix", action="store_true", help="for this environment (default)")
     where.add_argument("--prefix", metavar="P", help="for the environment P, in P/share/jupyter/kernels")
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_config, action="show")
+    actions = parser.add_subparsers(metavar="ACTION", parser_class=_Parser)
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        action = actions.add_parser(name, help=text, description=text[0].upper() + text[1:])
+        action.set_defaults(parser=action, action=name)
+        return action
+
+    add("show", "print the settings in force and their sources (default)")
+    setting = add("set", "write a setting into your file")
+    setting.add_argument("name", metavar="NAME", help="the setting's name, for instance cpu")
+    setting.add_argument("pieces", metavar="VALUE", nargs="+", help="the value; several for a list")
+    unsetting = add("unset", "remove a setting from your file")
+    unsetting.add_argument("name", metavar="NAME", help="the setting's name")
+    add("path", "print the path of your file")
+
+
+def _config(arguments: argparse.Namespace) -> int:
+    from . import user_settings
+    from .errors import SettingError
+
+    actions = {
+        "show": user_settings.show,
+        "set": lambda: user_settings.put(arguments.name, arguments.pieces),
+        "unset": lambda: user_settings.remove(arguments.name),
+        "path": user_settings.path,
+    }
+    try:
+        print(actions[arguments.action]())
+    except SettingError as error:
+        print(error.message, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"Your settings cannot be written: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def _variable(text: str) -> tuple[str, str]:

@@ -378,8 +378,8 @@ SANDBOX = (
 TABLE = {each.name: each for each in (*ACCOUNT, *MACHINE, *SANDBOX)}
 
 
-def check(name: str, value: Any, origin: Origin) -> Any:
-    """Return the value of a setting, given as JSON. Raises SettingError if it cannot come from this place."""
+def declared(name: str, origin: Origin) -> Declaration:
+    """Return a setting that may come from a place. Raises SettingError."""
     declaration = TABLE.get(name)
     if declaration is None:
         from difflib import get_close_matches
@@ -390,6 +390,12 @@ def check(name: str, value: Any, origin: Origin) -> Any:
     if origin not in declaration.origins:
         places = " or ".join(each.value for each in declaration.origins)
         raise SettingError(f"{name} is never taken from here, only from: {places}")
+    return declaration
+
+
+def check(name: str, value: Any, origin: Origin) -> Any:
+    """Return the value of a setting, given as JSON. Raises SettingError if it cannot come from this place."""
+    declaration = declared(name, origin)
     try:
         return declaration.kind.check(value)
     except (ValueError, AttributeError, TypeError):

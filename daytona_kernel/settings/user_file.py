@@ -44,6 +44,22 @@ def read(file: Path | None) -> dict[str, Any]:
     text = None if file is None else _read_text(file)
     if text is None:
         return {}
+    values = {}
+    for name, value in _parse(file, text).items():
+        try:
+            values[name] = check(name, value, Origin.FILE)
+        except SettingError as error:
+            raise _wrong(file, _line_of(name, text), error.message) from None
+    return values
+
+
+def load(file: Path) -> dict[str, Any]:
+    """Return the file's JSON object as it is; an empty one if there is no file. Raises SettingError."""
+    text = _read_text(file)
+    return {} if text is None else _parse(file, text)
+
+
+def _parse(file: Path | None, text: str) -> dict[str, Any]:
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
@@ -52,13 +68,7 @@ def read(file: Path | None) -> dict[str, Any]:
         raise _wrong(file, 1, "this is nested too deeply") from None
     if not isinstance(content, dict):
         raise _wrong(file, 1, "this is not a JSON object")
-    values = {}
-    for name, value in content.items():
-        try:
-            values[name] = check(name, value, Origin.FILE)
-        except SettingError as error:
-            raise _wrong(file, _line_of(name, text), error.message) from None
-    return values
+    return content
 
 
 def write(file: Path, values: Mapping[str, Any]) -> None:
