@@ -84,6 +84,8 @@ def _make_parser() -> argparse.ArgumentParser:
         help="set a variable for the kernel, for instance DAYTONA_SANDBOX_ID; can be repeated. "
         "The value ${OTHER} is replaced with a variable of Jupyter. Secrets are refused",
     )
+    install.add_argument("--list", action="store_true", help="install nothing, and list the kernelspecs")
+    _add_card_options(install)
     install.set_defaults(run=_install)
 
     listing = add("list", "list the kernelspecs of this kernel")
@@ -175,18 +177,32 @@ def _variable(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _install(arguments: argparse.Namespace) -> int:
-    from . import jupyter_environments, kernelspecs
-    from .doctor import lacks
+def _add_card_options(parser: argparse.ArgumentParser) -> None:
+    from .card_settings import add_options
 
+    add_options(parser)
+
+
+def _install(arguments: argparse.Namespace) -> int:
+    from . import card_settings, jupyter_environments, kernelspecs
+    from .doctor import lacks
+    from .errors import SettingError
+
+    if arguments.list:
+        return _list(arguments)
     try:
+        settings = card_settings.given(arguments)
         written = kernelspecs.install(
             name=arguments.name,
             display_name=arguments.display_name,
             env=dict(arguments.env),
+            settings=settings,
             user=arguments.user,
             prefix=arguments.prefix,
         )
+    except SettingError as error:
+        print(error.message, file=sys.stderr)
+        return 1
     except kernelspecs.KernelspecError as error:
         print(error, file=sys.stderr)
         return 1
@@ -200,7 +216,7 @@ def _install(arguments: argparse.Namespace) -> int:
 
 
 def _list(_arguments: argparse.Namespace) -> int:
-    from . import jupyter_environments, kernelspecs
+    from . import card_settings, jupyter_environments, kernelspecs
     from .formatting import format_columns
 
     found = kernelspecs.find(each.prefix for each in jupyter_environments.find())
@@ -208,10 +224,16 @@ def _list(_arguments: argparse.Namespace) -> int:
         print("Jupyter does not know the kernel here. To add it, run: daytona-kernel install")
         return 0
     rows = [
-        (each.name, each.spec.get("display_name", ""), each.python or "Jupyter's", str(each.directory))
+        (
+            each.name,
+            each.spec.get("display_name", ""),
+            each.python or "Jupyter's",
+            str(each.directory),
+            card_settings.describe(each.settings),
+        )
         for each in found
     ]
-    print(format_columns([("NAME", "DISPLAY NAME", "PYTHON", "DIRECTORY"), *rows]))
+    print(format_columns([("NAME", "DISPLAY NAME", "PYTHON", "DIRECTORY", "SETTINGS"), *rows]))
     return 0
 
 

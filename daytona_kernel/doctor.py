@@ -19,7 +19,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import jupyter_environments, kernelspecs
+from . import card_settings, jupyter_environments, kernelspecs
 from ._version import __version__
 from .client import embedded
 from .client.daytona import Daytona
@@ -27,7 +27,7 @@ from .config import resolve
 from .errors import DaytonaError, DaytonaNotFoundError
 from .sandbox_params import find_settings, make_params
 from .settings.declarations import MACHINE
-from .settings.resolution import find, process_settings
+from .settings.resolution import KERNELSPEC_VARIABLE, find, process_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,7 +122,10 @@ def _install_command(kernelspec: Kernelspec) -> str:
     elif kernelspec.prefix != Path(sys.prefix):
         words += ["--prefix", str(kernelspec.prefix)]
     if kernelspec.name != kernelspecs.NAME:
-        words += ["--name", kernelspec.name]
+        words += ["--name", kernelspec.name, "--display-name", kernelspec.spec.get("display_name", "")]
+    env = kernelspec.spec.get("env") or {}
+    words += [f"--env={name}={value}" for name, value in env.items() if name != KERNELSPEC_VARIABLE]
+    words += card_settings.words(kernelspec.settings)
     return shlex.join(words)
 
 

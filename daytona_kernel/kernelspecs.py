@@ -16,6 +16,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from . import card_settings
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -62,6 +64,11 @@ class Kernelspec:
         return self.program if "/" in self.program else None
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """The settings of its kernels' sandboxes, by name."""
+        return card_settings.decode(self.spec.get("env") or {})
+
+    @property
     def is_runnable(self) -> bool:
         """Whether Jupyter finds its Python."""
         return self.program in _REPLACED or shutil.which(self.program) is not None
@@ -77,27 +84,31 @@ def install(
     name: str = NAME,
     display_name: str | None = None,
     env: Mapping[str, str] | None = None,
+    settings: Mapping[str, Any] | None = None,
     user: bool = False,
     prefix: str | None = None,
 ) -> Kernelspec:
     """Write a kernelspec that names this environment's Python, in place of one with the same name.
 
     display_name: the text in Jupyter's launcher; None for one that contains `name`.
-    env: variables for the kernel. Secrets are refused: other users can read the file.
+    env: variables for the kernel. settings: the settings of its sandbox, by name. Secrets are refused in
+        both: other users can read the file.
     prefix: writes to PREFIX/share/jupyter/kernels; None for this environment, or for the user with `user`.
 
     Raises KernelspecError.
     """
     from jupyter_client.kernelspec import KernelSpecManager
 
-    for variable, value in (env or {}).items():
+    settings = settings or {}
+    for variable, value in [*(env or {}).items(), *settings.get("env", {}).items()]:
         _refuse_secret(variable, value)
+    variables = {**(env or {}), **card_settings.encode(settings)}
     packaged = shipped("kernels/daytona/kernel.json")
     spec = json.loads(packaged.read_text(encoding="utf-8"))
     spec["argv"][0] = sys.executable
     spec["display_name"] = display_name or (_DISPLAY_NAME if name == NAME else f"Daytona ({name})")
-    if env:
-        spec["env"] = dict(env)
+    if variables:
+        spec["env"] = variables
     with tempfile.TemporaryDirectory() as directory:
         source = Path(directory) / "kernelspec"
         shutil.copytree(packaged.parent, source)

@@ -138,6 +138,8 @@ def test_doctor_tries_the_sandbox_that_is_named(tmp_path: Path) -> None:
         (["doctor", "--nope"], "daytona-kernel doctor: unknown option --nope"),
         (["doctor", "more"], "daytona-kernel doctor: unknown argument more"),
         (["install", "--user", "--sys-prefix"], "not allowed with argument --user"),
+        (["install", "--cpu", "many"], "'many' is not a number of cores, 1 or more"),
+        (["install", "--volume", "data"], "'data' is not a list of VOLUME:/PATH"),
         (["install", "--env", "NAME"], "'NAME' is not of the form NAME=VALUE"),
         (["install", "--env", "A B=c"], "'A B=c' is not of the form NAME=VALUE"),
         (["serve", "--port", "65536"], "'65536' is not a port"),

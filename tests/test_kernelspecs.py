@@ -11,11 +11,13 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from string import Template
 
 import pytest
 
 from daytona_kernel.cli import main
 from daytona_kernel.jupyter_environments import find
+from daytona_kernel.settings.resolution import sandbox_settings
 from tests.kernel.driver import running_kernel
 from tests.served import COMMAND
 
@@ -133,6 +135,49 @@ def test_uninstall_removes_what_install_wrote_and_nothing_else(tmp_path: Path) -
     assert foreign.exists()
 
 
+def test_a_card_has_the_settings_of_its_sandboxes(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jupyter replaces `$PRICE` in variables of a kernelspec, and must not do so in a setting."""
+    options = ["--cpu", "8", "--image", "python:3.13", "--network-block-all", "--package", "numpy"]
+    options += ["--package", "pandas>=2, <3", "--sandbox-env", "SIGN=$PRICE ${PRICE}", "--auto-delete", "-1"]
+    done = run("install", "--user", "--name", "big", "--display-name", "Daytona (8 CPU)", *options)
+    assert done.returncode == 0, done.stderr
+    listed = run("install", "--list").stdout
+    assert listed == run("list").stdout
+    assert "cpu 8, env SIGN, image python:3.13" in listed or "image python:3.13, cpu 8, env SIGN" in listed
+    variables = kernelspec(home / "jupyter_data_dir", "big")["env"]
+    assert isinstance(variables, dict)
+    monkeypatch.setenv("PRICE", "replaced")
+    seen = {name: Template(value).safe_substitute(os.environ) for name, value in variables.items()}
+    found = sandbox_settings({}, {"JUPYTER_NO_CONFIG": "1", **seen})
+    assert {name: each.value for name, each in found.items()} == {
+        "image": "python:3.13",
+        "cpu": 8,
+        "env": {"SIGN": "$PRICE ${PRICE}"},
+        "network_block_all": True,
+        "auto_delete": -1,
+        "packages": ["numpy", "pandas>=2, <3"],
+    }
+    assert {each.source for each in found.values()} == {"kernelspec"}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            ["--cpu", "8", "--snapshot", "mine"],
+            "cpu (kernelspec) and snapshot (kernelspec) exclude",
+        ),
+        (["--sandbox-env", "TOKEN=dtn_0123456789abcdef"], "TOKEN looks like a secret"),
+    ],
+)
+def test_a_card_that_cannot_be_is_refused(home: Path, options: list[str], words: str) -> None:
+    done = run("install", "--user", "--name", "big", *options)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "dtn_" not in done.stderr
+    assert not list(home.rglob("kernel.json"))
+
+
 @pytest.mark.kernel
 def test_a_kernel_gets_the_variables_of_its_kernelspec(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The value `${NAME}` is Jupyter's own variable, which the file does not contain."""
@@ -147,7 +192,7 @@ def test_a_kernel_gets_the_variables_of_its_kernelspec(home: Path, monkeypatch: 
 def test_doctor_names_kernelspecs_whose_python_is_gone_or_lacks_the_package(home: Path) -> None:
     data = home / "jupyter_data_dir"
     for name, python in (("gone", "/nowhere/bin/python"), ("bare", "/usr/bin/env")):
-        run("install", "--user", "--name", name)
+        run("install", "--user", "--name", name, "--cpu", "8", "--env", "DAYTONA_TARGET=eu")
         spec = kernelspec(data, name)
         words = [python, "-P", "-m", "daytona_kernel", "-f", "{connection_file}"]
         (data / "kernels" / name / "kernel.json").write_text(json.dumps({**spec, "argv": words}))
@@ -155,7 +200,8 @@ def test_doctor_names_kernelspecs_whose_python_is_gone_or_lacks_the_package(home
     assert done.returncode == 1
     bare, gone = (line for line in done.stdout.splitlines() if line.startswith("WRONG"))
     assert "points to /nowhere/bin/python, which does not exist" in gone
-    assert "daytona-kernel install --user --name gone" in gone
+    options = "--display-name 'Daytona (gone)' --env=DAYTONA_TARGET=eu --cpu=8"
+    assert f"daytona-kernel install --user --name gone {options}" in gone
     assert "points to /usr/bin/env, which does not have daytona-kernel" in bare
     assert "daytona-kernel uninstall --name bare" in bare
 

@@ -16,12 +16,11 @@ from .table import Code, table
 from .timing import ticking
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from ..client.models import SandboxInstance
     from ..client.sandbox import AsyncSandbox
     from ..settings.declarations import Declaration
-    from ..settings.kinds import Kind
     from .arguments import Expected
     from .magic_call import MagicCall
 
@@ -42,16 +41,8 @@ _NOTHING_LISTENS = (
 def _option(setting: Declaration) -> Option:
     kind = setting.kind
     if kind.split is not None:
-        return Option(setting.option, setting.help, setting.placeholder, _piece_of(kind), repeated=True)
+        return Option(setting.option, setting.help, setting.placeholder, kind.check_piece, repeated=True)
     return Option(setting.option, setting.help, setting.placeholder, kind.from_text)
-
-
-def _piece_of(kind: Kind) -> Callable[[str], str]:
-    def check(piece: str) -> str:
-        kind.from_pieces([piece])
-        return piece
-
-    return check
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:

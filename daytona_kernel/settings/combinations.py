@@ -56,5 +56,5 @@ def _refuse(found: Mapping[str, Found], one: str, other: str, reason: str) -> No
     if one in found and other in found:
         both = " and ".join(f"{name} ({found[name].source})" for name in (one, other))
         raise SettingError(
-            f"{reason}, so {both} exclude each other. No sandbox was created. Give up one of the two."
+            f"{reason}, so {both} exclude each other. Nothing was done. Give up one of the two."
         )

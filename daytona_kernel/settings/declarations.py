@@ -251,7 +251,7 @@ SANDBOX = (
         TEXT,
         "The sandbox's name. A name can be used once at a time.",
         "its id",
-        _PERSONS,
+        (Origin.OPTION, *_PROCESS),
         help_="its name",
     ),
     _of_sandbox(

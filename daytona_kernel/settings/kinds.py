@@ -42,6 +42,11 @@ class Kind:
         """Return the value of a text. Raises ValueError."""
         return self.from_pieces([text] if self.split is None else self.split(text))
 
+    def check_piece(self, piece: str) -> str:
+        """Return a piece of a text as it is. Raises ValueError if no value can have it."""
+        self.from_pieces([piece])
+        return piece
+
     def from_pieces(self, pieces: Sequence[str]) -> Any:
         """Return the value of the pieces of a text. Raises ValueError."""
         if self.split is not None:
