@@ -18,25 +18,23 @@ if TYPE_CHECKING:
     from .client.daytona import AsyncDaytona, Daytona
     from .client.filesystem import AsyncFileSystem, FileSystem
     from .client.log_follower import AsyncLogFollower, LogFollower
-    from .client.models import (
-        Chart,
-        CodeRunParams,
-        Command,
+    from .client.models.files import FileInfo, FileUpload
+    from .client.models.processes import Chart, CodeRunParams, ExecuteResponse, ExecutionArtifacts
+    from .client.models.sandboxes import (
         CreateSandboxFromSnapshotParams,
         CreateSandboxParams,
-        ExecuteResponse,
-        ExecutionArtifacts,
-        FileInfo,
-        FileUpload,
         ListSandboxesQuery,
         PreviewUrl,
         Resources,
         SandboxInstance,
+        VolumeMount,
+    )
+    from .client.models.sessions import (
+        Command,
         Session,
         SessionCommandLogs,
         SessionExecuteRequest,
         SessionExecuteResponse,
-        VolumeMount,
     )
     from .client.process import AsyncProcess, Process
     from .client.sandbox import AsyncSandbox, Sandbox
@@ -143,10 +141,14 @@ _MODULES = {
     "client.daytona": "AsyncDaytona Daytona",
     "client.filesystem": "AsyncFileSystem FileSystem",
     "client.log_follower": "AsyncLogFollower LogFollower",
-    "client.models": (
-        "Chart CodeRunParams Command CreateSandboxFromSnapshotParams CreateSandboxParams ExecuteResponse "
-        "ExecutionArtifacts FileInfo FileUpload ListSandboxesQuery PreviewUrl Resources SandboxInstance "
-        "Session SessionCommandLogs SessionExecuteRequest SessionExecuteResponse VolumeMount"
+    "client.models.files": "FileInfo FileUpload",
+    "client.models.processes": "Chart CodeRunParams ExecuteResponse ExecutionArtifacts",
+    "client.models.sandboxes": (
+        "CreateSandboxFromSnapshotParams CreateSandboxParams ListSandboxesQuery PreviewUrl Resources "
+        "SandboxInstance VolumeMount"
+    ),
+    "client.models.sessions": (
+        "Command Session SessionCommandLogs SessionExecuteRequest SessionExecuteResponse"
     ),
     "client.process": "AsyncProcess Process",
     "client.sandbox": "AsyncSandbox Sandbox",

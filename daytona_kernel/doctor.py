@@ -32,7 +32,7 @@ from .settings.resolution import KERNELSPEC_VARIABLE, find, process_settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .client.models import CreateSandboxParams
+    from .client.models.sandboxes import CreateSandboxParams
     from .client.sandbox import Sandbox
     from .kernelspecs import Kernelspec
     from .settings.resolution import Found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .client.models import CreateSandboxParams, Resources, VolumeMount
+from .client.models.sandboxes import CreateSandboxParams, Resources, VolumeMount
 from .formatting import format_sizes
 from .settings.combinations import combine
 from .settings.resolution import sandbox_settings

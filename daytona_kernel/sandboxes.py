@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .client.daytona import Daytona
 from .client.labels import HOST_LABEL, LABEL, NOTEBOOK_LABEL
-from .client.models import ListSandboxesQuery
+from .client.models.sandboxes import ListSandboxesQuery
 from .config import resolve
 from .errors import DaytonaError, DaytonaNotFoundError
 from .formatting import format_columns

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..config import DaytonaConfig, Settings, resolve
 from . import embedded
 from .api import Api, AsyncApi
-from .models import CreateSandboxFromSnapshotParams, ListSandboxesQuery
+from .models.sandboxes import CreateSandboxFromSnapshotParams, ListSandboxesQuery
 from .operations import sandboxes
 from .sandbox import AsyncSandbox, Sandbox
 from .transport import AsyncTransport, Transport

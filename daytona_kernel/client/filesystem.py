@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from .models import FileUpload
+from .models.files import FileUpload
 from .multipart import MultipartFiles
 from .operations import files
 from .twins import async_method, method

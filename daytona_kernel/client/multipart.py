@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from .models import FileUpload
+    from .models.files import FileUpload
 
 _PIECE = 1 << 20
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .api import AsyncToolboxApi, ToolboxApi
-    from .models import CodeRunParams, ExecuteResponse, SandboxInstance
+    from .models.processes import CodeRunParams, ExecuteResponse
+    from .models.sandboxes import SandboxInstance
     from .run_commands import CodeToolbox
 
 

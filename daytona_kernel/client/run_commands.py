@@ -12,7 +12,7 @@ from typing import Protocol
 
 from ..errors import DaytonaBadRequestError
 from ..wire.conventions import ARTIFACT_MARK
-from .models import Chart, CodeRunParams, ExecuteResponse, ExecutionArtifacts
+from .models.processes import Chart, CodeRunParams, ExecuteResponse, ExecutionArtifacts
 
 
 class CodeToolbox(Protocol):

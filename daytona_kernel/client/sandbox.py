@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from websockets.sync.client import ClientConnection as WebSocket
 
     from .api import Api, AsyncApi
-    from .models import SandboxInstance
+    from .models.sandboxes import SandboxInstance
 
 
 class _Described:

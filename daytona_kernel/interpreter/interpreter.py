@@ -14,7 +14,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, assert_never
 
-from ..client.models import ExecuteResponse
+from ..client.models.processes import ExecuteResponse
 from ..errors import (
     CellUnstartedError,
     InterpreterDiedError,

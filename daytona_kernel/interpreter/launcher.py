@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..client import states
-from ..client.models import SessionExecuteRequest
+from ..client.models.sessions import SessionExecuteRequest
 from ..errors import DaytonaError, DaytonaNotFoundError, InterpreterStartError
 from ..wire.connection import PROTOCOL_VERSION
 from ..wire.conventions import SESSION_PREFIX

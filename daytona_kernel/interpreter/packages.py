@@ -12,7 +12,7 @@ import shlex
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ..client.models import SessionExecuteRequest
+from ..client.models.sessions import SessionExecuteRequest
 from ..errors import DaytonaError, SettingError
 from ..wire.conventions import SESSION_PREFIX
 

@@ -7,7 +7,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from ..client import run_commands
-from ..client.models import Chart, CodeRunParams
+from ..client.models.processes import Chart, CodeRunParams
 from ..errors import CommandFailedError, DaytonaTimeoutError, MagicUsageError
 from .magic import cell_magic, completes
 from .options import ENV, NO_RAISE, TIMEOUT
@@ -18,7 +18,7 @@ from .signature import Option, Signature
 from .timing import ticking
 
 if TYPE_CHECKING:
-    from ..client.models import ExecuteResponse
+    from ..client.models.processes import ExecuteResponse
     from .arguments import Expected
     from .magic_call import MagicCall
 

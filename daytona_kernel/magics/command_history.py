@@ -11,7 +11,7 @@ from ..formatting import format_duration
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from ..client.models import Command
+    from ..client.models.sessions import Command
 
 # How long a magic that reports a command's end waits for the end of its logs.
 _SETTLING_SECONDS = 2.0

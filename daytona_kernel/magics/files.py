@@ -9,7 +9,7 @@ from functools import partial
 from html import escape
 from typing import TYPE_CHECKING
 
-from ..client.models import FileUpload
+from ..client.models.files import FileUpload
 from ..errors import DaytonaError, DaytonaFileNotFoundError, FileTransferError, MagicUsageError
 from ..formatting import format_bytes, format_count
 from ..wire.paths import complete_path

@@ -18,7 +18,7 @@ from .timing import ticking
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..client.models import SandboxInstance
+    from ..client.models.sandboxes import SandboxInstance
     from ..client.sandbox import AsyncSandbox
     from ..settings.declarations import Declaration
     from .arguments import Expected

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from ..client.models import Session, SessionExecuteRequest
+from ..client.models.sessions import Session, SessionExecuteRequest
 from ..errors import DaytonaConflictError, DaytonaNotFoundError, DaytonaSessionEndedError, MagicUsageError
 from ..wire.conventions import SESSION_PREFIX
 from .command_history import CommandHistory
@@ -24,7 +24,7 @@ from .signature import Option, Positional, Signature
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..client.models import Command
+    from ..client.models.sessions import Command
     from ..client.process import AsyncProcess
     from ..client.sandbox import AsyncSandbox
     from .arguments import Expected

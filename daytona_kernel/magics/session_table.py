@@ -10,7 +10,7 @@ from .table import Code, table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..client.models import Command, Session
+    from ..client.models.sessions import Command, Session
     from .command_history import CommandHistory
 
 _TITLE_LENGTH = 60

@@ -148,7 +148,9 @@ def strings(module: str) -> set[str]:
 def test_twins_contain_no_route_and_no_field_of_the_wire() -> None:
     """Only the operations know routes, and only they and the models know the names in JSON."""
     names = {"files", "processes", "sandboxes", "sessions"}
-    wire = strings("models").union(*(strings(f"operations/{name}") for name in names))
+    wire = set().union(
+        *(strings(f"{folder}/{name}") for folder in ("models", "operations") for name in names)
+    )
     assert {"sessionId", "exitCode", "autoStopInterval", "envs"} <= wire
     for module in ("process", "sandbox", "filesystem", "daytona"):
         found = strings(module)

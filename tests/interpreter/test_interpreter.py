@@ -23,7 +23,7 @@ from .local import LocalAgent, Wire
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from daytona_kernel.client.models import ExecuteResponse
+    from daytona_kernel.client.models.processes import ExecuteResponse
 
 pytestmark = pytest.mark.anyio
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..exchange import Body, Exchange, Request, Sink
 from ..file_parts import FileParts, Writer
-from ..models import FileInfo
+from ..models.files import FileInfo
 from ..retries import send
 from . import table
 

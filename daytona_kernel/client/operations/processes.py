@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import DaytonaBadRequestError, DaytonaNotFoundError
 from ..exchange import Exchange, Request
-from ..models import CodeRunParams, ExecuteResponse
+from ..models.processes import CodeRunParams, ExecuteResponse
 from ..retries import send
 from . import table
 

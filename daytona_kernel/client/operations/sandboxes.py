@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ... import known_secrets
 from ...errors import DaytonaError, DaytonaNotFoundError, DaytonaTimeoutError
 from ..exchange import Exchange, Request, Sleep
-from ..models import (
+from ..models.sandboxes import (
     CreateSandboxFromSnapshotParams,
     ListSandboxesQuery,
     PreviewUrl,

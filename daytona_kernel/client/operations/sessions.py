@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import DaytonaError, DaytonaInternalServerError
 from ..exchange import Exchange, Request, Response, Sleep, Step
-from ..models import (
+from ..models.sessions import (
     Command,
     Session,
     SessionCommandLogs,

@@ -16,7 +16,7 @@ from ...settings.notebook import FILE_VARIABLE
 
 if TYPE_CHECKING:
     from ...client.daytona import AsyncDaytona
-    from ...client.models import CreateSandboxParams
+    from ...client.models.sandboxes import CreateSandboxParams
     from ...client.sandbox import AsyncSandbox
 
 # Minutes without activity until a sandbox of a killed kernel stops, and then until it is deleted.

@@ -11,7 +11,7 @@ import codecs
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from ...client.models import SessionExecuteRequest
+from ...client.models.sessions import SessionExecuteRequest
 from ...errors import DaytonaError, DaytonaNotFoundError, DaytonaProcessExecutionTimeoutError
 from ...formatting import format_duration
 from ...wire.logs import Stream
