@@ -14,7 +14,8 @@ from enum import Enum
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from ..errors import DaytonaError, error_of, request_id_of
+from ..errors import DaytonaError
+from .error_responses import error_of, request_id_of
 
 if TYPE_CHECKING:
     from .operations.table import Operation

@@ -14,9 +14,10 @@ import pytest
 
 import daytona_kernel
 from daytona_kernel import errors
+from daytona_kernel.client.error_responses import error_of
 from daytona_kernel.client.operations import table
 from daytona_kernel.client.operations.table import Operation
-from daytona_kernel.errors import DaytonaError, error_of
+from daytona_kernel.errors import DaytonaError
 
 ROOT = Path(daytona_kernel.__file__).parent
 TWINS = [
