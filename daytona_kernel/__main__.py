@@ -14,6 +14,7 @@ from .client import embedded
 from .config import resolve
 from .errors import DaytonaError
 from .kernel.host.handover import HandoverFile
+from .kernel.interpreter_options import split
 from .wire import signals
 
 
@@ -39,11 +40,12 @@ def main() -> None:
 
     from .kernel import startup
 
-    started = startup.start(connection_file)
+    own_words, options = split(sys.argv[1:])
+    started = startup.start(connection_file, options)
 
     from .kernel.app import main as run_kernel
 
-    run_kernel(started)
+    run_kernel(started, own_words)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The command line of the agent: `agent.pyz CONFIGURATION`.
 
-The agent starts its child as `agent.pyz interpreter CONNECTION_FILE PARENT`. The configuration is a JSON
-file, which the agent deletes when it has read it. It prints JSON lines for the launcher. See
+The agent starts its child as `agent.pyz interpreter CONNECTION_FILE PARENT OPTION…`. The configuration is
+a JSON file, which the agent deletes when it has read it. It prints JSON lines for the launcher. See
 docs/protocol.md for both.
 """
 
@@ -15,11 +15,12 @@ import sys
 import tempfile
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..wire.agent_configuration import AgentConfiguration
     from .interpreter import InterpreterProcess
 
 
@@ -32,11 +33,11 @@ def main() -> None:
 
         from . import kernel
 
-        kernel.main(sys.argv[2], int(sys.argv[3]))
+        kernel.main(sys.argv[2], int(sys.argv[3]), sys.argv[4:])
         return
-    configuration = Path(sys.argv[1])
-    settings = json.loads(configuration.read_text())
-    configuration.unlink()
+    file = Path(sys.argv[1])
+    text = file.read_text()
+    file.unlink()
 
     from . import environment
 
@@ -47,22 +48,26 @@ def main() -> None:
         sys.exit(1)
 
     # The interpreter takes longest to start, so it starts before the agent's own imports.
+    from ..wire.agent_configuration import AgentConfiguration
+    from ..wire.schema import decode_fields, parse_object
     from .interpreter import InterpreterProcess, SocketDirectory
 
+    configuration = decode_fields(AgentConfiguration, parse_object(text))
     with tempfile.TemporaryDirectory(prefix="daytona-", ignore_cleanup_errors=True) as path:
         directory = SocketDirectory(path)
         magic_socket = directory.socket_path("magics")
         environ = {
             "DAYTONA_MAGIC_SOCKET": magic_socket,
-            "DAYTONA_MAGICS": json.dumps(settings["magics"]),
+            "DAYTONA_MAGICS": json.dumps(configuration.magics),
         }
-        start = partial(InterpreterProcess, directory, settings["message_session"], environ)
+        session, options = configuration.message_session, configuration.options
+        start = partial(InterpreterProcess, directory, session, environ, options)
         first = start()
-        asyncio.run(serve(settings, start, first, magic_socket))
+        asyncio.run(serve(configuration, start, first, magic_socket))
 
 
 async def serve(
-    settings: dict[str, Any],
+    configuration: AgentConfiguration,
     start: Callable[[], InterpreterProcess],
     first: InterpreterProcess,
     magic_socket: str,
@@ -71,13 +76,13 @@ async def serve(
     from .agent import Agent
     from .server import Server
 
-    agent = Agent(start, first)
+    agent = Agent(start, first, configuration.options)
     running = asyncio.ensure_future(agent.run())
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, running.cancel)
     try:
         magics = await agent.magic_socket.listen(magic_socket)
-        report(port=Server(agent, settings["secret"], settings["link"]).listen())
+        report(port=Server(agent, configuration.secret, configuration.link).listen())
         with contextlib.suppress(asyncio.CancelledError):
             await running
             await agent.wait_for_acknowledgement()

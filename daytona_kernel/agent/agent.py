@@ -38,7 +38,7 @@ from .magic_socket import MagicSocket
 from .usage import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 # The agent gives up after so many interpreters in a row that ended before they were ready.
 _FAILED_STARTS = 3
@@ -52,13 +52,18 @@ class Agent:
 
     start_interpreter: starts an interpreter.
     first: the interpreter that was started before this module was imported.
+    options: the words on its command line that the kernel has sent.
     on_outgoing: called when the link has something to send.
     """
 
     def __init__(
-        self, start_interpreter: Callable[[], InterpreterProcess], first: InterpreterProcess
+        self,
+        start_interpreter: Callable[[], InterpreterProcess],
+        first: InterpreterProcess,
+        options: Sequence[str] = (),
     ) -> None:
         self._start_interpreter = start_interpreter
+        self._options = options
         self._process = first
         self._channels: InterpreterChannels | None = None
         self._waiting: deque[Message] = deque()
@@ -91,7 +96,8 @@ class Agent:
                     raise ChildProcessError(f"it ended {_FAILED_STARTS} times before it was ready")
                 self._process = self._start_interpreter()
             except OSError as error:  # for example, a cell has deleted the agent's directory
-                self._tell(Failed(f"The interpreter does not start: {error}."))
+                hint = f" Its options may be wrong: {' '.join(self._options)}" if self._options else ""
+                self._tell(Failed(f"The interpreter does not start: {error}.{hint}"))
                 return
 
     async def wait_for_acknowledgement(self) -> None:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from ..wire.messages import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 # `stdin` comes first: an answer to `input()` must not wait behind a request.
 REQUEST_CHANNELS = ("stdin", "shell", "control")
@@ -48,9 +48,16 @@ class InterpreterProcess:
 
     directory: the agent's private directory, for sockets and connection files.
     message_session: the id of the kernel's Jupyter message session, which the child's messages carry.
+    options: words for the child's command line.
     """
 
-    def __init__(self, directory: SocketDirectory, message_session: str, environment: dict[str, str]) -> None:
+    def __init__(
+        self,
+        directory: SocketDirectory,
+        message_session: str,
+        environment: dict[str, str],
+        options: Sequence[str] = (),
+    ) -> None:
         self._directory = directory
         self._name = uuid.uuid4().hex[:8]
         connection_file = directory.path / f"{self._name}.json"
@@ -74,6 +81,7 @@ class InterpreterProcess:
                 "interpreter",
                 str(connection_file),
                 str(os.getpid()),
+                *options,
             ],
             env={**os.environ, **environment, "DAYTONA_MESSAGE_SESSION": message_session},
             stdin=subprocess.DEVNULL,

@@ -35,8 +35,11 @@ if TYPE_CHECKING:
 _PR_SET_PDEATHSIG = 1
 
 
-def main(connection_file: str, agent_pid: int) -> None:
-    """Run until the agent ends this process. agent_pid: the parent, whose death ends this process, too."""
+def main(connection_file: str, agent_pid: int, options: list[str]) -> None:
+    """Run until the agent ends this process.
+
+    agent_pid: the parent, whose death ends this process, too. options: words for ipykernel's command line.
+    """
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != agent_pid:
         sys.exit("the agent ended before its interpreter had started")
@@ -46,7 +49,7 @@ def main(connection_file: str, agent_pid: int) -> None:
 
     # The user's code finds the same values as under `python -m ipykernel_launcher`.
     sys.path.pop(0)
-    sys.argv = ["ipykernel_launcher.py", "-f", connection_file]
+    sys.argv = ["ipykernel_launcher.py", "-f", connection_file, *options]
 
     app = IPKernelApp.instance(kernel_class=SandboxKernel)
     # A parent watches this process: no hints for a terminal, and no poller for pid 1.

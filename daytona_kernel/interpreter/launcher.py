@@ -20,10 +20,12 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from ..client import states
 from ..client.models.sessions import SessionExecuteRequest
 from ..errors import DaytonaError, DaytonaNotFoundError, InterpreterStartError
+from ..wire.agent_configuration import AgentConfiguration
 from ..wire.connection import PROTOCOL_VERSION
 from ..wire.conventions import SESSION_PREFIX
 from ..wire.logs import Stream
 from ..wire.messages import SUBPROTOCOL
+from ..wire.schema import encode_fields
 from .bundle import agent_archive, archive_name
 from .connection import Credentials
 from .ending import describe_end
@@ -64,8 +66,9 @@ async def launch(
     process: AsyncProcess,
     message_session: str,
     magics: Mapping[str, str] = MappingProxyType({}),
-    on_progress: Callable[[str], None] = lambda _text: None,
+    options: tuple[str, ...] = (),
     *,
+    on_progress: Callable[[str], None] = lambda _text: None,
     python: str = "python3",
     cwd: str | None = None,
 ) -> LaunchedAgent:
@@ -73,6 +76,7 @@ async def launch(
 
     message_session: the Jupyter message session for the interpreter's messages.
     magics: the help of the kernel's magics by name.
+    options: words for the interpreter's command line.
     on_progress: called with a line of text while something is being installed.
     python: the program of the Python that runs the cells. cwd: the folder where they start; it is created if
         it is missing. None for the sandbox's own.
@@ -81,14 +85,11 @@ async def launch(
     """
     credentials = Credentials(link=secrets.token_hex(8), secret=secrets.token_urlsafe(32))
     session_id = SESSION_PREFIX + credentials.link
-    settings = {
-        "secret": credentials.secret,
-        "link": credentials.link,
-        "message_session": message_session,
-        "magics": dict(magics),
-    }
+    configuration = AgentConfiguration(
+        credentials.secret, credentials.link, message_session, dict(magics), options
+    )
     written, _ = await asyncio.gather(
-        process.exec(_writing_script(credentials.link, json.dumps(settings))),
+        process.exec(_writing_script(credentials.link, json.dumps(encode_fields(configuration)))),
         process.create_session(session_id),
     )
     if written.exit_code != 0:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -41,6 +40,6 @@ class DaytonaKernelApp(IPKernelApp):
         """Leave pdb alone: the user's code is not debugged in this process."""
 
 
-def main(startup: Startup) -> None:
-    """Run the kernel, as `python -m daytona_kernel -f CONNECTION_FILE`."""
-    DaytonaKernelApp.launch_instance(sys.argv[1:], kernel_class=DaytonaKernel, startup=startup)
+def main(startup: Startup, words: list[str]) -> None:
+    """Run the kernel, as `python -m daytona_kernel` with these words: `-f CONNECTION_FILE` and others."""
+    DaytonaKernelApp.launch_instance(words, kernel_class=DaytonaKernel, startup=startup)

@@ -16,7 +16,7 @@ from .host.handover import HandoverFile
 from .host.kernel_sandbox import KernelSandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ..interpreter.launcher import LaunchedAgent
     from ..magics.registry import Registry
@@ -35,11 +35,14 @@ class Startup:
     agent: Future[LaunchedAgent]
 
 
-def start(connection_file: str) -> Startup:
-    """Start a sandbox and an interpreter for the kernel of a connection file, and do not wait for them."""
+def start(connection_file: str, options: Sequence[str] = ()) -> Startup:
+    """Start a sandbox and an interpreter for the kernel of a connection file, and do not wait for them.
+
+    options: words for the interpreter's command line.
+    """
     api = ApiThread()
     magics: Future[Mapping[str, str]] = Future()
-    kernel_sandbox = KernelSandbox(HandoverFile(connection_file), magics)
+    kernel_sandbox = KernelSandbox(HandoverFile(connection_file), magics, options)
     agent = api.start(kernel_sandbox.agent(may_resume=True))
 
     # Prepare the archive and the magics for the launch while the sandbox is being created.

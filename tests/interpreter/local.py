@@ -37,6 +37,7 @@ class LocalAgent:
                     "link": self.credentials.link,
                     "message_session": "the-session",
                     "magics": {},
+                    "options": [],
                 }
             )
         )

@@ -19,7 +19,7 @@ from jupyter_client.manager import KernelManager
 from tests.child_warnings import SHOW_WARNINGS, warnings_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 DEADLINE = 100.0
@@ -225,15 +225,25 @@ def running_kernel(
 
 
 @contextmanager
-def run_kernel(manager: KernelManager, cwd: Path | str | None = None, **environment: str) -> Iterator[Driver]:
-    """Run the kernel of a manager that has not started it."""
+def run_kernel(
+    manager: KernelManager,
+    cwd: Path | str | None = None,
+    options: Sequence[str] = (),
+    **environment: str,
+) -> Iterator[Driver]:
+    """Run the kernel of a manager that has not started it. options: words for its command line."""
     name = manager.kernel_name
     # If this variable announces pytest, ipykernel does not capture the file descriptors 1 and 2.
     inherited = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
     # ipykernel runs cells in its own process, where the variable would change what they print.
     shown = SHOW_WARNINGS if name == "daytona" else {}
     with tempfile.TemporaryFile("w+") as log:
-        manager.start_kernel(env={**inherited, **shown, **environment}, cwd=cwd and str(cwd), stderr=log)
+        manager.start_kernel(
+            env={**inherited, **shown, **environment},
+            cwd=cwd and str(cwd),
+            stderr=log,
+            extra_arguments=list(options),
+        )
         driver = None
         try:
             driver = Driver(manager)

@@ -71,3 +71,9 @@ def test_an_execution_without_code_is_refused_and_does_no_harm(kernel: Driver) -
     reply = kernel.request("execute_request", {"silent": False})
     assert (reply["status"], reply["ename"]) == ("error", "ValueError")
     assert kernel.run("1 + 1").result == "2"
+
+
+def test_a_kernel_starts_where_warnings_are_errors() -> None:
+    # CI setups run nbclient and papermill so. A warning in the kernel's start would end it.
+    with running_kernel(PYTHONWARNINGS="error") as driver:
+        assert driver.run("1 + 1").result == "2"

@@ -10,6 +10,7 @@ from typing import Any, get_args
 import pytest
 
 from daytona_kernel.wire import agent_messages, connection, link, magic_messages, values
+from daytona_kernel.wire.agent_configuration import AgentConfiguration
 from daytona_kernel.wire.agent_messages import FromAgent, ToAgent
 from daytona_kernel.wire.connection import Acknowledgement, CloseCode, Hello, Welcome
 from daytona_kernel.wire.magic_messages import MagicRequest, Outcome, Step
@@ -47,8 +48,13 @@ def test_each_message_is_on_the_page_with_its_fields_in_order(message: Any) -> N
     assert documented()[message.TYPE] == [field.name for field in fields(message)]
 
 
+def test_the_page_has_each_key_of_the_configuration() -> None:
+    keys = [key for key, cells in documented().items() if key in {f.name for f in fields(AgentConfiguration)}]
+    assert keys == [field.name for field in fields(AgentConfiguration)]
+
+
 def test_the_page_has_no_message_that_does_not_exist() -> None:
-    configuration = {"secret", "link", "message_session", "magics"}
+    configuration = {field.name for field in fields(AgentConfiguration)}
     assert documented().keys() - configuration == {message.TYPE for message in MESSAGES}
 
 

@@ -33,13 +33,21 @@ class KernelAgent:
     handover: the state that the next kernel gets. This class changes its field `agent`, and the caller
         writes it to the file.
     magics: the help of the kernel's magics by name, once the magics are imported.
+    options: words for the interpreter's command line.
     message_session: the Jupyter message session of the interpreter's messages.
     was_found: whether the latest `start` has returned an agent that ran before.
     """
 
-    def __init__(self, handover: Handover, magics: Future[Mapping[str, str]], progress: Progress) -> None:
+    def __init__(
+        self,
+        handover: Handover,
+        magics: Future[Mapping[str, str]],
+        options: tuple[str, ...],
+        progress: Progress,
+    ) -> None:
         self._handover = handover
         self._magics = magics
+        self._options = options
         self._progress = progress
         self.was_found = False
         # After a crash, the old interpreter continues. Its messages carry the session of the old kernel.
@@ -66,7 +74,8 @@ class KernelAgent:
                 process,
                 self.message_session,
                 magics,
-                self._progress.show,
+                self._options,
+                on_progress=self._progress.show,
                 python=python,
                 cwd=settings.get("cwd"),
             )

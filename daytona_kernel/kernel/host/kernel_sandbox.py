@@ -32,7 +32,7 @@ from .progress import Progress
 from .sandbox_settings import SandboxSettings, explain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from concurrent.futures import Future
 
     from ...client.daytona import AsyncDaytona
@@ -56,16 +56,22 @@ class KernelSandbox:
     """The sandbox of one kernel. It belongs to the API thread's loop.
 
     magics: the help of the kernel's magics by name, once the magics are imported.
+    options: words for the interpreter's command line.
     """
 
-    def __init__(self, handover_file: HandoverFile, magics: Future[Mapping[str, str]]) -> None:
+    def __init__(
+        self,
+        handover_file: HandoverFile,
+        magics: Future[Mapping[str, str]],
+        options: Sequence[str] = (),
+    ) -> None:
         self._handover_file = handover_file
         self._handover: Handover = handover_file.read()
         self.bookmark = Bookmark(handover_file.bookmark_path)
         self.progress = Progress()
         self.place = Place()
         self._settings = SandboxSettings(self._handover)
-        self._agent = KernelAgent(self._handover, magics, self.progress)
+        self._agent = KernelAgent(self._handover, magics, tuple(options), self.progress)
         self._sandbox: AsyncSandbox | None = None
         self._created = CreatedSandboxes()
         self._lock = asyncio.Lock()
