@@ -208,13 +208,14 @@ import asyncio, os
 from daytona_kernel.server import embedded
 from daytona_kernel.server.box.orphans import become_subreaper
 from daytona_kernel.server.limits import Timings
+from daytona_kernel.server.toolbox.profile import OWN
 
 def and_block():
     become_subreaper()
     asyncio.get_running_loop().call_later(4, os.read, os.pipe()[0], 1)
 
 embedded.become_subreaper = and_block
-raise SystemExit(embedded.run_embedded(None, Timings(stuck=2)))
+raise SystemExit(embedded.run_embedded(None, Timings(stuck=2), OWN))
 """
 
 

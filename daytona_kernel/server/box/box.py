@@ -8,6 +8,7 @@ import os
 import sys
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .. import limits
@@ -24,6 +25,7 @@ from .server_python import server_python
 from .supervisor_client import SUPERVISOR_PROGRAM, SupervisorClient
 
 if TYPE_CHECKING:
+    from io import FileIO
     from pathlib import Path
 
     from .isolation import Isolation
@@ -153,34 +155,76 @@ class Box:
         log = os.open(self.directory / "supervisor.log", flags, 0o600)
         try:
             if self._isolation is None:
-                return await SupervisorClient.start([], str(SUPERVISOR_PROGRAM), "", log)
-            program = str(SUPERVISOR_PROGRAM)
-            if isinstance(self._isolation, Landlock):
-                isolating = self._isolation.prefix(self.directory, network)
-            else:
-                own += ["--ro-bind", program, SUPERVISOR_SEEN_AS]
-                isolating = self._isolation.prefix(own, network, self.image)
-                program = SUPERVISOR_SEEN_AS
-            with isolating as (prefix, inherited):
-                supervisor = await SupervisorClient.start(
-                    prefix,
-                    program,
-                    _resource_limits(memory),
-                    log,
-                    inherited=inherited,
-                    account=self._isolation.account,
-                    python=None if self.image is None else server_python().command(base_python()),
-                )
-            if network.kind == "own" and isinstance(self._isolation, Bubblewrap):
+                return await _ready(SupervisorClient.start([], str(SUPERVISOR_PROGRAM), "", log))
+            told, tell = os.pipe()
+            with contextlib.closing(os.fdopen(told, "rb", buffering=0)) as child:
                 try:
-                    stack = await NetworkStack.start(supervisor.first_pid, network, log)
-                except BaseException:
-                    await supervisor.close()
-                    raise
-                supervisor.on_close = stack.close
-            return supervisor
+                    supervisor = self._start_isolated(own, memory, network, log, tell)
+                finally:
+                    os.close(tell)
+                has_stack = network.kind == "own" and isinstance(self._isolation, Bubblewrap)
+                return await (
+                    _connected(supervisor, child, network, log) if has_stack else _ready(supervisor)
+                )
         finally:
             os.close(log)
+
+    def _start_isolated(
+        self, own: list[str], memory: int, network: Network, log: int, tell: int
+    ) -> SupervisorClient:
+        assert self._isolation is not None
+        program = str(SUPERVISOR_PROGRAM)
+        if isinstance(self._isolation, Landlock):
+            isolating = self._isolation.prefix(self.directory, network)
+        else:
+            own = [*own, "--ro-bind", program, SUPERVISOR_SEEN_AS]
+            isolating = self._isolation.prefix(own, network, self.image, tell)
+            program = SUPERVISOR_SEEN_AS
+        with isolating as (prefix, inherited):
+            return SupervisorClient.start(
+                prefix,
+                program,
+                _resource_limits(memory),
+                log,
+                inherited=inherited,
+                account=self._isolation.account,
+                python=None if self.image is None else server_python().command(base_python()),
+            )
+
+
+async def _ready(supervisor: SupervisorClient) -> SupervisorClient:
+    """Return the supervisor when it is ready. Close it if it does not start."""
+    try:
+        await supervisor.wait_until_ready()
+    except BaseException:
+        await supervisor.close()
+        raise
+    return supervisor
+
+
+async def _connected(
+    supervisor: SupervisorClient, child: FileIO, network: Network, log: int
+) -> SupervisorClient:
+    """Return the supervisor when it and its network are ready. They start beside each other.
+
+    `child` is what bubblewrap tells about its child.
+    """
+    connecting = asyncio.create_task(NetworkStack.start(child, network, log))
+    supervisor.on_close = partial(_close_stack, connecting)
+    await _ready(supervisor)
+    try:
+        await connecting
+    except BaseException:
+        await supervisor.close()
+        raise
+    return supervisor
+
+
+async def _close_stack(connecting: asyncio.Task[NetworkStack]) -> None:
+    """End a network stack, or its start."""
+    connecting.cancel()
+    with contextlib.suppress(asyncio.CancelledError, OSError, RuntimeError):
+        await (await connecting).close()
 
 
 def _resource_limits(memory: int) -> str:

@@ -52,12 +52,12 @@ class Bubblewrap:
 
     @contextlib.contextmanager
     def prefix(
-        self, box_mounts: Sequence[str], network: Network, image: str | None = None
+        self, box_mounts: Sequence[str], network: Network, image: str | None = None, tell: int | None = None
     ) -> Iterator[tuple[list[str], list[int]]]:
         """Yield a command prefix that isolates a process, and the descriptors that the process must inherit.
 
         Besides the files of the machine, or of the root file system `image`, the process sees those of
-        `box_mounts`.
+        `box_mounts`. Bubblewrap writes the id of the process, as JSON, to the descriptor `tell`.
         """
         later = [*_KERNEL_FILES, *box_mounts]
         mounted = [*(mounts.of_the_machine() if image is None else of_the_image(image, later)), *later]
@@ -66,6 +66,9 @@ class Bubblewrap:
         if image is not None:
             command += ["--remount-ro", "/"]  # a directory that was put together would be the user's own
         descriptors = [] if self.account.namespace is None else [self.account.namespace]
+        if tell is not None:
+            command += ["--info-fd", str(tell)]
+            descriptors.append(tell)
         with contextlib.ExitStack() as stack:
             program = seccomp.program()
             if program is not None:

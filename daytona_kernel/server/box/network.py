@@ -18,6 +18,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...wire.conventions import NETWORK_VARIABLE
 from .. import limits
@@ -25,13 +26,19 @@ from . import network_routes
 from .python_environment import base_python
 from .supervisor_client import supervisors
 
+if TYPE_CHECKING:
+    from io import FileIO
+
 NETWORKS = ("auto", "preferred", "host", "none")
 
 _STACK = "slirp4netns"
-_DEVICE, _GATEWAY, _NAME_SERVER = "tap0", "10.0.2.2", "10.0.2.3"  # slirp4netns' own defaults
+_DEVICE = "tap0"
+_ADDRESS, _GATEWAY, _NAME_SERVER = "10.0.2.100/24", "10.0.2.2", "10.0.2.3"  # slirp4netns' own defaults
 _TUN = "/dev/net/tun"
 _LINK_LOCAL = "169.254.0.0/16"  # clouds hand out the machine's credentials here
 _NS_GET_USERNS = 0xB701
+_CHILD = re.compile(rb'"child-pid": (\d+)\D')
+_CHILD_BYTES = 4096
 _LOCAL_ADDRESS = re.compile(r"\|-- (\S+)\n\s*/32 host LOCAL")
 
 
@@ -135,11 +142,12 @@ class NetworkStack:
         self._hold = hold  # the stack ends when this descriptor is closed
 
     @classmethod
-    async def start(cls, pid: int, network: Network, log: int) -> NetworkStack:
-        """Connect the network namespace of the process `pid`. `log` is a descriptor for errors.
+    async def start(cls, child: FileIO, network: Network, log: int) -> NetworkStack:
+        """Connect the network namespace of the process about which bubblewrap writes to `child`.
 
-        Raises `RuntimeError` if that fails, or takes too long.
+        `log` is a descriptor for errors. Raises `RuntimeError` if that fails, or takes too long.
         """
+        pid = await asyncio.to_thread(_read_child, child)
         with contextlib.ExitStack() as opened:
             namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
             opened.callback(os.close, namespace)
@@ -188,8 +196,19 @@ class NetworkStack:
             supervisors.discard(self._process.pid)
 
 
+def _read_child(child: FileIO) -> int:
+    """Return the process id that bubblewrap writes. Raises `RuntimeError` if it ends without that."""
+    text = b""
+    while (found := _CHILD.search(text)) is None:
+        more = child.read(_CHILD_BYTES)
+        if not more:
+            raise RuntimeError("the sandbox's supervisor did not start")
+        text += more
+    return int(found[1])
+
+
 def _stack_command(owner: int, namespace: int, made: int, held: int) -> list[str]:
-    command = [shutil.which(_STACK) or _STACK, "--configure", "--mtu=65520", "--disable-host-loopback"]
+    command = [shutil.which(_STACK) or _STACK, "--mtu=65520", "--disable-host-loopback"]
     command += ["--enable-seccomp", f"--exit-fd={held}", f"--ready-fd={made}"]
     if os.getuid() == 0:
         command.append("--enable-sandbox")  # it needs root's group in the namespace
@@ -200,7 +219,7 @@ def _stack_command(owner: int, namespace: int, made: int, held: int) -> list[str
 def _routes_command(owner: int, namespace: int, ready: int, network: Network) -> list[str]:
     return [
         *(base_python(), "-I", "-S", network_routes.__file__, str(owner), str(namespace), str(ready)),
-        *(_DEVICE, _GATEWAY, ",".join([*own_addresses(), _LINK_LOCAL])),
+        *(_DEVICE, _ADDRESS, _GATEWAY, ",".join([*own_addresses(), _LINK_LOCAL])),
         "-" if network.allowed is None else ",".join(network.allowed),
     ]
 

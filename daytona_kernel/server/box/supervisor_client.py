@@ -116,7 +116,7 @@ class SupervisorClient:
         self._loop.add_reader(self._process_ended, self._dismiss)
 
     @classmethod
-    async def start(
+    def start(
         cls,
         prefix: Sequence[str],
         program: str,
@@ -127,27 +127,27 @@ class SupervisorClient:
         account: Account | None = None,
         python: Sequence[str] | None = None,
     ) -> SupervisorClient:
-        """Start a supervisor and wait until it reports.
+        """Start a supervisor. Use it after `wait_until_ready`.
 
         `prefix` is the command that isolates it, or is empty. `program` is the path of its program, as the
         isolated process sees it. `rlimits` are its resource limits. `log` is a descriptor for its errors.
         `inherited` are further descriptors for the process. `account` is its user, if that is not this one.
-        `python` is the command of Python inside; `None` means the same as outside. Raises `RuntimeError` if
-        it does not report in time.
+        `python` is the command of Python inside; `None` means the same as outside.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             words = python or [getattr(sys, "_base_executable", None) or sys.executable]
             command = [*prefix, *words, "-I", "-S", program, str(theirs.fileno()), rlimits]
             process = _start_process(command, [theirs.fileno(), *inherited], log)
-        supervisor = cls(ours, process, account)
+        return cls(ours, process, account)
+
+    async def wait_until_ready(self) -> None:
+        """Wait until the supervisor reports. Raises `RuntimeError` if it does not do so in time."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limits.SUPERVISOR_START_TIMEOUT):
-                await asyncio.wait([supervisor._ready, supervisor.lost], return_when=asyncio.FIRST_COMPLETED)
-        if not supervisor._ready.done():
-            await supervisor.close()
+                await asyncio.wait([self._ready, self.lost], return_when=asyncio.FIRST_COMPLETED)
+        if not self._ready.done():
             raise RuntimeError("the sandbox's supervisor did not start")
-        return supervisor
 
     @property
     def pid(self) -> int:
