@@ -1,9 +1,7 @@
 """The network: HTTP by httpx and websockets by websockets.
 
-Both use the proxies (HTTPS_PROXY, NO_PROXY, …) and the certificate authorities (SSL_CERT_FILE,
-SSL_CERT_DIR, `verify`) of the environment. Loopback is never proxied. Redirects are not followed,
-because they would carry the key away. A transport belongs to the process that created it: a forked
-child opens new connections. An async transport belongs to one event loop.
+Redirects are not followed, because they would carry the key away. A transport belongs to the process that
+created it: a forked child opens new connections. An async transport belongs to one event loop.
 """
 
 from __future__ import annotations
@@ -11,49 +9,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import socket
-import ssl
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
-from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from .. import known_secrets
-from .._version import __version__
-from ..known_secrets import passwords_in, redact_record
-from ..patience import patience
-from ..wire.addresses import is_loopback
+from ..known_secrets import redact_record
 from .exchange import Body, Response
 from .tls import TlsContext
 from .transport_errors import CONNECT_SECONDS, refusal, translated, translated_handshake
+from .transport_options import USER_AGENT, TransportOptions
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 
     from websockets.asyncio.client import ClientConnection as AsyncWebSocket
     from websockets.sync.client import ClientConnection as WebSocket
-
-USER_AGENT = f"daytona-kernel/{__version__}"
-_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=30)
-
-# A command may be silent for an hour. The probes keep the connection alive in firewalls and NATs,
-# and detect a server that is gone.
-_KEEPALIVE = (
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 45),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4),
-)
-
-# Seconds between two pings of a websocket, and until the answer to one must have come.
-_PING_SECONDS = patience(20.0)
-
-# websockets logs handshakes with their headers, which contain the key.
-_silent = logging.getLogger("daytona_kernel.websocket")
-_silent.addHandler(logging.NullHandler())
-_silent.propagate = False
-_silent.setLevel(logging.CRITICAL)
 
 # At the level DEBUG, these log requests and answers.
 for _name in ("", ".connection", ".http11", ".http2", ".proxy", ".socks"):
@@ -62,56 +34,6 @@ logging.getLogger("httpx").addFilter(redact_record)
 
 # Parsing takes a tenth of the client's time for a request, and a notebook requests few URLs often.
 _parse_url = lru_cache(maxsize=64)(httpx.URL)
-
-
-class _Routes:
-    """The TLS context, the proxy and the options for a URL; both transports use it."""
-
-    def __init__(self, verify: ssl.SSLContext | bool) -> None:
-        self._verify = verify
-        self._context: ssl.SSLContext | None = None
-
-    @property
-    def context(self) -> ssl.SSLContext:
-        """The TLS context. It is created on first use: reading the authorities takes 20 ms."""
-        if self._context is None:
-            self._context = httpx.create_ssl_context(verify=self._verify)
-        return self._context
-
-    def http_options(self, url: httpx.URL) -> dict[str, Any]:
-        """Return the options of the httpx transport for the host of a URL.
-
-        httpx reads proxies from the environment only for a client whose transport it creates itself,
-        and such a transport sets no socket options.
-        """
-        # A client for http gets a context that trusts nobody.
-        context = self.context if url.scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        return {
-            "verify": context,
-            "limits": _LIMITS,
-            "proxy": proxy_for(url),
-            "socket_options": _KEEPALIVE,
-        }
-
-    def websocket_options(
-        self, url: httpx.URL, headers: Mapping[str, str], subprotocols: Sequence[str]
-    ) -> dict[str, Any]:
-        """Return the options of the websocket to a URL."""
-        secure = url.scheme in ("wss", "https")
-        return {
-            "additional_headers": dict(headers),
-            "subprotocols": list(subprotocols) or None,
-            "user_agent_header": USER_AGENT,
-            "ssl": self.context if secure else None,
-            "proxy": None if is_loopback(url.host) else True,
-            "compression": None,
-            "max_size": None,
-            "open_timeout": CONNECT_SECONDS,
-            "ping_interval": _PING_SECONDS,
-            "ping_timeout": _PING_SECONDS,
-            "close_timeout": 1,
-            "logger": _silent,
-        }
 
 
 class Transport:
@@ -124,7 +46,7 @@ class Transport:
     def __init__(
         self, *, verify: ssl.SSLContext | bool = True, http: httpx.BaseTransport | None = None
     ) -> None:
-        self._routes = _Routes(verify)
+        self._options = TransportOptions(verify)
         self._http = http
         self._clients: dict[tuple[str, bytes], httpx.Client] = {}
         self._pid = os.getpid()
@@ -157,7 +79,7 @@ class Transport:
         from websockets.sync.client import connect
 
         target = httpx.URL(websocket_url(url))
-        options = self._routes.websocket_options(target, headers or {}, subprotocols)
+        options = self._options.websocket(target, headers or {}, subprotocols)
         if options["ssl"] is not None:
             options["ssl"] = TlsContext(options["ssl"])
         with translated_handshake(target):
@@ -176,7 +98,7 @@ class Transport:
             self._clients, self._pid = {}, os.getpid()
         key = (url.scheme, url.netloc)
         if key not in self._clients:
-            http = self._http or httpx.HTTPTransport(**self._routes.http_options(url))
+            http = self._http or httpx.HTTPTransport(**self._options.http(url))
             self._clients[key] = httpx.Client(transport=http)
         return self._clients[key]
 
@@ -187,7 +109,7 @@ class AsyncTransport:
     def __init__(
         self, *, verify: ssl.SSLContext | bool = True, http: httpx.AsyncBaseTransport | None = None
     ) -> None:
-        self._routes = _Routes(verify)
+        self._options = TransportOptions(verify)
         self._http = http
         self._clients: dict[tuple[str, bytes], httpx.AsyncClient] = {}
         self._pid = os.getpid()
@@ -210,7 +132,7 @@ class AsyncTransport:
         from websockets.asyncio.client import connect
 
         target = httpx.URL(websocket_url(url))
-        options = self._routes.websocket_options(target, headers or {}, subprotocols)
+        options = self._options.websocket(target, headers or {}, subprotocols)
         with translated_handshake(target):
             return await connect(str(target), create_connection=_async_connection(), **options)
 
@@ -224,7 +146,7 @@ class AsyncTransport:
             self._clients, self._pid = {}, os.getpid()
         key = (url.scheme, url.netloc)
         if key not in self._clients:
-            http = self._http or httpx.AsyncHTTPTransport(**self._routes.http_options(url))
+            http = self._http or httpx.AsyncHTTPTransport(**self._options.http(url))
             self._clients[key] = httpx.AsyncClient(transport=http)
         return self._clients[key]
 
@@ -320,17 +242,6 @@ async def aread_pieces(response: httpx.Response) -> AsyncIterator[bytes]:
     with translated(response.url):
         async for piece in response.aiter_bytes():
             yield piece
-
-
-def proxy_for(url: httpx.URL) -> str | None:
-    """Return the proxy that the environment names for a URL, as websockets finds it; None for none."""
-    host = url.netloc.decode("ascii")
-    if is_loopback(url.host) or proxy_bypass(host):
-        return None
-    proxies = getproxies()
-    proxy = proxies.get(url.scheme) or proxies.get("all")
-    known_secrets.add(*passwords_in(proxy or ""))
-    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
 
 
 async def _read_in_thread(body: Body) -> AsyncIterator[bytes]:

@@ -23,7 +23,7 @@ from daytona_kernel import (
     DaytonaError,
     DaytonaNotFoundError,
 )
-from daytona_kernel.client import transport as transport_module
+from daytona_kernel.client import transport_options
 from daytona_kernel.client.transport import AsyncTransport, Transport
 
 from .conftest import KEY
@@ -222,7 +222,7 @@ def test_a_server_that_does_not_finish_a_handshake_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
     behavior: Callable[[socket.socket, ssl.SSLContext], None],
 ) -> None:
-    monkeypatch.setattr(transport_module, "CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr(transport_options, "CONNECT_SECONDS", 1.0)
     server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(server_context)
     context = ssl.create_default_context()
@@ -290,7 +290,7 @@ def test_messages_cross_on_a_secure_websocket(authority: trustme.CA) -> None:
 def test_environment_names_the_proxy(url: str, proxy: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     import httpx
 
-    from daytona_kernel.client.transport import proxy_for
+    from daytona_kernel.client.transport_options import proxy_for
 
     monkeypatch.setenv("HTTPS_PROXY", "proxy.test:3128")
     monkeypatch.setenv("ALL_PROXY", "socks5://fallback.test")
