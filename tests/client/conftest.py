@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import ssl
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import trustme
 from anyio.from_thread import start_blocking_portal
 
 from daytona_kernel import (
@@ -28,6 +30,7 @@ from .faulty_server import FaultyServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 KEY = "dtn_a-key-that-must-never-be-seen"
 
@@ -100,6 +103,30 @@ def faulty() -> Iterator[FaultyServer]:
     made = FaultyServer()
     yield made
     made.close()
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    """An authority that no system trusts."""
+    return trustme.CA()
+
+
+@pytest.fixture
+def secure(authority: trustme.CA) -> Iterator[FaultyServer]:
+    """A server with a certificate that no system trusts, and a second name that does not resolve."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost", "daytona.test").configure_cert(context)
+    made = FaultyServer(context)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def authority_file(authority: trustme.CA, tmp_path: Path) -> Path:
+    """The authority's certificate."""
+    path = tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(path)
+    return path
 
 
 @pytest.fixture
