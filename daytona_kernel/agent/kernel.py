@@ -74,6 +74,8 @@ class IPKernelApp(kernelapp.IPKernelApp):
         super().init_iopub(context)
         # A full queue makes the sending thread wait. By default zmq drops the message.
         self.iopub_thread.socket.setsockopt(zmq.XPUB_NODROP, 1)
+        # The thread opens a way to itself when it first prints. A cell may have used up the descriptors by then.
+        self.iopub_thread.schedule(lambda: self.iopub_thread.schedule(lambda: None))
 
     def init_kernel(self) -> None:
         """Create the kernel."""
