@@ -40,6 +40,7 @@ _KERNEL_FOLDERS = {"differential", "faults", "frontends", "interpreter", "kernel
 # Only these files there have no such test.
 FILES_WITHOUT_KERNEL = {
     "interpreter/test_bookmark.py",
+    "interpreter/test_launcher.py",
     "kernel/test_failures.py",
     "kernel/test_handover.py",
     "kernel/test_magic_calls.py",
@@ -81,6 +82,7 @@ ROOT_FILES = {
     "attacks/test_removal.py",
     "attacks/test_session_pipes.py",
     "attacks/test_supervisor.py",
+    "faults/test_exhaustion.py",
     "server/test_isolation.py",
     "server/test_lifetime.py",
     "server/test_python_environment.py",

@@ -12,7 +12,6 @@ import contextlib
 import json
 import signal
 import sys
-import tempfile
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,9 +50,10 @@ def main() -> None:
     from ..wire.agent_configuration import AgentConfiguration
     from ..wire.schema import decode_fields, parse_object
     from .interpreter import InterpreterProcess, SocketDirectory
+    from .temporary import private_directory
 
     configuration = decode_fields(AgentConfiguration, parse_object(text))
-    with tempfile.TemporaryDirectory(prefix="daytona-", ignore_cleanup_errors=True) as path:
+    with private_directory() as path:
         directory = SocketDirectory(path)
         magic_socket = directory.socket_path("magics")
         environ = {

@@ -23,6 +23,7 @@ from ipykernel.comm.comm import BaseComm
 from ipykernel.ipkernel import IPythonKernel
 
 from ..wire.conventions import RESUME_TYPE
+from . import temporary
 from .completion import TimelyCompletion
 from .interrupts import Interrupts
 from .magics import KernelMagics
@@ -51,6 +52,7 @@ def main(connection_file: str, agent_pid: int, options: list[str]) -> None:
     sys.path.pop(0)
     sys.argv = ["ipykernel_launcher.py", "-f", connection_file, *options]
 
+    temporary.settle()
     app = IPKernelApp.instance(kernel_class=SandboxKernel)
     # A parent watches this process: no hints for a terminal, and no poller for pid 1.
     app.parent_handle = 1
@@ -74,7 +76,7 @@ class IPKernelApp(kernelapp.IPKernelApp):
         super().init_iopub(context)
         # A full queue makes the sending thread wait. By default zmq drops the message.
         self.iopub_thread.socket.setsockopt(zmq.XPUB_NODROP, 1)
-        # The thread opens a way to itself when it first prints. A cell may have used up the descriptors by then.
+        # This makes the thread's own socket, which its first output needs. A cell may use up the descriptors.
         self.iopub_thread.schedule(lambda: self.iopub_thread.schedule(lambda: None))
 
     def init_kernel(self) -> None:

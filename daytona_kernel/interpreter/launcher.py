@@ -22,7 +22,7 @@ from ..client.models.sessions import SessionExecuteRequest
 from ..errors import DaytonaError, DaytonaNotFoundError, InterpreterStartError
 from ..wire.agent_configuration import AgentConfiguration
 from ..wire.connection import PROTOCOL_VERSION
-from ..wire.conventions import SESSION_PREFIX
+from ..wire.conventions import MEMORY_DIRECTORY, SESSION_PREFIX
 from ..wire.logs import Stream
 from ..wire.messages import SUBPROTOCOL
 from ..wire.schema import encode_fields
@@ -233,20 +233,25 @@ async def _lines(process: AsyncProcess, session_id: str, command_id: str) -> Asy
 def _writing_script(link: str, settings: str) -> str:
     """Return a script that writes archive and configuration, readable for their owner only.
 
-    The last line that it prints is their directory.
+    They go to memory if the disk is full, so that cells can make room on it. The last line that the script
+    prints is their directory.
     """
     archive = base64.encodebytes(agent_archive()).decode()
-    return f"""set -e
-umask 077
-directory="${{XDG_CACHE_HOME:-$HOME/.cache}}/daytona-kernel"
-mkdir -p "$directory"
-if [ ! -s "$directory/{archive_name()}" ]; then
-base64 -d > "$directory/{link}.part" <<'ARCHIVE'
+    return f"""umask 077
+place() {{
+mkdir -p "$1" && [ -O "$1" ] || return
+if [ ! -s "$1/{archive_name()}" ]; then
+base64 -d > "$1/{link}.part" <<'ARCHIVE' && mv "$1/{link}.part" "$1/{archive_name()}" || return
 {archive}ARCHIVE
-mv "$directory/{link}.part" "$directory/{archive_name()}"
 fi
-cat > "$directory/{link}.json" <<'SETTINGS'
+cat > "$1/{link}.json" <<'SETTINGS' || return
 {settings}
 SETTINGS
-echo "$directory"
+echo "$1"
+}}
+cache="${{XDG_CACHE_HOME:-$HOME/.cache}}/daytona-kernel"
+place "$cache" && exit
+rm -f "$cache/{link}.part" "$cache/{link}.json"
+TMPDIR={MEMORY_DIRECTORY}
+place "{MEMORY_DIRECTORY}/daytona-kernel-$(id -u)"
 """

@@ -20,3 +20,5 @@ ARTIFACT_MARK = "dtn_artifact_k39fd2:"
 
 # The kernel's request to the interpreter, on `shell`, to run cells again after an error.
 RESUME_TYPE = "daytona_resume_request"
+# A file system in memory that every Linux has. The agent goes there when the sandbox's disk is full.
+MEMORY_DIRECTORY = "/dev/shm"  # noqa: S108  # private directories are made in it
