@@ -31,13 +31,15 @@ from .connection import Credentials
 from .ending import describe_end
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
 
     from websockets.asyncio.client import ClientConnection
 
     from ..client.process import AsyncProcess
     from ..client.sandbox import AsyncSandbox
 
+# Seconds without a word of an agent that starts. It says when it installs something, which takes longest.
+_SILENCE_SECONDS = 600.0
 # A shell reports a signal as this plus its number.
 _SIGNALED = 128
 _DELETED = "The sandbox was deleted, with its files."
@@ -196,7 +198,8 @@ async def _await_port(
     process: AsyncProcess, session_id: str, command_id: str, on_progress: Callable[[str], None]
 ) -> int:
     other_lines: list[str] = []
-    async for line in _lines(process, session_id, command_id):
+    lines = _lines(process, session_id, command_id)
+    async for line in _timely(lines):
         try:
             report = json.loads(line)
         except ValueError:
@@ -213,7 +216,25 @@ async def _await_port(
     )
 
 
-async def _lines(process: AsyncProcess, session_id: str, command_id: str) -> AsyncIterator[str]:
+async def _timely(lines: AsyncGenerator[str]) -> AsyncIterator[str]:
+    """Yield the lines. Raises InterpreterStartError if the next one does not come in time."""
+    try:
+        while True:
+            async with asyncio.timeout(_SILENCE_SECONDS):
+                line = await anext(lines, None)
+            if line is None:
+                return
+            yield line
+    except TimeoutError:
+        raise InterpreterStartError(
+            f"The interpreter did not start: its agent said nothing for {_SILENCE_SECONDS / 60:.0f} minutes. "
+            "Your files are kept. The next cell tries again."
+        ) from None
+    finally:
+        await lines.aclose()
+
+
+async def _lines(process: AsyncProcess, session_id: str, command_id: str) -> AsyncGenerator[str]:
     """Yield the lines of both streams of a command's log, as they appear."""
     rest = dict.fromkeys(Stream, b"")
     chunks = process.follow_session_command_logs(session_id, command_id)

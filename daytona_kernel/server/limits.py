@@ -29,6 +29,7 @@ TUNNELS = 512  # open connections through a port proxy
 # Output of children.
 LOG_BYTES = 256 * MIB  # of a session command
 PARTIAL_LINE_BYTES = 16 * MIB  # of a line whose end a log of whole lines waits for
+LOG_RESERVE_BYTES = 4 * MIB  # of memory, for the logs of a server whose disk is full
 RESULT_BYTES = 64 * MIB  # of a one-off run
 TERMINAL_REPLAY_BYTES = 256 * KIB  # the tail that a client sees when it attaches to a terminal
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daytona_kernel.server import limits
+from daytona_kernel.server.toolbox import log as log_module
 from daytona_kernel.server.toolbox.log import CommandLog
 from daytona_kernel.server.toolbox.log_encoding import LabeledLog, MarkedLog
 from daytona_kernel.wire.logs import MARKERS, Stream, split_log
@@ -64,7 +65,24 @@ async def test_a_full_log_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert b"log full: 1 MiB kept" in stderr
 
 
-async def test_a_log_on_a_full_disk_says_so(tmp_path: Path) -> None:
+async def test_a_log_on_a_full_disk_continues_in_memory(tmp_path: Path) -> None:
+    log = CommandLog(tmp_path / "log")
+    with full_beyond(10):
+        log.write(Stream.STDOUT, b"one\ntwo")
+        log.write(Stream.STDOUT, b" three\n")
+    log.write(Stream.STDERR, b"four\n")
+    log.finish()
+    whole = log.read()
+    assert split_log(whole) == (b"one\ntwo three\n", b"four\n")
+    assert b"".join([piece async for piece in log.pieces(4, follow=True)]) == whole
+    log.close()
+    assert log_module._RESERVE.used > 0
+    log.forget()
+    assert log_module._RESERVE.used == 0
+
+
+async def test_a_log_on_a_full_disk_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "LOG_RESERVE_BYTES", 0)
     log = CommandLog(tmp_path / "log")
     with full_beyond(1000):
         log.write(Stream.STDOUT, b"x" * 600)

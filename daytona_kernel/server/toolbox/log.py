@@ -20,11 +20,27 @@ if TYPE_CHECKING:
     from .log_encoding import LogEncoder
 
 
+class _Reserve:
+    """Memory for the logs while the disk is full. The kernel and a person read them to make room."""
+
+    def __init__(self) -> None:
+        self.used = 0
+
+    def take(self, size: int) -> bool:
+        """Use so many bytes; return whether they are there."""
+        fits = self.used + size <= limits.LOG_RESERVE_BYTES
+        self.used += size if fits else 0
+        return fits
+
+
+_RESERVE = _Reserve()
+
+
 class CommandLog:
-    """One command's log file.
+    """One command's log: a file, and its end in memory if the disk is full.
 
     When the command has finished, its followers end. A background child may still add to the log after that.
-    A log that is full, or whose disk is full, ends with a note, which needs no room on the disk.
+    A log that is full ends with a note.
     `encoder` is the log's own; `None` means one that keeps every byte.
     """
 
@@ -35,15 +51,18 @@ class CommandLog:
         self._waiting: set[asyncio.Future[None]] = set()
         self.finished = False
         self._written = 0  # bytes in the file
-        self._note = b""  # behind them
+        self._in_memory = b""  # behind them
+        self._reserved = 0  # of the bytes in memory
+        self._failure = ""  # of the last write
+        self._is_full = False
 
     @property
     def size(self) -> int:
         """The bytes in the log."""
-        return self._written + len(self._note)
+        return self._written + len(self._in_memory)
 
     def write(self, stream: Stream, data: bytes) -> None:
-        """Add output. At the limit, or when the disk is full, add a note once and drop the rest."""
+        """Add output. When there is no room, add a note once and drop the rest."""
         self._append(self._encoder.encode(stream, data))
 
     def end(self, stream: Stream) -> None:
@@ -55,7 +74,7 @@ class CommandLog:
         self._append(self._encoder.echo(lines))
 
     def _append(self, encoded: bytes) -> None:
-        if self._file is None or self._note or not encoded:
+        if self._file is None or self._is_full or not encoded:
             return
         note = ""
         if self._written + len(encoded) > limits.LOG_BYTES:
@@ -63,15 +82,21 @@ class CommandLog:
             note = f"log full: {limits.LOG_BYTES >> 20} MiB kept"
         view = memoryview(encoded)
         try:
-            while view:
+            while view and not self._in_memory:
                 written = os.write(self._file, view)
                 view = view[written:]
                 self._written += written
         except OSError as error:
-            note = f"the log cannot be written: {error.strerror}"
+            self._failure = f"the log cannot be written: {error.strerror}"
+        if view and _RESERVE.take(len(view)):
+            self._reserved += len(view)
+            self._in_memory += view
+        elif view:
+            note = self._failure
         if note:
+            self._is_full = True
             text = f"\n[{note}, the rest of the output was dropped]\n"
-            self._note = MARKERS[Stream.STDERR] + text.encode()
+            self._in_memory += MARKERS[Stream.STDERR] + text.encode()
         self._wake()
 
     def finish(self) -> None:
@@ -87,10 +112,15 @@ class CommandLog:
             self._file = None
         self._wake()
 
+    def forget(self) -> None:
+        """Give back the log's memory, because its session is deleted."""
+        _RESERVE.used -= self._reserved
+        self._in_memory, self._reserved = b"", 0
+
     def read(self) -> bytes:
         """Return the whole present log."""
         with self._open() as file:
-            return file.read(self._written) + self._note
+            return file.read(self._written) + self._in_memory
 
     async def pieces(self, size: int, *, follow: bool, start: int = 0) -> AsyncIterator[bytes]:
         """Yield the log from byte `start` on, in pieces of at most `size` bytes.
@@ -106,8 +136,9 @@ class CommandLog:
                     position += len(piece)
                     yield piece
                 elif position < self.size:
-                    yield self._note[position - self._written :]
-                    position = self.size
+                    piece = self._in_memory[position - self._written :][:size]
+                    position += len(piece)
+                    yield piece
                 elif self.finished or not follow:
                     return
                 else:

@@ -278,5 +278,6 @@ class Session:
             for reader in command.readers:
                 reader.close()
             command.log.close()
+            command.log.forget()
         self._fifos.close()
         remove_tree(self._logs)
