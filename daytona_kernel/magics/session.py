@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import secrets
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
     from .magic_call import MagicCall
 
 DEFAULT_SESSION = "default"
+
+_HELD_BY_JOB = (
+    "The command has ended, but a background job of it holds its output, so the cell and the session wait "
+    "for the job. To let a job run, redirect its output: COMMAND > log 2>&1 &"
+)
 
 _NAME = Positional("name", "the session's name", kind="session")
 _OPTIONAL_NAME = Positional("name", "the session's name", optional=True, kind="session")
@@ -225,9 +231,15 @@ class SessionMagic:
                     raise _no_session(name) from None
                 await sandbox.process.create_session(name)
                 return await run()
-        except DaytonaSessionEndedError:
+        except DaytonaSessionEndedError as error:
+            was_refused = error.status_code is not None
             raise DaytonaSessionEndedError(
-                f"The shell of session {name!r} has ended; run %session delete {name} and create it again."
+                (
+                    f"The shell of session {name!r} has ended; "
+                    if was_refused
+                    else f"The command has ended the shell of session {name!r}, so it has no exit status; "
+                )
+                + f"run %session delete {name} and create it again."
             ) from None
 
     async def _run_in_background(
@@ -272,7 +284,11 @@ class SessionMagic:
             else:
                 await call.print(text, stream)
 
-        async def end() -> str:
+        async def end(is_held: bool) -> str:
+            if is_held:
+                return (
+                    f"The background job still runs and holds session {name}; %session delete {name} ends it."
+                )
             return await session_shell.leave(sandbox.process, name, tag)
 
         status = await run_in_foreground(
@@ -281,6 +297,8 @@ class SessionMagic:
             session_shell.wrap(tag, script),
             write=write,
             end=end,
+            watch=functools.partial(session_shell.watch, sandbox.process, name, tag),
+            held=_HELD_BY_JOB,
             history=self._history,
             timeout=timeout,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import shlex
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ _FIRST_LOOK_SECONDS = 3.0  # each next wait is twice as long
 _HELD_BY_JOB = (
     "The command has ended, but one of its background jobs keeps the output open, so the cell waits for the "
     "job. Stop ends the job. To let it run, use %session run NAME --async COMMAND, "
-    "or redirect its output: COMMAND > log 2>&1 &. Waiting for"
+    "or redirect its output: COMMAND > log 2>&1 &"
 )
 
 
@@ -161,17 +162,17 @@ async def _run(call: MagicCall, process: AsyncProcess, command: _ShellCommand, o
 @asynccontextmanager
 async def _showing_progress(call: MagicCall, process: AsyncProcess, tag: str) -> AsyncIterator[None]:
     """Show the elapsed time while the block runs, and say if only a background job is left of the command."""
-    activity = "Running for"
+    activity, waiting = "Running for", f"{_HELD_BY_JOB}. Waiting for"
 
     async def look_for_job() -> None:
         nonlocal activity
         seconds = _FIRST_LOOK_SECONDS
         with contextlib.suppress(DaytonaError):  # the command's own request says what is wrong
-            while activity != _HELD_BY_JOB:
+            while activity != waiting:
                 await asyncio.sleep(seconds)
                 seconds *= 2
                 if await process_tree.is_left_behind(process, tag):
-                    activity = _HELD_BY_JOB
+                    activity = waiting
 
     looking = asyncio.ensure_future(look_for_job())
     try:
@@ -191,7 +192,7 @@ async def _run_live(process: AsyncProcess, command: _ShellCommand, output: _Outp
     # In a subshell, `exit` ends only the command. The command gets no input: there is no way to type any.
     sent = f"( {process_tree.leave_pid(tag)}\n{enter}{exports}{command.script}\n) < /dev/null"
 
-    async def end() -> str:
+    async def end(_is_held: bool) -> str:
         return _STILL_RUNS if await process_tree.end(process, tag) is Ending.LIVES else ""
 
     try:
@@ -202,6 +203,8 @@ async def _run_live(process: AsyncProcess, command: _ShellCommand, output: _Outp
             sent,
             write=output.write,
             end=end,
+            watch=functools.partial(process_tree.watch, process, tag),
+            held=_HELD_BY_JOB,
             history=CommandHistory(),
             timeout=command.timeout,
         )

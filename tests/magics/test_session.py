@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.conftest import both_profiles
+
 from .conftest import failure
 
 if TYPE_CHECKING:
@@ -20,7 +22,9 @@ def session(kernel: Driver) -> str:
     """A fresh session in /tmp."""
     kernel.run("%session delete --all")
     kernel.run("%session create work")
-    kernel.run("%session run work cd /tmp; export WHO=me; greet() { echo hi $WHO; }; sleep 944.9 &")
+    kernel.run(
+        "%session run work cd /tmp; export WHO=me; greet() { echo hi $WHO; }; sleep 944.9 >/dev/null 2>&1 &"
+    )
     return "work"
 
 
@@ -37,6 +41,7 @@ def test_output_appears_while_the_command_runs(kernel: Driver, session: str) -> 
     assert answer.error["ename"] == "KeyboardInterrupt"
 
 
+@both_profiles
 def test_output_keeps_its_streams_and_is_joined(kernel: Driver, session: str) -> None:
     answer = kernel.run(
         f"%session run {session} echo out; sleep 0.3; printf err >&2; printf 'häl'; sleep 0.3; echo f"
@@ -45,6 +50,7 @@ def test_output_keeps_its_streams_and_is_joined(kernel: Driver, session: str) ->
     assert keeps_state(kernel, session)
 
 
+@both_profiles
 @pytest.mark.parametrize(
     "command",
     [
@@ -87,6 +93,7 @@ def test_an_interrupt_during_the_creation_of_the_default_session_ends_the_cell(k
         assert kernel.run("%sh pgrep -af 'sleep 944[.]1'; true\n").stdout == ""
 
 
+@both_profiles
 def test_an_interrupt_cancels_a_queued_command(kernel: Driver, session: str) -> None:
     kernel.run(f"job = %session run {session} --async sleep 944.8")
     answer, _ = kernel.interrupt_when_printed(
@@ -97,6 +104,7 @@ def test_an_interrupt_cancels_a_queued_command(kernel: Driver, session: str) -> 
     assert kernel.run(f"%session run {session} ls /tmp/started; greet").stdout == "hi me\n"
 
 
+@both_profiles
 def test_a_timeout_is_an_interrupt(kernel: Driver, session: str) -> None:
     ename, sentence = failure(kernel, f"%%session {session} --timeout 1\necho started\nsleep 944.8")
     assert ename == "DaytonaProcessExecutionTimeoutError"
@@ -111,6 +119,7 @@ def test_commands_of_a_session_run_one_after_another(kernel: Driver, session: st
     assert kernel.run(f"%session run {session} cat /tmp/order").stdout == "1\n2\n3\n"
 
 
+@both_profiles
 def test_a_command_has_no_input_and_its_own_status(kernel: Driver, session: str) -> None:
     assert kernel.run(f"%session run {session} cat; echo end").stdout == "end\n"
     assert failure(kernel, f"%session run {session} return 7")[1] == "The command ended with exit status 7."
@@ -124,6 +133,7 @@ def test_an_assigned_result_is_the_lines_of_stdout(kernel: Driver, session: str)
     assert kernel.run(f"x = %session run {session} greet; echo no >&2\nx").result == "['hi me']"
 
 
+@both_profiles
 def test_the_list_shows_commands_states_and_durations(kernel: Driver, session: str) -> None:
     kernel.run(f"%%session {session}\nsleep 1\ntrue")
     kernel.run(f"job = %session run {session} --async sleep 944.9")
@@ -144,6 +154,34 @@ def test_the_default_session_needs_no_creation(kernel: Driver) -> None:
     assert "default" in kernel.run("%session info default").contents("display_data")[0]["data"]["text/plain"]
 
 
+on_daytona = pytest.mark.parametrize("profile", ["daytona"], indirect=True)
+
+
+@on_daytona
+@pytest.mark.parametrize("command", ["exit 4", "set -e; false", "sleep 1; exec true"])
+def test_a_command_that_ends_its_shell_without_an_exit_code(
+    kernel: Driver, session: str, command: str
+) -> None:
+    ename, sentence = failure(kernel, f"%session run {session} echo last; {command}")
+    assert ename == "DaytonaSessionEndedError"
+    assert sentence == (
+        f"The command has ended the shell of session {session!r}, so it has no exit status; "
+        f"run %session delete {session} and create it again."
+    )
+
+
+@on_daytona
+def test_a_background_job_that_holds_its_command_is_the_reason_to_wait(kernel: Driver, session: str) -> None:
+    answer = kernel.run(f"%session run {session} sleep 2.5 & echo now")
+    assert answer.stdout == "now\n"
+    assert "a background job of it holds its output" in answer.stderr
+    assert keeps_state(kernel, session)
+    answer, _ = kernel.interrupt_when_printed(f"%session run {session} sleep 944.9 &")
+    assert answer.error["ename"] == "KeyboardInterrupt"
+    assert f"%session delete {session} ends it" in answer.stderr
+
+
+@both_profiles
 def test_a_session_whose_shell_ended_says_what_to_do(kernel: Driver, session: str) -> None:
     kernel.run(f"%session run {session} exit 3")
     ename, sentence = failure(kernel, f"%session run {session} pwd")

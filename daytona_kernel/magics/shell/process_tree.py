@@ -125,6 +125,25 @@ exit 1
 ).replace("MARK", _MARK)
 
 
+# Returns when the shell has removed its file. The mark tells whether anything is left of the command.
+_WATCH = r"""
+while [ -e /tmp/.TAG ]; do sleep 0.5; done
+grep -qsF MARK=TAG /proc/[0-9]*/environ
+""".replace("MARK", _MARK)
+
+
+class Fate(Enum):
+    """The end of a command's script, as the sandbox tells it.
+
+    ENDED: something of the command goes on. SHELL_ENDED: so has the shell of its session. UNKNOWN: perhaps it
+    has not started, or nothing is left of it.
+    """
+
+    ENDED = "ended"
+    SHELL_ENDED = "shell ended"
+    UNKNOWN = "unknown"
+
+
 class Ending(Enum):
     """The result of ending a process tree. NOTHING: all of it had already ended, or will never start."""
 
@@ -162,6 +181,12 @@ async def end(process: AsyncProcess, tag: str) -> Ending:
     """End a shell that has left its process id, with its process tree."""
     answer = await process.exec(_END.replace("TAG", tag))
     return Ending(answer.exit_code) if answer.exit_code in (1, 3) else Ending.ENDED
+
+
+async def watch(process: AsyncProcess, tag: str) -> Fate:
+    """Wait until a shell that has left its process id has ended, and tell what is left of its tree."""
+    answer = await process.exec(_WATCH.replace("TAG", tag))
+    return Fate.ENDED if answer.exit_code == 0 else Fate.UNKNOWN
 
 
 async def is_left_behind(process: AsyncProcess, tag: str) -> bool:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .process_tree import CANCELED, Ending, forget, tag_of
+from .process_tree import CANCELED, Ending, Fate, forget, tag_of
 
 if TYPE_CHECKING:
     from ...client.process import AsyncProcess
@@ -57,7 +57,7 @@ builtin eval "builtin unset {_NAMES}; (builtin exit ${{_daytona_status-$_daytona
 }} 198>&1 199>&2 >/dev/null 2>&1"""
 _BEGIN, _END = _WRAPPED.split("SCRIPT")
 
-# The exit status of `_LEAVE_SCRIPT` if the shell is gone; the others are those of Ending.
+# The exit status of the scripts below if the shell is gone; the others are those of Ending.
 _SHELL_ENDED = 4
 
 # One interrupt is enough, unless the shell was just starting or the script has its own trap.
@@ -92,6 +92,17 @@ done
 exit 1
 """
 
+# Ends when the script has removed its file, or its shell has ended. A script that waits has no file yet.
+_WATCH_SCRIPT = r"""
+file=/tmp/.TAG
+read -r shell spared 2>/dev/null < "$file" || exit 3
+case $shell in "" | canceled) exit 3;; esac
+while [ -e "$file" ]; do
+    kill -0 "$shell" 2>/dev/null || { rm -f "$file"; exit 4; }
+    sleep 0.5
+done
+"""
+
 
 def wrap(tag: str, script: str) -> str:
     """Return the text that is sent to the session to run a script that `leave` can find."""
@@ -104,6 +115,18 @@ def unwrap(command: str) -> str:
     if tag is None:
         return command
     return command.removeprefix(_begin(tag)).removesuffix(_END.replace("TAG", tag))
+
+
+async def watch(process: AsyncProcess, session: str, tag: str) -> Fate:
+    """Wait until a script or its shell has ended, and tell which. The fate of a queued script is unknown."""
+    answer = await process.exec(_WATCH_SCRIPT.replace("TAG", tag))
+    if answer.exit_code == 0:
+        return Fate.ENDED
+    if answer.exit_code == _SHELL_ENDED:
+        return Fate.SHELL_ENDED
+    unfinished = [each for each in (await process.get_session(session)).commands if each.exit_code is None]
+    is_last = len(unfinished) == 1 and unfinished[0].command.startswith(_begin(tag))
+    return Fate.ENDED if is_last else Fate.UNKNOWN
 
 
 async def leave(process: AsyncProcess, session: str, tag: str) -> str:
