@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..formatting import format_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
     from ..client.models.sessions import Command
 
@@ -75,6 +75,13 @@ class CommandHistory:
         """Return when a command started, in seconds since the epoch; None if that is unknown."""
         start = self._starts.get((session, command_id))
         return None if start is None else time.time() - (time.monotonic() - start)
+
+    def in_order(self, session: str, commands: Iterable[Command]) -> list[Command]:
+        """Return commands in the order of their starts. Daytona lists them in random order.
+
+        Commands of other kernels come first, since their starts are unknown.
+        """
+        return sorted(commands, key=lambda command: self._starts.get((session, command.id), 0.0))
 
     def state(self, session: str, command: Command) -> str:
         """Return the state of a command in words."""

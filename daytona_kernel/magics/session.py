@@ -205,7 +205,8 @@ class SessionMagic:
     async def command_ids(self, call: MagicCall, expected: Expected) -> list[str]:
         """Return the ids of a session's commands, the latest first."""
         session = await (await call.sandbox()).process.get_session(expected.given["name"])
-        return [command.id for command in reversed(session.commands)]
+        commands = self._history.in_order(session.session_id, session.commands)
+        return [command.id for command in reversed(commands)]
 
     async def _run(
         self, call: MagicCall, name: str, script: str, timeout: int | None, *, in_background: bool
@@ -309,8 +310,9 @@ class SessionMagic:
 
 
 async def _user_sessions(process: AsyncProcess) -> list[Session]:
-    """Return the sessions without the kernel's own ones."""
-    return [each for each in await process.list_sessions() if not each.session_id.startswith(SESSION_PREFIX)]
+    """Return the sessions without the kernel's own ones, by name."""
+    found = [each for each in await process.list_sessions() if not each.session_id.startswith(SESSION_PREFIX)]
+    return sorted(found, key=lambda session: session.session_id)
 
 
 def _refuse_kernels_own(name: str) -> None:

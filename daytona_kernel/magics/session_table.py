@@ -22,7 +22,7 @@ def session_table(sessions: Sequence[Session], history: CommandHistory) -> dict[
     for session in sessions:
         if not session.commands:
             rows.append((Code(session.session_id), "", "", "idle", ""))
-        for index, command in enumerate(session.commands):
+        for index, command in enumerate(history.in_order(session.session_id, session.commands)):
             rows.append(
                 (
                     Code("" if index else session.session_id),

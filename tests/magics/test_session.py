@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -145,6 +146,14 @@ def test_the_list_shows_commands_states_and_durations(kernel: Driver, session: s
     assert "daytona-" not in table
     assert "exited 0 (" in kernel.run(f"%session command {session} {row.split()[3]}").stdout
     kernel.run(f"%session stop {session} {{job}}")
+
+
+@both_profiles
+def test_commands_are_listed_in_the_order_of_their_starts(kernel: Driver, session: str) -> None:
+    kernel.run(f"for number in range(5):\n    %session run {session} : number {{number}}")
+    for _ in range(3):
+        table = kernel.run("%session list").contents("display_data")[0]["data"]["text/plain"]
+        assert re.findall(r": number (\d)", table) == list("01234")
 
 
 def test_the_default_session_needs_no_creation(kernel: Driver) -> None:

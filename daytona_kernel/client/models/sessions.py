@@ -84,7 +84,7 @@ class Command:
 
 @dataclass(frozen=True)
 class Session:
-    """A session and its commands, the oldest first."""
+    """A session and its commands, in the order in which Daytona lists them: it may be random."""
 
     session_id: str
     commands: list[Command] = field(default_factory=list)
