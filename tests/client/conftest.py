@@ -27,6 +27,7 @@ from daytona_kernel.client.transport import AsyncTransport, Transport
 
 from .blocking import Blocking
 from .faulty_server import FaultyServer
+from .served_log import Toolbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -144,6 +145,12 @@ def process(kind: str, faulty: FaultyServer) -> Iterator[Any]:
         api = AsyncApi(faulty.url, headers, async_transport, 10)
         yield Blocking(AsyncProcess(code_toolbox(), api, instance), portal)
         portal.call(async_transport.aclose)
+
+
+@pytest.fixture
+def toolbox(faulty: FaultyServer) -> Toolbox:
+    """The toolbox of a command on the faulty server."""
+    return Toolbox(faulty)
 
 
 FAST = FollowTimings(first_quiet=0.2, first_pause=0.01, longest_pause=0.05)
