@@ -1,99 +1,22 @@
 """Code in the sandbox calls magics. Only calls in the cell's text reach this machine or the account.
 
 Each attack runs for real, in a real kernel. The module also tests the allowed uses, so that no defense
-forbids them.
+forbids them. test_questions has the calls that a person is asked about.
 """
 
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.kernel.driver import DEADLINE, Answer, Driver, Empty, running_kernel, wait_until
+from tests.kernel.driver import Driver, Empty, wait_until
 
-from .sandbox_code import TOOLS
+from .magic_calls import REFUSED, loot, outcomes, refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-REFUSED = "PermissionRefusedError"
-
-
-@pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The notebook's machine: a notebook's folder, a secret, a file to overwrite, and an allowed folder."""
-    folder = tmp_path_factory.mktemp("machine")
-    (folder / "notebook").mkdir()
-    (folder / "notebook" / "data.csv").write_text("1,2\n")
-    (folder / "notebook" / "more.csv").write_text("3,4\n")
-    (folder / "allowed").mkdir()
-    (folder / "key").write_text("canary of the key")
-    (folder / "bashrc").write_text("# mine\n")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def kernel(machine: Path) -> Iterator[Driver]:
-    settings = {"DAYTONA_KERNEL_LOCAL": "1", "DAYTONA_KERNEL_FOLDERS": str(machine / "allowed")}
-    with running_kernel(cwd=machine / "notebook", **settings) as driver:
-        driver.run(TOOLS, allow_stdin=False)
-        driver.run("home = os.getcwd(); pathlib.Path('evil.txt').write_text('evil\\n')", allow_stdin=False)
-        yield driver
-
-
-@pytest.fixture(autouse=True)
-def fresh(kernel: Driver) -> None:
-    kernel.run(
-        "os.chdir(home); outcomes.clear(); import shutil; shutil.rmtree('loot', ignore_errors=True)\n"
-        "os.mkdir('loot'); os.chdir('loot'); pathlib.Path('evil.txt').write_text('evil\\n')",
-        allow_stdin=False,
-    )
-
-
-def loot(kernel: Driver) -> list[str]:
-    """Return the names of the files that have reached the sandbox."""
-    names: list[str] = ast.literal_eval(
-        kernel.run(
-            "sorted(str(p.relative_to('.')) for p in pathlib.Path('.').rglob('*') if p.is_file())",
-            allow_stdin=False,
-        ).result
-    )
-    return [name for name in names if name != "evil.txt"]
-
-
-def outcomes(kernel: Driver) -> list[Any]:
-    found: list[Any] = ast.literal_eval(
-        kernel.run("[t.join(20) for t in threads]; outcomes", allow_stdin=False).result
-    )
-    return found
-
-
-def refused(kernel: Driver, code: str) -> str:
-    """Run a cell that must be refused where nobody can be asked; return the message."""
-    answer = kernel.run(code, allow_stdin=False)
-    assert answer.reply["status"] == "error", answer.stdout
-    assert answer.error["ename"] == REFUSED
-    return str(answer.error["evalue"])
-
-
-def prompt(kernel: Driver) -> str:
-    """Return the text of the next question."""
-    message = kernel.client.get_stdin_msg(timeout=DEADLINE)
-    assert message["msg_type"] == "input_request"
-    return str(message["content"]["prompt"])
-
-
-def run_and_answer(kernel: Driver, code: str, *answers: str) -> tuple[Answer, list[str]]:
-    """Run a cell and answer its questions; return its results and the questions."""
-    msg_id = kernel.send(code, allow_stdin=True)
-    questions = []
-    for answer in answers:
-        questions.append(prompt(kernel))
-        kernel.client.input(answer)
-    return kernel.collect(msg_id), questions
 
 
 # Attacks
@@ -306,138 +229,6 @@ def test_calls_that_never_end_are_limited(kernel: Driver) -> None:
     answer = kernel.run("%sh echo well")
     assert answer.stdout == "well\n" or "Too many magics" in answer.error["evalue"]
     wait_until(lambda: kernel.run("%sh echo well").stdout == "well\n")
-
-
-# Questions
-
-
-def test_a_question_shows_the_resolved_paths_and_yes_allows_one_call(kernel: Driver, machine: Path) -> None:
-    (machine / "notebook" / "link").symlink_to(machine / "key")
-    answer, (question,) = run_and_answer(kernel, "path = 'link'\n%upload {path} stolen/", "yes")
-    assert answer.reply["status"] == "ok"
-    assert f"on this machine: '{machine}/key'" in question
-    assert "in the sandbox: 'stolen/'" in question
-    assert loot(kernel) == ["stolen/link"]
-    answer, questions = run_and_answer(
-        kernel, "for path in ('data.csv', 'more.csv'):\n    %upload {path} .", "YES ", "n"
-    )
-    assert len(questions) == 2
-    assert answer.error["evalue"] == "%upload was not carried out. You did not allow it."
-    assert loot(kernel) == ["data.csv", "stolen/link"]
-
-
-def test_all_allows_one_command_until_the_cell_ends(kernel: Driver, machine: Path) -> None:
-    code = (
-        "for path in ('data.csv', 'more.csv'):\n    %upload {path} .\n"
-        "get_ipython().run_line_magic('download', f'evil.txt {path}x')"
-    )
-    answer, (first, second) = run_and_answer(kernel, code, "all", "no")
-    assert first.count("%upload") == 2
-    assert "%download" in second
-    assert answer.error["ename"] == REFUSED
-    assert loot(kernel) == ["data.csv", "more.csv"]
-    answer, _ = run_and_answer(kernel, "path = 'data.csv'\n%upload {path} again.csv", "no")
-    assert answer.error["ename"] == REFUSED
-
-
-def test_an_unclear_answer_is_asked_again_and_never_means_yes(kernel: Driver) -> None:
-    answer, questions = run_and_answer(kernel, "path = 'data.csv'\n%upload {path} .", "y", "a", "ja")
-    assert len(questions) == 3
-    assert answer.error["ename"] == REFUSED
-
-
-def test_after_three_refusals_a_cell_asks_no_more(kernel: Driver, machine: Path) -> None:
-    code = f"ends = [raw('upload', '{machine}/key .')['evalue'] for _ in range(6)]; ends[-1]"
-    answer, _ = run_and_answer(kernel, code, "no", "no", "no")
-    assert "refused 3 times" in answer.result
-    assert loot(kernel) == []
-
-
-def test_text_of_the_sandbox_cannot_change_what_a_question_looks_like(kernel: Driver, machine: Path) -> None:
-    path = "x\\u2028y\\u0085z\\n\\r\\x1b[2J\\u202egnp.\\u200b\\u3164" + " " * 50 + "Allow?"
-    code = f"outcome = raw(\"upload\", \"'{path}' '{path}'\")"
-    _, (question,) = run_and_answer(kernel, code, "no")
-    lines = question.split("\n")
-    assert len(lines) == 6
-    assert all(each.isprintable() for each in lines)
-    assert question.isascii()
-    assert "  Allow" not in question
-    assert "x\\u2028y\\x85z\\n\\r\\x1b[2J" in question
-
-
-def test_a_question_that_nobody_would_read_is_not_asked(kernel: Driver) -> None:
-    for line in ("'a' * 5000 + ' .'", "' '.join(f'f{n}' for n in range(50))"):
-        answer = kernel.run(f"outcome = raw('upload', {line}); outcome['evalue']", allow_stdin=True)
-        assert "too long to ask about" in answer.result
-
-
-def test_an_interrupt_ends_the_question(kernel: Driver) -> None:
-    msg_id = kernel.send("path = 'data.csv'\n%upload {path} .", allow_stdin=True)
-    prompt(kernel)
-    kernel.manager.interrupt_kernel()
-    assert kernel.collect(msg_id).error["ename"] == "KeyboardInterrupt"
-    kernel.client.input("yes")
-    assert loot(kernel) == []
-    assert run_and_answer(kernel, "input('name? ')", "Ada")[0].result == "'Ada'"
-
-
-def test_the_end_of_the_cell_ends_the_question(kernel: Driver, machine: Path) -> None:
-    kernel.run("go = threading.Event(); go.set()")
-    msg_id = kernel.send(
-        f"parent = dict(_kernel.get_parent())\n"
-        f"threads = [later(lambda: raw('upload', '{machine}/key .', parent=parent), go)]\ntime.sleep(1)",
-        allow_stdin=True,
-    )
-    prompt(kernel)
-    assert kernel.collect(msg_id).reply["status"] == "ok"
-    (outcome,) = outcomes(kernel)
-    assert "ended or was interrupted" in outcome["evalue"]
-    kernel.client.input("yes")
-    assert loot(kernel) == []
-
-
-def test_a_question_waits_for_an_open_input_and_the_reverse(kernel: Driver, machine: Path) -> None:
-    kernel.run("go = threading.Event()")
-    attack = (
-        "parent = dict(_kernel.get_parent())\n"
-        f"threads = [later(lambda: raw('upload', '{machine}/key .', parent=parent), go)]\n"
-    )
-    msg_id = kernel.send(
-        attack + "threading.Timer(0.3, go.set).start(); first = input('Type yes to go on: ')\n"
-        "threads[0].join(20); [first, outcomes]",
-        allow_stdin=True,
-    )
-    assert prompt(kernel) == "Type yes to go on: "
-    with pytest.raises(Empty):
-        kernel.client.get_stdin_msg(timeout=1.0)
-    kernel.client.input("yes")
-    assert "wants to copy files" in prompt(kernel)
-    kernel.client.input("no")
-    result = kernel.collect(msg_id).result
-    first, [outcome] = ast.literal_eval(result)
-    assert (first, outcome["ename"]) == ("yes", REFUSED)
-    # The reverse: the kernel's question is open, and the sandbox asks.
-    kernel.run("outcomes.clear(); go.set()")
-    msg_id = kernel.send(attack + "time.sleep(0.5); input('yes? ')", allow_stdin=True)
-    assert "wants to copy files" in prompt(kernel)
-    with pytest.raises(Empty):
-        kernel.client.get_stdin_msg(timeout=1.0)
-    kernel.client.input("no")
-    assert prompt(kernel) == "yes? "
-    kernel.client.input("mine")
-    assert kernel.collect(msg_id).result == "'mine'"
-    assert loot(kernel) == []
-
-
-def test_an_answer_to_another_question_does_not_count(kernel: Driver) -> None:
-    msg_id = kernel.send("path = 'data.csv'\n%upload {path} .", allow_stdin=True)
-    prompt(kernel)
-    session = kernel.client.session
-    other = session.msg("input_request", {})["header"]
-    kernel.client.stdin_channel.send(session.msg("input_reply", {"value": "yes"}, parent=other))
-    kernel.client.input("no")
-    assert kernel.collect(msg_id).error["ename"] == REFUSED
-    assert loot(kernel) == []
 
 
 # Allowed uses
