@@ -64,6 +64,21 @@ _UNTYPED_500: dict[str, tuple[type[DaytonaError], str]] = {
     ),
 }
 
+_NO_REASON = "Daytona answered with status {status} and no reason."
+# The toolbox refuses file operations without a word, or with the words of the system.
+_OF_FILES: dict[int, tuple[type[DaytonaError], str]] = {
+    400: (DaytonaBadRequestError, "The sandbox refused this operation on {path}, and gave no reason."),
+    403: (DaytonaForbiddenError, "The sandbox's user may not do this with {path}."),
+    404: (DaytonaFileNotFoundError, "There is no {path} in the sandbox."),
+    409: (DaytonaConflictError, "There is already something else at {path} in the sandbox."),
+}
+_OF_UPLOADS: dict[str, type[DaytonaError]] = {
+    "no such file": DaytonaFileNotFoundError,
+    "permission denied": DaytonaForbiddenError,
+    "not permitted": DaytonaForbiddenError,
+    "read-only file system": DaytonaForbiddenError,
+}
+
 
 def error_of(
     status: int, message: str, *, code: str | None = None, request_id: str | None = None
@@ -84,11 +99,28 @@ def error_of(
     if kind is DaytonaProcessExecutionTimeoutError:
         message = "The command exceeded its timeout and was ended. Its output is lost."
     return kind(
-        message or f"Daytona answered with status {status} and no reason.",
+        message or _NO_REASON.format(status=status),
         status_code=status,
         code=code,
         request_id=request_id,
     )
+
+
+def file_error_of(error: DaytonaError, path: str) -> DaytonaError:
+    """Return the exception for an operation on a file that raised `error`, with what Daytona left out.
+
+    path: the file, or what else the operation was on.
+    """
+    status = error.status_code
+    if status is None or error.code is not None:
+        return error
+    kind, message = _OF_FILES.get(status, (None, ""))
+    if kind is not None and error.message == _NO_REASON.format(status=status):
+        return kind(message.format(path=path), status_code=status, request_id=error.request_id)
+    for words, of_upload in _OF_UPLOADS.items():
+        if status == HTTPStatus.BAD_REQUEST and words in error.message:
+            return of_upload(error.message, status_code=status, request_id=error.request_id)
+    return error
 
 
 def request_id_of(headers: Mapping[str, str]) -> str | None:

@@ -111,12 +111,18 @@ class Response:
             except ValueError:
                 content = None
             if isinstance(content, dict):
-                given = content.get("message") or content.get("error") or message
+                given = content.get("message") or content.get("error") or _joined(content) or message
                 message = given if isinstance(given, str) else json.dumps(given)
                 code = content.get("code") if isinstance(content.get("code"), str) else None
         elif "html" in self.headers.get("content-type", ""):
             message = ""  # a proxy's page
         return error_of(self.status, message, code=code, request_id=request_id_of(self.headers))
+
+
+def _joined(content: dict[str, Any]) -> str:
+    """Return the reasons in the refusal of an upload, which has one for each file; "" in other refusals."""
+    reasons = content.get("errors")
+    return "; ".join(map(str, reasons)) if isinstance(reasons, list) else ""
 
 
 @dataclass(frozen=True, slots=True)

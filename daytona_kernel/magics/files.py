@@ -10,7 +10,14 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from ..client.models.files import FileUpload
-from ..errors import DaytonaError, DaytonaFileNotFoundError, FileTransferError, MagicUsageError
+from ..errors import (
+    DaytonaBadRequestError,
+    DaytonaError,
+    DaytonaFileNotFoundError,
+    DaytonaForbiddenError,
+    FileTransferError,
+    MagicUsageError,
+)
 from ..formatting import format_bytes, format_count
 from ..wire.paths import complete_path
 from .copying import local_files
@@ -177,6 +184,10 @@ async def _upload(
         await call.print("Nothing was changed in the sandbox.\n", "stderr")
         if isinstance(error, OSError):
             raise FileTransferError(f"{error.filename} cannot be read: {error.strerror}.") from None
+        if isinstance(error, DaytonaBadRequestError | DaytonaForbiddenError | DaytonaFileNotFoundError):
+            # The person knows the folder, and not the hidden one in it.
+            reason = error.message.replace(staging, plan.folder)
+            raise FileTransferError(f"The sandbox refused the files: {reason}") from None
         raise
     try:
         await there.put_in_place(plan, staging)

@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from daytona_kernel import DaytonaConnectionError, DaytonaError, DaytonaNotFoundError, FileUpload
+from daytona_kernel import (
+    DaytonaConnectionError,
+    DaytonaError,
+    DaytonaFileNotFoundError,
+    DaytonaNotFoundError,
+    FileUpload,
+)
 from daytona_kernel.client.multipart import MultipartFiles
+from tests.conftest import both_profiles
 
 from .faulty_server import Exchange, FaultyServer, reply
 
@@ -65,6 +72,7 @@ def test_download_to_a_sink(sandbox: Any) -> None:
     assert len(pieces) > 1
 
 
+@both_profiles
 def test_folders_moves_and_deletes(sandbox: Any) -> None:
     fs = sandbox.fs
     fs.create_folder("a/b", "0700")
@@ -82,6 +90,21 @@ def test_folders_moves_and_deletes(sandbox: Any) -> None:
         fs.get_file_info("a")
 
 
+@both_profiles
+def test_a_refusal_names_the_file(sandbox: Any, tmp_path: Path) -> None:
+    for operation, *arguments in (
+        (sandbox.fs.get_file_info, "/no"),
+        (sandbox.fs.list_files, "/no"),
+        (sandbox.fs.delete_file, "/no"),
+        (sandbox.fs.move_files, "/no", "/tmp/x"),
+        (sandbox.fs.download_file, "/no", str(tmp_path / "no")),
+        (sandbox.fs.upload_file, b"x", "/proc/no/file"),
+    ):
+        with pytest.raises(DaytonaFileNotFoundError, match="/no"):
+            operation(*arguments)
+
+
+@both_profiles
 def test_a_missing_file_leaves_nothing_behind(sandbox: Any, tmp_path: Path) -> None:
     with pytest.raises(DaytonaNotFoundError):
         sandbox.fs.download_file("missing", str(tmp_path / "target"))

@@ -148,10 +148,14 @@ def test_a_sandbox_that_starts_at_once_is_not_polled(connect: Any, faulty: Fault
     assert len(faulty.requests) == 1
 
 
-def test_create_says_why_it_failed(connect: Any, faulty: FaultyServer, no_pauses: list[float]) -> None:
+def test_create_says_why_it_failed_and_leaves_nothing(
+    connect: Any, faulty: FaultyServer, no_pauses: list[float]
+) -> None:
     control_plane(faulty, "creating", "error", errorReason="no capacity")
+    faulty.on("DELETE", "/sandbox/i", reply(200))
     with pytest.raises(DaytonaError, match="no capacity"):
         client(connect, faulty).create()
+    assert faulty.count("DELETE", "/sandbox/i") == 1
 
 
 def test_create_that_takes_too_long_names_the_sandbox(connect: Any, faulty: FaultyServer) -> None:

@@ -7,7 +7,17 @@ import os
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from daytona_kernel import CreateSandboxParams, Daytona, DaytonaConfig, Sandbox
+import pytest
+
+from daytona_kernel import (
+    AsyncDaytona,
+    CreateSandboxParams,
+    Daytona,
+    DaytonaConfig,
+    DaytonaTimeoutError,
+    Sandbox,
+)
+from daytona_kernel.kernel.host import created_sandboxes
 from daytona_kernel.kernel.host.handover import HandoverFile
 from daytona_kernel.kernel.host.kernel_sandbox import KernelSandbox
 from daytona_kernel.server.box.python_environment import base_python
@@ -17,8 +27,6 @@ from .driver import running_kernel, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 __all__ = ["served"]
 
@@ -133,6 +141,25 @@ def test_a_cell_that_waits_for_an_installation_can_be_interrupted(served: dict[s
                 assert driver.run("%sh echo usable").stdout == "usable\n"
         finally:
             sandbox.delete()
+
+
+@pytest.mark.parametrize("profile", ["daytona"], indirect=True)
+def test_a_sandbox_that_starts_too_late_does_not_stay(
+    profiled: DaytonaConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(created_sandboxes, "_START_SECONDS", 0.01)
+
+    async def create() -> None:
+        async with AsyncDaytona(profiled) as daytona:
+            created = created_sandboxes.CreatedSandboxes()
+            with pytest.raises(DaytonaTimeoutError, match="so it is deleted"):
+                await created.create(daytona, CreateSandboxParams())
+            await created.delete_unused()
+            async with asyncio.timeout(20):
+                while [sandbox async for sandbox in daytona.list()]:
+                    await asyncio.sleep(0.05)
+
+    asyncio.run(create())
 
 
 def test_refresh_activity_updates_the_time_of_the_last_activity(

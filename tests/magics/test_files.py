@@ -13,6 +13,7 @@ import pytest
 
 from daytona_kernel.magics.copying.local_files import is_safe
 from daytona_kernel.wire.paths import complete_path
+from tests.conftest import both_profiles
 from tests.kernel.driver import Driver, running_kernel, wait_until
 
 from .conftest import failure
@@ -29,8 +30,8 @@ def notebook_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def kernel(notebook_folder: Path) -> Iterator[Driver]:
-    with running_kernel(cwd=notebook_folder) as driver:
+def kernel(notebook_folder: Path, profile: str) -> Iterator[Driver]:
+    with running_kernel(cwd=notebook_folder, DAYTONA_KERNEL_PROFILE=profile) as driver:
         driver.run("import os, pathlib\nP = pathlib.Path\nhome = os.getcwd()")
         yield driver
 
@@ -431,3 +432,13 @@ def test_help_shows_the_usage_and_mentions_cp(kernel: Driver) -> None:
     text = kernel.run("%upload --help").stdout
     assert "%upload LOCAL… [REMOTE] [--force]" in text
     assert "cp -r" in text
+
+
+@both_profiles
+def test_a_refused_upload_is_told_in_a_sentence_about_the_persons_folder(kernel: Driver, here: Path) -> None:
+    (here / "file").write_text("x")
+    ename, sentence = failure(kernel, f"%upload {here}/file /proc/no/file")
+    assert ename == "FileTransferError"
+    assert "/proc/no" in sentence
+    assert "{" not in sentence
+    assert ".daytona-upload" not in sentence

@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ..exchange import Body, Exchange, Request, Sink
+from ...errors import DaytonaError
+from ..error_responses import file_error_of
+from ..exchange import Body, Exchange, Request, Response, Sink, Step
 from ..file_parts import FileParts, Writer
 from ..models.files import FileInfo
 from ..retries import send
 from . import table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Generator, Sequence
     from contextlib import AbstractContextManager
+
+
+def _send(request: Request, path: str) -> Generator[Step, Any, Response]:
+    """Send a request about the file at `path`. Raises the exceptions of `send`, which then name the file."""
+    try:
+        return (yield from send(request))
+    except DaytonaError as error:
+        raise file_error_of(error, path) from None
 
 
 def upload(body: Body) -> Exchange[None]:
     """Write files. `multipart.MultipartFiles` is the body."""
-    yield from send(Request(table.UPLOAD_FILES, body=body))
+    yield from _send(Request(table.UPLOAD_FILES, body=body), "one of the files")
 
 
 def download(path: str, sink: Sink) -> Exchange[None]:
-    """Read a file into a sink, piece by piece. Raises DaytonaNotFoundError if it does not exist."""
+    """Read a file into a sink, piece by piece. Raises DaytonaFileNotFoundError if it does not exist."""
     request = Request(table.DOWNLOAD_FILE, query={"path": path}, sink=sink)
-    yield from send(request)
+    yield from _send(request, path)
 
 
 def download_each(
@@ -34,7 +44,7 @@ def download_each(
     The context that `open_file` returns ends without an exception when its file is complete. If a broken
     connection makes the client repeat the request, the files that were not complete are opened again.
 
-    Raises DaytonaNotFoundError if one does not exist, and DaytonaError for an answer with other files.
+    Raises DaytonaFileNotFoundError if one does not exist, and DaytonaError for an answer with other files.
     """
     parts = FileParts(paths, open_file)
     try:
@@ -45,24 +55,24 @@ def download_each(
 
 
 def list_files(path: str = ".") -> Exchange[list[FileInfo]]:
-    """Return the files and folders in a folder. Raises DaytonaNotFoundError if it does not exist."""
-    response = yield from send(Request(table.LIST_FILES, query={"path": path}))
+    """Return the files and folders in a folder. Raises DaytonaFileNotFoundError if it does not exist."""
+    response = yield from _send(Request(table.LIST_FILES, query={"path": path}), path)
     return [FileInfo.from_json(entry) for entry in response.json() or []]
 
 
 def get_file_info(path: str) -> Exchange[FileInfo]:
     """Return the size, times and permissions of a file or folder.
 
-    Raises DaytonaNotFoundError if it does not exist.
+    Raises DaytonaFileNotFoundError if it does not exist.
     """
-    response = yield from send(Request(table.FILE_INFO, query={"path": path}))
+    response = yield from _send(Request(table.FILE_INFO, query={"path": path}), path)
     return FileInfo.from_json(response.json())
 
 
 def delete_file(path: str, recursive: bool = False) -> Exchange[None]:
-    """Delete a file, or with `recursive` a folder. Raises DaytonaNotFoundError if it does not exist."""
+    """Delete a file, or with `recursive` a folder. Raises DaytonaFileNotFoundError if it does not exist."""
     query = {"path": path} | ({"recursive": "true"} if recursive else {})
-    yield from send(Request(table.DELETE_FILE, query=query))
+    yield from _send(Request(table.DELETE_FILE, query=query), path)
 
 
 def create_folder(path: str, mode: str = "0755") -> Exchange[None]:
@@ -70,12 +80,13 @@ def create_folder(path: str, mode: str = "0755") -> Exchange[None]:
 
     mode: its permissions, as an octal number.
     """
-    yield from send(Request(table.CREATE_FOLDER, query={"path": path, "mode": mode}))
+    yield from _send(Request(table.CREATE_FOLDER, query={"path": path, "mode": mode}), path)
 
 
 def move_files(source: str, destination: str) -> Exchange[None]:
-    """Move or rename a file or folder. Raises DaytonaNotFoundError if it does not exist."""
-    yield from send(Request(table.MOVE_FILE, query={"source": source, "destination": destination}))
+    """Move or rename a file or folder. Raises DaytonaFileNotFoundError if it does not exist."""
+    query = {"source": source, "destination": destination}
+    yield from _send(Request(table.MOVE_FILE, query=query), f"{source} or {destination}")
 
 
 def get_work_dir() -> Exchange[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -70,7 +71,7 @@ def create_sandbox(
         Request(table.CREATE_SANDBOX, json={k: v for k, v in body.items() if v is not None})
     )
     try:
-        return (yield from _wait(created, "started", deadline))
+        return (yield from _wait(created, "started", deadline, is_new=True))
     except DaytonaTimeoutError as error:
         error.sandbox_id = created.id
         raise
@@ -206,12 +207,18 @@ def _instance(request: Request) -> Exchange[SandboxInstance]:
     return SandboxInstance.from_json(data)
 
 
-def _wait(instance: SandboxInstance, state: str, deadline: Callable[[], bool]) -> Exchange[SandboxInstance]:
+def _wait(
+    instance: SandboxInstance, state: str, deadline: Callable[[], bool], *, is_new: bool = False
+) -> Exchange[SandboxInstance]:
+    """Wait until the sandbox has the state. A new one that fails is deleted: it would stay in the account."""
     pause = _FIRST_POLL
     while instance.state != state:
         if instance.state in _FAILED:
             reason = instance.error_reason or "Daytona gives no reason"
-            raise DaytonaError(f"Sandbox {instance.id} failed before it was {state}: {reason}.")
+            if is_new:
+                with suppress(DaytonaError):
+                    yield from send(Request(table.DELETE_SANDBOX, {"sandbox_id": instance.id}))
+            raise DaytonaError(f"Sandbox {instance.id} failed before it was {state}: {reason.rstrip('.')}.")
         if instance.state in _GONE:
             raise DaytonaNotFoundError(f"Sandbox {instance.id} was deleted before it was {state}.")
         if deadline():

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...client.labels import HOST_LABEL, LABEL, NOTEBOOK_LABEL
-from ...errors import DaytonaError, DaytonaNotFoundError
+from ...errors import DaytonaError, DaytonaNotFoundError, DaytonaTimeoutError
+from ...formatting import format_duration
 from ...settings.notebook import FILE_VARIABLE
 
 if TYPE_CHECKING:
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 # Minutes without activity until a sandbox of a killed kernel stops, and then until it is deleted.
 AUTO_STOP_MINUTES = 30
 AUTO_DELETE_MINUTES = 24 * 60
+
+# How long a new sandbox may take to start, and one whose image is built first.
+_START_SECONDS = 120.0
+_BUILD_SECONDS = 1800.0
 
 
 class CreatedSandboxes:
@@ -48,7 +53,7 @@ class CreatedSandboxes:
             auto_stop_interval=_first(params.auto_stop_interval, AUTO_STOP_MINUTES),
             auto_delete_interval=_first(params.auto_delete_interval, AUTO_DELETE_MINUTES),
         )
-        creation = asyncio.create_task(daytona.create(labeled))
+        creation = asyncio.create_task(self._create(daytona, labeled))
         try:
             sandbox = await asyncio.shield(creation)
         except asyncio.CancelledError:
@@ -58,6 +63,23 @@ class CreatedSandboxes:
             raise
         self._unused.add(sandbox)
         return sandbox
+
+    async def _create(self, daytona: AsyncDaytona, params: CreateSandboxParams) -> AsyncSandbox:
+        """Create a sandbox. If it does not start in time, it is deleted."""
+        seconds = _START_SECONDS if params.image is None else _BUILD_SECONDS
+        try:
+            return await daytona.create(params, timeout=seconds)
+        except DaytonaTimeoutError as error:
+            if error.sandbox_id is None:
+                raise
+            with suppress(DaytonaError):  # `delete_unused` tries again
+                late = await daytona.get(error.sandbox_id)
+                self._unused.add(late)
+                await self._delete(late)
+            raise DaytonaTimeoutError(
+                f"The new sandbox did not start within {format_duration(seconds)}, so it is deleted. "
+                "Run the cell again to create another one."
+            ) from None
 
     def use(self, sandbox: AsyncSandbox) -> None:
         """Keep a sandbox, because cells run there from now on."""
