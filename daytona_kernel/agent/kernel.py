@@ -102,8 +102,7 @@ class SandboxKernel(IPythonKernel):
 
     def do_complete(self, code: str, cursor_pos: int) -> dict[str, Any]:
         """Return the content of a `complete_reply`, in time."""
-        complete = super().do_complete
-        return self._completion.complete(lambda: complete(code, cursor_pos))
+        return self._completion.complete(code, cursor_pos, super().do_complete)
 
     # Private in ipykernel, which aborts only the cells that have arrived. More of them may be on their way.
     def _abort_queues(self, subshell_id: str | None = None) -> None:

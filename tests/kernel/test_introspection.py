@@ -62,6 +62,22 @@ def test_completion_does_not_wait_for_jedi(own_kernel: Driver) -> None:
         assert [each["text"] for each in reply["metadata"]["_jupyter_types_experimental"]] == [name]
 
 
+def test_the_first_completions_of_a_kernel_are_right() -> None:
+    with running_kernel() as driver:
+        # As the first question to a kernel: it waits until the interpreter has started.
+        assert complete(driver, "import collectio")["matches"] == ["collections"]
+    with running_kernel() as driver:
+        driver.run("import jedi, time\njedi.Interpreter = lambda *args: time.sleep(600)")
+        for code, start, name in (
+            ("import os; os.path.jo", 19, "join"),
+            ("import collections\ncollections.Orde", 31, "OrderedDict"),
+            ("def f():\n s = 'abc'\n s.upp", 23, "upper"),
+        ):
+            reply = complete(driver, code)
+            assert reply["matches"] == [name]
+            assert (reply["cursor_start"], reply["cursor_end"]) == (start, len(code))
+
+
 def test_inspection_has_two_levels_of_detail(kernel: Driver) -> None:
     kernel.run("def sail(knots):\n    'Go before the wind.'\n    return knots * 1.852")
     brief, full = inspect(kernel, "sail"), inspect(kernel, "sail", 1)

@@ -4,7 +4,7 @@ While a cell runs, they go to a subshell that belongs to the kernel. Requests wh
 some time have a deadline. After it, the kernel sends an empty reply: C code that holds the interpreter lock
 stops every thread of the interpreter. The kernel itself then decides whether code is complete.
 
-The first completion in a new interpreter is slow, because it reads many files. So the kernel asks for one
+The first completion in a new interpreter is slow, because it reads many files. So the kernel asks for some
 ahead, but only for a person: a program that executes notebooks does not need completions.
 """
 
@@ -34,6 +34,10 @@ DEADLINES = {
     "history_request": None,
     "comm_info_request": None,
 }
+# Seconds that a completion waits for an interpreter that starts.
+_START_SECONDS = 5.0
+# Code as people type it first: the modules' list, and the stubs of built-in types and of the common modules.
+_TYPED_FIRST = ("impor", "import os\nos.path.joi", "''.uppe", "import collections\ncollections.OrderedDic")
 # A page or a console sends one of these when it connects. A program that executes notebooks does not.
 _SIGNS_OF_A_PERSON = ("comm_info_request", "comm_open", "history_request", "inspect_request")
 
@@ -65,14 +69,14 @@ class Introspection:
         # The front ends' requests for completions that have no answer yet, by message id.
         self.completing: dict[str, Message] = {}
         self._has_person = False
-        self._has_interpreter = False
+        self._has_interpreter = asyncio.Event()
         self._is_warm = False
 
     async def answer(self, request: Request, *, cell_runs: bool) -> None:
         """Answer a request. cell_runs: whether the main shell runs a cell."""
         self._stand_in.announce(request)
         message = request.message
-        if message.msg_type == "is_complete_request" and not self._has_interpreter:
+        if not self._has_interpreter.is_set() and not await self._is_worth_waiting(message):
             self._stand_in.reply(request, empty_reply(message))
             return
         if message.msg_type == "complete_request":
@@ -96,13 +100,28 @@ class Introspection:
 
     def use_interpreter(self) -> None:
         """Use a new interpreter, which can answer now."""
-        self._has_interpreter = True
+        self._has_interpreter.set()
         self._warm_up()
 
     def forget_interpreter(self) -> None:
         """Forget the interpreter, because it is gone."""
-        self._has_interpreter = self._is_warm = False
+        self._has_interpreter.clear()
+        self._is_warm = False
         self._own_subshell.forget_interpreter()
+
+    async def _is_worth_waiting(self, message: Message) -> bool:
+        """Return whether the interpreter can be asked although it has not started yet.
+
+        A program may ask for a completion as soon as the kernel answers, and an ipykernel that answers has
+        started. So a completion waits until the interpreter has started, too.
+        """
+        if message.msg_type == "complete_request":
+            try:
+                async with asyncio.timeout(_START_SECONDS):
+                    await self._has_interpreter.wait()
+            except TimeoutError:
+                return False
+        return message.msg_type != "is_complete_request"
 
     async def _ask(self, message: Message, *, on_own: bool) -> dict[str, Any]:
         """Return the interpreter's reply. on_own: whether to use the kernel's subshell."""
@@ -113,13 +132,14 @@ class Introspection:
         return await self._own_requests.send(message)
 
     def _warm_up(self) -> None:
-        if self._has_person and self._has_interpreter and not self._is_warm:
+        if self._has_person and self._has_interpreter.is_set() and not self._is_warm:
             self._is_warm = True
             self._spawn(self._complete_something())
 
     async def _complete_something(self) -> None:
-        request = self._outbox.request("shell", "complete_request", {"code": "impor", "cursor_pos": 5})
-        try:
-            await self._ask(request, on_own=True)
-        except InterpreterError:
-            pass  # the next interpreter is warmed up again
+        for code in _TYPED_FIRST:
+            content = {"code": code, "cursor_pos": len(code)}
+            try:
+                await self._ask(self._outbox.request("shell", "complete_request", content), on_own=True)
+            except InterpreterError:
+                return  # the next interpreter is warmed up again

@@ -224,12 +224,17 @@ class Relay:
         elif message.msg_type.endswith("_request") and message.msg_type not in introspection.DEADLINES:
             reason = f"This kernel has no {message.msg_type} on the {request.channel} channel."
             self._stand_in.fail(request, "UnknownRequestError", reason)
-        elif message.msg_type in introspection.DEADLINES and self.slot.interpreter is not None:
+        elif self._can_introspect(message.msg_type):
             self._spawn(self._introspection.answer(request, cell_runs=self.running is not None))
         elif self.slot.interpreter is not None or not self._stand_in.answer(request):
             if message.msg_type in ("comm_open", "comm_msg", "comm_close"):
                 self._deliveries.widget_states.observe(message)
             await self._forward(request)
+
+    def _can_introspect(self, msg_type: str) -> bool:
+        """Return whether the interpreter answers an introspection request, now or when it has started."""
+        waits = msg_type == "complete_request" and self.slot.is_starting
+        return msg_type in introspection.DEADLINES and (waits or self.slot.interpreter is not None)
 
     def take_input(self, message: Message, idents: list[bytes]) -> None:
         """Take an `input_reply`: for a question of the kernel, or for the interpreter."""

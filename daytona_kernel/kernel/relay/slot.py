@@ -67,6 +67,11 @@ class InterpreterSlot:
         self._closed = 0
         self._wanted = False
 
+    @property
+    def is_starting(self) -> bool:
+        """Whether an interpreter is being started."""
+        return self._starting
+
     def arrival(self) -> asyncio.Future[Interpreter]:
         """Return a future for the next interpreter. It fails with DaytonaError if that cannot be started."""
         return asyncio.shield(self._arrival)
