@@ -9,11 +9,12 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 WORKERS ?= $(shell echo $$(($$(nproc) + 2)))
 MINUTES ?= 20
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
-# Tests need Chromium for pages, and bubblewrap and slirp4netns for isolated sandboxes. Debian packages venv.
-SYSTEM_PACKAGES := chromium bubblewrap slirp4netns python3-venv
+# Tests need Chromium for pages, bubblewrap and slirp4netns for isolated sandboxes, and mmdebstrap for images, for which
+# an ordinary user needs uidmap. Debian packages venv.
+SYSTEM_PACKAGES := chromium bubblewrap slirp4netns python3-venv mmdebstrap uidmap
 
 .DEFAULT_GOAL := demo
-.PHONY: help demo lab quick test test-faults test-root check format coverage bench soak pictures constraints system-packages clean
+.PHONY: help demo lab quick test test-faults test-images test-root check format coverage bench soak pictures constraints agent-packages system-packages clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +36,10 @@ test: $(STAMPS)/test check ## run every check and every test
 
 test-faults: $(STAMPS)/test ## run the whole matrix of faults, in half an hour
 	@$(PYTEST) --numprocesses $(shell nproc) -m "faults or not faults" tests/faults/test_matrix.py
+
+test-images: $(STAMPS)/test ## run the tests on images of sandboxes; `make test` does too
+	@tools/system-packages $(SYSTEM_PACKAGES)
+	@$(PYTEST) tests/images
 
 test-root: $(STAMPS)/test ## run the tests that behave differently for root, or need it; run it as root
 	@$(PYTEST) -m root
@@ -72,6 +77,9 @@ pictures: $(STAMPS)/test ## take the documentation's pictures again
 # Run it with the oldest supported Python: a newer one may get versions that the oldest cannot install.
 constraints: ## write the newest versions of all packages to constraints.txt
 	@tools/freeze "$(PYTHON)" > build-constraints.txt && mv build-constraints.txt constraints.txt
+
+agent-packages: $(STAMPS)/test ## write the newest packages for bare sandboxes to daytona_kernel/agent/requirements.txt
+	@$(PIP) uv && PATH="$(BIN):$$PATH" $(BIN)/python tools/lock-agent-packages
 
 system-packages: ## as root, install Debian's packages that the tests need; otherwise list them
 	@tools/system-packages --install $(SYSTEM_PACKAGES)

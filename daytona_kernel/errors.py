@@ -24,6 +24,7 @@
     │   └── IsolationError                     it cannot isolate sandboxes from this machine
     ├── InterpreterError                       the persistent interpreter of a sandbox
     │   ├── InterpreterStartError              the sandbox cannot run an interpreter
+    │   │   └── InstallationError              its Python lacks ipykernel, and cannot get it
     │   ├── InterpreterDiedError               it ended; a fresh one is starting
     │   ├── CellUnstartedError                 an interrupt came before the interpreter had started
     │   ├── InterpreterLostError               it is gone, with its variables
@@ -183,6 +184,10 @@ class InterpreterError(DaytonaError):
 
 class InterpreterStartError(InterpreterError):
     """The sandbox cannot run an interpreter. The message gives the reason."""
+
+
+class InstallationError(InterpreterStartError):
+    """The sandbox's Python has no ipykernel, and it could not be installed. The message gives the reason."""
 
 
 class InterpreterDiedError(InterpreterError):

@@ -36,7 +36,7 @@ os.environ.setdefault("DAYTONA_KERNEL_ISOLATION", "preferred")
 os.environ.setdefault("DAYTONA_KERNEL_NETWORK", "preferred")
 
 # Every test in these folders starts a kernel, or an interpreter in a sandbox.
-_KERNEL_FOLDERS = {"differential", "faults", "frontends", "interpreter", "kernel"}
+_KERNEL_FOLDERS = {"differential", "faults", "frontends", "images", "interpreter", "kernel"}
 # Only these files there have no such test.
 FILES_WITHOUT_KERNEL = {
     "interpreter/test_bookmark.py",

@@ -35,7 +35,7 @@ def serving(root: Path, *options: str) -> Iterator[dict[str, str]]:
             yield environment
         finally:
             server.terminate()
-            assert server.wait(10) == 0
+            assert server.wait(60) == 0  # it removes the files of its sandboxes
 
 
 def config(environment: dict[str, str]) -> DaytonaConfig:

@@ -67,11 +67,13 @@ def make_small_root(root: Path, programs: Iterable[str] = PROGRAMS) -> None:
     (root / "etc/os-release").write_text('PRETTY_NAME="a small root"\n')
 
 
-def copy_with_libraries(root: Path, files: Iterable[Path]) -> None:
-    """Copy files, and the shared libraries that they need."""
+def copy_with_libraries(root: Path, files: Iterable[Path], needed_by: Iterable[Path] = ()) -> None:
+    """Copy files, and the libraries that they and the files `needed_by` need."""
     files = list(files)
     # It fails for files that are no programs, and still lists the libraries of the others.
-    listed = subprocess.run(["/usr/bin/ldd", *files], capture_output=True, text=True, check=False).stdout
+    listed = subprocess.run(
+        ["/usr/bin/ldd", *files, *needed_by], capture_output=True, text=True, check=False
+    ).stdout
     for path in {*files, *(Path(each) for each in _LIBRARY.findall(listed))}:
         target = root / path.relative_to("/")
         if not target.exists():

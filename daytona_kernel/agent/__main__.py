@@ -38,21 +38,21 @@ def main() -> None:
     text = file.read_text()
     file.unlink()
 
+    from ..wire.agent_configuration import AgentConfiguration
+    from ..wire.schema import decode_fields, parse_object
     from . import environment
 
+    configuration = decode_fields(AgentConfiguration, parse_object(text))
     try:
-        environment.ensure(report)
+        environment.ensure(report, configuration.wheels)
     except environment.UnusableEnvironmentError as error:
-        report(error=str(error))
+        report(error=str(error), wanted=error.wanted)
         sys.exit(1)
 
     # The interpreter takes longest to start, so it starts before the agent's own imports.
-    from ..wire.agent_configuration import AgentConfiguration
-    from ..wire.schema import decode_fields, parse_object
     from .interpreter import InterpreterProcess, SocketDirectory
     from .temporary import private_directory
 
-    configuration = decode_fields(AgentConfiguration, parse_object(text))
     with private_directory() as path:
         directory = SocketDirectory(path)
         magic_socket = directory.socket_path("magics")

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import uuid
 from collections import deque
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
 from ..wire.agent_messages import (
     CHANNEL,
@@ -29,6 +29,7 @@ from ..wire.agent_messages import (
     decode_to_agent,
     encode_agent_message,
 )
+from ..wire.exhaustive import assert_never
 from ..wire.link import Link
 from ..wire.magic_messages import MagicEnd, MagicOutput, VariableWanted
 from ..wire.messages import Message
@@ -102,11 +103,13 @@ class Agent:
 
     async def wait_for_acknowledgement(self) -> None:
         """Wait until the kernel has every message, or for a few seconds if it is away."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LAST_MESSAGES_SECONDS):
-                while not self.link.settled:
-                    self._acknowledgement.clear()
-                    await self._acknowledgement.wait()
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._settled(), _LAST_MESSAGES_SECONDS)
+
+    async def _settled(self) -> None:
+        while not self.link.settled:
+            self._acknowledgement.clear()
+            await self._acknowledgement.wait()
 
     async def _attend(self) -> int:
         """Serve one interpreter from start to end; return its exit status."""

@@ -2,37 +2,46 @@
 
 If the image has no ipykernel, or an old one, the agent installs it into a separate directory in front of
 the image's packages. The Python stays the image's, so that `python`, `pip`, `%pip` and the cells all use
-the same one. A Python that is externally managed, has no venv module, or is a venv itself needs no special
-case. The next agent uses the directory again.
+the same one. A Python that is externally managed, has no pip or venv module, or is a venv itself needs no
+special case. The next agent uses the directory again.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 # The oldest version that the tests of the interpreter pass with.
 _MINIMUM = (7, 2)
-_REQUIREMENT = "ipykernel>=7.2"
 _PATH_VARIABLE = "DAYTONA_AGENT_PACKAGES"
 
 
 class UnusableEnvironmentError(Exception):
-    """The sandbox's Python cannot run an interpreter; the message says why."""
+    """The sandbox's Python cannot run an interpreter; the message says why.
+
+    wanted: what the kernel has to know to send the packages; None if they would not help.
+    """
+
+    def __init__(self, message: str, wanted: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.wanted = wanted
 
 
-def ensure(report: Callable[..., None]) -> None:
+def ensure(report: Callable[..., None], wheels: str | None = None) -> None:
     """Make ipykernel importable here and in the interpreter.
 
     report: called with `progress=text` while something is being installed.
+    wheels: the directory with the packages that the kernel has sent; None without.
 
     Raises UnusableEnvironmentError.
     """
@@ -41,7 +50,7 @@ def ensure(report: Callable[..., None]) -> None:
     directory = _directory()
     if not (directory / "complete").exists():
         report(progress=f"Installing ipykernel for {sys.executable} …")
-        _install(directory)
+        _install(directory, wheels)
     os.environ[_PATH_VARIABLE] = str(directory)
     sys.path.insert(1, str(directory))
 
@@ -73,36 +82,57 @@ def _directory() -> Path:
     return Path(cache) / "daytona-kernel" / name
 
 
-def _install(directory: Path) -> None:
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
-    failures = []
-    for installer in _installers(directory):
-        done = subprocess.run(
-            installer,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        if done.returncode == 0:
-            (directory / "complete").touch()
-            return
-        failures.append((done.stdout.strip().splitlines() or ["no output"])[-1])
-    raise UnusableEnvironmentError(
-        f"The sandbox's Python ({sys.executable}) has no ipykernel, and it could not be installed: "
-        + ("; ".join(failures) or "there is neither uv nor pip")
-    )
+def _install(directory: Path, wheels: str | None) -> None:
+    """Fill the directory in one step: another agent may be about to use it."""
+    from .installation import install, unpack
+
+    new = directory.with_name(f".{directory.name}-{os.getpid()}")
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(parents=True)
+    try:
+        if wheels is not None:
+            unpack(Path(wheels), new)
+        elif (failure := install(new)) is not None:
+            raise UnusableEnvironmentError(
+                f"The sandbox's Python ({sys.executable}) has no ipykernel, and it could not be installed: "
+                f"{failure.reason}.",
+                describe_python() if failure.by_connection else None,
+            )
+        (new / "complete").touch()
+        shutil.rmtree(directory, ignore_errors=True)
+        new.rename(directory)
+    except OSError as error:
+        if not (directory / "complete").exists():  # otherwise another agent was first
+            raise UnusableEnvironmentError(
+                f"ipykernel could not be installed in {directory}: {error}."
+            ) from error
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
 
 
-def _installers(directory: Path) -> list[list[str]]:
-    installers = []
-    if shutil.which("uv"):
-        installers.append(
-            ["uv", "pip", "install", "--python", sys.executable, "--target", str(directory), _REQUIREMENT]
-        )
-    pip = [sys.executable, "-m", "pip"]
-    if subprocess.run([*pip, "--version"], capture_output=True, check=False).returncode == 0:
-        installers.append([*pip, "install", "--quiet", "--target", str(directory), _REQUIREMENT])
-    return installers
+def describe_python() -> dict[str, Any]:
+    """Return what decides which wheels this Python can use."""
+    libc, version = _libc()
+    free_threaded = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+    return {
+        "python": list(sys.version_info[:2]),
+        "free_threaded": free_threaded,
+        "machine": os.uname().machine,
+        "libc": libc,
+        "libc_version": version,
+    }
+
+
+def _libc() -> tuple[str, list[int]]:
+    """Return the name and the version of the C library."""
+    try:
+        name, _, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")
+    except (ValueError, OSError):
+        name = ""
+    if name == "glibc":
+        return name, [int(part) for part in version.split(".")[:2]]
+    for loader in Path("/lib").glob("ld-musl-*"):
+        said = subprocess.run([str(loader)], capture_output=True, text=True, check=False).stderr
+        if match := re.search(r"Version (\d+)\.(\d+)", said):
+            return "musl", [int(match[1]), int(match[2])]
+    return "unknown", [0, 0]

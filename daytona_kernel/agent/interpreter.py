@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import uuid
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -174,7 +174,7 @@ class InterpreterChannels:
             await self._answered.wait()
             try:
                 await asyncio.wait_for(self._heard.wait(), 0.05)
-            except TimeoutError:
+            except asyncio.TimeoutError:  # noqa: UP041  # another class in Python 3.10
                 continue
         return self._kernel_info
 
@@ -233,7 +233,7 @@ def _request(msg_type: str, msg_id: str) -> Message:
         "msg_type": msg_type,
         "username": "agent",
         "session": msg_id,
-        "date": datetime.now(UTC).isoformat(),
+        "date": datetime.now(timezone.utc).isoformat(),  # noqa: UP017  # Python 3.10 has no UTC
         "version": "5.4",
     }
     if msg_type == "kernel_info_request":

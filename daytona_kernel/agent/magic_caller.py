@@ -13,8 +13,9 @@ import sys
 import uuid
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any
 
+from ..wire.exhaustive import assert_never
 from ..wire.magic_messages import (
     MSG_TYPE,
     Assign,
@@ -233,7 +234,7 @@ def _result(outcome: Outcome) -> Any:
         case Completed():
             return None
         case unexpected:
-            assert_never(unexpected)
+            return assert_never(unexpected)
 
 
 def _current_directory() -> str | None:

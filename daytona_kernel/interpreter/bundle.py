@@ -18,7 +18,22 @@ from pathlib import Path
 
 _PACKAGE = "daytona_agent"
 _ROOT = Path(__file__).resolve().parent.parent
-_MAIN = f"from {_PACKAGE}.agent.__main__ import main\n\nmain()\n"
+# Any Python that is called python3 runs this, so it uses nothing that is new.
+_MAIN = f"""import sys
+
+if sys.version_info < (3, 10):
+    import json
+
+    print(json.dumps({{"error": (
+        "The sandbox's Python is %d.%d (%s), and cells need Python 3.10 or newer there. "
+        "%%sandbox new --snapshot NAME moves to another sandbox; shell magics such as %%sh work in this one."
+    ) % (sys.version_info[0], sys.version_info[1], sys.executable)}}))
+    sys.exit(1)
+
+from {_PACKAGE}.agent.__main__ import main
+
+main()
+"""
 # The flags say that the bytecode belongs to its source by a hash, and that Python need not check it. A
 # modification time would differ between machines. The eight bytes after the flags are the place of the hash.
 _UNCHECKED = (1).to_bytes(4, "little") + bytes(8)
@@ -34,6 +49,9 @@ def agent_archive() -> bytes:
         for folder in ("agent", "wire"):
             for source in sorted((_ROOT / folder).glob("*.py")):
                 _add(out, source, f"{_PACKAGE}/{folder}/{source.stem}")
+        for data in sorted((_ROOT / "agent").glob("*.txt")):
+            name = zipfile.ZipInfo(f"{_PACKAGE}/agent/{data.name}")
+            out.writestr(name, data.read_bytes(), zipfile.ZIP_DEFLATED)
     return archive.getvalue()
 
 

@@ -19,19 +19,20 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..client import states
 from ..client.models.sessions import SessionExecuteRequest
-from ..errors import DaytonaError, DaytonaNotFoundError, InterpreterStartError
+from ..errors import DaytonaError, DaytonaNotFoundError, InstallationError, InterpreterStartError
 from ..wire.agent_configuration import AgentConfiguration
 from ..wire.connection import PROTOCOL_VERSION
 from ..wire.conventions import MEMORY_DIRECTORY, SESSION_PREFIX
 from ..wire.logs import Stream
 from ..wire.messages import SUBPROTOCOL
-from ..wire.schema import encode_fields
+from ..wire.schema import ProtocolError, encode_fields
 from .bundle import agent_archive, archive_name
 from .connection import Credentials
 from .ending import describe_end
+from .wheels import Target
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 
     from websockets.asyncio.client import ClientConnection
 
@@ -42,6 +43,10 @@ if TYPE_CHECKING:
 _SILENCE_SECONDS = 600.0
 # A shell reports a signal as this plus its number.
 _SIGNALED = 128
+_NO_PYTHON = (
+    "The sandbox has no Python: there is no {program} on its PATH. Cells need Python 3.10 or newer there. "
+    "%sandbox new --snapshot NAME moves to another sandbox; shell magics such as %sh work in this one."
+)
 _DELETED = "The sandbox was deleted, with its files."
 # The connection to the interpreter alone must not keep an idle sandbox awake.
 _HEADERS = {"X-Daytona-Skip-Last-Activity-Update": "true"}
@@ -73,6 +78,7 @@ async def launch(
     on_progress: Callable[[str], None] = lambda _text: None,
     python: str = "python3",
     cwd: str | None = None,
+    bring_packages: Callable[[Target], Awaitable[str]] | None = None,
 ) -> LaunchedAgent:
     """Start an agent and wait until it listens. Its interpreter may still be starting then.
 
@@ -82,13 +88,49 @@ async def launch(
     on_progress: called with a line of text while something is being installed.
     python: the program of the Python that runs the cells. cwd: the folder where they start; it is created if
         it is missing. None for the sandbox's own.
+    bring_packages: called if the sandbox has no ipykernel and no package index in reach. It puts the packages
+        for a Python into a directory of the sandbox, and returns that. It may raise InterpreterStartError.
 
     Raises InterpreterStartError when the sandbox cannot run an agent, and DaytonaError.
     """
+
+    async def start(wheels: str | None) -> LaunchedAgent:
+        return await _start(process, message_session, magics, options, on_progress, python, cwd, wheels)
+
+    try:
+        return await start(None)
+    except _PackagesWantedError as wanted:
+        if bring_packages is None:
+            raise InstallationError(wanted.message) from None
+        try:
+            packages = await bring_packages(wanted.target)
+        except InterpreterStartError as error:
+            raise InstallationError(f"{wanted.message} {error.message}") from error
+        return await start(packages)
+
+
+class _PackagesWantedError(InstallationError):
+    """The sandbox cannot install what its Python lacks, and the kernel can send it."""
+
+    def __init__(self, message: str, target: Target) -> None:
+        super().__init__(message)
+        self.target = target
+
+
+async def _start(
+    process: AsyncProcess,
+    message_session: str,
+    magics: Mapping[str, str],
+    options: tuple[str, ...],
+    on_progress: Callable[[str], None],
+    python: str,
+    cwd: str | None,
+    wheels: str | None,
+) -> LaunchedAgent:
     credentials = Credentials(link=secrets.token_hex(8), secret=secrets.token_urlsafe(32))
     session_id = SESSION_PREFIX + credentials.link
     configuration = AgentConfiguration(
-        credentials.secret, credentials.link, message_session, dict(magics), options
+        credentials.secret, credentials.link, message_session, dict(magics), options, wheels
     )
     written, _ = await asyncio.gather(
         process.exec(_writing_script(credentials.link, json.dumps(encode_fields(configuration)))),
@@ -100,9 +142,10 @@ async def launch(
         )
     directory = written.result.strip().splitlines()[-1]
     enter = "" if cwd is None else f"mkdir -p -- {shlex.quote(cwd)} && cd -- {shlex.quote(cwd)} && "
-    command = (
-        f"{enter}{shlex.quote(python)} '{directory}/{archive_name()}' '{directory}/{credentials.link}.json'"
-    )
+    program = shlex.quote(python)
+    agent = f"{program} '{directory}/{archive_name()}' '{directory}/{credentials.link}.json'"
+    missing = shlex.quote(json.dumps({"error": _NO_PYTHON.format(program=python)}))
+    command = f"{enter}if command -v {program} >/dev/null; then {agent}; else echo {missing}; fi"
     started = await process.execute_session_command(
         session_id, SessionExecuteRequest(command=command, run_async=True, suppress_input_echo=True)
     )
@@ -208,12 +251,23 @@ async def _await_port(
         if "port" in report:
             return int(report["port"])
         if "error" in report:
-            raise InterpreterStartError(report["error"])
+            raise _start_error(report)
         on_progress(str(report.get("progress", "")))
     raise InterpreterStartError(
         "The sandbox could not start the interpreter: "
         + (other_lines[-1] if other_lines else "its command ended without output.")
     )
+
+
+def _start_error(report: dict[str, Any]) -> InterpreterStartError:
+    """Return the error that an agent has reported: of an installation, or of another kind."""
+    message = str(report["error"])
+    if "wanted" not in report:
+        return InterpreterStartError(message)
+    try:
+        return _PackagesWantedError(message, Target.parse(report["wanted"]))
+    except ProtocolError:
+        return InstallationError(message)
 
 
 async def _timely(lines: AsyncGenerator[str]) -> AsyncIterator[str]:

@@ -14,6 +14,7 @@ class AgentConfiguration:
     message_session: the Jupyter message session of the interpreter's messages.
     magics: the help of the kernel's magics by name.
     options: words for the interpreter's command line, such as `--InteractiveShell.colors=Linux`.
+    wheels: the directory with the packages that the kernel has sent; None without.
     """
 
     TYPE: ClassVar[str] = "configuration"
@@ -22,4 +23,5 @@ class AgentConfiguration:
     link: str
     message_session: str
     magics: dict[str, str]
-    options: tuple[str, ...]
+    options: tuple[str, ...] = ()
+    wheels: str | None = None

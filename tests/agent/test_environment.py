@@ -17,6 +17,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from daytona_kernel.interpreter.bundle import agent_archive
 from daytona_kernel.interpreter.connection import Credentials
 from daytona_kernel.interpreter.interpreter import Interpreter
+from daytona_kernel.wire.agent_configuration import AgentConfiguration
+from daytona_kernel.wire.schema import encode_fields
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +35,8 @@ def start(
     """Start the agent until it listens, or has ended; return what it reported."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "agent.pyz").write_bytes(agent_archive())
-    settings = {"secret": "s", "link": "l" * 16, "message_session": "m", "magics": []}
-    (folder / "settings.json").write_text(json.dumps(settings))
+    configuration = AgentConfiguration("s", "l" * 16, "m", {})
+    (folder / "settings.json").write_text(json.dumps(encode_fields(configuration)))
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL"))}
     agent = subprocess.Popen(
         [str(python), str(folder / "agent.pyz"), str(folder / "settings.json")],

@@ -15,6 +15,8 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from daytona_kernel.interpreter.bundle import agent_archive
 from daytona_kernel.interpreter.connection import Credentials
+from daytona_kernel.wire.agent_configuration import AgentConfiguration
+from daytona_kernel.wire.schema import encode_fields
 from tests.tunnel import copy
 
 
@@ -32,13 +34,9 @@ class LocalAgent:
         (folder / "agent.pyz").write_bytes(agent_archive())
         (folder / "settings.json").write_text(
             json.dumps(
-                {
-                    "secret": self.credentials.secret,
-                    "link": self.credentials.link,
-                    "message_session": "the-session",
-                    "magics": {},
-                    "options": [],
-                }
+                encode_fields(
+                    AgentConfiguration(self.credentials.secret, self.credentials.link, "the-session", {})
+                )
             )
         )
         self.child = await asyncio.create_subprocess_exec(

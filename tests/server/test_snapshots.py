@@ -197,3 +197,15 @@ def test_the_environment_of_an_image_is_plain_assignments(tmp_path: Path) -> Non
     file.symlink_to(tmp_path / "outside")
     assert environment_of(str(tmp_path)) == {}
     assert parse_snapshots([]) == {}
+
+
+def test_a_file_that_a_setting_names_is_there_with_the_folders_above_it(root: Path, tmp_path: Path) -> None:
+    named = tmp_path / "of/this-machine"
+    named.mkdir(parents=True)
+    (named / "constraints.txt").write_text("six<2\n")
+    server = start_embedded({NAMED: f"small={root}", "PIP_CONSTRAINT": f"{named}/constraints.txt"})
+    server.lease = server.take_lease()
+    with make_toolbox(server, snapshot="small") as toolbox:
+        found = toolbox.execute('cat "$PIP_CONSTRAINT"; hello')["result"]
+    server.end()
+    assert found == "six<2\nhello from the image\n"

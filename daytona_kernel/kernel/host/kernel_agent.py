@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from ...errors import DaytonaError
+from ...errors import DaytonaError, InstallationError
 from ...interpreter import launcher
 from ...interpreter.connection import Credentials
+from ...interpreter.delivery import deliver
 from ...interpreter.launcher import LaunchedAgent
 from ...interpreter.packages import install
 from ...wire.connection import PROTOCOL_VERSION
@@ -20,11 +22,18 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from ...client.process import AsyncProcess
+    from ...client.sandbox import AsyncSandbox
     from .handover import Handover
     from .progress import Progress
 
 
 _PYTHON = "python3"
+# An installation that cannot work takes half a minute to fail, which no cell should wait for again soon.
+_RETRY_SECONDS = 300.0
+_NOT_TRIED_AGAIN = (
+    "That was the result of the last try. It is tried again after 5 minutes, when the kernel is restarted, "
+    "and in a new sandbox."
+)
 
 
 class KernelAgent:
@@ -50,37 +59,54 @@ class KernelAgent:
         self._options = options
         self._progress = progress
         self.was_found = False
+        # The sandbox whose packages could not be installed, the time until which that counts, and the reason.
+        self._failed: dict[str, tuple[float, str]] = {}
         # After a crash, the old interpreter continues. Its messages carry the session of the old kernel.
         self.message_session: str = (handover.agent or {}).get("message_session") or str(uuid.uuid4())
 
     async def start(
-        self, process: AsyncProcess, settings: Mapping[str, Any], *, may_resume: bool
+        self, sandbox: AsyncSandbox, settings: Mapping[str, Any], *, may_resume: bool
     ) -> LaunchedAgent:
         """Return an agent. Raises DaytonaError.
 
         settings: the values of the sandbox's settings by name.
         may_resume: whether to return the agent in the handover if it still runs. Otherwise it is ended.
         """
-        agent = await self._find(process, may_resume=may_resume)
+        agent = await self._find(sandbox.process, may_resume=may_resume)
         self.was_found = agent is not None
         if agent is None:
             python, packages = settings.get("python", _PYTHON), settings.get("packages")
             if packages:
                 self._progress.show(f"Installing {', '.join(packages)} …")
-                await install(process, packages, python)
+                await install(sandbox.process, packages, python)
             self._progress.show("Starting Python in the sandbox …")
             magics = await asyncio.shield(asyncio.wrap_future(self._magics))
-            agent = await launcher.launch(
-                process,
+            agent = await self._launch(sandbox, magics, python, settings.get("cwd"))
+        self._handover.agent = asdict(agent)
+        return agent
+
+    async def _launch(
+        self, sandbox: AsyncSandbox, magics: Mapping[str, str], python: str, cwd: str | None
+    ) -> LaunchedAgent:
+        """Start an agent. An installation that has failed is not tried again at each cell."""
+        failed = self._failed.get(sandbox.id)
+        if failed is not None and time.monotonic() < failed[0]:
+            raise InstallationError(f"{failed[1]} {_NOT_TRIED_AGAIN}")
+        progress = self._progress.show
+        try:
+            return await launcher.launch(
+                sandbox.process,
                 self.message_session,
                 magics,
                 self._options,
-                on_progress=self._progress.show,
+                on_progress=progress,
                 python=python,
-                cwd=settings.get("cwd"),
+                cwd=cwd,
+                bring_packages=lambda target: deliver(sandbox.fs, target, progress),
             )
-        self._handover.agent = asdict(agent)
-        return agent
+        except InstallationError as error:
+            self._failed = {sandbox.id: (time.monotonic() + _RETRY_SECONDS, error.message)}
+            raise
 
     def forget(self) -> str | None:
         """Forget the agent, so that the next kernel does not find it; return its Daytona session, or None."""

@@ -131,7 +131,7 @@ class KernelSandbox:
         """
         await self._revive()
         sandbox = await self.sandbox()
-        agent = await self._agent.start(sandbox.process, self._settings.values, may_resume=may_resume)
+        agent = await self._agent.start(sandbox, self._settings.values, may_resume=may_resume)
         self._write_handover()
         return agent
 

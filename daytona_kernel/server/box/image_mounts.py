@@ -45,8 +45,8 @@ def of_the_image_box(directory: Path, network: Network) -> list[str]:
         *(word for path in _OF_THE_SANDBOX for word in ("--ro-bind", f"{etc}{path}", path)),
         *(word for path in LIVE if os.path.exists(path) for word in ("--ro-bind", path, path)),
         *resolver(directory / "resolv.conf", network),
-        *(word for path in named if path not in LIVE for word in ("--ro-bind", path, path)),
         *own_directories(directory),
+        *(word for path in named if path not in LIVE for word in ("--ro-bind", path, path)),
         *directories_to([IMAGE_SETTINGS, *mount_points(python)], "/run"),
         *("--ro-bind", str(directory / "python"), IMAGE_SETTINGS),
         *python,
@@ -73,7 +73,9 @@ def _mount(root: str, path: str, points: Sequence[str]) -> list[str]:
             options += _mount(root, inner, inside)
         elif entry.is_file():
             options += ["--ro-bind", entry.path, inner]
-    return options
+    there = {f"{path}/{entry.name}" for entry in entries if not entry.is_symlink()}
+    deeper = [point for point in inside if "/".join(point.split("/")[: path.count("/") + 2]) not in there]
+    return [*options, *directories_to(deeper, path)]
 
 
 def _is_there(root: str, point: str) -> bool:

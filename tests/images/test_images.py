@@ -1,0 +1,193 @@
+"""Cells on images as people have them: bare, without pip, without Python, with a venv, with older Pythons."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from daytona_kernel import AsyncDaytona, CreateSandboxParams
+from daytona_kernel.errors import InterpreterStartError
+from daytona_kernel.interpreter.delivery import deliver
+from daytona_kernel.interpreter.interpreter import Interpreter
+from daytona_kernel.interpreter.launcher import AgentGateway, launch
+from daytona_kernel.server.isolation import choose_isolation
+from tests.images.roots import MAKERS, MissingImageError, image
+from tests.kernel.driver import running_kernel
+from tests.served import config, serving
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from daytona_kernel.client.sandbox import AsyncSandbox
+
+# The first run makes the images, which takes minutes.
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(900)]
+
+# The parts of a notebook's first minutes, in Python that 3.10 has.
+CODE = """
+import asyncio, json, os, subprocess, sys, threading
+from dataclasses import dataclass
+
+@dataclass
+class Point:
+    x: int = 0
+
+await asyncio.sleep(0)
+assert subprocess.run([sys.executable, "-c", "print(6 * 7)"], capture_output=True).stdout == b"42\\n"
+from IPython.display import display, HTML
+display(HTML("<b>bold</b>"))
+print(sys.executable, "%d.%d" % sys.version_info[:2], sys.prefix)
+"""
+
+
+@dataclass
+class Images:
+    """A server that has the images, and why it lacks the others."""
+
+    environment: dict[str, str]
+    missing: dict[str, str]
+
+    def need(self, name: str) -> None:
+        if name in self.missing:
+            pytest.skip(f"no image {name}: {self.missing[name]}")
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Images]:
+    if choose_isolation("preferred").name != "bubblewrap":
+        pytest.skip("bubblewrap does not work here")
+    options: list[str] = []
+    missing = {}
+    for name in MAKERS:
+        try:
+            options += ["--snapshot", f"{name}={image(name)}"]
+        except MissingImageError as error:
+            missing[name] = str(error)
+    with serving(tmp_path_factory.mktemp("images"), *options) as environment:
+        yield Images(environment, missing)
+
+
+@dataclass
+class Run:
+    """A sandbox on an image, and what was shown while its agent started."""
+
+    sandbox: AsyncSandbox
+    shown: list[str] = field(default_factory=list)
+
+    async def code(self, code: str = CODE) -> str:
+        """Start an agent as a kernel does, run code in its interpreter, and return what it prints."""
+        self.shown.clear()
+        agent = await launch(
+            self.sandbox.process,
+            "the-session",
+            on_progress=self.shown.append,
+            bring_packages=lambda target: deliver(self.sandbox.fs, target, self.shown.append),
+        )
+        interpreter = Interpreter(
+            AgentGateway(self.sandbox, agent), agent.credentials, on_message=lambda _: None
+        )
+        running = asyncio.ensure_future(interpreter.run())
+        try:
+            answer = await asyncio.wait_for(interpreter.execute(code), 120)
+            assert answer.exit_code == 0, answer
+            return answer.result
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            await self.sandbox.process.delete_session(agent.session_id)
+
+
+@asynccontextmanager
+async def run_on(images: Images, name: str, *, offline: bool = False) -> AsyncIterator[Run]:
+    images.need(name)
+    async with AsyncDaytona(config(images.environment)) as daytona:
+        sandbox = await daytona.create(CreateSandboxParams(snapshot=name, network_block_all=offline))
+        try:
+            yield Run(sandbox)
+        finally:
+            await sandbox.delete()
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("small", "The sandbox has no Python: there is no python3 on its PATH. Cells need Python 3.10"),
+        (
+            "python3.9",
+            "The sandbox's Python is 3.9 (/opt/python/bin/python3), and cells need Python 3.10 or newer",
+        ),
+    ],
+)
+async def test_an_image_without_a_usable_python_says_so_in_one_sentence(
+    images: Images, name: str, says: str
+) -> None:
+    async with run_on(images, name, offline=True) as run:
+        with pytest.raises(InterpreterStartError) as raised:
+            await run.code()
+        assert raised.value.message.startswith(says)
+        assert run.shown == []
+        assert (await run.sandbox.process.exec("echo $((6 * 7))")).result == "42\n"  # %sh works
+
+
+@pytest.mark.parametrize(
+    ("name", "python"),
+    [
+        ("python3.10", "/opt/python/bin/python3 3.10 /opt/python"),
+        ("trixie-without-pip", "/usr/bin/python3 3.13 /usr"),
+        ("trixie-venv", "/opt/venv/bin/python3 3.13 /opt/venv"),
+    ],
+)
+async def test_without_an_index_the_kernel_brings_the_packages_once(
+    images: Images, name: str, python: str
+) -> None:
+    async with run_on(images, name, offline=True) as run:
+        assert await run.code() == f"{python}\n"
+        assert any("Sending ipykernel and" in text and "MB" in text for text in run.shown)
+        left = "ls -d /tmp/daytona-kernel-wheels-* ~/.cache/daytona-kernel/.* 2>/dev/null | grep -v '/\\.*$'"
+        assert (await run.sandbox.process.exec(left)).result == ""
+        assert await run.code() == f"{python}\n"
+        assert run.shown == []
+        command = "python3 -c 'import importlib.util as u; print(u.find_spec(\"ipykernel\"))'"
+        assert (await run.sandbox.process.exec(command)).result == "None\n"  # the image's Python is unchanged
+
+
+async def test_an_index_is_used_once_and_takes_no_longer_than_pip(images: Images) -> None:
+    async with run_on(images, "trixie") as run:
+        if (await run.sandbox.process.exec("getent hosts pypi.org")).exit_code != 0:
+            pytest.skip("sandboxes reach no package index here")
+        began = time.monotonic()
+        assert await run.code() == "/usr/bin/python3 3.13 /usr\n"
+        ours = time.monotonic() - began
+        assert [text for text in run.shown if text] == ["Installing ipykernel for /usr/bin/python3 …"]
+        assert await run.code() == "/usr/bin/python3 3.13 /usr\n"
+        assert run.shown == []
+        began = time.monotonic()
+        pip = "python3 -m pip install --quiet --no-cache-dir --target /tmp/pip ipykernel"
+        done = await run.sandbox.process.exec(pip)
+        assert done.exit_code == 0, done.result
+        theirs = time.monotonic() - began
+        # The first cell starts an agent and an interpreter, too.
+        assert ours < 1.2 * theirs + 5, f"first cell {ours:.1f} s, pip install ipykernel {theirs:.1f} s"
+
+
+def test_a_kernel_works_on_forky(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
+    images.need("forky")
+    monkeypatch.setattr("tests.kernel.driver.DEADLINE", 300.0)  # the first cell waits for an installation
+    snapshot = {"DAYTONA_SANDBOX_SNAPSHOT": "forky", "DAYTONA_SANDBOX_NETWORK_BLOCK_ALL": "true"}
+    with running_kernel(**images.environment, **snapshot) as driver:
+        first = driver.run("import sys; sys.version_info[:2]")
+        assert first.result == "(3, 14)"
+        shown = [*first.contents("display_data"), *first.contents("update_display_data")]
+        assert any("ipykernel" in each["data"]["text/plain"] for each in shown)
+        assert driver.run("%sh python3 --version").stdout.startswith("Python 3.14")
+        assert driver.run("%%code_run\nimport sys\nprint(sys.version_info[:2])").stdout == "(3, 14)\n"
+        assert driver.run("lines = %sh echo one; echo two\nlines").result == "['one', 'two']"
+        assert driver.run("1 / 0").error["ename"] == "ZeroDivisionError"
+        assert driver.run(
+            "import subprocess; subprocess.run(['id', '-un'], capture_output=True).stdout"
+        ).result == ("b'daytona\\n'")
