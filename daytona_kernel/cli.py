@@ -8,9 +8,12 @@ import re
 import shlex
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ._version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _VARIABLE = re.compile(r"[A-Za-z_]\w*")
 # The exit statuses of a shell for a program that SIGINT or SIGPIPE has ended.
@@ -96,6 +99,13 @@ def _make_parser() -> argparse.ArgumentParser:
     uninstall.add_argument("--prefix", metavar="P", help="look in P/share/jupyter/kernels too")
     uninstall.set_defaults(run=_uninstall)
 
+    login = add("login", "keep an API key for the kernels of this user")
+    login.add_argument("--api-url", metavar="URL", help="the API that the key is for (default: Daytona's)")
+    login.set_defaults(run=_login)
+
+    logout = add("logout", "remove the API key that `login` has kept")
+    logout.set_defaults(run=_logout)
+
     _add_config(add("config", "show and change your settings"))
 
     doctor = add("doctor", "check the installation and say where cells run")
@@ -149,9 +159,20 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
     add("path", "print the path of your file")
 
 
+def _login(arguments: argparse.Namespace) -> int:
+    from . import login
+
+    return _say(lambda: login.run(arguments.api_url))
+
+
+def _logout(_arguments: argparse.Namespace) -> int:
+    from . import login
+
+    return _say(login.end)
+
+
 def _config(arguments: argparse.Namespace) -> int:
     from . import user_settings
-    from .errors import SettingError
 
     actions = {
         "show": user_settings.show,
@@ -159,13 +180,20 @@ def _config(arguments: argparse.Namespace) -> int:
         "unset": lambda: user_settings.remove(arguments.name),
         "path": user_settings.path,
     }
+    return _say(actions[arguments.action])
+
+
+def _say(action: Callable[[], str]) -> int:
+    """Print the result of an action, or the sentence of its error; return the exit status."""
+    from .errors import DaytonaError
+
     try:
-        print(actions[arguments.action]())
-    except SettingError as error:
+        print(action())
+    except DaytonaError as error:
         print(error.message, file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"Your settings cannot be written: {error}", file=sys.stderr)
+        print(f"The file of your settings cannot be changed: {error}", file=sys.stderr)
         return 1
     return 0
 

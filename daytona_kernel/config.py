@@ -15,12 +15,16 @@ from . import known_secrets
 from .errors import DaytonaAuthenticationError, DaytonaBadRequestError
 from .known_secrets import mask, passwords_in, without_credentials
 from .patience import patience
+from .settings import logins
 from .settings.declarations import ACCOUNT, TABLE
 from .settings.resolution import process_settings
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping
+
+    from .settings.logins import Login
+    from .settings.resolution import Found
 
 DEFAULT_API_URL = "https://app.daytona.io/api"
 DEFAULT_REQUEST_TIMEOUT = patience(60.0)
@@ -135,21 +139,65 @@ def resolve(config: DaytonaConfig | None = None, environ: Mapping[str, str] = os
         api_key = Setting("api_key", None, "default", secret=True)
     api_url = setting("api_url", arguments.api_url)
     organization_id = setting("organization_id", arguments.organization_id)
+    if not api_key.value and not jwt_token.value and (login := _find_login(found, environ)) is not None:
+        api_key, jwt_token, organization_id = (
+            Setting(name, getattr(login, name), login.source, name != "organization_id")
+            for name in ("api_key", "jwt_token", "organization_id")
+        )
+        for each in (api_key, jwt_token, organization_id):
+            if each.value is not None:
+                _require_header_value(each)
+        api_url = _url_of(login, api_url)
     credentials = api_key.value or jwt_token.value
     if credentials and api_url.value is None:
         api_url = Setting("api_url", DEFAULT_API_URL, "default")
-    if api_url.value is not None and not credentials:
+    settings = Settings(api_key, api_url, setting("target", arguments.target), jwt_token, organization_id)
+    _require_complete(settings)
+    known_secrets.add(api_key.value, jwt_token.value, *passwords_in(api_url.value or ""))
+    return settings
+
+
+def _require_complete(settings: Settings) -> None:
+    """Refuse a URL without a key, and a token without its organization."""
+    api_url, has_key = settings.api_url, settings.api_key.value is not None
+    if api_url.value is not None and not (has_key or settings.jwt_token.value):
         raise DaytonaAuthenticationError(
-            f"{_name(api_url)} is {api_url.shown}, but no API key is set: set DAYTONA_API_KEY, or unset "
-            "the URL to use the embedded server."
+            f"{_name(api_url)} is {api_url.shown}, but no API key is set: run `daytona-kernel login` or set "
+            "DAYTONA_API_KEY, or unset the URL to use the embedded server."
         )
-    if api_key.value is None and jwt_token.value is not None and organization_id.value is None:
+    if not has_key and settings.jwt_token.value is not None and settings.organization_id.value is None:
         raise DaytonaAuthenticationError(
             "DAYTONA_JWT_TOKEN is set without DAYTONA_ORGANIZATION_ID. Set both, because a token can be "
             "valid for several organizations."
         )
-    known_secrets.add(api_key.value, jwt_token.value, *passwords_in(api_url.value or ""))
-    return Settings(api_key, api_url, setting("target", arguments.target), jwt_token, organization_id)
+
+
+def _find_login(found: Mapping[str, Found], environ: Mapping[str, str]) -> Login | None:
+    folders = found["dotenv_folders"].value if "dotenv_folders" in found else ""
+    use_cli = found["cli_login"].value if "cli_login" in found else True
+    return logins.find(folders, use_cli=use_cli, environ=environ)
+
+
+def _url_of(login: Login, own: Setting) -> Setting:
+    """Return the URL for a login. Its key never goes to a server that it is not for.
+
+    own: the person's own URL. Raises DaytonaAuthenticationError if that is another one.
+    """
+    used = own.value or login.api_url or DEFAULT_API_URL
+    meant = login.api_url or login.excluded_url or used
+    if _comparable(used) != _comparable(meant):
+        stated = f"{_name(own)} is {own.shown}" if own.value is not None else f"no setting names {meant}"
+        raise DaytonaAuthenticationError(
+            f"The key of {login.source} is for {without_credentials(meant)}, but {stated}. The key was "
+            "not sent. Set api_url to the server that you mean, and log in there with `daytona-kernel login`."
+        )
+    setting = own if own.value is not None else Setting("api_url", used, login.source)
+    _require_url(setting)
+    return setting
+
+
+def _comparable(url: str) -> str:
+    return url.rstrip("/").lower()
 
 
 def _require_header_value(setting: Setting) -> None:

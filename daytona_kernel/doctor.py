@@ -26,6 +26,7 @@ from .client.daytona import Daytona
 from .config import resolve
 from .errors import DaytonaError, DaytonaNotFoundError
 from .sandbox_params import find_settings, make_params
+from .settings import logins
 from .settings.declarations import MACHINE
 from .settings.resolution import KERNELSPEC_VARIABLE, find, process_settings
 
@@ -177,6 +178,12 @@ def _settings() -> Iterator[Finding]:
         yield Finding(
             OK, "Cells run on this machine, in the embedded server, because no DAYTONA_API_KEY is set"
         )
+        if (unused := logins.present_dotenv()) is not None:
+            yield Finding(
+                NOTE,
+                f"The key in {unused} is not used, because a folder may be a stranger's. To use it, run: "
+                f"{shlex.join(['daytona-kernel', 'config', 'set', 'dotenv_folders', str(unused.parent)])}",
+            )
         return
     every = (getattr(settings, each.name) for each in fields(settings))
     shown = ", ".join(f"{each.name} {each.shown} ({each.source})" for each in every if each.value is not None)

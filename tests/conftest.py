@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,10 @@ TESTS = Path(__file__).parent
 # them a network of their own. The report's header says so.
 os.environ.setdefault("DAYTONA_KERNEL_ISOLATION", "preferred")
 os.environ.setdefault("DAYTONA_KERNEL_NETWORK", "preferred")
+
+# The settings and the logins of the person who runs the tests have no part in them.
+_CONFIG = tempfile.TemporaryDirectory(prefix="daytona-kernel-config-")
+os.environ["JUPYTER_CONFIG_DIR"] = os.environ["DAYTONA_CONFIG_DIR"] = _CONFIG.name
 
 # Every test in these folders starts a kernel, or an interpreter in a sandbox.
 _KERNEL_FOLDERS = {"differential", "faults", "frontends", "images", "interpreter", "kernel"}

@@ -126,6 +126,23 @@ ACCOUNT = (
         _PROCESS,
         "DAYTONA_ORGANIZATION_ID",
     ),
+    Declaration(
+        "dotenv_folders",
+        TEXT,
+        "Folders that you trust, as absolute paths with `:` between them. A kernel that starts there, or "
+        "below, takes the API key from the folder's `.env.local` or `.env`, and never a URL.",
+        "none",
+        _PROCESS,
+        "DAYTONA_KERNEL_DOTENV_FOLDERS",
+    ),
+    Declaration(
+        "cli_login",
+        FLAG,
+        "Whether the login of Daytona's command line is used if there is no other.",
+        "yes",
+        _PROCESS,
+        "DAYTONA_KERNEL_CLI_LOGIN",
+    ),
 )
 
 # The settings of the person's own processes.

@@ -9,18 +9,17 @@ from __future__ import annotations
 import json
 import os
 import re
-import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SettingError
 from .declarations import Origin, check
+from .private_file import UnusableFileError, read_text, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NAME = "daytona_kernel_config.json"
-_LARGEST = 1 << 20
 _TOKEN = re.compile(r'"((?:[^"\\]|\\.)*)"(\s*:)?|[][{}]')
 
 
@@ -73,41 +72,14 @@ def _parse(file: Path | None, text: str) -> dict[str, Any]:
 
 def write(file: Path, values: Mapping[str, Any]) -> None:
     """Replace the file by one with these values, in one step. Raises OSError."""
-    import tempfile  # a kernel, which only reads, does not wait for this import
-
-    target = file.resolve()  # the file may be a link into a folder that the person keeps in git
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, part = tempfile.mkstemp(prefix=f".{NAME}-", dir=target.parent)  # for the owner only
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as new:
-            new.write(json.dumps(values, indent=2, ensure_ascii=False) + "\n")
-        Path(part).replace(target)
-    except OSError:
-        Path(part).unlink(missing_ok=True)
-        raise
+    write_text(file, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
 
 
 def _read_text(file: Path) -> str | None:
     try:
-        # O_NONBLOCK: opening a FIFO would wait for its other end.
-        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise _wrong(file, None, f"it cannot be read: {error.strerror}") from None
-    with os.fdopen(descriptor, "rb") as opened:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise _wrong(file, None, "it is not a file")
-        if status.st_uid not in (os.geteuid(), 0):
-            raise _wrong(file, None, "it belongs to another user")
-        content = opened.read(_LARGEST + 1)
-    if len(content) > _LARGEST:
-        raise _wrong(file, None, "it is larger than 1 MiB")
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise _wrong(file, content.count(b"\n", 0, error.start) + 1, "this is not UTF-8") from None
+        return read_text(file)
+    except UnusableFileError as error:
+        raise _wrong(file, error.line, error.problem) from None
 
 
 def _line_of(name: str, text: str) -> int:

@@ -96,6 +96,6 @@ def test_a_mistake_in_the_file_can_be_shown_and_mended(config: Run, places: Plac
 
 def test_what_cannot_be_written_is_one_line(config: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", "/proc/self/nowhere")
-    assert "Your settings cannot be written" in config.fails("set", "cpu", "2")
+    assert "The file of your settings cannot be changed" in config.fails("set", "cpu", "2")
     monkeypatch.setenv("JUPYTER_NO_CONFIG", "1")
     assert "JUPYTER_NO_CONFIG is set" in config.fails("path")
