@@ -14,7 +14,6 @@ NOT_SERVED = {
     "expire_signed_preview_url",
     "fork",
     "get_metrics",
-    "get_metrics_latest",
     "git",
     "model_post_init",
     "pause",

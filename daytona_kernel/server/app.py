@@ -85,6 +85,7 @@ TOOLBOX_ROUTES: list[Row] = [
     (routes.WORK_DIR, files.WorkDirHandler, {}),
     (routes.HOME_DIR, files.HomeDirHandler, {}),
     (routes.VERSION, control.VersionHandler, {}),
+    (routes.METRICS, control.MetricsHandler, {}),
 ]
 
 

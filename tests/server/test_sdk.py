@@ -112,6 +112,17 @@ class TestSandbox:
         sandbox.wait_for_sandbox_stop()
         sandbox.delete()
 
+    def test_metrics(self, sandbox: Sandbox) -> None:
+        first = sandbox.get_metrics_latest()
+        keeping = sandbox.process.exec("(while :; do :; done) >/dev/null 2>&1 & echo $!").result.strip()
+        sandbox.process.exec("sleep 0.2")
+        second = sandbox.get_metrics_latest()
+        sandbox.process.exec(f"kill {keeping}")
+        assert first.cpu_count == second.cpu_count >= 1
+        assert first.cpu_used_pct == 0.0 < second.cpu_used_pct
+        assert 0 < second.mem_used < second.mem_total
+        assert 0 < second.disk_used < second.disk_total
+
     def test_directories_and_preview(self, sandbox: Sandbox) -> None:
         assert sandbox.get_work_dir() == "/workspace"
         assert sandbox.get_user_home_dir() == sandbox.get_user_root_dir() == "/home/daytona"

@@ -66,6 +66,7 @@ async def test_sandbox(daytona: AsyncDaytona, sandbox: AsyncSandbox) -> None:
     assert await sandbox.get_work_dir() == "/workspace"
     assert await sandbox.get_user_home_dir() == await sandbox.get_user_root_dir() == "/home/daytona"
     assert re.fullmatch(r"http://127\.[0-9.]+:4000", (await sandbox.get_preview_link(4000)).url)
+    assert (await sandbox.get_metrics_latest()).mem_used > 0
     with pytest.raises(DaytonaNotFoundError):
         await daytona.get("nobody")
 

@@ -122,6 +122,7 @@ TOOLBOX: list[tuple[str, str, Any, Any]] = [
     ("GET", routes.WORK_DIR, {}, toolbox_models.WorkDirResponse),
     ("GET", routes.HOME_DIR, {}, toolbox_models.UserHomeDirResponse),
     ("GET", routes.VERSION, {}, TEXT),
+    ("GET", routes.METRICS, {}, toolbox_models.SystemMetrics),
 ]
 # Routes that answer with bytes or a websocket. Other tests cover them.
 OTHER = {

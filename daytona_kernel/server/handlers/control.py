@@ -79,6 +79,13 @@ class VersionHandler(ToolboxHandler):
         self.answer({"version": __version__})
 
 
+class MetricsHandler(ToolboxHandler):
+    """What the sandbox uses now."""
+
+    def get(self) -> None:
+        self.answer(self.sandbox.describe_usage())
+
+
 class SandboxesHandler(ControlHandler):
     """Creates a sandbox, or lists sandboxes in pages."""
 

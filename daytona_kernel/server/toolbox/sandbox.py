@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import failures, limits
 from ..box.isolation import IMAGE_SETTINGS, children_environment, image_environment
@@ -20,6 +20,7 @@ from ..box.snapshots import environment_of
 from ..timestamps import timestamp
 from .files import Files
 from .interpreter_contexts import InterpreterContexts
+from .metrics import Metrics
 from .previews import Previews
 from .sessions import Sessions
 from .terminals import Terminals
@@ -94,6 +95,7 @@ class Sandbox:
         self.interpreter_contexts = InterpreterContexts()
         self._box = box
         self._network = network
+        self._metrics = Metrics(description)
         self.previews = Previews(box.id, self.connect)
         self._supervisor: SupervisorClient | None = None
         self._on_change = on_change
@@ -247,6 +249,10 @@ class Sandbox:
                     if state == _LISTENING:
                         found.add(int(local.rpartition(":")[2], 16))
         return found
+
+    def describe_usage(self) -> dict[str, Any]:
+        """Return what the sandbox's processes use now, in the API's JSON."""
+        return self._metrics.describe(self._started_supervisor().first_pid, self._box.directory)
 
     def absolute(self, path: str) -> str:
         """Return `path` as an absolute path in the sandbox.
