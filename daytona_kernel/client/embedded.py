@@ -16,6 +16,7 @@ import os
 import sys
 import time
 from _thread import allocate_lock
+from signal import SIGCONT, SIGKILL
 
 from .. import known_secrets
 from ..wire.routes import LEASE, LEASE_HEADER
@@ -39,7 +40,7 @@ _IN_BACKGROUND = '"$0" "$@" </dev/null >/dev/null 2>&1 &'
 class EmbeddedServer:
     """A server that this process started, or one that it attached to.
 
-    pid: the server's process id; 0 for an attached server.
+    pid: the server's process id; 0 for an attached server before its lease.
     isolation: how sandboxes are isolated, "bubblewrap", "landlock" or "none"; "" before `ready` has returned.
     note: a sentence for the user about the isolation; "" for none.
     warning: the sentence that the first cell of a notebook shows; "" for none.
@@ -122,7 +123,10 @@ class EmbeddedServer:
         self._lease, head = taken
         self._lease.settimeout(None)
         self._address = (url, key)
-        self.isolation, self.note, self.warning, self.bounds = _read_isolation(head)
+        about = _read_about(head)
+        self.isolation, self.note, self.warning = about["isolation"], about["note"], about["warning"]
+        self.bounds = about.get("bounds", "")
+        self.pid = self.pid or int(about.get("pid", "0"))
         return True
 
     def alive(self) -> bool:
@@ -140,6 +144,22 @@ class EmbeddedServer:
         # The server sends nothing more on a lease, so only its end makes it readable.
         return not ending.poll(0)
 
+    def rouse(self) -> None:
+        """Continue a server that someone has stopped by a signal. Another one takes no notice."""
+        self._signal(SIGCONT)
+
+    def kill(self) -> None:
+        """Kill a server that does not answer. Its sandboxes end with it."""
+        self._signal(SIGKILL)
+
+    def _signal(self, number: int) -> None:
+        # A server that has the lease's other end, or is a child that was not waited for, still has its pid.
+        if self.pid and self.alive():
+            try:
+                os.kill(self.pid, number)
+            except OSError:
+                pass
+
     def is_at(self, netloc: str) -> bool:
         """Return whether this server listens at a host and port, or has listened there."""
         return self._address is not None and f"//{netloc}/" in f"{self._address[0]}/"
@@ -151,6 +171,7 @@ class EmbeddedServer:
         """
         with self._lock:
             was_killed = self._lease is not None and not self.alive()
+            self.rouse()
             if now and self._address is not None and (taken := _request_lease("DELETE", *self._address)):
                 taken[0].close()
             self.disown()
@@ -273,17 +294,16 @@ def _start_sweep() -> None:
     os.waitpid(os.posix_spawn(command[0], command, os.environ, setsid=True), 0)
 
 
-def _read_isolation(head: bytes) -> tuple[str, str, str, str]:
-    """Return isolation, note, warning and bounds from the head of the response about a lease."""
+def _read_about(head: bytes) -> dict[str, str]:
+    """Return the server's description of itself in the head of the response about a lease."""
     import json
 
     for line in head.split(b"\r\n"):
         name, _, value = line.partition(b":")
         if name.lower() == _LEASE_HEADER:
-            about = json.loads(value)
-            isolation, note, warning, bounds = map(about.get, ("isolation", "note", "warning", "bounds"))
-            return isolation, note, warning, bounds or ""
-    return "none", "", "", ""
+            about: dict[str, str] = json.loads(value)
+            return about
+    return {"isolation": "none", "note": "", "warning": ""}
 
 
 def _request_lease(method: str, api_url: str, api_key: str) -> tuple[socket.socket, bytes] | None:

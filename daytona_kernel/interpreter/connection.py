@@ -44,7 +44,12 @@ _PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MAN
 
 
 class Gateway(Protocol):
-    """The way to an agent through the API."""
+    """The way to an agent through the API.
+
+    sandbox_answers: whether the sandbox has said to the latest `agent_ended` that the agent runs.
+    """
+
+    sandbox_answers: bool
 
     async def open(self) -> ClientConnection:
         """Open a websocket to the agent, at the address that it has now."""
@@ -73,19 +78,28 @@ class _Outage:
         self._begun = time.monotonic()
         self._refused_since: float | None = None
 
-    def add(self, error: Exception) -> None:
-        """Count a failed attempt. Raises InterpreterUnreachableError when the outage has lasted too long."""
+    def add(self, error: Exception, *, sandbox_answers: bool) -> None:
+        """Count a failed attempt.
+
+        When the outage has lasted too long, raises InterpreterLostError if only the agent is silent, and
+        otherwise InterpreterUnreachableError.
+        """
         now = time.monotonic()
         if _is_refusal(error):
             self._refused_since = since = self._refused_since or now
             limit = REFUSED_SECONDS
         else:
             self._refused_since, since, limit = None, self._begun, AWAY_SECONDS
-        if now - since >= limit:
-            raise InterpreterUnreachableError(
-                f"The sandbox has been out of reach for {format_duration(limit)}: {reason_of(error)} "
-                "Its interpreter may still run; the next cell tries to reach it again."
+        if now - since < limit:
+            return
+        if sandbox_answers and _is_silence(error):
+            raise InterpreterLostError(
+                f"The agent has not answered for {format_duration(limit)}, although its sandbox does."
             ) from error
+        raise InterpreterUnreachableError(
+            f"The sandbox has been out of reach for {format_duration(limit)}: {reason_of(error)} "
+            "Its interpreter may still run; the next cell tries to reach it again."
+        ) from error
 
 
 class Connection:
@@ -162,7 +176,7 @@ class Connection:
                 if ended is not None:
                     raise InterpreterLostError(ended) from error
                 outage = outage or _Outage()
-                outage.add(error)
+                outage.add(error, sandbox_answers=self._gateway.sandbox_answers)
                 self._on_outage(reason_of(error))
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
@@ -251,6 +265,13 @@ def reason_of(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "The agent did not answer in time."
     return "The connection broke."
+
+
+def _is_silence(error: Exception) -> bool:
+    """Return whether an attempt has failed because no answer came."""
+    timed_out = isinstance(error, TimeoutError) or isinstance(error.__cause__, TimeoutError)
+    status = error.status_code if isinstance(error, DaytonaError) else None
+    return timed_out or status == HTTPStatus.GATEWAY_TIMEOUT
 
 
 def _is_refusal(error: Exception) -> bool:

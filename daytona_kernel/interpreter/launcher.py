@@ -19,7 +19,15 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..client import states
 from ..client.models.sessions import SessionExecuteRequest
-from ..errors import DaytonaError, DaytonaNotFoundError, InstallationError, InterpreterStartError
+from ..errors import (
+    DaytonaConnectionTimeoutError,
+    DaytonaError,
+    DaytonaNotFoundError,
+    InstallationError,
+    InterpreterStartError,
+)
+from ..formatting import format_duration
+from ..patience import patience
 from ..wire.agent_configuration import AgentConfiguration
 from ..wire.connection import PROTOCOL_VERSION
 from ..wire.conventions import MEMORY_DIRECTORY, SESSION_PREFIX
@@ -40,7 +48,7 @@ if TYPE_CHECKING:
     from ..client.sandbox import AsyncSandbox
 
 # Seconds without a word of an agent that starts. It says when it installs something, which takes longest.
-_SILENCE_SECONDS = 600.0
+_SILENCE_SECONDS = patience(600.0)
 # A shell reports a signal as this plus its number.
 _SIGNALED = 128
 _NO_PYTHON = (
@@ -184,6 +192,7 @@ class AgentGateway:
 
     on_api: runs a coroutine on the sandbox's event loop; None if the gateway is used on that loop.
     server_end: returns a sentence about the end of the server that has the sandbox; None while it runs.
+    rouse_server: called when the server does not answer; returns as `server_end` does.
     """
 
     def __init__(
@@ -192,11 +201,14 @@ class AgentGateway:
         agent: LaunchedAgent,
         on_api: OnApi | None = None,
         server_end: Callable[[], str | None] = lambda: None,
+        rouse_server: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._sandbox = sandbox
         self._agent = agent
         self._on_api = on_api or _on_this_loop
         self._server_end = server_end
+        self._rouse_server = rouse_server
+        self.sandbox_answers = False
 
     async def open(self) -> ClientConnection:
         """See Gateway. The preview's token changes when the sandbox restarts, so it is read each time."""
@@ -206,6 +218,7 @@ class AgentGateway:
 
     async def agent_ended(self) -> str | None:
         """See Gateway."""
+        self.sandbox_answers = False
         if (ended := self._server_end()) is not None:
             return ended
         try:
@@ -217,6 +230,7 @@ class AgentGateway:
         except DaytonaError:
             return await self._sandbox_ended()
         if command.exit_code is None:
+            self.sandbox_answers = True
             return None
         status = command.exit_code
         return describe_end(_SIGNALED - status if status > _SIGNALED else status)
@@ -227,6 +241,8 @@ class AgentGateway:
             await self._on_api(self._sandbox.refresh_data())
         except DaytonaNotFoundError:
             return _DELETED
+        except DaytonaConnectionTimeoutError:
+            return self._server_end() or self._rouse_server()
         except DaytonaError:
             return self._server_end()
         state = self._sandbox.state
@@ -281,7 +297,7 @@ async def _timely(lines: AsyncGenerator[str]) -> AsyncIterator[str]:
             yield line
     except TimeoutError:
         raise InterpreterStartError(
-            f"The interpreter did not start: its agent said nothing for {_SILENCE_SECONDS / 60:.0f} minutes. "
+            f"The interpreter did not start: its agent said nothing for {format_duration(_SILENCE_SECONDS)}. "
             "Your files are kept. The next cell tries again."
         ) from None
     finally:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import shlex
+import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import (
     CommandFailedError,
+    DaytonaConnectionError,
+    DaytonaConnectionTimeoutError,
     DaytonaError,
     DaytonaNotFoundError,
     DaytonaTimeoutError,
     MagicUsageError,
 )
+from ..patience import patience
 from ..wire.conventions import SESSION_PREFIX
 from .command_history import CommandHistory
 from .copying.remote_files import RemoteFiles
@@ -27,7 +30,7 @@ from .outcome import finish
 from .reach import Reach
 from .shell import process_tree
 from .shell.foreground import run_in_foreground
-from .shell.process_tree import Ending
+from .shell.process_tree import Ending, Sight
 from .signature import Option, Signature
 from .timing import ticking
 
@@ -38,7 +41,12 @@ if TYPE_CHECKING:
     from .magic_call import MagicCall
 
 _STILL_RUNS = "The command did not end; it still runs in the sandbox. %sandbox stop ends it, and Python too."
-_FIRST_LOOK_SECONDS = 3.0  # each next wait is twice as long
+_FIRST_LOOK_SECONDS = 3.0  # each next pause is twice as long
+_LONGEST_PAUSE = 60.0
+# Seconds from the end of a command until its answer counts as lost: a long output may be on its way.
+_LOST_SECONDS = patience(300.0)
+_LOST = "The command has ended, but its answer has not arrived: the connection broke. Its output is lost."
+_NO_ANSWER = "The sandbox does not answer. The command may still run there; its output is lost."
 _HELD_BY_JOB = (
     "The command has ended, but one of its background jobs keeps the output open, so the cell waits for the "
     "job. Stop ends the job. To let it run, use %session run NAME --async COMMAND, "
@@ -140,16 +148,28 @@ class _Output:
 async def _run(call: MagicCall, process: AsyncProcess, command: _ShellCommand, output: _Output) -> int:
     tag = process_tree.new_tag()
     sent = f"{process_tree.leave_pid(tag)}; {command.script}"
-    async with _showing_progress(call, process, tag):
+    watch = _Watch(process, tag)
+    async with ticking(call, lambda: watch.activity), watch.looking() as lost:
+        running = asyncio.ensure_future(
+            process.exec(sent, cwd=command.directory, timeout=command.timeout, env=command.environ or None)
+        )
         try:
-            answer = await process.exec(
-                sent, cwd=command.directory, timeout=command.timeout, env=command.environ or None
-            )
+            waited: set[asyncio.Future[Any]] = {running, lost}
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            if not running.done():
+                raise lost.result()
+            answer = running.result()
+        except DaytonaConnectionError:
+            raise
         except (asyncio.CancelledError, DaytonaTimeoutError):
+            running.cancel()
             # Daytona ends a command only at its timeout, and then only the command's process group.
             if await process_tree.end(process, tag) is Ending.LIVES:
                 await call.print(_STILL_RUNS + "\n", "stderr")
             raise
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
     if not answer.started:
         raise CommandFailedError(
             f"There is no directory {command.directory!r} in the sandbox; the command was not run."
@@ -159,28 +179,49 @@ async def _run(call: MagicCall, process: AsyncProcess, command: _ShellCommand, o
     return answer.exit_code
 
 
-@asynccontextmanager
-async def _showing_progress(call: MagicCall, process: AsyncProcess, tag: str) -> AsyncIterator[None]:
-    """Show the elapsed time while the block runs, and say if only a background job is left of the command."""
-    activity, waiting = "Running for", f"{_HELD_BY_JOB}. Waiting for"
+class _Watch:
+    """A look at a running command from time to time.
 
-    async def look_for_job() -> None:
-        nonlocal activity
-        seconds = _FIRST_LOOK_SECONDS
-        with contextlib.suppress(DaytonaError):  # the command's own request says what is wrong
-            while activity != waiting:
-                await asyncio.sleep(seconds)
-                seconds *= 2
-                if await process_tree.is_left_behind(process, tag):
-                    activity = waiting
+    The answer to its request may wait for a background job of the command, or may be lost with a connection
+    of which this machine does not learn that it is dead.
 
-    looking = asyncio.ensure_future(look_for_job())
-    try:
-        async with ticking(call, lambda: activity):
-            yield
-    finally:
-        looking.cancel()
-        await asyncio.gather(looking, return_exceptions=True)
+    activity: the command's state for a person.
+    """
+
+    def __init__(self, process: AsyncProcess, tag: str) -> None:
+        self._process = process
+        self._tag = tag
+        self.activity = "Running for"
+
+    @asynccontextmanager
+    async def looking(self) -> AsyncIterator[asyncio.Future[DaytonaConnectionError]]:
+        """Look at the command while the block runs; the future is done when its answer is lost."""
+        looking = asyncio.ensure_future(self._look())
+        try:
+            yield looking
+        finally:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
+
+    async def _look(self) -> DaytonaConnectionError:
+        pause = _FIRST_LOOK_SECONDS
+        ended: float | None = None
+        while True:
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            try:
+                sight = await process_tree.look(self._process, self._tag)
+            except DaytonaConnectionTimeoutError:
+                return DaytonaConnectionError(_NO_ANSWER)
+            except DaytonaError:
+                continue  # the command's own request says what is wrong
+            if sight is Sight.LEFT_BEHIND:
+                self.activity = f"{_HELD_BY_JOB}. Waiting for"
+            ended = (ended or time.monotonic()) if sight is Sight.ENDED else None
+            if ended is not None:
+                pause = min(pause, _LOST_SECONDS)
+                if time.monotonic() - ended >= _LOST_SECONDS:
+                    return DaytonaConnectionError(_LOST)
 
 
 async def _run_live(process: AsyncProcess, command: _ShellCommand, output: _Output) -> int | None:

@@ -66,7 +66,7 @@ async def _serve_leases(
     snapshots: Mapping[str, str],
     profile: Profile,
 ) -> None:
-    leases = Leases(choice.about, timings)
+    leases = Leases({**choice.about, "pid": str(os.getpid())}, timings)
     key = secrets.token_urlsafe(32)
     lease_route = (routes.LEASE, LeaseHandler, {"leases": leases})
     isolation = choice.isolation

@@ -51,6 +51,7 @@ SHARED_MEMORY_BYTES = MEMORY_BYTES // 4  # of /dev/shm
 MEMORY_FRACTION = 0.9  # of the machine's memory: the most that one process may allocate for itself
 
 SUPERVISOR_START_TIMEOUT = 20.0  # seconds until a supervisor must report
+SUPERVISOR_ANSWER_TIMEOUT = 20.0  # seconds until a supervisor must have started a child
 NETWORK_START_TIMEOUT = 20.0  # seconds until a box's network must be connected
 NETWORK_END_TIMEOUT = 2.0  # seconds from the end of a network stack's hold until it is killed
 CONNECT_TIMEOUT = 10.0  # seconds for a connection to a port of a sandbox

@@ -57,6 +57,8 @@ async def run_in(port: int, code: str) -> str:
     """Run code in the interpreter of an agent, and return what it prints."""
 
     class Gateway:
+        sandbox_answers = False
+
         async def open(self) -> ClientConnection:
             return await connect(f"ws://127.0.0.1:{port}/", max_size=None)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .faults import FAULTS, KILLED, NETWORK_FAULTS, PAUSED, SANDBOX_FAULTS, STOPPED, Fault, NetworkFault
+from .faults import FAULTS, KILLED, PAUSED, SANDBOX_FAULTS, STOPPED, Fault, NetworkFault
 from .proxy import Where
-from .stages import BREAKPOINT, CREATING, INPUT, LOG, SHELL, STAGES, STARTING, Stage
+from .stages import BREAKPOINT, CREATING, INPUT, LOG, STAGES, STARTING, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -60,24 +60,10 @@ LEFT_OUT: list[tuple[Sequence[Fault], Sequence[Stage], str]] = [
     ),
 ]
 
-NOT_HELD: list[tuple[Sequence[Fault], Sequence[Stage], str]] = [
-    (
-        [fault for fault in NETWORK_FAULTS["silent death"] if fault.where is not Where.PREVIEW],
-        [SHELL],
-        "a command's answer that is lost is waited for until the cell is interrupted",
-    ),
-    (
-        [fault for role in ("server", "supervisor", "agent") for fault in _of(role, STOPPED)],
-        STAGES,
-        "a process that never answers is not ended by the kernel",
-    ),
-]
-
 
 def reason_to_leave_out(fault: Fault, stage: Stage) -> str | None:
     """Return the reason why a fault is not tried at a stage; None if it is."""
-    table = [*LEFT_OUT, *NOT_HELD]
-    return next((reason for faults, stages, reason in table if fault in faults and stage in stages), None)
+    return next((reason for faults, stages, reason in LEFT_OUT if fault in faults and stage in stages), None)
 
 
 CELLS = [(fault, stage) for fault in FAULTS for stage in STAGES if reason_to_leave_out(fault, stage) is None]

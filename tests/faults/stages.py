@@ -141,14 +141,17 @@ class _Log(Stage):
     """A followed log, while no cell runs."""
 
     def enter(self, world: World) -> None:
-        self._texts: list[str] = []
+        self._text = ""
+        world.on_message = self._observe
         running = Running(world, f"%%session --async\n{_LOG}")
-        running.wait(self._shows)
+        running.wait(lambda _message: self._text != "")
         assert running.end().reply["status"] == "ok"
 
     def leave(self, world: World, running: Running) -> None:
-        running.wait(self._is_over)
-        heading, _, lines = self._texts[-1].partition("\n")
+        if self._is_running():
+            running.wait(lambda _message: not self._is_running())
+        world.on_message = lambda _message: None
+        heading, _, lines = self._text.partition("\n")
         outcome = heading.rpartition("  (")[2].partition(" · ")[0]
         if outcome == "exited 0":
             assert lines + "\n" == LINES
@@ -156,15 +159,14 @@ class _Log(Stage):
             assert outcome.startswith("no longer followed: "), heading
             assert LINES.startswith(lines)
 
-    def _shows(self, message: dict[str, Any]) -> bool:
+    def _observe(self, message: dict[str, Any]) -> None:
         if message["msg_type"] in ("display_data", "update_display_data"):
             text = message["content"]["data"].get("text/plain", "")
             if text.startswith("$ "):
-                self._texts.append(text)
-        return bool(self._texts)
+                self._text = text
 
-    def _is_over(self, message: dict[str, Any]) -> bool:
-        return self._shows(message) and "  (still running · " not in self._texts[-1]
+    def _is_running(self) -> bool:
+        return "  (still running · " in self._text
 
 
 class _Breakpoint(Stage):

@@ -62,6 +62,7 @@ class Running:
             except ValueError as error:  # what a crashed kernel had published may come again
                 assert self._world.has_crashed
                 assert "Duplicate Signature" in str(error)  # noqa: PT017 - the next message may be new
+        self._world.on_message(message)
         if message["parent_header"].get("msg_id") == self.msg_id:
             self.answer.messages.append(message)
             self._idle = self._idle or message["content"].get("execution_state") == "idle"
@@ -72,7 +73,11 @@ class World:
     """A kernel with a server of its own.
 
     has_crashed: whether a kernel was replaced while a cell ran.
+    on_message: called with each message on iopub.
+    stopped: the process that a fault has stopped.
     """
+
+    on_message: Callable[[dict[str, Any]], object]
 
     def __init__(self) -> None:
         self.has_crashed = False
@@ -81,6 +86,7 @@ class World:
         self._seen: set[psutil.Process] = set()
         self.manager: KernelManager | None = None
         self.stopped: psutil.Process | None = None
+        self.on_message = lambda _message: None
 
     def environment(self) -> dict[str, str]:
         return {"DAYTONA_KERNEL_PATIENCE": PATIENCE, "TMPDIR": str(self._directory)}

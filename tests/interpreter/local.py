@@ -23,6 +23,8 @@ from tests.tunnel import copy
 class LocalAgent:
     """An agent as a child of the test; also a gateway to it (see connection.Gateway)."""
 
+    sandbox_answers = False
+
     def __init__(self) -> None:
         self.credentials = Credentials(secrets.token_hex(8), secrets.token_urlsafe(16))
         self.directory = tempfile.TemporaryDirectory(prefix="agent-test-")

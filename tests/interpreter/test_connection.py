@@ -32,6 +32,8 @@ CREDENTIALS = Credentials("link", "a secret of a test")
 class ClosedGateway:
     """A gateway that nothing passes."""
 
+    sandbox_answers = False
+
     def __init__(self, *errors: Exception) -> None:
         self.errors = list(errors)
         self.tries = 0
@@ -80,6 +82,18 @@ async def test_an_outage_is_waited_for_longer(error: DaytonaError) -> None:
 async def test_a_refusal_between_outages_does_not_count_as_one() -> None:
     errors = [each for _ in range(100) for each in (REFUSED, PASSING[0])]
     assert await seconds_until_given_up(ClosedGateway(*errors)) >= 0.6
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"), [(TimeoutError(), InterpreterLostError), (PASSING[0], InterpreterUnreachableError)]
+)
+async def test_an_agent_that_is_silent_in_a_sandbox_that_answers_is_lost(
+    error: Exception, kind: type[InterpreterError]
+) -> None:
+    gateway = ClosedGateway(error)
+    gateway.sandbox_answers = True
+    with pytest.raises(kind):
+        await asyncio.wait_for(Connection(gateway, CREDENTIALS, print).run(), 10)
 
 
 async def test_an_ended_agent_ends_the_wait_at_once() -> None:

@@ -126,7 +126,8 @@ class Host:
             self._relay_loop.call(self._relay.resume_interpreter)
             # The interpreter may have printed meanwhile. The front ends must not miss it.
             await self._relay_loop.run(self._outbox.wait_for_subscribers(_SUBSCRIBER_SECONDS))
-        gateway = AgentGateway(sandbox, agent, self.api.run, self.kernel_sandbox.place.server_end)
+        place = self.kernel_sandbox.place
+        gateway = AgentGateway(sandbox, agent, self.api.run, place.server_end, place.rouse_server)
 
         def make(**callbacks: Any) -> Interpreter:
             bookmark = self.kernel_sandbox.bookmark

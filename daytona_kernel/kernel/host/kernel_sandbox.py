@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ...client import states
 from ...errors import (
     DaytonaBadRequestError,
+    DaytonaConnectionTimeoutError,
     DaytonaError,
     DaytonaNotFoundError,
     DaytonaTimeoutError,
@@ -295,6 +296,10 @@ class KernelSandbox:
                 await self._settle(self._sandbox)
             except DaytonaNotFoundError as error:
                 gone = error
+            except DaytonaConnectionTimeoutError:
+                if (ended := self.place.rouse_server()) is None:
+                    raise
+                raise DaytonaError(f"{ended} The next cell gets a new sandbox.") from None
             if self._sandbox.state in states.GONE:
                 gone = DaytonaError(
                     f"Sandbox {self._sandbox.name} cannot be used: its state is {self._sandbox.state!r}. "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING
 
 from ...client import embedded
@@ -11,6 +12,9 @@ from ...wire.conventions import ISOLATION_VARIABLE
 
 if TYPE_CHECKING:
     from ...client.embedded import EmbeddedServer
+
+# A server that was roused and is silent again within this time is killed.
+_ROUSED_SECONDS = 600.0
 
 
 class Place:
@@ -22,6 +26,7 @@ class Place:
     def __init__(self) -> None:
         self._daytona: AsyncDaytona | None = None
         self._warned = False
+        self._roused: float | None = None
 
     def __str__(self) -> str:
         if self._daytona is None:
@@ -69,6 +74,21 @@ class Place:
         if self.server is None or self.server.alive():
             return None
         return embedded.ENDED
+
+    def rouse_server(self) -> str | None:
+        """Rouse an embedded server that does not answer, or kill it when that did not help.
+
+        Returns a sentence about its end; None while it runs, or at Daytona.
+        """
+        if self.server is None or not self.server.alive():
+            return self.server_end()
+        now = time.monotonic()
+        if self._roused is None or now - self._roused > _ROUSED_SECONDS:
+            self._roused = now
+            self.server.rouse()
+            return None
+        self.server.kill()
+        return "The embedded server did not answer and was ended, and with it the sandbox and its files."
 
     async def close(self) -> None:
         """Close the client. The next use makes another one, and another embedded server if this one ended."""

@@ -14,12 +14,17 @@ import secrets
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from ...patience import patience
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ...client.process import AsyncProcess
 
 CANCELED = "The command was still queued behind another one; it has been canceled."
+
+# Seconds until a sandbox must have answered a script of this module.
+ANSWER_SECONDS = patience(60.0)
 
 # All descendants inherit this variable, also daemons.
 _MARK = "DAYTONA_KERNEL_COMMAND"
@@ -144,6 +149,23 @@ class Fate(Enum):
     UNKNOWN = "unknown"
 
 
+# On a full disk, a shell that runs may have left no file.
+_LOOK = """
+[ ! -e /tmp/.TAG ] || exit 1
+grep -qsF MARK=TAG /proc/[0-9]*/environ && exit 0
+(: > /tmp/.TAG.look) 2>/dev/null && rm -f /tmp/.TAG.look && exit 4
+exit 1
+""".replace("MARK", _MARK)
+
+
+class Sight(Enum):
+    """What is left of a command. LEFT_BEHIND: processes that its shell had started in the background."""
+
+    LEFT_BEHIND = 0
+    RUNS = 1
+    ENDED = 4
+
+
 class Ending(Enum):
     """The result of ending a process tree. NOTHING: all of it had already ended, or will never start."""
 
@@ -179,7 +201,7 @@ def mark(tag: str) -> dict[str, str]:
 
 async def end(process: AsyncProcess, tag: str) -> Ending:
     """End a shell that has left its process id, with its process tree."""
-    answer = await process.exec(_END.replace("TAG", tag))
+    answer = await process.exec(_END.replace("TAG", tag), request_timeout=ANSWER_SECONDS)
     return Ending(answer.exit_code) if answer.exit_code in (1, 3) else Ending.ENDED
 
 
@@ -189,10 +211,10 @@ async def watch(process: AsyncProcess, tag: str) -> Fate:
     return Fate.ENDED if answer.exit_code == 0 else Fate.UNKNOWN
 
 
-async def is_left_behind(process: AsyncProcess, tag: str) -> bool:
-    """Return whether a shell that had left its process id has ended, and processes of its tree still run."""
-    look = f"[ ! -e /tmp/.{tag} ] && grep -qsF {_MARK}={tag} /proc/[0-9]*/environ"
-    return (await process.exec(look)).exit_code == 0
+async def look(process: AsyncProcess, tag: str) -> Sight:
+    """Look at a shell that has left its process id, and at its process tree. Raises DaytonaError."""
+    answer = await process.exec(_LOOK.replace("TAG", tag), request_timeout=ANSWER_SECONDS)
+    return Sight(answer.exit_code) if answer.exit_code in (0, 4) else Sight.RUNS
 
 
 async def forget(process: AsyncProcess, tag: str) -> None:

@@ -229,8 +229,21 @@ class SupervisorClient:
                 self._account.give_pipe(fd)
         kind, *arguments = request
         self.send((kind, child.number, *arguments), fds)
-        await child.started
-        return child
+        for _ in range(2):
+            await asyncio.wait([child.started], timeout=limits.SUPERVISOR_ANSWER_TIMEOUT)
+            if child.started.done():
+                child.started.result()
+                return child
+            self._rouse()
+        raise failures.untyped("the sandbox does not answer")
+
+    def _rouse(self) -> None:
+        """Continue a supervisor that someone has stopped by a signal. Another one takes no notice."""
+        if self.lost.done():
+            return
+        for pid in (self.pid, *program.children_of(self.pid)):
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGCONT)
 
     def send(self, request: tuple[Any, ...], fds: Sequence[int] = ()) -> None:
         """Queue a request. The descriptors are duplicated, so the caller may close them at once."""
@@ -332,6 +345,7 @@ class SupervisorClient:
 
     def _dismiss(self) -> None:
         """Make the supervisor end. A supervisor outlives a bubblewrap that was killed."""
+        self._rouse()
         if self._process_ended >= 0:
             self._loop.remove_reader(self._process_ended)
         with contextlib.suppress(OSError):
