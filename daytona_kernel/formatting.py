@@ -30,7 +30,8 @@ def format_bytes(count: int) -> str:
 
 def format_sizes(cpu: float | None, memory: float | None, disk: float | None, gpu: float | None) -> str:
     """Return the size of a sandbox: 8 cores, 16 GiB memory. None and 0 are left out."""
-    sizes = ((cpu, "cores"), (memory, "GiB memory"), (disk, "GiB disk"), (gpu, "GPUs"))
+    cores, gpus = "core" if cpu == 1 else "cores", "GPU" if gpu == 1 else "GPUs"
+    sizes = ((cpu, cores), (memory, "GiB memory"), (disk, "GiB disk"), (gpu, gpus))
     return ", ".join(f"{number:g} {unit}" for number, unit in sizes if number)
 
 

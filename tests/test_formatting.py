@@ -2,7 +2,7 @@
 
 import pytest
 
-from daytona_kernel.formatting import format_bytes, format_clock, format_count, format_duration
+from daytona_kernel.formatting import format_bytes, format_clock, format_count, format_duration, format_sizes
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,9 @@ def test_durations_beside_a_log_look_like_a_clock(seconds: float, text: str) -> 
 @pytest.mark.parametrize(("number", "text"), [(0, "0 files"), (1, "1 file"), (2000, "2,000 files")])
 def test_counts_agree_with_their_noun(number: int, text: str) -> None:
     assert format_count(number, "file") == text
+
+
+def test_a_size_is_in_words() -> None:
+    assert format_sizes(8, 16, None, 0) == "8 cores, 16 GiB memory"
+    assert format_sizes(1, 1, 10, 1) == "1 core, 1 GiB memory, 10 GiB disk, 1 GPU"
+    assert format_sizes(None, None, None, None) == ""

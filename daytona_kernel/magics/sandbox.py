@@ -179,6 +179,7 @@ def sandbox_rows(call: MagicCall, sandbox: AsyncSandbox) -> list[tuple[str, str]
         ("State", sandbox.state),
         ("Created", f"{age} ago" if age else ""),
         ("Stops", f"after {format_duration(idle * 60)} without activity" if idle else "never automatically"),
+        ("Deletes", _deletion(instance.auto_delete_interval)),
         ("Size", format_sizes(instance.cpu, instance.memory, instance.disk, instance.gpu)),
         ("Snapshot", Code(instance.snapshot or "")),
         ("Image", Code((instance.image or "").removeprefix("FROM ").strip())),
@@ -198,11 +199,24 @@ def sandbox_rows(call: MagicCall, sandbox: AsyncSandbox) -> list[tuple[str, str]
 
 
 async def _move(call: MagicCall, sandbox: AsyncSandbox, *, owned: bool) -> None:
+    instance = sandbox.instance
+    sizes = format_sizes(instance.cpu, instance.memory, instance.disk, instance.gpu)
+    where = f"{sandbox.name} ({sizes})" if sizes else sandbox.name
+
     async def work() -> str:
         old = await call.kernel_sandbox.move(sandbox, owned=owned)
-        return " ".join(filter(None, (f"The cells now run in sandbox {sandbox.name}.", _FRESH, old)))
+        return " ".join(filter(None, (f"The cells now run in sandbox {where}.", _FRESH, old)))
 
     await call.move(work, start=True)
+
+
+def _deletion(minutes: int | None) -> str:
+    """Return when a stopped sandbox is deleted; "" if that is unknown."""
+    if minutes is None:
+        return ""
+    if minutes < 0:
+        return "never automatically"
+    return f"{format_duration(minutes * 60)} after it has stopped" if minutes else "when it has stopped"
 
 
 def _network(instance: SandboxInstance) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from daytona_kernel import AsyncDaytona, Daytona, SettingError
+from daytona_kernel.formatting import format_sizes
 from daytona_kernel.interpreter.packages import install
 from daytona_kernel.kernel.host.handover import HandoverFile
 from daytona_kernel.kernel.host.kernel_sandbox import KernelSandbox
@@ -152,6 +153,23 @@ def test_a_sandbox_stays_if_the_setting_says_so(
 
         wait_until(is_in_state, what=f"the sandbox is not {state}")
         sandbox.delete()
+
+
+def test_the_waiting_notice_and_info_use_the_same_words(
+    served: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in {**served, "DAYTONA_SANDBOX_CPU": "1", "DAYTONA_SANDBOX_MEMORY": "1"}.items():
+        monkeypatch.setenv(name, value)
+
+    async def create() -> list[str]:
+        kernel_sandbox = KernelSandbox(HandoverFile(str(tmp_path / "kernel.json")), Future())
+        texts: list[str] = []
+        kernel_sandbox.progress.watch(texts.append)
+        instance = (await kernel_sandbox.sandbox()).instance
+        await kernel_sandbox.leave(restart=False, interpreter_ended=True)
+        return [*texts, format_sizes(instance.cpu, instance.memory, None, None)]
+
+    assert asyncio.run(create()) == ["Creating a sandbox (1 core, 1 GiB memory) …", "1 core, 1 GiB memory"]
 
 
 def test_the_embedded_server_cannot_keep_a_sandbox(kernel_sandbox: Callable[[dict[str, str]], str]) -> None:

@@ -46,6 +46,7 @@ def test_info_and_daytona_show_where_the_cells_run(kernel: Driver) -> None:
     text = shown(kernel.run("%sandbox"))
     assert "deleted with the kernel" in text
     assert "after 30 min without activity" in text
+    assert "24 h after it has stopped" in text
     assert "they can fill this machine's memory and disk" in text or "Nothing bounds the memory" in text
     text = shown(kernel.run("%daytona"))
     for words in ("in the embedded server", "started", "api_key", "not set (default)"):
