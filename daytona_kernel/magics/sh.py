@@ -16,9 +16,10 @@ from ..errors import (
     DaytonaConnectionTimeoutError,
     DaytonaError,
     DaytonaNotFoundError,
-    DaytonaTimeoutError,
+    DaytonaProcessExecutionTimeoutError,
     MagicUsageError,
 )
+from ..formatting import format_duration
 from ..patience import patience
 from ..wire.conventions import SESSION_PREFIX
 from .command_history import CommandHistory
@@ -37,9 +38,12 @@ from .timing import ticking
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from ..client.models.processes import ExecuteResponse
     from ..client.process import AsyncProcess
     from .magic_call import MagicCall
 
+_SPARE_SECONDS = 10
+_LAST_OUTPUT_SECONDS = 1.0  # the wait for the output of a command that was ended
 _STILL_RUNS = "The command did not end; it still runs in the sandbox. %sandbox stop ends it, and Python too."
 _FIRST_LOOK_SECONDS = 3.0  # each next pause is twice as long
 _LONGEST_PAUSE = 60.0
@@ -149,23 +153,27 @@ async def _run(call: MagicCall, process: AsyncProcess, command: _ShellCommand, o
     tag = process_tree.new_tag()
     sent = f"{process_tree.leave_pid(tag)}; {command.script}"
     watch = _Watch(process, tag)
+    # Daytona's own timeout loses the output and ends only a process group. It is for a kernel that is gone.
+    last = command.timeout and command.timeout + _SPARE_SECONDS
     async with ticking(call, lambda: watch.activity), watch.looking() as lost:
         running = asyncio.ensure_future(
-            process.exec(sent, cwd=command.directory, timeout=command.timeout, env=command.environ or None)
+            process.exec(sent, cwd=command.directory, timeout=last, env=command.environ or None)
         )
         try:
             waited: set[asyncio.Future[Any]] = {running, lost}
-            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(
+                waited, timeout=command.timeout or None, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not done:
+                await _end(call, process, tag, running)
+                raise DaytonaProcessExecutionTimeoutError(
+                    f"The command took longer than {format_duration(command.timeout or 0)} and was ended."
+                )
             if not running.done():
                 raise lost.result()
             answer = running.result()
-        except DaytonaConnectionError:
-            raise
-        except (asyncio.CancelledError, DaytonaTimeoutError):
-            running.cancel()
-            # Daytona ends a command only at its timeout, and then only the command's process group.
-            if await process_tree.end(process, tag) is Ending.LIVES:
-                await call.print(_STILL_RUNS + "\n", "stderr")
+        except asyncio.CancelledError:
+            await _end(call, process, tag, running)
             raise
         finally:
             running.cancel()
@@ -177,6 +185,18 @@ async def _run(call: MagicCall, process: AsyncProcess, command: _ShellCommand, o
     if answer.result:
         await output.write(answer.result)
     return answer.exit_code
+
+
+async def _end(
+    call: MagicCall, process: AsyncProcess, tag: str, running: asyncio.Future[ExecuteResponse]
+) -> None:
+    """End a command with its process tree, and show what it has printed."""
+    ending = await process_tree.end(process, tag)
+    done, _ = await asyncio.wait({running}, timeout=_LAST_OUTPUT_SECONDS)
+    if done and running.exception() is None and running.result().started:
+        await call.print(running.result().result)
+    if ending is Ending.LIVES:
+        await call.print(_STILL_RUNS + "\n", "stderr")
 
 
 class _Watch:

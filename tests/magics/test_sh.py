@@ -7,6 +7,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.conftest import both_profiles
 from tests.kernel.driver import Driver, processes_of, wait_until
 
 from .conftest import failure
@@ -124,6 +125,18 @@ def test_a_background_job_that_holds_the_output_is_named_and_ends_with_the_cell(
     answer = kernel.collect(cell, interrupt_when_named)
     assert answer.error["ename"] == "KeyboardInterrupt", seen
     assert processes(kernel, "sleep 945[.][1]") == ""
+
+
+@both_profiles
+@pytest.mark.parametrize("rest", ["sleep 944.7", "setsid sleep 944.7 & wait"])
+def test_a_timeout_and_an_interrupt_keep_the_output_so_far(kernel: Driver, rest: str) -> None:
+    answer = kernel.run(f"%sh --timeout 1 echo partial; {rest}")
+    assert answer.stdout == "partial\n"
+    assert answer.error["evalue"] == "The command took longer than 1 s and was ended."
+    answer, _ = kernel.interrupt_when_printed(f"print('go', flush=True)\n%sh echo partial; {rest}", pause=0.5)
+    assert answer.stdout == "go\npartial\n"
+    assert answer.error["ename"] == "KeyboardInterrupt"
+    assert processes(kernel, "sleep 944[.]7") == ""
 
 
 def test_the_timeout_ends_a_background_job_that_holds_the_output(kernel: Driver) -> None:
