@@ -31,6 +31,7 @@ from .package_magics import explain_failures
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
 _PR_SET_PDEATHSIG = 1
@@ -59,6 +60,7 @@ def main(connection_file: str, agent_pid: int, options: list[str]) -> None:
     app.initialize(sys.argv[1:])
     # Set here and not in the configuration, which the user's code can read.
     app.session.session = message_session
+    app.session.pack = _packing(app.session.pack)
     # Private: the pause before an error's reply lets a front end abort cells; the relay needs none.
     app.kernel._execute_sleep = 0.0  # noqa: SLF001
     if app.shell is not None:
@@ -128,6 +130,32 @@ class SandboxKernel(IPythonKernel):
     # Private in ipykernel, which has no other place to cancel a cell that awaits.
     def _cancel_on_sigint(self, future: asyncio.Future[Any]) -> AbstractContextManager[None]:
         return self._interrupts.cancelling(future)
+
+
+def _packing(pack: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
+    """Return a packer of messages that writes lone surrogates as escapes.
+
+    ipykernel loses a message with one: such an error shows nothing, and such a print an error of ipykernel.
+    """
+
+    def pack_any_text(content: Any) -> bytes:
+        try:
+            return pack(content)
+        except UnicodeEncodeError:
+            return pack(_with_escapes(content))
+
+    return pack_any_text
+
+
+def _with_escapes(value: Any) -> Any:
+    match value:
+        case str():
+            return value.encode(errors="backslashreplace").decode()
+        case dict():
+            return {_with_escapes(key): _with_escapes(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_with_escapes(each) for each in value]
+    return value
 
 
 def _repair_comm_routing() -> None:

@@ -117,6 +117,15 @@ def test_replies_keep_the_order_of_cells_when_one_fails(kernel: Driver) -> None:
     assert order == [each for each in sent for _ in range(2)]
 
 
+def test_a_lone_surrogate_is_shown_as_an_escape(kernel: Driver) -> None:
+    # ipykernel shows nothing of the first two.
+    error = kernel.run("raise ValueError('é' + chr(0xD8FF))").error
+    assert error["evalue"] == "é\\ud8ff"
+    assert kernel.run("print('é' + chr(0xD8FF))").stdout == "é\\ud8ff\n"
+    shown = kernel.run("display({'text/plain': chr(0xD8FF)}, raw=True)").contents("display_data")
+    assert shown[0]["data"] == {"text/plain": "\\ud8ff"}
+
+
 def test_malformed_and_unsigned_messages_are_dropped_and_the_kernel_lives(kernel: Driver) -> None:
     socket = kernel.client.shell_channel.socket
     for frames in (
