@@ -100,6 +100,9 @@ settings.load_profile("project")
 
 # A test with this mark runs twice: with embedded servers that behave as themselves, and as Daytona's do.
 both_profiles = pytest.mark.parametrize("profile", ["own", "daytona"], indirect=True)
+# Tests of what only one of them does.
+on_own = pytest.mark.parametrize("profile", ["own"], indirect=True)
+on_daytona = pytest.mark.parametrize("profile", ["daytona"], indirect=True)
 
 _running: pytest.Item | None = None
 

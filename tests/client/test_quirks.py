@@ -18,6 +18,7 @@ from daytona_kernel import (
     DaytonaSessionEndedError,
     SessionExecuteRequest,
 )
+from tests.conftest import on_own
 
 from .faulty_server import FaultyServer, reply
 
@@ -220,6 +221,7 @@ def test_output_of_every_kind_is_understood(
     assert response.stderr == ("err\n" if streams else "")
 
 
+@on_own
 def test_a_dead_shell_is_reported_after_exit_in_a_real_session(sandbox: Any) -> None:
     # The embedded server records the exit code of `exit N`, which the real toolbox does not.
     process = sandbox.process

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+import time
 from typing import Any
 
 import httpx
@@ -19,11 +20,13 @@ from daytona_kernel import (
     Resources,
     SessionExecuteRequest,
 )
+from tests.conftest import both_profiles
 
 from .conftest import KEY
 from .faulty_server import FaultyServer, reply
 
 
+@both_profiles
 def test_create_get_and_delete(daytona: Any) -> None:
     params = CreateSandboxParams(
         name="a-name",
@@ -46,8 +49,19 @@ def test_create_get_and_delete(daytona: Any) -> None:
         assert found.process.exec("true").exit_code == 0
     finally:
         daytona.delete(sandbox)
-    with pytest.raises(DaytonaNotFoundError):
-        daytona.get(sandbox.id)
+    wait_until_gone(daytona, sandbox.id)
+
+
+def wait_until_gone(daytona: Any, sandbox_id: str) -> None:
+    """Wait for the end of a deletion, which Daytona finishes later."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            assert daytona.get(sandbox_id).state == "destroying"
+        except DaytonaNotFoundError:
+            return
+        time.sleep(0.02)
+    pytest.fail("the sandbox is not deleted")
 
 
 def test_list_goes_through_all_pages(daytona: Any) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from daytona_kernel import SessionExecuteRequest, Stream
+from daytona_kernel import DaytonaNotFoundError, SessionExecuteRequest, Stream
 from daytona_kernel.wire.logs import split_log
-from tests.conftest import both_profiles
+from tests.conftest import both_profiles, on_own
 
 
 @pytest.fixture
@@ -24,6 +24,7 @@ def run(process: Any, command: str) -> Any:
     return process.follow_session_command_logs("s", response.cmd_id)
 
 
+@on_own
 def test_every_byte_of_a_real_log(session: Any) -> None:
     follower = run(session, r"printf 'a\rb\0c\xff\n'; printf 'e\n' >&2; printf 'no newline'; exit 4")
     streams = dict.fromkeys(Stream, b"")
@@ -33,6 +34,7 @@ def test_every_byte_of_a_real_log(session: Any) -> None:
     assert follower.exit_code == 4
 
 
+@both_profiles
 def test_chunks_come_while_the_command_runs(session: Any) -> None:
     follower = run(session, "echo first; read go; echo second")
     chunks = iter(follower)
@@ -42,6 +44,7 @@ def test_chunks_come_while_the_command_runs(session: Any) -> None:
     assert b"".join(chunk.data for chunk in chunks).endswith(b"second\n")
 
 
+@on_own
 def test_a_range_of_a_real_log_is_served(session: Any) -> None:
     import httpx
 
@@ -76,10 +79,15 @@ def test_a_large_real_log(session: Any) -> None:
     assert b"".join(chunk.data for chunk in follower) == b"".join(b"%d\n" % n for n in range(1, 300_001))
 
 
-def test_deleting_the_session_ends_the_log(session: Any) -> None:
+@both_profiles
+def test_deleting_the_session_ends_the_log(session: Any, profile: str) -> None:
     follower = run(session, "echo first; sleep 60")
     chunks = iter(follower)
     next(chunks)
     session.delete_session("s")
-    assert list(chunks) == []
-    assert follower.exit_code == 143
+    if profile == "daytona":
+        with pytest.raises(DaytonaNotFoundError):
+            list(chunks)
+    else:
+        assert list(chunks) == []
+        assert follower.exit_code == 143

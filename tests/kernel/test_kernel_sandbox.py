@@ -21,6 +21,7 @@ from daytona_kernel.kernel.host import created_sandboxes
 from daytona_kernel.kernel.host.handover import HandoverFile
 from daytona_kernel.kernel.host.kernel_sandbox import KernelSandbox
 from daytona_kernel.server.box.python_environment import base_python
+from tests.conftest import on_daytona
 from tests.served import config, served
 
 from .driver import running_kernel, wait_until
@@ -143,7 +144,7 @@ def test_a_cell_that_waits_for_an_installation_can_be_interrupted(served: dict[s
             sandbox.delete()
 
 
-@pytest.mark.parametrize("profile", ["daytona"], indirect=True)
+@on_daytona
 def test_a_sandbox_that_starts_too_late_does_not_stay(
     profiled: DaytonaConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import both_profiles
+from tests.conftest import both_profiles, on_daytona
 
 from .conftest import failure
 
@@ -161,9 +161,6 @@ def test_the_default_session_needs_no_creation(kernel: Driver) -> None:
     kernel.run("%session run default cd /usr")
     assert kernel.run("%%session\npwd").stdout == "/usr\n"
     assert "default" in kernel.run("%session info default").contents("display_data")[0]["data"]["text/plain"]
-
-
-on_daytona = pytest.mark.parametrize("profile", ["daytona"], indirect=True)
 
 
 @on_daytona
