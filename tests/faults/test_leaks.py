@@ -24,6 +24,16 @@ def test_ended_agents_leave_no_shell(own_kernel: Driver) -> None:
     wait_until(lambda: shells_of(own_kernel) == before, 20, "a shell of a dead agent is left")
 
 
+def test_a_front_end_that_does_not_read_costs_the_others_nothing(own_kernel: Driver) -> None:
+    own_kernel.run("1 + 1")
+    kernel = psutil.Process(own_kernel.pid)
+    with own_kernel.another_client():
+        before = kernel.memory_full_info().pss
+        answer = own_kernel.run("for i in range(20_000): print(i, flush=True)")
+        assert answer.stdout == "".join(f"{i}\n" for i in range(20_000))
+        assert kernel.memory_full_info().pss - before < 20e6
+
+
 def shells_of(driver: Driver) -> int:
     """Return the number of shells in the sandbox."""
     return sum(command[0].endswith("bash") for command in commands_of(driver).values() if command)

@@ -1,0 +1,138 @@
+"""Many kernels at once: `python -m benchmarks.many [--kernels N] [--rounds N]`.
+
+All kernels start together, and each runs one cell. The Markdown table has the seconds from the first start
+to the last result: for ipykernel, for this kernel with an embedded server each, and with one
+`daytona-kernel serve` for all. It also has the memory (PSS) of all processes per kernel, the seconds until
+all have ended, and the number of processes that are left then.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from jupyter_client.manager import KernelManager
+
+from tests.served import serving
+
+DEADLINE = 120
+_ENDING_SECONDS = 15.0
+# After a sandbox, `daytona-kernel serve` makes a box ready for the next one within so many seconds.
+_PREPARING_SECONDS = 8.0
+
+
+@dataclass
+class Round:
+    """The measurements of one round: seconds, and MB a kernel."""
+
+    started: float
+    ended: float
+    memory: float
+    failed: int
+    left: int
+
+
+def run_round(name: str, count: int, environment: dict[str, str]) -> Round:
+    """Start kernels of a kernelspec at once, run a cell in each, and end them."""
+    time.sleep(_PREPARING_SECONDS)
+    before = set(_processes())
+    begun = time.perf_counter()
+    managers = [KernelManager(kernel_name=name) for _ in range(count)]
+    for manager in managers:
+        manager.start_kernel(env={**os.environ, **environment}, stderr=subprocess.DEVNULL)
+    clients = [manager.client() for manager in managers]
+    failed = 0
+    for client in clients:
+        client.start_channels()
+    asked = {}
+    for client in clients:
+        client.wait_for_ready(timeout=DEADLINE)
+        asked[client] = client.execute("6 * 7")
+    for client, msg_id in asked.items():
+        reply = client.get_shell_msg(timeout=DEADLINE)
+        while reply["parent_header"].get("msg_id") != msg_id:
+            reply = client.get_shell_msg(timeout=DEADLINE)
+        failed += reply["content"]["status"] != "ok"
+    started = time.perf_counter() - begun
+    memory = sum(_memory(each) for each in set(_processes()) - before) / count / 1e6
+    begun = time.perf_counter()
+    for client in clients:
+        client.stop_channels()
+    for manager in managers:
+        manager.request_shutdown()
+    for manager in managers:
+        manager.finish_shutdown()
+        manager.cleanup_resources()
+    ended = time.perf_counter() - begun
+    left = _left(before)
+    return Round(started, ended, memory, failed, left)
+
+
+def _left(before: set[psutil.Process]) -> int:
+    """Wait a moment for the end of processes, and return how many more there are than before.
+
+    `daytona-kernel serve` has another box ready than before.
+    """
+    deadline = time.monotonic() + _ENDING_SECONDS
+    while len(_processes()) > len(before) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return max(len(_processes()) - len(before), 0)
+
+
+def _processes() -> list[psutil.Process]:
+    return psutil.Process().children(recursive=True)
+
+
+def _memory(process: psutil.Process) -> int:
+    with suppress(psutil.NoSuchProcess):
+        return int(process.memory_full_info().pss)
+    return 0
+
+
+def main() -> None:
+    """Measure in turns, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kernels", type=int, default=30)
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    with ExitStack() as stack:
+        root = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        served = stack.enter_context(serving(root))
+        kinds = {
+            "ipykernel": ("python3", {}),
+            "an embedded server each": ("daytona", {}),
+            "one `daytona-kernel serve`": ("daytona", served),
+        }
+        run_round("daytona", 1, served)  # the server's first sandbox takes longer
+        rounds: dict[str, list[Round]] = {kind: [] for kind in kinds}
+        for _ in range(arguments.rounds):
+            for kind, (name, environment) in kinds.items():
+                rounds[kind].append(run_round(name, arguments.kernels, environment))
+                print(f"{kind}: {rounds[kind][-1]}", file=sys.stderr)
+    base = statistics.median(each.started for each in rounds["ipykernel"])
+    print(f"{arguments.kernels} kernels, {os.cpu_count()} cores, medians of {arguments.rounds} rounds\n")
+    print("| | until the last result | ratio | MB a kernel | until the end | failed | left |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
+    for kind, measured in rounds.items():
+        started, ended, memory = (
+            statistics.median(getattr(each, field) for each in measured)
+            for field in ("started", "ended", "memory")
+        )
+        failed, left = (sum(getattr(each, field) for each in measured) for field in ("failed", "left"))
+        ratio = started / base
+        print(
+            f"| {kind} | {started:.1f} s | {ratio:.2f} | {memory:.0f} | {ended:.1f} s | {failed} | {left} |"
+        )
+
+
+if __name__ == "__main__":
+    main()
