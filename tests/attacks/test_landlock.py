@@ -304,6 +304,9 @@ def test_cells_run_and_the_first_one_says_what_does_not_hold() -> None:
         assert driver.run("!echo shown").stdout.strip() == "shown"
         assert driver.run("%sh echo shown").stdout.strip() == "shown"
         assert driver.run("2").stderr == ""
+        answer, _ = driver.interrupt_when_printed("print('go', flush=True)\n%sh (sleep 946.1 & sleep 946.2)")
+        assert answer.error["ename"] == "KeyboardInterrupt"
+        assert driver.run("%sh pgrep -f 'sleep 946[.][1-8]' || true").stdout == ""
 
 
 def test_it_is_the_second_way_where_bubblewrap_is_not_installed(tmp_path: Path) -> None:

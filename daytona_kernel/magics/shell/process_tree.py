@@ -28,14 +28,20 @@ ANSWER_SECONDS = patience(60.0)
 
 # All descendants inherit this variable, also daemons.
 _MARK = "DAYTONA_KERNEL_COMMAND"
+# The directory of the files. The variable names another one where /tmp is not the sandbox's own.
+PLACE = '"${DAYTONA_TMP:-/tmp}"'
 
 # The prefix that `leave_pid` returns. It and its trap print to nowhere, so that `set -x` does not show them.
 _LEAVE_PID = (
-    "{ : TAG; (command set -C; > /tmp/.TAG) || [ ! -e /tmp/.TAG ] || "
-    "{ command -p rm -f /tmp/.TAG; command exit 130; }; "
-    "command export MARK=TAG; command echo $BASHPID >| /tmp/.TAG; "
-    "command trap '{ command -p rm -f /tmp/.TAG; } >/dev/null 2>&1' EXIT; } >/dev/null 2>&1"
-).replace("MARK", _MARK)
+    (
+        "{ : TAG; (command set -C; > PLACE/.TAG) || [ ! -e PLACE/.TAG ] || "
+        "{ command -p rm -f PLACE/.TAG; command exit 130; }; "
+        "command export MARK=TAG; command echo $BASHPID >| PLACE/.TAG; "
+        "command trap '{ command -p rm -f PLACE/.TAG; } >/dev/null 2>&1' EXIT; } >/dev/null 2>&1"
+    )
+    .replace("MARK", _MARK)
+    .replace("PLACE", PLACE)
+)
 _TAG = re.compile(r"\{ : (daytona-[0-9a-f]{16});")
 
 # Each signal gets a second before the next one. The mark finds processes that left the tree (daemons,
@@ -44,7 +50,7 @@ _TAG = re.compile(r"\{ : (daytona-[0-9a-f]{16});")
 # children: a shell whose command dies of INT before the shell gets INT itself runs its next command.
 # If the command has not started, the script leaves `canceled` in the file in place of a process id.
 _END = r"""
-file=/tmp/.TAG
+file=PLACE/.TAG
 declare -A found=() above=([0]=1 [1]=1)
 order=()
 if (set -C; echo canceled > "$file") 2>/dev/null; then
@@ -110,7 +116,7 @@ for signal in INT TERM KILL; do
     done
 done
 exit 1
-""".replace("MARK", _MARK)
+""".replace("MARK", _MARK).replace("PLACE", PLACE)
 
 # A program that is not a shell leaves no process id, so the mark alone finds its processes.
 _END_MARKED = (
@@ -132,9 +138,9 @@ exit 1
 
 # Returns when the shell has removed its file. The mark tells whether anything is left of the command.
 _WATCH = r"""
-while [ -e /tmp/.TAG ]; do sleep 0.5; done
+while [ -e PLACE/.TAG ]; do sleep 0.5; done
 grep -qsF MARK=TAG /proc/[0-9]*/environ
-""".replace("MARK", _MARK)
+""".replace("MARK", _MARK).replace("PLACE", PLACE)
 
 
 class Fate(Enum):
@@ -151,11 +157,11 @@ class Fate(Enum):
 
 # On a full disk, a shell that runs may have left no file.
 _LOOK = """
-[ ! -e /tmp/.TAG ] || exit 1
+[ ! -e PLACE/.TAG ] || exit 1
 grep -qsF MARK=TAG /proc/[0-9]*/environ && exit 0
-(: > /tmp/.TAG.look) 2>/dev/null && rm -f /tmp/.TAG.look && exit 4
+(: > PLACE/.TAG.look) 2>/dev/null && rm -f PLACE/.TAG.look && exit 4
 exit 1
-""".replace("MARK", _MARK)
+""".replace("MARK", _MARK).replace("PLACE", PLACE)
 
 
 class Sight(Enum):
@@ -219,7 +225,7 @@ async def look(process: AsyncProcess, tag: str) -> Sight:
 
 async def forget(process: AsyncProcess, tag: str) -> None:
     """Remove the file that `end` left for a queued command, when that command will never look for it."""
-    await process.exec(f"rm -f /tmp/.{tag}")
+    await process.exec(f"rm -f {PLACE}/.{tag}")
 
 
 async def end_marked(process: AsyncProcess, tag: str) -> bool:

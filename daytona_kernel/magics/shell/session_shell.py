@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .process_tree import CANCELED, Ending, Fate, forget, tag_of
+from .process_tree import CANCELED, PLACE, Ending, Fate, forget, tag_of
 
 if TYPE_CHECKING:
     from ...client.process import AsyncProcess
@@ -46,15 +46,15 @@ _NAMES = "_daytona_depth _daytona_code _daytona_status _daytona_options"
 # ERR, show nothing of it.
 _WRAPPED = f"""\
 {{ : TAG; builtin trap '{_ARM}' INT; _daytona_code=130; \
-if (builtin set -C; > /tmp/.TAG) || [[ ! -e /tmp/.TAG ]]; then \
-builtin echo $$ $(builtin jobs -p) >| /tmp/.TAG; _daytona_depth=${{#BASH_SOURCE[@]}}; {_VERBOSE}; \
+if (builtin set -C; > PLACE/.TAG) || [[ ! -e PLACE/.TAG ]]; then \
+builtin echo $$ $(builtin jobs -p) >| PLACE/.TAG; _daytona_depth=${{#BASH_SOURCE[@]}}; {_VERBOSE}; \
 builtin source /dev/stdin >&198 2>&199 198>&- 199>&- <<'TAG'
 SCRIPT
 TAG
 _daytona_code=$?; fi; builtin trap : INT; {_QUIET}; {_DISARM}; \
-builtin command -p rm -f /tmp/.TAG; \
+builtin command -p rm -f PLACE/.TAG; \
 builtin eval "builtin unset {_NAMES}; (builtin exit ${{_daytona_status-$_daytona_code}})"; \
-}} 198>&1 199>&2 >/dev/null 2>&1"""
+}} 198>&1 199>&2 >/dev/null 2>&1""".replace("PLACE", PLACE)
 _BEGIN, _END = _WRAPPED.split("SCRIPT")
 
 # The exit status of the scripts below if the shell is gone; the others are those of Ending.
@@ -62,7 +62,7 @@ _SHELL_ENDED = 4
 
 # One interrupt is enough, unless the shell was just starting or the script has its own trap.
 _LEAVE_SCRIPT = r"""
-file=/tmp/.TAG
+file=PLACE/.TAG
 (set -C; echo canceled > "$file") 2>/dev/null && exit 3
 for _ in {1..100}; do
     read -r shell spared < "$file" && break
@@ -90,18 +90,18 @@ for signal in INT INT TERM TERM KILL KILL; do
     done
 done
 exit 1
-"""
+""".replace("PLACE", PLACE)
 
 # Ends when the script has removed its file, or its shell has ended. A script that waits has no file yet.
 _WATCH_SCRIPT = r"""
-file=/tmp/.TAG
+file=PLACE/.TAG
 read -r shell spared 2>/dev/null < "$file" || exit 3
 case $shell in "" | canceled) exit 3;; esac
 while [ -e "$file" ]; do
     kill -0 "$shell" 2>/dev/null || { rm -f "$file"; exit 4; }
     sleep 0.5
 done
-"""
+""".replace("PLACE", PLACE)
 
 
 def wrap(tag: str, script: str) -> str:

@@ -69,7 +69,9 @@ class Box:
     @property
     def environment(self) -> dict[str, str]:
         """What the isolation adds to the environment of the children."""
-        return self._isolation.environment if isinstance(self._isolation, Landlock) else {}
+        if not isinstance(self._isolation, Landlock):
+            return {}
+        return {**self._isolation.environment, "DAYTONA_TMP": self.layout.tmp}
 
     def start_ahead(self, memory: int) -> None:
         """Start the supervisor in the background. Its children may use `memory` GiB."""
