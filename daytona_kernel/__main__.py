@@ -10,6 +10,8 @@ from .import_path import leave_out_current_directory
 
 leave_out_current_directory()  # before everything that the notebook's folder could imitate
 
+from contextlib import suppress
+
 from .client import embedded
 from .config import resolve
 from .errors import DaytonaError
@@ -27,7 +29,8 @@ def start_server(connection_file: str) -> None:
         return  # the first cell shows this error
     server = HandoverFile(connection_file).read().server
     if server is None or embedded.attach(**server) is None:
-        embedded.start()
+        with suppress(DaytonaError):  # the first cell shows this one, too
+            embedded.start()
 
 
 def main() -> None:

@@ -41,7 +41,7 @@ _CONFIG = tempfile.TemporaryDirectory(prefix="daytona-kernel-config-")
 os.environ["JUPYTER_CONFIG_DIR"] = os.environ["DAYTONA_CONFIG_DIR"] = _CONFIG.name
 
 # Every test in these folders starts a kernel, or an interpreter in a sandbox.
-_KERNEL_FOLDERS = {"differential", "faults", "frontends", "images", "interpreter", "kernel"}
+_KERNEL_FOLDERS = {"differential", "faults", "frontends", "images", "interpreter", "kernel", "systems"}
 # Only these files there have no such test.
 FILES_WITHOUT_KERNEL = {
     "interpreter/test_bookmark.py",

@@ -16,7 +16,6 @@ import os
 import sys
 import time
 from _thread import allocate_lock
-from signal import SIGCONT, SIGKILL
 
 from .. import known_secrets
 from ..wire.routes import LEASE, LEASE_HEADER
@@ -146,11 +145,15 @@ class EmbeddedServer:
 
     def rouse(self) -> None:
         """Continue a server that someone has stopped by a signal. Another one takes no notice."""
-        self._signal(SIGCONT)
+        import signal
+
+        self._signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """Kill a server that does not answer. Its sandboxes end with it."""
-        self._signal(SIGKILL)
+        import signal
+
+        self._signal(signal.SIGKILL)
 
     def _signal(self, number: int) -> None:
         # A server that has the lease's other end, or is a child that was not waited for, still has its pid.
@@ -250,7 +253,17 @@ _shared = _Shared()
 
 
 def start() -> EmbeddedServer:
-    """Return this process's embedded server. If none is alive, start one without waiting for it."""
+    """Return this process's embedded server. If none is alive, start one without waiting for it.
+
+    Raises EmbeddedServerError on a system other than Linux.
+    """
+    if sys.platform != "linux":
+        from ..errors import EmbeddedServerError
+
+        raise EmbeddedServerError(
+            "No API key is set, and sandboxes on this machine need Linux. Set a key (DAYTONA_API_KEY) to use "
+            "Daytona, or use Linux or WSL."
+        )
     with _shared.lock:
         server = _shared.server
         if server is not None and server.alive():
@@ -340,4 +353,5 @@ def _forget_in_fork() -> None:
         _shared.server = None
 
 
-os.register_at_fork(after_in_child=_forget_in_fork)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_in_fork)

@@ -13,6 +13,8 @@ import struct
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from ..file_flags import BINARY, CLOSE_ON_EXEC, NO_FOLLOW, NON_BLOCKING, is_own
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -37,7 +39,8 @@ class Bookmark:
         try:
             if self._descriptor is None:
                 self._descriptor = _open(self._path)
-            found, number = _ENTRY.unpack(os.pread(self._descriptor, _ENTRY.size, 0))
+            os.lseek(self._descriptor, 0, os.SEEK_SET)
+            found, number = _ENTRY.unpack(os.read(self._descriptor, _ENTRY.size))
         except (OSError, struct.error):
             return None
         return int(number) if found == self._link else None
@@ -47,7 +50,8 @@ class Bookmark:
         if self._descriptor is None:
             return
         try:
-            written = os.pwrite(self._descriptor, _ENTRY.pack(self._link, number), 0)
+            os.lseek(self._descriptor, 0, os.SEEK_SET)
+            written = os.write(self._descriptor, _ENTRY.pack(self._link, number))
         except OSError:
             written = 0
         if written != _ENTRY.size:  # a number that is too low would repeat messages
@@ -64,10 +68,10 @@ class Bookmark:
 
 def _open(path: Path) -> int:
     """Open the user's own regular file, or make one. Raises OSError."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    flags = os.O_RDWR | os.O_CREAT | NO_FOLLOW | NON_BLOCKING | CLOSE_ON_EXEC | BINARY
     descriptor = os.open(path, flags, 0o600)
     status = os.fstat(descriptor)
-    if status.st_uid == os.geteuid() and stat.S_ISREG(status.st_mode):
+    if is_own(status) and stat.S_ISREG(status.st_mode):
         return descriptor
     os.close(descriptor)
     raise PermissionError(f"{path} is not this user's file")

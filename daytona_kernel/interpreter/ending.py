@@ -5,16 +5,19 @@ It is apart from `interpreter`, since a kernel's start needs it before it needs 
 
 from __future__ import annotations
 
-import signal
+# The interpreter runs on Linux, wherever the kernel runs. Other systems have other numbers and names.
+_LINUX_SIGNALS = (
+    *("", "SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGKILL"),
+    *("SIGUSR1", "SIGSEGV", "SIGUSR2", "SIGPIPE", "SIGALRM", "SIGTERM", "SIGSTKFLT", "SIGCHLD", "SIGCONT"),
+    *("SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGXCPU", "SIGXFSZ", "SIGVTALRM", "SIGPROF"),
+    *("SIGWINCH", "SIGIO", "SIGPWR", "SIGSYS"),
+)
 
 
 def describe_end(status: int) -> str:
     """Return a sentence about how the interpreter ended. status: its exit status, or the negated signal."""
     if status >= 0:
         return f"The interpreter ended with exit status {status}."
-    try:
-        name = signal.Signals(-status).name
-    except ValueError:
-        name = f"signal {-status}"
+    name = _LINUX_SIGNALS[-status] if -status < len(_LINUX_SIGNALS) else f"signal {-status}"
     hint = " It may have run out of memory." if name == "SIGKILL" else ""
     return f"The interpreter was ended by {name}.{hint}"

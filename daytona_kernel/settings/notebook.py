@@ -13,6 +13,7 @@ import stat
 from typing import Any
 
 from ..errors import SettingError
+from ..file_flags import BINARY, CLOSE_ON_EXEC, NON_BLOCKING
 from .declarations import Origin, check
 
 FILE_VARIABLE = "JPY_SESSION_NAME"
@@ -40,7 +41,7 @@ def _read_metadata(file: str) -> dict[str, Any]:
     if not file.endswith(".ipynb"):
         return {}
     try:
-        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(file, os.O_RDONLY | NON_BLOCKING | CLOSE_ON_EXEC | BINARY)
     except OSError:
         return {}
     with os.fdopen(descriptor, "rb") as opened:

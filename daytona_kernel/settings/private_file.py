@@ -6,6 +6,8 @@ import os
 import stat
 from pathlib import Path
 
+from ..file_flags import BINARY, CLOSE_ON_EXEC, NON_BLOCKING, is_own
+
 _LARGEST = 1 << 20
 
 
@@ -22,7 +24,7 @@ def read_text(file: Path) -> str | None:
     """Return the text of a file of this user or of root; None if there is none. Raises UnusableFileError."""
     try:
         # O_NONBLOCK: opening a FIFO would wait for its other end.
-        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(file, os.O_RDONLY | NON_BLOCKING | CLOSE_ON_EXEC | BINARY)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -31,7 +33,7 @@ def read_text(file: Path) -> str | None:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise UnusableFileError("it is not a file")
-        if status.st_uid not in (os.geteuid(), 0):
+        if not is_own(status, 0):
             raise UnusableFileError("it belongs to another user")
         content = opened.read(_LARGEST + 1)
     if len(content) > _LARGEST:

@@ -11,5 +11,6 @@ def reset() -> None:
     A supervisor of services may ignore SIGCHLD. Programs that this one starts would inherit that, and
     bubblewrap would wait for ever.
     """
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    if hasattr(signal, "pthread_sigmask"):  # Windows has neither
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())

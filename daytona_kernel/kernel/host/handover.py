@@ -19,6 +19,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ...file_flags import CLOSE_ON_EXEC, NO_FOLLOW, NON_BLOCKING, is_own
+
 # A kernel manager may write its connection file some time after a kernel has died.
 _SWEEP_SECONDS = 60.0
 
@@ -57,7 +59,7 @@ class HandoverFile:
         """Return the previous kernel's handover; an empty one if there is none, or it is not readable."""
         try:
             # O_NONBLOCK: opening a FIFO would wait for its other end.
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            descriptor = os.open(self.path, os.O_RDONLY | NO_FOLLOW | NON_BLOCKING | CLOSE_ON_EXEC)
             with os.fdopen(descriptor) as file:
                 # A server that another user names would get the cells.
                 return Handover(**json.load(file)) if _is_own(os.fstat(descriptor)) else Handover()
@@ -102,7 +104,7 @@ class HandoverFile:
 
 
 def _is_own(status: os.stat_result) -> bool:
-    return status.st_uid == os.geteuid() and stat.S_ISREG(status.st_mode)
+    return is_own(status) and stat.S_ISREG(status.st_mode)
 
 
 def _is_abandoned(handover: Path) -> bool:

@@ -11,21 +11,22 @@ import errno
 import glob
 import os
 import secrets
+import shutil
 import stat
 import unicodedata
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from ...errors import DaytonaFileNotFoundError, FileTransferError
 from ...formatting import format_bytes
+from .folders import Folder, open_folder
 from .plan import Entry, Source, refuse_root, split_links
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 _DIRECTION_CONTROLS = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _OWNER_MAY_RUN = 0o100
 _RESERVE_BYTES = 1 << 30  # stay free on a large disk
 _RESERVE_PART = 10  # of the free space of a small one
@@ -135,8 +136,7 @@ class Room:
 
     def __init__(self, folder: str, free: int | None = None) -> None:
         if free is None:
-            about = os.statvfs(folder)
-            free = about.f_bavail * about.f_frsize
+            free = shutil.disk_usage(folder).free
         self._folder = folder
         self._left = free - min(_RESERVE_BYTES, free // _RESERVE_PART)
 
@@ -170,13 +170,13 @@ class NewFiles:
             Path(folder).mkdir(parents=True, exist_ok=True)
             self._room = Room(folder)
             self._room.require(size)
-            self._root = os.open(folder, _FOLDER)
+            self._root = open_folder(folder)
         except OSError as error:
             raise _cannot_write(folder, error) from None
 
     def close(self) -> None:
         """Close the folder."""
-        os.close(self._root)
+        self._root.close()
 
     def make_folder(self, place: str) -> None:
         """Create a folder and those above it. Raises FileTransferError."""
@@ -194,11 +194,11 @@ class NewFiles:
             try:
                 if not force:
                     _require_absent(name, folder)
-                os.symlink(link, temporary, dir_fd=folder)
+                folder.link(link, temporary)
                 try:
-                    os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+                    folder.rename(temporary, name)
                 except BaseException:
-                    os.unlink(temporary, dir_fd=folder)
+                    folder.remove(temporary)
                     raise
             except OSError as error:
                 raise _cannot_write(place, error) from None
@@ -216,40 +216,33 @@ class NewFiles:
         *folders, name = _safe_names(place)
         with self._opened(folders) as folder:
             temporary = f".daytona-download-{secrets.token_hex(6)}"
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             try:
-                opened = os.open(temporary, flags, 0o777 if executable else 0o666, dir_fd=folder)
+                opened = folder.create(temporary, 0o777 if executable else 0o666)
                 try:
                     with os.fdopen(opened, "wb") as file:
                         yield Download(file, on_progress, self._room)
                     if not force:
                         _require_absent(name, folder)
-                    os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+                    folder.rename(temporary, name)
                 except BaseException:
                     with suppress(FileNotFoundError):
-                        os.unlink(temporary, dir_fd=folder)
+                        folder.remove(temporary)
                     raise
             except OSError as error:
                 raise _cannot_write(place, error) from None
 
     @contextmanager
-    def _opened(self, folders: Sequence[str]) -> Iterator[int]:
+    def _opened(self, folders: Sequence[str]) -> Iterator[Folder]:
         """Open a folder below the root, step by step; create the steps that do not exist."""
-        folder = os.dup(self._root)
-        try:
-            for name in folders:
-                with suppress(FileExistsError):
-                    os.mkdir(name, dir_fd=folder)
-                inner = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=folder)
-                os.close(folder)
-                folder = inner
-        except OSError as error:
-            os.close(folder)
-            raise _cannot_write("/".join(folders), error) from None
-        try:
+        with ExitStack() as opened:
+            folder = self._root
+            try:
+                for name in folders:
+                    folder = folder.enter(name)
+                    opened.callback(folder.close)
+            except OSError as error:
+                raise _cannot_write("/".join(folders), error) from None
             yield folder
-        finally:
-            os.close(folder)
 
 
 class Download:
@@ -282,12 +275,9 @@ def _safe_names(place: str) -> list[str]:
     return place.split("/")
 
 
-def _require_absent(name: str, folder: int) -> None:
-    try:
-        os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:
-        return
-    raise FileExistsError(errno.EEXIST, "another program has created it", name)
+def _require_absent(name: str, folder: Folder) -> None:
+    if folder.has(name):
+        raise FileExistsError(errno.EEXIST, "another program has created it", name)
 
 
 def _cannot_write(place: str, error: OSError) -> FileTransferError:
