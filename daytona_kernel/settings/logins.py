@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DaytonaAuthenticationError
-from . import keyring, user_file
+from . import user_file
 from .private_file import UnusableFileError, read_text, write_text
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ def path(environ: Mapping[str, str] = os.environ) -> Path | None:
 
 def keep(file: Path, api_url: str, api_key: str) -> str:
     """Keep a login, and return where the key is now, for a person. Raises OSError."""
+    from . import keyring
+
     in_keyring = keyring.keep(api_url, api_key)
     content = {"api_url": api_url, **({"keyring": True} if in_keyring else {"api_key": api_key})}
     write_text(file, json.dumps(content, indent=2) + "\n")
@@ -79,6 +81,8 @@ def remove(file: Path) -> bool:
         return False
     content = _parse(text)
     if content.get("keyring"):
+        from . import keyring
+
         keyring.remove(str(content.get("api_url")))
     file.unlink()
     return True
@@ -123,7 +127,11 @@ def _read_own(environ: Mapping[str, str]) -> Login | None:
     api_url = content.get("api_url")
     if not isinstance(api_url, str):
         raise _unusable(f"{file} names no api_url")
-    key = keyring.read(api_url) if content.get("keyring") else content.get("api_key")
+    key = content.get("api_key")
+    if content.get("keyring"):
+        from . import keyring  # a kernel without one does not wait for this import
+
+        key = keyring.read(api_url)
     if not isinstance(key, str) or not key:
         raise _unusable(f"{file} has no key")
     return Login(COMMAND, key, api_url=api_url)

@@ -90,13 +90,15 @@ def test_packages_folder_and_python_are_there_before_the_first_cell(
         file = "/tmp/declared-1.0-py3-none-any.whl"  # in the sandbox
         sandbox.fs.upload_file(wheel("declared"), file)
         python = sandbox.process.exec("command -v python3").result.strip()
-        declared = {"packages": [file], "cwd": "project/part one", "python": python}
+        declared = {"packages": [file], "cwd": "project/part one", "python": python, "cpu": 7}
         user_file.write(tmp_path / user_file.NAME, declared)
         places = {**served, "JUPYTER_CONFIG_DIR": str(tmp_path), "DAYTONA_SANDBOX_ID": sandbox.id}
         with running_kernel(**places) as kernel:
             assert kernel.run("import declared, os; declared.value").result == "42"
             assert kernel.run("os.getcwd()").result.endswith("/project/part one'")
             assert kernel.run("%sh pwd").stdout.endswith("/project/part one\n")
+            (about,) = kernel.run("%daytona").contents("display_data")
+            assert "cpu" not in about["data"]["text/plain"]  # the sandbox was there before
         sandbox.delete()
 
 

@@ -120,7 +120,7 @@ class KernelSandbox:
                     self._handover.owned = True
                     await self._settings.adopt(found.id)
                 else:
-                    await self._settings.find_again()
+                    await self._settings.find_again(is_own=self.owned)
                 self._sandbox = found
                 self._write_handover()
             return self._sandbox

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ...settings.resolution import Found
     from .handover import Handover
 
+_OF_INTERPRETER = ("packages", "cwd", "python")
 # Daytona's words about a size without an image.
 _SIZE_REFUSED = "resources when using a snapshot"
 
@@ -47,9 +48,14 @@ class SandboxSettings:
         """Return the settings for a new sandbox. Raises SettingError."""
         return await asyncio.to_thread(find_settings, options)
 
-    async def find_again(self) -> None:
-        """Find the settings of a sandbox that this kernel has not created. Raises SettingError."""
-        self.found = await self.find(self._handover.options)
+    async def find_again(self, *, is_own: bool) -> None:
+        """Find the settings of a sandbox that this process has not created. Raises SettingError.
+
+        is_own: whether an earlier process of this kernel has created it. Otherwise only the settings of its
+            interpreter apply.
+        """
+        found = await self.find(self._handover.options)
+        self.found = {name: each for name, each in found.items() if is_own or name in _OF_INTERPRETER}
 
     def remember(self, sandbox_id: str, options: Mapping[str, Any], found: Mapping[str, Found]) -> None:
         """Remember the settings of a sandbox that has been created."""
@@ -61,7 +67,7 @@ class SandboxSettings:
             self._handover.options, self.found = self._created.pop(sandbox_id)
         else:
             self._handover.options = {}
-            await self.find_again()
+            await self.find_again(is_own=False)
 
 
 def explain(error: DaytonaBadRequestError, found: Mapping[str, Found]) -> DaytonaError:
