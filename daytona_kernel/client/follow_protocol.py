@@ -59,7 +59,7 @@ class FollowTimings:
     give_up: nothing but failures for this long raises the last of them.
     """
 
-    first_question: float = 0.08
+    first_question: float = 0.05
     first_quiet: float = 2.0
     longest_quiet: float = 30.0
     first_pause: float = 0.1

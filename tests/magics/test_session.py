@@ -177,6 +177,13 @@ def test_a_command_that_ends_its_shell_without_an_exit_code(
 
 
 @on_daytona
+def test_a_large_output_is_complete_and_comes_in_few_messages(kernel: Driver, session: str) -> None:
+    answer = kernel.run(f"%session run {session} head -c 8000000 /dev/zero | tr '\\0' 'b' | fold -w 200")
+    assert len(answer.stdout) == 8_000_000 + 40_000
+    assert len(answer.contents("stream")) < 300  # Daytona sends 8,000 frames
+
+
+@on_daytona
 def test_a_background_job_that_holds_its_command_is_the_reason_to_wait(kernel: Driver, session: str) -> None:
     answer = kernel.run(f"%session run {session} sleep 2.5 & echo now")
     assert answer.stdout == "now\n"
