@@ -108,12 +108,18 @@ def _confined(network: str, reason: str) -> Choice:
         raise IsolationError(
             f"Sandboxes could not be isolated with Landlock: {why_not}. Nothing has run.", by_machine=True
         )
-    text = (
-        f"Sandboxes are isolated with Landlock and not with bubblewrap: {reason}. Code in them cannot open "
-        "your files or reach the servers of this machine. But it sees which files and processes there are, "
-        "and can listen on ports of this machine. /tmp, UDP and multiprocessing's locks do not work in them."
+    isolation = landlock.Landlock(network)
+    reached = (
+        "It shares this machine's network, and reaches the servers on its loopback."
+        if isolation.network.kind == "host"
+        else "It cannot reach the servers of this machine, but can listen on its ports. UDP does not work."
     )
-    return Choice("landlock", landlock.Landlock(network), text, text)
+    text = (
+        f"Sandboxes are isolated with Landlock and not with bubblewrap: {reason}. Code in a sandbox cannot "
+        f"open your files, but sees which files and processes there are. {reached} /tmp and "
+        "multiprocessing's locks do not work."
+    )
+    return Choice("landlock", isolation, text, text)
 
 
 def _unisolated(reason: str) -> Choice:

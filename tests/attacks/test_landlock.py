@@ -345,3 +345,22 @@ def test_the_internet_is_reached_by_name(toolbox: Toolbox) -> None:
     except OSError as error:
         pytest.skip(f"this machine does not reach pypi.org: {error}")
     assert errors_of(toolbox, "socket.create_connection(('pypi.org', 443), 20)") == ["done"]
+
+
+@pytest.mark.parametrize(("network", "reached"), [("none", False), ("host", True)])
+def test_the_network_is_the_wanted_one(
+    server: EmbeddedServer, canary: int, tmp_path: Path, network: str, reached: bool
+) -> None:
+    own = start_embedded({"DAYTONA_KERNEL_ISOLATION": "landlock", "DAYTONA_KERNEL_NETWORK": network})
+    own.lease = own.take_lease()
+    with make_toolbox(own) as toolbox, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "socket"))
+        listener.listen()
+        answers = errors_of(
+            toolbox,
+            f"socket.socket().connect(('127.0.0.1', {canary}))",
+            "socket.socket().connect(('192.0.2.1', 80))" if not reached else "raise PermissionError(13, '')",
+            f"socket.socket(socket.AF_UNIX).connect({str(tmp_path / 'socket')!r})",
+        )
+    assert answers == ["done" if reached else "EACCES", "EACCES", "EACCES"]
+    own.end()

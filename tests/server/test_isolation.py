@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from daytona_kernel.server.box import bubblewrap
+from daytona_kernel.server.box import bubblewrap, landlock
 from daytona_kernel.server.box.isolation import ISOLATED, children_environment
 from daytona_kernel.server.box.python_files import outermost
 from daytona_kernel.server.isolation import IsolationError, choose_isolation
@@ -244,3 +244,24 @@ def test_an_unknown_value_gives_an_error_of_one_sentence(variable: str) -> None:
     done = _start({"PATH": "/none", variable: "chroot"})
     assert done.returncode == 1
     assert re.fullmatch(f"{variable}=chroot is not valid; use .* or [a-z]+\n", done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("network", "says"),
+    [
+        ("auto", "It cannot reach the servers of this machine"),
+        ("none", "It cannot reach the servers of this machine"),
+        ("host", "It shares this machine's network, and reaches the servers on its loopback."),
+    ],
+)
+def test_what_is_said_about_landlock_depends_on_the_network(
+    monkeypatch: pytest.MonkeyPatch, network: str, says: str
+) -> None:
+    why_not = landlock.failure(network)
+    if why_not is not None:
+        pytest.skip(why_not)
+    monkeypatch.setenv("DAYTONA_KERNEL_NETWORK", network)
+    choice = choose_isolation("landlock")
+    assert choice.isolation is not None
+    assert (choice.isolation.network.kind == "host") == (network == "host")
+    assert says in choice.warning
