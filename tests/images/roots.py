@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _FORMAT = 1  # count up when the same name means another image
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "daytona-kernel-tests"
 _INCLUDED = "--include=python3,python3-pip,python3-venv,ca-certificates"
-_MMDEBSTRAP_SECONDS = 280
+_MMDEBSTRAP_SECONDS = 700
 _LIBC_PARTS = (
     "libdl.so.2",
     "libpthread.so.0",

@@ -22,11 +22,12 @@ from tests.served import config, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
     from daytona_kernel.client.sandbox import AsyncSandbox
 
 # The first run makes the images, which takes minutes.
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(1800)]
 
 # The parts of a notebook's first minutes, in Python that 3.10 has.
 CODE = """
@@ -191,3 +192,23 @@ def test_a_kernel_works_on_forky(images: Images, monkeypatch: pytest.MonkeyPatch
         assert driver.run(
             "import subprocess; subprocess.run(['id', '-un'], capture_output=True).stdout"
         ).result == ("b'daytona\\n'")
+
+
+def test_a_failed_installation_is_said_and_not_tried_again_at_each_cell(
+    images: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images.need("trixie-without-pip")
+    monkeypatch.setattr("tests.kernel.driver.DEADLINE", 300.0)
+    settings = {"DAYTONA_SANDBOX_SNAPSHOT": "trixie-without-pip", "DAYTONA_SANDBOX_NETWORK_BLOCK_ALL": "true"}
+    # This machine has no index either.
+    offline = {"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": "/dev/null", "XDG_CACHE_HOME": str(tmp_path)}
+    with running_kernel(**images.environment, **settings, **offline) as driver:
+        first = driver.run("print(6 * 7)")
+        assert first.stdout == "42\n"  # in a process of its own
+        assert "has no ipykernel, and it could not be installed: there is neither pip nor uv." in first.stderr
+        assert "This machine could not load the packages either: " in first.stderr
+        began = time.monotonic()
+        second = driver.run("print(6 * 7)")
+        assert second.stdout == "42\n"
+        assert "It is tried again after 5 minutes" in second.stderr
+        assert time.monotonic() - began < 10
