@@ -56,6 +56,19 @@ def test_a_sandbox_is_what_notebook_kernelspec_and_file_declare(
         assert "volumes is never taken from here" in kernel.run("%sandbox new").error["evalue"]
         assert kernel.run("os.environ['STAGE']").result == "'from the notebook'"
 
+        notebook.unlink()
+        moved = kernel.run("%sandbox new --env 'STAGE=an option' --env MORE=1 --cpu 1 --cwd options")
+        assert moved.reply["status"] == "ok", moved.reply
+        where = "import os; os.environ['STAGE'], os.environ['MORE'], os.path.basename(os.getcwd())"
+        assert kernel.run(where).result == "('an option', '1', 'options')"
+        # The kernel that replaces this one after a restart knows the options.
+        kernel.manager.restart_kernel()
+        kernel.client.stop_channels()
+        kernel.connect()
+        assert kernel.run(where).result == "('an option', '1', 'options')"
+        (about,) = kernel.run("%daytona").contents("display_data")
+        assert "cwd options (option)" in " ".join(about["data"]["text/plain"].split())
+
 
 def test_a_kernel_starts_with_a_wrong_file_and_says_what_is_wrong(tmp_path: Path) -> None:
     (tmp_path / user_file.NAME).write_text('{\n  "cpu": "many"\n}\n')
