@@ -50,7 +50,7 @@ def test_a_failing_command_fails_the_cell_and_sets_its_status(kernel: Driver) ->
         ("%sh --nope ls", "MagicUsageError", "Unknown option --nope"),
         ("%sh", "MagicUsageError", "There is no command"),
         ("%sh --cwd /none ls", "CommandFailedError", "no directory '/none'"),
-        ("%sh --timeout 1 sleep 20", "DaytonaProcessExecutionTimeoutError", "exceeded its timeout"),
+        ("%sh --timeout 1 sleep 20", "DaytonaProcessExecutionTimeoutError", "took longer than 1 s"),
         ("%session jump", "MagicUsageError", "has no 'jump'"),
         ("%session run none-such pwd", "DaytonaNotFoundError", "There is no session 'none-such'"),
         ("%session delete none-such", "DaytonaNotFoundError", "There is no session 'none-such'"),

@@ -36,8 +36,8 @@ Write = Callable[[str, str], Awaitable[None]]
 # A command that runs longer than this is watched. The pause precedes a question after an unknown fate.
 _WATCH_AFTER_SECONDS = 0.5
 _WATCH_PAUSE_SECONDS = 1.0
-# The wait for the exit code of a command whose script or shell has ended.
-_EXIT_CODE_SECONDS = 1.0
+# The wait for the exit code of a command whose shell or script has ended. A slow machine needs some time.
+_EXIT_CODE_SECONDS = {Fate.SHELL_ENDED: 1.0, Fate.ENDED: 3.0}
 _FIRST_PAUSES = (0.004, 0.008, 0.016, 0.032, 0.064)
 # The wait for the output that a command prints while it is ended.
 _LAST_OUTPUT_SECONDS = 1.0
@@ -113,7 +113,7 @@ async def _watch(
             pass  # the command's own requests say what is wrong
         if fate is Fate.UNKNOWN:
             await asyncio.sleep(_WATCH_PAUSE_SECONDS)
-    done, _ = await asyncio.wait({running}, timeout=_EXIT_CODE_SECONDS)
+    done, _ = await asyncio.wait({running}, timeout=_EXIT_CODE_SECONDS[fate])
     if done:
         return
     if fate is Fate.SHELL_ENDED:
