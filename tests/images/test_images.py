@@ -157,23 +157,14 @@ async def test_without_an_index_the_kernel_brings_the_packages_once(
         assert (await run.sandbox.process.exec(command)).result == "None\n"  # the image's Python is unchanged
 
 
-async def test_an_index_is_used_once_and_takes_no_longer_than_pip(images: Images) -> None:
+async def test_an_index_is_used_once(images: Images) -> None:
     async with run_on(images, "trixie") as run:
         if (await run.sandbox.process.exec("getent hosts pypi.org")).exit_code != 0:
             pytest.skip("sandboxes reach no package index here")
-        began = time.monotonic()
         assert await run.code() == "/usr/bin/python3 3.13 /usr\n"
-        ours = time.monotonic() - began
-        assert [text for text in run.shown if text] == ["Installing ipykernel for /usr/bin/python3 …"]
+        assert run.shown == ["Installing ipykernel for /usr/bin/python3 …"]
         assert await run.code() == "/usr/bin/python3 3.13 /usr\n"
         assert run.shown == []
-        began = time.monotonic()
-        pip = "python3 -m pip install --quiet --no-cache-dir --target /tmp/pip ipykernel"
-        done = await run.sandbox.process.exec(pip)
-        assert done.exit_code == 0, done.result
-        theirs = time.monotonic() - began
-        # The first cell starts an agent and an interpreter, too.
-        assert ours < 1.2 * theirs + 5, f"first cell {ours:.1f} s, pip install ipykernel {theirs:.1f} s"
 
 
 def test_a_kernel_works_on_forky(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
