@@ -47,6 +47,7 @@ HOSTILE = {
     "NO_PROXY": [f"u:{SECRET}@index.test"],
     "LANG": [f"u:{SECRET}@x?y"],
     "PIP_TIMEOUT": [f"http://{SECRET}?"],
+    "COLUMNS": [SECRET, "123456", "-80", "8 0"],
 }
 SAME_AS = {
     "HTTP_PROXY": [
@@ -79,6 +80,8 @@ HARMLESS = {
     "LANG": ["ca_ES.UTF-8@valencia"],
     "LC_ALL": ["C.UTF-8"],
     "TZ": ["Europe/Berlin"],
+    "COLUMNS": ["80"],
+    "LINES": ["24"],
     "PIP_TIMEOUT": ["15"],
     "SSL_CERT_FILE": ["/etc/ssl/certs/ca certificates.pem"],
 }

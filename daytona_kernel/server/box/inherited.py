@@ -1,4 +1,4 @@
-"""The settings of the server's environment that its sandboxes inherit: language, network, pip, uv and npm.
+"""The settings of the server that its sandboxes inherit: language, width, network, pip, uv, npm.
 
 A setting may carry credentials: a proxy has a user, an index has a token in its path. So each value is
 parsed, and a value with anything unknown in it is not passed on.
@@ -102,6 +102,10 @@ def _is_plain(value: str) -> bool:
     return _PLAIN.fullmatch(value) is not None
 
 
+def _is_size(value: str) -> bool:
+    return re.fullmatch(r"[0-9]{1,5}", value) is not None
+
+
 def _is_path(value: str) -> bool:
     return value.startswith("/")
 
@@ -128,6 +132,7 @@ _INDEXES = [
 ]
 _RULES: dict[str, _Rule] = {
     **dict.fromkeys(["LANG", "LANGUAGE", "TZ"], _PLAIN_TEXT),
+    **dict.fromkeys(["COLUMNS", "LINES"], ("", _is_size)),
     **{f"PIP_{name}": _PLAIN_TEXT for name in _PIP_SWITCHES},
     **{f"NPM_CONFIG_{name}": _PLAIN_TEXT for name in _NPM_SWITCHES},
     **dict.fromkeys(_CERTIFICATES, ("", _is_path)),
