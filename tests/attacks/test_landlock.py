@@ -364,3 +364,25 @@ def test_the_network_is_the_wanted_one(
         )
     assert answers == ["done" if reached else "EACCES", "EACCES", "EACCES"]
     own.end()
+
+
+def test_wrong_pointers_are_answered(toolbox: Toolbox) -> None:
+    """The guard reads the memory of the process, which may end in the middle of an argument."""
+    code = """
+import ctypes, mmap, os, socket
+libc = ctypes.CDLL(None, use_errno=True)
+page = mmap.mmap(-1, 4096)
+start = ctypes.addressof(ctypes.c_char.from_buffer(page))
+client = socket.socket().fileno()
+open("own", "w").close()
+for pointer in (0, 1, 2**63, 2**64 - 8, start + 4095, start + 4090):
+    for size in (0, 1, 2, 16, 28, 128, 2**31, 2**32 - 1):
+        assert libc.connect(client, ctypes.c_void_p(pointer), ctypes.c_uint(size)) == -1
+    assert libc.utimensat(-100, ctypes.c_void_p(pointer), None, 0) == -1
+    assert libc.chmod(ctypes.c_void_p(pointer), 0o600) == -1
+    if pointer:
+        assert libc.utimensat(-100, b"own", ctypes.c_void_p(pointer), 0) == -1
+print("answered")
+os._exit(0)
+"""
+    assert run_python(toolbox, code) == "answered\n"

@@ -87,7 +87,7 @@ class Guard:
             error = self._calls[question.call](question)
         except OSError as failure:
             error = failure.errno or errno.EPERM
-        except ValueError:
+        except (ValueError, struct.error):
             error = errno.EINVAL
         finally:
             self._places.release()
