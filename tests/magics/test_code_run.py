@@ -8,6 +8,7 @@ import shutil
 import psutil
 import pytest
 
+from tests.conftest import on_own
 from tests.kernel.driver import Driver, running_kernel, wait_until
 
 from .conftest import failure
@@ -23,6 +24,7 @@ def test_code_runs_in_a_fresh_process(kernel: Driver) -> None:
     assert kernel.run("_exit_code").result == "0"
 
 
+@on_own  # a shell of Daytona's daemon splits the arguments again
 def test_code_gets_arguments_and_environment(kernel: Driver) -> None:
     answer = kernel.run(
         "%%code_run --argv 'one \"two words\"' --env WHO=you --env 'B=c d' --timeout 60\n"
