@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
+import time
 from typing import TYPE_CHECKING, Any
 
 import traitlets
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 # Jupyter starts to terminate a kernel 2.5 s after the shutdown request.
 _CLOSING_SECONDS = 2.0
+_LEAST_CLOSING_SECONDS = 0.4
 
 # Requests that the kernel answers, because they are not about code: on both channels, and on control.
 _OWN_SHELL = ("kernel_info_request", "connect_request", "shutdown_request", "interrupt_request")
@@ -161,13 +163,17 @@ class DaytonaKernel(Kernel):
 
     async def do_shutdown(self, restart: bool) -> dict[str, Any]:
         """End the interpreter. Unless this is a restart, delete the sandbox that this kernel created."""
+        begun = time.monotonic()
         try:
             ended = await self._relay_loop.run(self.relay.close())
             closing = self.host.close(restart=restart, interpreter_ended=ended)
-            await asyncio.wait_for(closing, _CLOSING_SECONDS)
+            left = _CLOSING_SECONDS - (time.monotonic() - begun)
+            await asyncio.wait_for(closing, max(left, _LEAST_CLOSING_SECONDS))
         except (TimeoutError, DaytonaError) as error:
             reason = str(error) or f"The server has not answered for {_CLOSING_SECONDS:.0f} seconds."
             self.log.warning("The sandbox could not be left in good order. %s", reason)
+            if not restart:
+                self.host.kernel_sandbox.delete_later()
         return {"status": "ok", "restart": restart}
 
     # On either loop

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .faults import FAULTS, KILLED, PAUSED, SANDBOX_FAULTS, STOPPED, Fault, NetworkFault
 from .proxy import Where
-from .stages import BREAKPOINT, CREATING, INPUT, LOG, STAGES, STARTING, Stage
+from .stages import BREAKPOINT, CREATING, IDLE, INPUT, LOG, STAGES, STARTING, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -52,6 +52,11 @@ LEFT_OUT: list[tuple[Sequence[Fault], Sequence[Stage], str]] = [
         _ENDS_OF_KERNEL,
         [BREAKPOINT],
         "the debugger's state is the front end's, which starts anew with the kernel",
+    ),
+    (
+        _of("kernel", STOPPED),
+        [IDLE],
+        "a cell that a stopped kernel has not read ends with it, as with every kernel",
     ),
     (
         _of("interpreter", STOPPED),

@@ -14,6 +14,9 @@ from daytona_kernel import Daytona
 from tests.kernel.driver import DEADLINE, Driver, processes_of, running_kernel, wait_until
 from tests.served import config, serving
 
+from .proxy import Weather, Where
+from .world import NetworkWorld
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -188,6 +191,18 @@ def test_a_question_that_nobody_can_answer_after_a_crash_is_interrupted(own_kern
     assert "was waiting for input" in said["content"]["text"]
     assert own_kernel.collect(asking).error["ename"] == "KeyboardInterrupt"
     assert own_kernel.collect(following).result == "1"
+
+
+def test_a_sandbox_that_cannot_be_deleted_in_time_is_deleted_later() -> None:
+    world = NetworkWorld()
+    try:
+        world.start()
+        world.proxy.begin(Weather.STALL, Where.API)
+        world.shut_down()
+        assert world.sandboxes()
+        world.proxy.clear()
+    finally:
+        world.close()  # it checks that the sandbox goes
 
 
 def test_a_restart_flushes_files_and_runs_atexit(own_kernel: Driver) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import tempfile
 import time
 from contextlib import ExitStack, suppress
@@ -94,9 +95,9 @@ class World:
     def start_kernel(self) -> None:
         """Start a kernel, and do not wait for it."""
         inherited = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
-        self.has_crashed = False
+        self.has_crashed = self._is_connected = False
         self.manager = KernelManager(kernel_name="daytona")
-        log = self._stack.enter_context(tempfile.TemporaryFile("w+"))  # noqa: SIM115 - the stack closes it
+        self._log = log = self._stack.enter_context(tempfile.TemporaryFile("w+"))  # noqa: SIM115 - the stack closes it
         environment = {**inherited, **self.environment()}
         self.manager.start_kernel(env=environment, cwd=str(self._directory), stderr=log)
 
@@ -104,6 +105,7 @@ class World:
         """Wait until the kernel answers."""
         assert self.manager is not None
         self.driver = Driver(self.manager)
+        self._is_connected = True
 
     def start(self) -> None:
         """Start a kernel, and run its first cell."""
@@ -183,27 +185,40 @@ class World:
 
     def close(self) -> None:
         """Shut the kernel down, and check that nothing is left of it."""
-        self.end_kernel()
-        self._stack.close()
+        try:
+            self.end_kernel()
+        finally:
+            self._stack.close()
 
-    def end_kernel(self) -> None:
-        if self.manager is None:
-            return
-        manager, self.manager = self.manager, None
-        provisioner: Any = manager.provisioner
+    def shut_down(self) -> None:
+        """Shut the kernel down, as a front end does."""
+        assert self.manager is not None
+        provisioner: Any = self.manager.provisioner
         with suppress(psutil.NoSuchProcess):
             kernel = psutil.Process(provisioner.pid)
             self._seen.update([kernel, *kernel.children(recursive=True)])
+        if self._is_connected:
+            self.driver.client.stop_channels()
+        self.manager.shutdown_kernel()
+        self.manager.cleanup_resources()
+        self._log.seek(0)
+        sys.stderr.write(self._log.read())
+
+    def end_kernel(self) -> None:
+        """Shut the kernel down, unless it is, and check that nothing is left of it."""
+        if self.manager is None:
+            return
+        manager = self.manager
         connection_file = Path(manager.connection_file)
         try:
-            self.driver.client.stop_channels()
-            manager.shutdown_kernel()
-            manager.cleanup_resources()
+            if manager.has_kernel:
+                self.shut_down()
             _, left = psutil.wait_procs(self._seen, timeout=_GONE_SECONDS)
             assert not left, f"these processes are left: {[process.cmdline() for process in left]}"
             wait_until(lambda: not self.leftovers(), _GONE_SECONDS, f"{self.leftovers()} is left")
             assert not list(connection_file.parent.glob(f"*{connection_file.stem}*"))
         finally:
+            self.manager = None
             for process in self._seen:
                 with suppress(psutil.NoSuchProcess):
                     process.kill()
@@ -259,9 +274,13 @@ class NetworkWorld(World):
         return list(Daytona(config(self._served)).list())
 
     def leftovers(self) -> list[str]:
-        processes = (" ".join(process.cmdline()) for process in self._server.children(recursive=True))
-        # The box for the next sandbox waits there.
-        own = [words for words in processes if not any(word in words for word in _WARM_BOX)]
+        own = []
+        for process in self._server.children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                words = " ".join(process.cmdline())
+                # The box for the next sandbox waits there.
+                if not any(word in words for word in _WARM_BOX):
+                    own.append(words)
         return [*super().leftovers(), *own, *(sandbox.name for sandbox in self.sandboxes())]
 
 

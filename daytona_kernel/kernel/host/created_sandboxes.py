@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import subprocess
+import sys
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +29,8 @@ AUTO_DELETE_MINUTES = 24 * 60
 # How long a new sandbox may take to start, and one whose image is built first.
 _START_SECONDS = 120.0
 _BUILD_SECONDS = 1800.0
+# Without the notebook's folder on the import path.
+_DELETE = (sys.executable, "-P", "-m", "daytona_kernel.cli", "sandboxes", "--delete")
 
 
 class CreatedSandboxes:
@@ -85,13 +89,17 @@ class CreatedSandboxes:
         """Keep a sandbox, because cells run there from now on."""
         self._unused.discard(sandbox)
 
+    def add_unused(self, sandbox: AsyncSandbox) -> None:
+        """Take a sandbox where no cell runs any more."""
+        self._unused.add(sandbox)
+
     def forget_all(self) -> None:
         """Forget all sandboxes, because the server that had them has ended."""
         self._unused.clear()
 
     async def delete(self, sandbox: AsyncSandbox) -> None:
         """Delete a sandbox, and with it all unused ones. Raises DaytonaError; some may remain then."""
-        self._unused.add(sandbox)
+        self.add_unused(sandbox)
         await self.delete_unused()
 
     async def delete_unused(self) -> None:
@@ -99,6 +107,17 @@ class CreatedSandboxes:
         await asyncio.gather(*self._cleanups)
         for sandbox in list(self._unused):
             await self._delete(sandbox)
+
+    def delete_later(self) -> None:
+        """Let another process delete all unused sandboxes, because this one ends. Returns at once."""
+        if self._unused:
+            subprocess.Popen(
+                [*_DELETE, *(sandbox.id for sandbox in self._unused)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
 
     async def _undo(self, creation: asyncio.Task[AsyncSandbox]) -> None:
         """Delete a sandbox that is being created for a canceled caller."""

@@ -251,6 +251,15 @@ class KernelSandbox:
             self.bookmark.remove()
         await self.place.close()
 
+    def delete_later(self) -> None:
+        """Let another process delete what `leave` could not delete in time. Any thread may call this."""
+        if self.place.server is None:
+            if self._sandbox is not None and self._handover.owned and self.at_shutdown == "delete":
+                self._created.add_unused(self._sandbox)
+            self._created.delete_later()
+        self._handover_file.remove()
+        self.bookmark.remove()
+
     @property
     def _known(self) -> AsyncSandbox:
         if self._sandbox is None:
@@ -306,6 +315,8 @@ class KernelSandbox:
                     "`%sandbox new` creates another one."
                 )
             if gone is not None and self._handover.owned:
+                # A proxy may have said that it is gone. Then it is deleted at the end, at the latest.
+                self._created.add_unused(self._sandbox)
                 self._forget_sandbox()
             elif gone is not None:
                 raise gone
