@@ -51,7 +51,8 @@ SHARED_MEMORY_BYTES = MEMORY_BYTES // 4  # of /dev/shm
 MEMORY_FRACTION = 0.9  # of the machine's memory: the most that one process may allocate for itself
 
 SUPERVISOR_START_TIMEOUT = 20.0  # seconds until a supervisor must report
-SUPERVISOR_ANSWER_TIMEOUT = 20.0  # seconds until a supervisor must have started a child
+SUPERVISOR_ROUSE_TIMEOUT = 4.0  # seconds until a supervisor that has not started a child is continued
+SUPERVISOR_ANSWER_TIMEOUT = 40.0  # seconds from then until it must have done so
 NETWORK_START_TIMEOUT = 20.0  # seconds until a box's network must be connected
 NETWORK_END_TIMEOUT = 2.0  # seconds from the end of a network stack's hold until it is killed
 CONNECT_TIMEOUT = 10.0  # seconds for a connection to a port of a sandbox

@@ -132,7 +132,11 @@ class KernelSandbox:
         """
         await self._revive()
         sandbox = await self.sandbox()
-        agent = await self._agent.start(sandbox, self._settings.values, may_resume=may_resume)
+        try:
+            agent = await self._agent.start(sandbox, self._settings.values, may_resume=may_resume)
+        except DaytonaError:
+            await self._rouse_silent_server(sandbox)
+            raise
         self._write_handover()
         return agent
 
@@ -323,6 +327,16 @@ class KernelSandbox:
             elif self._sandbox.state != "started":
                 self.progress.show(f"Starting sandbox {self._sandbox.name} …")
                 await self._sandbox.start()
+
+    async def _rouse_silent_server(self, sandbox: AsyncSandbox) -> None:
+        """Rouse an embedded server that does not answer. Otherwise nothing would bound the next command."""
+        if self.place.server is not None:
+            try:
+                await sandbox.refresh_data()
+            except DaytonaConnectionTimeoutError:
+                self.place.rouse_server()
+            except DaytonaError:
+                pass  # it answers, or has ended
 
     async def _settle(self, sandbox: AsyncSandbox) -> None:
         """Wait until the sandbox's state is one that it does not leave by itself."""

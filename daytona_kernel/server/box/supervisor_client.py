@@ -229,8 +229,8 @@ class SupervisorClient:
                 self._account.give_pipe(fd)
         kind, *arguments = request
         self.send((kind, child.number, *arguments), fds)
-        for _ in range(2):
-            await asyncio.wait([child.started], timeout=limits.SUPERVISOR_ANSWER_TIMEOUT)
+        for seconds in (limits.SUPERVISOR_ROUSE_TIMEOUT, limits.SUPERVISOR_ANSWER_TIMEOUT):
+            await asyncio.wait([child.started], timeout=seconds)
             if child.started.done():
                 child.started.result()
                 return child
