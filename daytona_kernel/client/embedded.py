@@ -202,6 +202,7 @@ class EmbeddedServer:
         while not line.endswith(b"\n"):
             remaining = deadline - time.monotonic()
             if remaining <= 0 or not select([self._out], [], [], remaining)[0]:
+                self.kill()  # the next `start` starts another one
                 raise self._failure("it was not ready in time")
             piece = os.read(self._out, 65536)
             if not piece:

@@ -1,6 +1,6 @@
 """Each fault at each stage: the cell ends with one sentence or goes on whole, and the next cell works.
 
-`make test-faults` runs the whole matrix. Other runs have a tenth of it, with each fault and each stage.
+`make test-faults` runs the whole matrix. Other runs have a part of it, with each quick fault and each stage.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .matrix import CELLS, REPRESENTATIVES, kind
+from .matrix import CELLS, QUICK, REPRESENTATIVES, kind
 from .stages import STAGES
 from .world import NetworkWorld, Running, World
 
@@ -113,6 +113,6 @@ def check(answer: Answer, stage: Stage, *, crashed: bool) -> None:
     assert not any("no connection to the sandbox" in text for text in shown.values())
 
 
-def test_each_fault_and_each_stage_is_in_every_run() -> None:
-    assert {kind(fault) for fault, _ in REPRESENTATIVES} == {kind(fault) for fault, _ in CELLS}
+def test_each_quick_fault_and_each_stage_is_in_every_run() -> None:
+    assert {kind(fault) for fault, _ in REPRESENTATIVES} == set(QUICK)
     assert {stage.name for _, stage in REPRESENTATIVES} == {stage.name for stage in STAGES}
