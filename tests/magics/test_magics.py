@@ -72,7 +72,7 @@ def test_help_comes_from_the_declaration(kernel: Driver) -> None:
     for words in ("%session create", "--async", "%%session", "show the log as it grows"):
         assert words in text
     lines = kernel.run("%sandbox new --help").stdout.splitlines()[2:]
-    columns = [re.match(r" +--[\w-]+(?: [A-Z:/=]+)? +", line) for line in lines]
+    columns = [re.match(r" +--[\w-]+(?: [A-Z:/=-]+)? +", line) for line in lines]
     assert len({match and match.end() for match in columns}) == 1
 
 
