@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from . import known_secrets
 from .errors import DaytonaAuthenticationError, DaytonaBadRequestError
 from .known_secrets import mask, passwords_in, without_credentials
-from .patience import patience
 from .settings import logins
 from .settings.declarations import ACCOUNT, TABLE
 from .settings.resolution import process_settings
+from .wait_limit import limited
 
 if TYPE_CHECKING:
     import ssl
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .settings.resolution import Found
 
 DEFAULT_API_URL = "https://app.daytona.io/api"
-DEFAULT_REQUEST_TIMEOUT = patience(60.0)
+DEFAULT_REQUEST_TIMEOUT = limited(60.0)
 _HEADER_VALUE = re.compile(r"[!-~]+")  # visible ASCII
 _URL = re.compile(r"https?://[^/?#\s]", re.IGNORECASE)
 _SENT_IN_HEADERS = ("api_key", "jwt_token", "organization_id")

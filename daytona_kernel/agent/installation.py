@@ -101,12 +101,12 @@ def _installers(directory: Path) -> list[list[str]]:
     if subprocess.run([*pip, "--version"], capture_output=True, check=False).returncode != 0:
         return []
     # Python compiles what the interpreter imports; pip would compile everything, before the first cell.
-    patience = ["--no-compile", "--timeout", str(_INDEX_SECONDS), "--retries", "1"]
-    return [[*pip, "install", "--quiet", "--no-input", "--disable-pip-version-check", *patience, *target]]
+    limits = ["--no-compile", "--timeout", str(_INDEX_SECONDS), "--retries", "1"]
+    return [[*pip, "install", "--quiet", "--no-input", "--disable-pip-version-check", *limits, *target]]
 
 
 def _run(command: list[str]) -> Failure | None:
-    patience = {"UV_HTTP_TIMEOUT": str(_INDEX_SECONDS), "UV_HTTP_RETRIES": "1"}
+    limits = {"UV_HTTP_TIMEOUT": str(_INDEX_SECONDS), "UV_HTTP_RETRIES": "1"}
     try:
         done = subprocess.run(
             command,
@@ -114,7 +114,7 @@ def _run(command: list[str]) -> Failure | None:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             timeout=_INSTALL_SECONDS,
-            env={**os.environ, **patience},
+            env={**os.environ, **limits},
             check=False,
         )
     except subprocess.TimeoutExpired as error:

@@ -28,7 +28,7 @@ from ..errors import (
     DaytonaRateLimitError,
     DaytonaServiceUnavailableError,
 )
-from ..patience import patience
+from ..wait_limit import limited
 from ..wire.logs import END_HEADER, LogChunk, LogDemultiplexer, decode_end
 from .exchange import Request, Response, Sleep
 from .exchange import Step as ApiStep
@@ -64,7 +64,7 @@ class FollowTimings:
     longest_quiet: float = 30.0
     first_pause: float = 0.1
     longest_pause: float = 2.0
-    give_up: float = patience(300.0)
+    give_up: float = limited(300.0)
 
 
 class Source(Enum):

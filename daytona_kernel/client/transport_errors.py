@@ -14,7 +14,7 @@ from ..errors import (
     DaytonaError,
 )
 from ..known_secrets import redact_exception
-from ..patience import patience
+from ..wait_limit import limited
 from . import embedded
 from .exchange import Response
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from websockets.exceptions import InvalidStatus
 
-CONNECT_SECONDS = patience(20.0)
+CONNECT_SECONDS = limited(20.0)
 
 _ADVICE = "Check DAYTONA_API_URL, the network and the proxy settings."
 

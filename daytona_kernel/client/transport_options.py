@@ -17,7 +17,7 @@ import httpx
 from .. import known_secrets
 from .._version import __version__
 from ..known_secrets import passwords_in
-from ..patience import patience
+from ..wait_limit import limited
 from ..wire.addresses import is_loopback
 from .transport_errors import CONNECT_SECONDS
 
@@ -37,7 +37,7 @@ _KEEPALIVE = (
 )
 
 # Seconds between two pings of a websocket, and until the answer to one must have come.
-_PING_SECONDS = patience(20.0)
+_PING_SECONDS = limited(20.0)
 
 # websockets logs handshakes with their headers, which contain the key.
 _silent = logging.getLogger("daytona_kernel.websocket")

@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from .. import known_secrets
 from ..errors import DaytonaError, InterpreterError, InterpreterLostError, InterpreterUnreachableError
 from ..formatting import format_duration
-from ..patience import patience
+from ..wait_limit import limited
 from ..wire.connection import GREETING_SECONDS, CloseCode, KernelSide, RefusedError
 from ..wire.link import ACKNOWLEDGE_SECONDS, Link
 from ..wire.schema import ProtocolError
@@ -37,8 +37,8 @@ _FIRST_PAUSE = 0.02
 _LONGEST_PAUSE = 5.0
 # Seconds until an interpreter is given up. A proxy may refuse what it will accept when it has restarted; a
 # wrong key stays wrong. After half an hour without activity Daytona has stopped the sandbox anyway.
-REFUSED_SECONDS = patience(120.0)
-AWAY_SECONDS = patience(1800.0)
+REFUSED_SECONDS = limited(120.0)
+AWAY_SECONDS = limited(1800.0)
 # These statuses name a fault that passes, although they are in the range of the client's own mistakes.
 _PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
 

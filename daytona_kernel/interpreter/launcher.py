@@ -27,7 +27,7 @@ from ..errors import (
     InterpreterStartError,
 )
 from ..formatting import format_duration
-from ..patience import patience
+from ..wait_limit import limited
 from ..wire.agent_configuration import AgentConfiguration
 from ..wire.connection import PROTOCOL_VERSION
 from ..wire.conventions import MEMORY_DIRECTORY, SESSION_PREFIX
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from ..client.sandbox import AsyncSandbox
 
 # Seconds without a word of an agent that starts. It says when it installs something, which takes longest.
-_SILENCE_SECONDS = patience(600.0)
+_SILENCE_SECONDS = limited(600.0)
 # A shell reports a signal as this plus its number.
 _SIGNALED = 128
 _NO_PYTHON = (

@@ -20,7 +20,7 @@ from ..errors import (
     MagicUsageError,
 )
 from ..formatting import format_duration
-from ..patience import patience
+from ..wait_limit import limited
 from ..wire.conventions import SESSION_PREFIX
 from .command_history import CommandHistory
 from .copying.remote_files import RemoteFiles
@@ -48,7 +48,7 @@ _STILL_RUNS = "The command did not end; it still runs in the sandbox. %sandbox s
 _FIRST_LOOK_SECONDS = 3.0  # each next pause is twice as long
 _LONGEST_PAUSE = 60.0
 # Seconds from the end of a command until its answer counts as lost: a long output may be on its way.
-_LOST_SECONDS = patience(300.0)
+_LOST_SECONDS = limited(300.0)
 _LOST = "The command has ended, but its answer has not arrived: the connection broke. Its output is lost."
 _NO_ANSWER = "The sandbox does not answer. The command may still run there; its output is lost."
 _HELD_BY_JOB = (

@@ -242,13 +242,13 @@ MACHINE = (
         "DAYTONA_KERNEL_TOOLBOX_HOSTS",
     ),
     Declaration(
-        "patience",
+        "wait_limit",
         SECONDS,
         "The most seconds that the kernel waits for a server that does not answer or refuses. Programs that "
         "execute notebooks get their error sooner with it.",
         "each wait has its own bound: [reliability.md](reliability.md)",
         _VARIABLE,
-        "DAYTONA_KERNEL_PATIENCE",
+        "DAYTONA_KERNEL_WAIT_LIMIT",
     ),
     Declaration(
         "serve_key",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 # Bounds of minutes are these seconds for the kernels of the matrix.
-PATIENCE = "6"
+WAIT_LIMIT = "6"
 _GONE_SECONDS = 15.0
 _WARM_BOX = ("supervisor.py", "slirp4netns")
 
@@ -90,7 +90,7 @@ class World:
         self.on_message = lambda _message: None
 
     def environment(self) -> dict[str, str]:
-        return {"DAYTONA_KERNEL_PATIENCE": PATIENCE, "TMPDIR": str(self._directory)}
+        return {"DAYTONA_KERNEL_WAIT_LIMIT": WAIT_LIMIT, "TMPDIR": str(self._directory)}
 
     def start_kernel(self) -> None:
         """Start a kernel, and do not wait for it."""
@@ -111,7 +111,7 @@ class World:
         """Start a kernel, and run its first cell."""
         self.start_kernel()
         self.connect()
-        # On a busy machine, a kernel without patience may need several cells.
+        # On a busy machine, a kernel with short bounds may need several cells.
         wait_until(lambda: self.driver.run("1 + 1").reply["status"] == "ok", DEADLINE)
 
     def crash(self) -> None:

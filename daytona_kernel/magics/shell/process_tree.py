@@ -14,7 +14,7 @@ import secrets
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from ...patience import patience
+from ...wait_limit import limited
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 CANCELED = "The command was still queued behind another one; it has been canceled."
 
 # Seconds until a sandbox must have answered a script of this module.
-ANSWER_SECONDS = patience(60.0)
+ANSWER_SECONDS = limited(60.0)
 
 # All descendants inherit this variable, also daemons.
 _MARK = "DAYTONA_KERNEL_COMMAND"
