@@ -96,6 +96,14 @@ class Driver:
     def send(self, code: str, **options: Any) -> str:
         return str(self.client.execute(code, **options))
 
+    def send_together(self, codes: list[str]) -> list[str]:
+        """Send cells that have all been made before the first one leaves."""
+        contents = ({"code": code, "silent": False, "store_history": True} for code in codes)
+        messages = [self.client.session.msg("execute_request", content) for content in contents]
+        for message in messages:
+            self.client.shell_channel.send(message)
+        return [str(message["header"]["msg_id"]) for message in messages]
+
     def collect(self, msg_id: str, on_message: Callable[[dict[str, Any]], None] | None = None) -> Answer:
         """Wait for a request's reply and `idle`."""
         answer = self.collect_output(msg_id, on_message)

@@ -67,7 +67,7 @@ class Host:
             outbox,
             self.kernel_sandbox,
             permissions,
-            running=lambda: self._relay.running,
+            running=self._running,
             completing=self._completing,
             move=self._move,
         )
@@ -173,8 +173,13 @@ class Host:
         await self.api.run(self._magic_calls.run_alone(request, magic, why))
         self._warn()
 
+    def _running(self) -> Message | None:
+        cell = self._relay.requests.first_cell
+        return None if cell is None else cell.message
+
     def _running_cell(self, msg_id: str | None) -> Message | None:
-        return self._relay.running_cell(msg_id)
+        cell = self._relay.requests.running_cell(msg_id)
+        return None if cell is None else cell.message
 
     def _completing(self, msg_id: str) -> Message | None:
         return self._relay.completing(msg_id)
@@ -217,7 +222,7 @@ class Host:
         """Keep the sandbox from idling while a cell or a followed command runs, and only then."""
         while not self._closing:
             await asyncio.sleep(_ACTIVITY_SECONDS)
-            if self._relay.running is not None or self._magic_calls.following:
+            if self._running() is not None or self._magic_calls.following:
                 await self.kernel_sandbox.refresh_activity()
 
     async def _open_leftover_logs(self) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ..out.outbox import Outbox
     from .questions import Questions
+    from .request_table import RequestTable
     from .requests import StandIn
 
 # The agent is in the sandbox, and could make up any number.
@@ -44,7 +45,7 @@ class AdoptedCells:
         outbox: Outbox,
         stand_in: StandIn,
         questions: Questions,
-        requests: dict[str, Request],
+        requests: RequestTable,
         *,
         send: Callable[[Message], Awaitable[None]],
         interrupt: Callable[[], Awaitable[None]],
@@ -100,8 +101,8 @@ class AdoptedCells:
         self._question = message
         # A console still waits for the cell.
         self._outbox.reply("stdin", request.idents, message.parts)
-        cells = (each for each in self._requests.values() if each.is_execution)
-        if (waiting := next((each for each in cells if each is not request), None)) is not None:
+        others = (each for each in self._requests.cells() if each is not request)
+        if (waiting := next(others, None)) is not None:
             self.take_cell(waiting)
         return True
 

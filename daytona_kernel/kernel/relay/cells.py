@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .failures import Failures
     from .notices import News, WaitingNotice
     from .own_requests import OwnRequests
+    from .request_table import RequestTable
     from .requests import Request, StandIn
     from .slot import InterpreterSlot
     from .subshells import Subshells
@@ -64,7 +65,7 @@ class Cells:
         news: News,
         failures: Failures,
         own_requests: OwnRequests,
-        requests: dict[str, Request],
+        requests: RequestTable,
         publish: Callable[[Message], None],
         on_end: Callable[[Request], None],
         ask: Callable[[Request, str], Awaitable[str | None]],
@@ -181,7 +182,7 @@ class Cells:
             slot=self._slot,
             api=self._host.api,
             outbox=self._outbox,
-            others_wait=lambda: any(r.is_execution for r in self._requests.values() if r is not request),
+            others_wait=lambda: any(each is not request for each in self._requests.cells()),
         )
         request.move.leave()
         if request.alone:
@@ -216,8 +217,8 @@ class Cells:
             await self._abort(request)
             return
         if request.stop_on_error:
-            for other in self._requests.values():
-                if other.is_execution and other.queue == request.queue and other is not request:
+            for other in self._requests.cells():
+                if other.queue == request.queue and other is not request:
                     other.aborted = True
             self._failures.begin(request, in_interpreter=False)
             await self._failures.wait(request)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..out.outbox import Outbox
     from .adopted_cells import AdoptedCells
     from .questions import Questions
+    from .request_table import RequestTable
     from .requests import Request, StandIn
 
 # The limit of remembered clients. A long-lived kernel would remember each reload of a page otherwise.
@@ -35,7 +36,7 @@ class Deliveries:
     def __init__(
         self,
         outbox: Outbox,
-        requests: dict[str, Request],
+        requests: RequestTable,
         stand_in: StandIn,
         questions: Questions,
         adopted_cells: AdoptedCells,

@@ -31,7 +31,8 @@ from .introspection import Introspection
 from .notices import InterruptNotice, News, OutageNotice, WaitingNotice
 from .own_requests import OwnRequests
 from .questions import Questions
-from .requests import MAIN_QUEUE, Request, StandIn
+from .request_table import RequestTable
+from .requests import Request, StandIn
 from .safe_outputs import SafeOutputs, is_wanted
 from .slot import InterpreterSlot
 from .subshells import Subshells
@@ -64,10 +65,8 @@ class Relay:
     def __init__(self, outbox: Outbox, host: Host) -> None:
         self._outbox = outbox
         self._host = host
-        # The interpreter has another table, of executions: an execution can fail without a reply from the
-        # interpreter, and it is over only when `idle` has arrived too.
-        self._requests: dict[str, Request] = {}
-        self._outage_notice = OutageNotice(outbox, lambda: self._running_on_main_shell)
+        self.requests = RequestTable()
+        self._outage_notice = OutageNotice(outbox, lambda: self.requests.first_of_main_shell)
         self.slot = InterpreterSlot(
             host.start_interpreter,
             on_message=self.publish,
@@ -99,14 +98,14 @@ class Relay:
             outbox,
             self._stand_in,
             self._questions,
-            self._requests,
+            self.requests,
             send=self._send_to_interpreter,
             interrupt=self.interrupt,
             spawn=self._spawn,
         )
         self._deliveries = Deliveries(
             outbox,
-            self._requests,
+            self.requests,
             self._stand_in,
             self._questions,
             self.adopted_cells,
@@ -124,34 +123,13 @@ class Relay:
             self.news,
             self._deliveries.failures,
             self._own_requests,
-            self._requests,
+            self.requests,
             self.publish,
             self._questions.withdraw,
             self._questions.ask,
         )
-        self._interrupt_notice = InterruptNotice(outbox, lambda r: r.message.msg_id in self._requests)
+        self._interrupt_notice = InterruptNotice(outbox, lambda r: r.message.msg_id in self.requests)
         self._tasks: set[asyncio.Task[None]] = set()
-
-    @property
-    def running(self) -> Message | None:
-        """The request of the cell that runs now, or None. It may be read from any thread."""
-        return next((r.message for r in list(self._requests.values()) if r.is_execution), None)
-
-    def running_cell(self, msg_id: str | None) -> Message | None:
-        """Return the request of a cell if it runs now, and does not wait behind another cell of its shell.
-
-        msg_id: the request's message id; None for the cell of the main shell. Any thread may call this.
-        """
-        cells = [r for r in list(self._requests.values()) if r.is_execution]
-        queue = MAIN_QUEUE
-        if msg_id is not None:
-            named = next((r for r in cells if r.message.msg_id == msg_id), None)
-            if named is None:
-                return None
-            queue = named.queue
-        first = next((r for r in cells if r.queue == queue), None)
-        is_running = first is not None and msg_id in (None, first.message.msg_id)
-        return first.message if first is not None and is_running else None
 
     def completing(self, msg_id: str) -> Message | None:
         """Return a front end's request for a completion that has no answer yet. Any thread may call this."""
@@ -161,7 +139,7 @@ class Relay:
 
     async def ask(self, msg_id: str, prompt: str) -> str | None:
         """Ask the front end of a running cell; return None if the cell ends or is interrupted."""
-        request = self._requests.get(msg_id)
+        request = self.requests.get(msg_id)
         return None if request is None else await self._questions.ask(request, prompt)
 
     def show_progress(self, text: str, place: str) -> None:
@@ -172,10 +150,10 @@ class Relay:
         """Interrupt the cell in the interpreter, or all cells that wait for an interpreter."""
         self._questions.withdraw_all()
         if self.slot.interpreter is not None:
-            self._interrupt_notice.watch(self._running_on_main_shell)
+            self._interrupt_notice.watch(self.requests.first_of_main_shell)
             await self.slot.interpreter.interrupt()
             return
-        for request in list(self._requests.values()):
+        for request in list(self.requests.values()):
             request.interrupted.set()
 
     async def take_control(self, message: Message, idents: list[bytes]) -> None:
@@ -225,7 +203,7 @@ class Relay:
             reason = f"This kernel has no {message.msg_type} on the {request.channel} channel."
             self._stand_in.fail(request, "UnknownRequestError", reason)
         elif self._can_introspect(message.msg_type):
-            self._spawn(self._introspection.answer(request, cell_runs=self.running is not None))
+            self._spawn(self._introspection.answer(request, cell_runs=self.requests.first_cell is not None))
         elif self.slot.interpreter is not None or not self._stand_in.answer(request):
             if message.msg_type in ("comm_open", "comm_msg", "comm_close"):
                 self._deliveries.widget_states.observe(message)
@@ -254,7 +232,7 @@ class Relay:
         # A cell on the control channel has no queue behind it.
         request.stop_on_error = stops and request.channel == "shell"
         self._deliveries.failures.observe(request)
-        self._requests[message.msg_id] = request
+        self.requests[message.msg_id] = request
         self._deliveries.remember_client(request)
         self.adopted_cells.take_cell(request)
         self._spawn(self._run_cell(request, content["code"]))
@@ -293,26 +271,16 @@ class Relay:
             case Interrupted():
                 self._interrupt_notice.mark_sent()
             case UsageReport(msg_id=msg_id, reply=reply):
-                if (request := self._requests.pop(msg_id, None)) is not None:
+                if (request := self.requests.pop(msg_id, None)) is not None:
                     self._stand_in.reply(request, reply)
             case unexpected:
                 assert_never(unexpected)
 
-    # The table of requests
-
-    @property
-    def _running_on_main_shell(self) -> Request | None:
-        """The cell that an interrupt is for. Interrupts do not reach subshells."""
-        executions = (r for r in self._requests.values() if r.is_execution and r.queue == MAIN_QUEUE)
-        return next(executions, None)
+    # Other requests
 
     def _first_waiting(self) -> Request | None:
         """Return the first cell that waits for an interpreter, or None."""
-        if self.slot.interpreter is not None:
-            return None
-        return next((r for r in self._requests.values() if r.is_execution), None)
-
-    # Other requests
+        return self.requests.first_cell if self.slot.interpreter is None else None
 
     def resume_interpreter(self) -> None:
         """Use an interpreter that another kernel has used before; call this with it, or shortly before."""
@@ -324,12 +292,12 @@ class Relay:
             await self.cells.await_interpreter(request)
             message = await self.subshells.address(request.message)
             if message.msg_type.endswith("_request"):
-                self._requests[msg_id] = request
+                self.requests[msg_id] = request
             await self._send_to_interpreter(message)
         except WaitInterruptedError:
             self._stand_in.fail(request, "KeyboardInterrupt", "The kernel was still waiting for its sandbox.")
         except Exception as error:
-            self._requests.pop(msg_id, None)
+            self.requests.pop(msg_id, None)
             self._stand_in.fail(request, type(error).__name__, str(error))
             if not isinstance(error, DaytonaError):
                 raise
@@ -361,9 +329,9 @@ class Relay:
 
     def _forget_interpreter(self, reason: str = "The kernel has left the interpreter.") -> None:
         """Forget the state of an interpreter. Its cells learn of its end from `code_run`."""
-        for msg_id, request in list(self._requests.items()):
+        for msg_id, request in list(self.requests.items()):
             if not request.is_execution:
-                del self._requests[msg_id]
+                del self.requests[msg_id]
                 self._stand_in.fail(request, InterpreterDiedError.__name__, reason)
         self.adopted_cells.fail_all(InterpreterDiedError.__name__, reason)
         failures = self._deliveries.failures
