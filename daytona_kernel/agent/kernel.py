@@ -60,7 +60,7 @@ def main(connection_file: str, agent_pid: int, options: list[str]) -> None:
     app.initialize(sys.argv[1:])
     # Set here and not in the configuration, which the user's code can read.
     app.session.session = message_session
-    app.session.pack = _packing(app.session.pack)
+    app.session.serialize = _serializing(app.session.serialize)
     # Private: the pause before an error's reply lets a front end abort cells; the relay needs none.
     app.kernel._execute_sleep = 0.0  # noqa: SLF001
     if app.shell is not None:
@@ -132,19 +132,19 @@ class SandboxKernel(IPythonKernel):
         return self._interrupts.cancelling(future)
 
 
-def _packing(pack: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
-    """Return a packer of messages that writes lone surrogates as escapes.
+def _serializing(serialize: Callable[..., list[bytes]]) -> Callable[..., list[bytes]]:
+    """Return a serializer of messages that writes lone surrogates as escapes.
 
     ipykernel loses a message with one: such an error shows nothing, and such a print an error of ipykernel.
     """
 
-    def pack_any_text(content: Any) -> bytes:
+    def serialize_any_text(msg: dict[str, Any], ident: list[bytes] | bytes | None = None) -> list[bytes]:
         try:
-            return pack(content)
+            return serialize(msg, ident)
         except UnicodeEncodeError:
-            return pack(_with_escapes(content))
+            return serialize({**msg, "content": _with_escapes(msg["content"])}, ident)
 
-    return pack_any_text
+    return serialize_any_text
 
 
 def _with_escapes(value: Any) -> Any:

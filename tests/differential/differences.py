@@ -23,6 +23,7 @@ _SUBCLASS = "The interpreter is a subclass of ipykernel's kernel"
 _MAGICS = "The list includes the kernel's magics, and its %%sh replaces IPython's"
 _EDITOR = "The kernel passes on no request of the sandbox to start a program on the notebook's machine"
 _FROZEN = "The interpreter does not use the frozen standard library, so that a debugger can stop in it"
+_SURROGATES = "ipykernel loses a message with a lone surrogate; the kernel shows it as an escape"
 
 DIFFERENCES = [
     Difference("execution/place", "sys.executable", _SANDBOX),
@@ -38,6 +39,8 @@ DIFFERENCES = [
     Difference("magics/help", "%quickref", _MAGICS),
     Difference("magics/more", "%edit", _EDITOR),
     Difference("magics/various", "%lsmagic", _MAGICS),
+    Difference("output/surrogates", "raise ValueError(text)", _SURROGATES),
+    Difference("output/surrogates", 'display({"text/plain": text}, raw=True)', _SURROGATES),
 ]
 
 
