@@ -140,8 +140,8 @@ class Reader:
 
     def _run_cell(self, code: str, *, account: bool) -> None:
         if account not in self._kernels:
-            ending = self._stack.enter_context(ExitStack())
             kernel = running_kernel(cwd=self.work, **self.environment(account=account))
+            ending = self._stack.enter_context(ExitStack())  # after the server's: the kernel ends first
             self._kernels[account] = ending.enter_context(kernel), ending
         driver, ending = self._kernels[account]
         msg_id = driver.send(code, allow_stdin=True)

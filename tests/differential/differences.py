@@ -24,6 +24,7 @@ _MAGICS = "The list includes the kernel's magics, and its %%sh replaces IPython'
 _EDITOR = "The kernel passes on no request of the sandbox to start a program on the notebook's machine"
 _FROZEN = "The interpreter does not use the frozen standard library, so that a debugger can stop in it"
 _SURROGATES = "ipykernel loses a message with a lone surrogate; the kernel shows it as an escape"
+_SERIALIZER = "The interpreter serializes what ipykernel cannot, so its own frame is in the traceback"
 
 DIFFERENCES = [
     Difference("execution/place", "sys.executable", _SANDBOX),
@@ -39,6 +40,8 @@ DIFFERENCES = [
     Difference("magics/help", "%quickref", _MAGICS),
     Difference("magics/more", "%edit", _EDITOR),
     Difference("magics/various", "%lsmagic", _MAGICS),
+    Difference("rich/display", 'display({"text/plain": object()}, raw=True)', _SERIALIZER),
+    Difference("widgets/comms", 'other.send({"bad": object()})', _SERIALIZER),
     Difference("output/surrogates", "raise ValueError(text)", _SURROGATES),
     Difference("output/surrogates", 'display({"text/plain": text}, raw=True)', _SURROGATES),
 ]

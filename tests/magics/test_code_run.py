@@ -45,8 +45,9 @@ def test_javascript_runs(kernel: Driver) -> None:
 
 
 def test_a_missing_language_is_reported() -> None:
-    # Without Python there is no interpreter, so the kernel itself runs the magic.
-    with running_kernel(PATH="/nowhere") as kernel:
+    # Without isolation, the sandbox has this PATH too. Without Python there is no interpreter, so the kernel
+    # itself runs the magic.
+    with running_kernel(PATH="/nowhere", DAYTONA_KERNEL_ISOLATION="none") as kernel:
         for language, program in (("javascript", "node"), ("typescript", "npx")):
             error = kernel.run(f"%%code_run --language {language}\n1").error
             assert error["ename"] == "CommandFailedError"

@@ -111,13 +111,14 @@ class CreatedSandboxes:
     def delete_later(self) -> None:
         """Let another process delete all unused sandboxes, because this one ends. Returns at once."""
         if self._unused:
-            subprocess.Popen(
+            process = subprocess.Popen(
                 [*_DELETE, *(sandbox.id for sandbox in self._unused)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )
+            process.returncode = 0  # nobody waits for it, and Python would warn of that
 
     async def _undo(self, creation: asyncio.Task[AsyncSandbox]) -> None:
         """Delete a sandbox that is being created for a canceled caller."""
