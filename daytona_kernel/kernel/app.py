@@ -32,6 +32,9 @@ class DaytonaKernelApp(IPKernelApp):
         self.configure_tornado_logger()
         self.iopub_thread = self.iopub_socket = IOPub(socket, self.shell_channel_thread, self.session)
 
+    def init_path(self) -> None:
+        """Leave the import path alone. IPython adds the notebook's folder, for cells; none runs here."""
+
     def init_io(self) -> None:
         """Leave stdout and stderr alone: this process prints for Jupyter's log, not for a cell."""
         self.displayhook = SimpleNamespace()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.server.conftest import make_toolbox, start_embedded
+from tests.server.conftest import eventually, make_toolbox, start_embedded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,13 +79,18 @@ def test_no_process_has_roots_user_id(toolbox: Toolbox) -> None:
     assert set(uids) == {"Uid:", "Gid:", "1000"}
     marked = f"sleep {500 + os.getpid() / 1e6}"
     toolbox.execute(f"({marked} >/dev/null 2>&1 &)")
-    on_the_machine = [
-        entry.stat().st_uid
-        for entry in Path("/proc").iterdir()
-        if entry.name.isdigit() and marked.split() == _arguments(entry)
-    ]
-    assert on_the_machine
-    assert 0 not in on_the_machine
+    found: list[int] = []
+
+    def has_started() -> bool:
+        found[:] = [
+            entry.stat().st_uid
+            for entry in Path("/proc").iterdir()
+            if entry.name.isdigit() and marked.split() == _arguments(entry)
+        ]
+        return bool(found)
+
+    eventually(has_started, "it sleeps")
+    assert 0 not in found
 
 
 def _arguments(process: Path) -> list[str]:

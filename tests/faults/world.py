@@ -271,7 +271,8 @@ class NetworkWorld(World):
 
     def sandboxes(self) -> list[Any]:
         """Return all sandboxes of the server, past the proxy."""
-        return list(Daytona(config(self._served)).list())
+        with Daytona(config(self._served)) as daytona:
+            return list(daytona.list())
 
     def leftovers(self) -> list[str]:
         own = []
