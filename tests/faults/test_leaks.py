@@ -29,8 +29,9 @@ def test_a_front_end_that_does_not_read_costs_the_others_nothing(own_kernel: Dri
     kernel = psutil.Process(own_kernel.pid)
     with own_kernel.another_client():
         before = kernel.memory_full_info().pss
-        answer = own_kernel.run("for i in range(20_000): print(i, flush=True)")
-        assert answer.stdout == "".join(f"{i}\n" for i in range(20_000))
+        for _ in range(20):  # a busy reader may be a thousand messages behind, and zmq keeps no more for it
+            answer = own_kernel.run("for i in range(1_000): print(i, flush=True)")
+            assert answer.stdout == "".join(f"{i}\n" for i in range(1_000))
         assert kernel.memory_full_info().pss - before < 20e6
 
 
