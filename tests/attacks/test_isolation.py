@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,7 +103,8 @@ def _arguments(process: Path) -> list[str]:
 
 def test_a_mount_of_the_machine_cannot_be_made_writable(toolbox: Toolbox) -> None:
     points = run_python(toolbox, "print(open('/proc/self/mountinfo').read())")
-    read_only = [line.split()[4] for line in points.splitlines() if " ro," in line or " ro " in line]
+    escaped = [line.split()[4] for line in points.splitlines() if " ro," in line or " ro " in line]
+    read_only = [re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), path) for path in escaped]
     assert "/usr" in read_only
     remount = "import ctypes; l = ctypes.CDLL(None, use_errno=True)\n" + "\n".join(
         f"print(l.mount(b'none', {point.encode()!r}, None, 32 | 4096, None), ctypes.get_errno())"

@@ -46,7 +46,7 @@ def test_the_system_is_read_only(toolbox: Toolbox) -> None:
 
 def test_the_home_of_the_person_is_not_seen(toolbox: Toolbox, tmp_path: Path) -> None:
     home = Path.home()
-    shown = toolbox.execute(f"ls -A {home} 2>/dev/null")["result"].split()
+    shown = toolbox.execute(f"ls -A {home} 2>/dev/null")["result"].splitlines()
     below = [
         path.relative_to(home).parts[0]
         for path in map(Path, [sys.prefix, sys.base_prefix])

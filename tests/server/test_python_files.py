@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import types
 from pathlib import Path
@@ -120,7 +121,8 @@ def test_a_sandbox_imports_from_a_checkout_and_does_not_see_the_rest_of_it(
     imported = toolbox.execute("python -c 'import daytona_kernel as d, sys; print(d.__file__, end=str())'")
     assert imported["result"] == daytona_kernel.__file__
     for name in (".git", "pyproject.toml", ".env", "README.md", "notebooks"):
-        assert toolbox.execute(f"test -e {package.parent / name}")["exitCode"] == 1, name
+        hidden = shlex.quote(str(package.parent / name))
+        assert toolbox.execute(f"test -e {hidden}")["exitCode"] == 1, name
 
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\n"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pexpect
@@ -106,7 +105,7 @@ def test_a_keyring_has_the_key_and_the_file_does_not(
     kept = tmp_path / "keyring.json"
     program = tmp_path / "bin/keyring"
     program.parent.mkdir()
-    program.write_text(f"#!{sys.executable}\n{_KEYRING.format(file=str(kept))}")
+    program.write_text(f"#!/usr/bin/env python3\n{_KEYRING.format(file=str(kept))}")
     program.chmod(0o755)
     key, url = served["DAYTONA_API_KEY"], served["DAYTONA_API_URL"]
     done = run("login", "--api-url", url, given=key, env=environment)
