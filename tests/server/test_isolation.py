@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -41,7 +42,7 @@ def test_the_system_is_read_only(toolbox: Toolbox) -> None:
         f"{sys.base_prefix}/lib/x",
         "/run/supervisor.py",
     ):
-        assert toolbox.execute(f"echo > {path}")["exitCode"] != 0, path
+        assert toolbox.execute(f"echo > {shlex.quote(path)}")["exitCode"] != 0, path
 
 
 def test_the_home_of_the_person_is_not_seen(toolbox: Toolbox, tmp_path: Path) -> None:
