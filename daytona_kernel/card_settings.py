@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import SettingError
 from .settings.combinations import combine
-from .settings.declarations import SANDBOX, TABLE, Declaration, Origin, check
+from .settings.declaration import Declaration, Origin
 from .settings.resolution import KERNELSPEC_VARIABLE, Found
+from .settings.sandbox import SANDBOX
+from .settings.table import TABLE, check
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

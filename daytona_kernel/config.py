@@ -15,8 +15,9 @@ from . import known_secrets
 from .errors import DaytonaAuthenticationError, DaytonaBadRequestError
 from .known_secrets import mask, passwords_in, without_credentials
 from .settings import logins
-from .settings.declarations import ACCOUNT, TABLE
+from .settings.account import ACCOUNT
 from .settings.resolution import process_settings
+from .settings.table import TABLE
 from .wait_limit import limited
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from .config import resolve
 from .errors import DaytonaError, DaytonaNotFoundError
 from .sandbox_params import find_settings, make_params
 from .settings import logins
-from .settings.declarations import MACHINE
+from .settings.machine import MACHINE
 from .settings.resolution import KERNELSPEC_VARIABLE, find, process_settings
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from .errors import SettingError
 from .formatting import format_columns
 from .settings import user_file
-from .settings.declarations import TABLE, Origin, declared
+from .settings.declaration import Origin
 from .settings.resolution import process_settings
+from .settings.table import TABLE, declared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,8 +10,8 @@ from __future__ import annotations
 import httpx
 
 from ..errors import DaytonaConnectionError
-from ..settings.declarations import TABLE
 from ..settings.resolution import value
+from ..settings.table import TABLE
 from .transport import websocket_url
 
 _DAYTONA = "daytona.io"

@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from .._version import __version__
-from ..settings.declarations import MACHINE
+from ..settings.machine import MACHINE
 from ..settings.resolution import process_settings
 from .magic import magic
 from .reach import Reach

@@ -11,8 +11,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DaytonaError, LocalCodeError, MagicUsageError
-from ..settings.declarations import TABLE
 from ..settings.resolution import value
+from ..settings.table import TABLE
 from ..wire.values import decode_value, encode_value
 from .local_code import LocalCode
 from .magic import cell_magic, completes, magic

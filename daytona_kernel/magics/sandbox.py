@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DaytonaNotFoundError, MagicUsageError
 from ..formatting import format_duration, format_sizes
-from ..settings.declarations import SANDBOX
+from ..settings.sandbox import SANDBOX
 from .magic import completes, magic
 from .reach import Reach
 from .signature import Option, Positional, Signature
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ..client.models.sandboxes import SandboxInstance
     from ..client.sandbox import AsyncSandbox
-    from ..settings.declarations import Declaration
+    from ..settings.declaration import Declaration
     from .arguments import Expected
     from .magic_call import MagicCall
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import SettingError
-from .declarations import Origin
+from .declaration import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

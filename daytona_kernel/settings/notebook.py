@@ -14,7 +14,8 @@ from typing import Any
 
 from ..errors import SettingError
 from ..file_flags import BINARY, CLOSE_ON_EXEC, NON_BLOCKING
-from .declarations import Origin, check
+from .declaration import Origin
+from .table import check
 
 FILE_VARIABLE = "JPY_SESSION_NAME"
 _LARGEST = 1 << 30

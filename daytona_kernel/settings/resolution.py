@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import SettingError
 from . import notebook, user_file
-from .declarations import SANDBOX, TABLE, Declaration, Origin, check
+from .declaration import Declaration, Origin
+from .machine import SERVER
+from .sandbox import SANDBOX
+from .table import TABLE, check
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 # What `daytona-kernel install` writes into a kernelspec's `env`: a JSON object of settings by name.
 KERNELSPEC_VARIABLE = "DAYTONA_KERNEL_SPEC"
-
-
-_OF_SERVER = ("isolation", "network", "local_snapshots", "profile")
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,8 @@ def process_variables(environ: Mapping[str, str] = os.environ) -> dict[str, str]
     Raises SettingError.
     """
     values = user_file.read(user_file.path(environ))
-    needed = [TABLE[name] for name in _OF_SERVER if name in values]
-    return {each.variable: values[each.name] for each in needed if not environ.get(each.variable)}
+    needed = [each for each in SERVER if each.name in values and not environ.get(each.variable)]
+    return {each.variable: values[each.name] for each in needed}
 
 
 def _in_process(

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SettingError
-from .declarations import Origin, check
+from .declaration import Origin
 from .private_file import UnusableFileError, read_text, write_text
+from .table import check
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

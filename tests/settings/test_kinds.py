@@ -102,7 +102,7 @@ _JSON = st.recursive(
 
 @given(value=_JSON)
 def test_any_json_is_a_value_or_refused(value: Any) -> None:
-    """A refusal is one of the exceptions that `declarations.check` turns into a sentence."""
+    """A refusal is one of the exceptions that `table.check` turns into a sentence."""
     for kind in KINDS:
         try:
             shown = kind.show(kind.check(value))

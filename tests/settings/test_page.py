@@ -7,7 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from daytona_kernel.settings.declarations import ACCOUNT, MACHINE, SANDBOX, TABLE, Origin
+from daytona_kernel.settings.account import ACCOUNT
+from daytona_kernel.settings.declaration import Origin
+from daytona_kernel.settings.machine import MACHINE
+from daytona_kernel.settings.sandbox import SANDBOX
+from daytona_kernel.settings.table import TABLE
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "environment.md").read_text(encoding="utf-8")

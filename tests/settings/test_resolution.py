@@ -12,7 +12,7 @@ from daytona_kernel.errors import SettingError
 from daytona_kernel.sandbox_params import describe, make_params
 from daytona_kernel.settings import user_file
 from daytona_kernel.settings.combinations import combine
-from daytona_kernel.settings.declarations import TABLE, Origin
+from daytona_kernel.settings.declaration import Origin
 from daytona_kernel.settings.resolution import (
     KERNELSPEC_VARIABLE,
     Found,
@@ -21,6 +21,7 @@ from daytona_kernel.settings.resolution import (
     sandbox_settings,
     value,
 )
+from daytona_kernel.settings.table import TABLE
 
 if TYPE_CHECKING:
     from pathlib import Path
