@@ -214,8 +214,8 @@ def _require_url(setting: Setting) -> None:
     """Refuse an API URL to which no request can be sent, such as one without a scheme."""
     if setting.name == "api_url" and not _URL.match(setting.value or ""):
         raise DaytonaBadRequestError(
-            f"{_name(setting)} is {setting.shown}, which is no URL: it must start with https:// or http:// "
-            f"and a host, for example {DEFAULT_API_URL}. Nothing was sent."
+            f"{_name(setting)} is {setting.shown}, which is not a URL: it must start with https:// or "
+            f"http:// and a host, for example {DEFAULT_API_URL}. Nothing was sent."
         )
 
 

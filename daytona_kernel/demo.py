@@ -75,7 +75,7 @@ def _execute(document: NotebookNode) -> int:
                 return super().process_message(msg, cell, cell_index)
             finally:
                 # For an Output widget, nbclient sends on the socket on which it waits for the reply. asyncio
-                # does not see that, and a reply that has come meanwhile wakes nobody. Reading the events
+                # does not see that, and a reply that has come in between wakes nobody. Reading the events
                 # schedules them again.
                 assert self.kc is not None
                 self.kc.shell_channel.socket.get(zmq.EVENTS)

@@ -249,7 +249,7 @@ def _try_named(daytona: Daytona, named: Found) -> Iterator[Finding]:
             if daytona.settings.embedded
             else "Set the variable to an existing sandbox, or unset it: then each kernel creates a sandbox."
         )
-        yield Finding(WRONG, f"There is no sandbox {named.value!r}, which {named.source} names. {advice}")
+        yield Finding(WRONG, f"There is no sandbox {named.value!r} ({named.source}). {advice}")
         return
     was_started = sandbox.state == "started"
     if not was_started:

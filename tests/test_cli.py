@@ -108,15 +108,12 @@ def test_sandboxes_lists_and_deletes_the_sandboxes_of_kernels(tmp_path: Path) ->
 def test_doctor_tries_the_sandbox_that_is_named(tmp_path: Path) -> None:
     missing = run(COMMAND, "doctor", env={**os.environ, "DAYTONA_SANDBOX_ID": "nosuch"})
     assert missing.returncode == 1
-    assert (
-        "WRONG  There is no sandbox 'nosuch', which DAYTONA_SANDBOX_ID names. Sandboxes of the"
-        in missing.stdout
-    )
+    assert "WRONG  There is no sandbox 'nosuch' (DAYTONA_SANDBOX_ID). Sandboxes of the" in missing.stdout
     with serving(tmp_path) as variables, Daytona(config(variables)) as daytona:
         environment = {**os.environ, **variables}
         missing = run(COMMAND, "doctor", env={**environment, "DAYTONA_SANDBOX_ID": "nosuch"})
         assert missing.returncode == 1
-        assert "'nosuch', which DAYTONA_SANDBOX_ID names. Set the variable" in missing.stdout
+        assert "'nosuch' (DAYTONA_SANDBOX_ID). Set the variable" in missing.stdout
         sandbox = daytona.create(CreateSandboxParams(name="mine"))
         for state in ("started", "stopped"):
             done = run(COMMAND, "doctor", env={**environment, "DAYTONA_SANDBOX_ID": "mine"})

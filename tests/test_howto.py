@@ -36,7 +36,7 @@ _ANSWER = "s3cret"
 
 # Blocks that do not run here, by their first line, each with the reason.
 NOT_RUN = {
-    "daytona-kernel login": "a test of its own runs it, with a key",
+    "daytona-kernel login": "a separate test runs it, with a key",
     'read -rsp "API key: " DAYTONA_API_KEY && export DAYTONA_API_KEY': "it starts JupyterLab",
     "jupyter server --MultiKernelManager.default_kernel_name=daytona": "a test below starts it",
     "%pip install humanize": "it needs the package index",

@@ -149,7 +149,7 @@ def test_a_program_of_the_sandbox_imports_only_modules_that_exist_there(place: s
     visible = {"daytona_kernel.wire", own} if place in PACKAGES else set()
     for source in [path] if path.is_file() else sources(place):
         if place != str(source.relative_to(ROOT)) and str(source.relative_to(ROOT)) in SANDBOX_PROGRAMS:
-            continue  # a program with an entry of its own
+            continue  # a program with its own entry
         for name in imports(source):
             if name.startswith("daytona_kernel"):
                 inside = name == "daytona_kernel" or any(name.startswith(prefix) for prefix in visible)

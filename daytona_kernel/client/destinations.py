@@ -1,7 +1,7 @@
 """Where the API key may go: to the API's own host, and to the toolboxes that the API names.
 
 An API at https leads to no http. Daytona's own API may name hosts of Daytona. It may also name the hosts that
-the person lists, because an organization may have a region with hosts of its own. Another server is the
+the person lists, because an organization may have a region with its own hosts. Another server is the
 person's own choice, and may name any host.
 """
 

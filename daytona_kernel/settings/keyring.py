@@ -1,7 +1,7 @@
 """The person's keyring: the program `keyring`, where it is installed.
 
-It is a program of its own, so that a keyring that waits for a person cannot hold up this process for long,
-and so that a kernel without one imports nothing. The key travels through pipes.
+It is a separate program, so that a keyring that waits for a person cannot hold up this process for long, and
+so that a kernel without one imports nothing. The key travels through pipes.
 """
 
 from __future__ import annotations

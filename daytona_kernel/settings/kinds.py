@@ -103,7 +103,7 @@ def _check_text(value: Any) -> str:
 
 
 def _check_credential(value: Any) -> str:
-    """Accept what the client then refuses with a sentence of its own, in which the value is not."""
+    """Accept any text that is not blank. The client refuses a wrong one, and does not repeat it."""
     if not isinstance(value, str) or not value.strip():
         raise ValueError
     return value.strip()

@@ -82,8 +82,8 @@ def test_a_url_without_a_scheme_or_a_host_is_one_clear_sentence(url: str) -> Non
     with pytest.raises(DaytonaBadRequestError) as raised:
         resolve(environ={"DAYTONA_API_KEY": "dtn_0123456789", "DAYTONA_API_URL": url})
     assert str(raised.value) == (
-        f"DAYTONA_API_URL is {url}, which is no URL: it must start with https:// or http:// and a host, for "
-        "example https://app.daytona.io/api. Nothing was sent."
+        f"DAYTONA_API_URL is {url}, which is not a URL: it must start with https:// or http:// and a host, "
+        "for example https://app.daytona.io/api. Nothing was sent."
     )
 
 

@@ -1,4 +1,4 @@
-"""The arguments and results of commands and code that run in a process of their own."""
+"""The arguments and results of commands and code that run in their own process."""
 
 from __future__ import annotations
 
