@@ -44,14 +44,13 @@ class Setting:
     name: str
     value: str | None
     source: str
-    secret: bool = False
 
     @property
     def shown(self) -> str:
         """The value for a person: secrets and passwords in URLs are masked, and None is "not set"."""
         if self.value is None:
             return "not set"
-        return mask(self.value) if self.secret else without_credentials(self.value)
+        return mask(self.value) if TABLE[self.name].private else without_credentials(self.value)
 
     def __repr__(self) -> str:
         return f"Setting({self.name!r}, {self.shown!r}, {self.source!r})"
@@ -122,27 +121,27 @@ def resolve(config: DaytonaConfig | None = None, environ: Mapping[str, str] = os
     arguments = config or DaytonaConfig()
     found = process_settings([*ACCOUNT, TABLE["target"]], environ)
 
-    def setting(name: str, argument: str | None, *, secret: bool = False) -> Setting:
+    def setting(name: str, argument: str | None) -> Setting:
         if argument and (value := argument.strip()):
-            given = Setting(name, value, "argument", secret)
+            given = Setting(name, value, "argument")
         elif name in found:
-            given = Setting(name, found[name].value, found[name].source, secret)
+            given = Setting(name, found[name].value, found[name].source)
         else:
-            return Setting(name, None, "default", secret)
+            return Setting(name, None, "default")
         _require_header_value(given)
         _require_url(given)
         return given
 
-    api_key = setting("api_key", arguments.api_key, secret=True)
-    jwt_token = setting("jwt_token", arguments.jwt_token, secret=True)
+    api_key = setting("api_key", arguments.api_key)
+    jwt_token = setting("jwt_token", arguments.jwt_token)
     if arguments.jwt_token and not arguments.api_key:
         # A token as an argument takes precedence over a key in the environment.
-        api_key = Setting("api_key", None, "default", secret=True)
+        api_key = Setting("api_key", None, "default")
     api_url = setting("api_url", arguments.api_url)
     organization_id = setting("organization_id", arguments.organization_id)
     if not api_key.value and not jwt_token.value and (login := _find_login(found, environ)) is not None:
         api_key, jwt_token, organization_id = (
-            Setting(name, getattr(login, name), login.source, name != "organization_id")
+            Setting(name, getattr(login, name), login.source)
             for name in ("api_key", "jwt_token", "organization_id")
         )
         for each in (api_key, jwt_token, organization_id):

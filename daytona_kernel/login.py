@@ -16,6 +16,7 @@ from .errors import (
     DaytonaForbiddenError,
     SettingError,
 )
+from .known_secrets import without_credentials
 from .settings import logins
 from .settings.resolution import value
 
@@ -37,7 +38,9 @@ def run(api_url: str | None) -> str:
     key = _ask(url)
     doubt = _check(url, key)
     place = logins.keep(file, url, key)
-    return f"The key for {url} is in {place}. Kernels that start from now on use it.{doubt}"
+    return (
+        f"The key for {without_credentials(url)} is in {place}. Kernels that start from now on use it.{doubt}"
+    )
 
 
 def end() -> str:
@@ -56,7 +59,7 @@ def _file() -> Path:
 
 def _ask(url: str) -> str:
     if sys.stdin.isatty():
-        key = getpass.getpass(f"API key for {url} (it is not shown): ")
+        key = getpass.getpass(f"API key for {without_credentials(url)} (it is not shown): ")
     else:
         key = sys.stdin.readline()
     if not key.strip():

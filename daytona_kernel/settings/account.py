@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .declaration import PROCESS, VARIABLE, Declaration
-from .kinds import CREDENTIAL, FLAG, TEXT
+from .kinds import CREDENTIAL, FLAG, TEXT, URL
 
 ACCOUNT = (
     Declaration(
@@ -17,7 +17,7 @@ ACCOUNT = (
     ),
     Declaration(
         "api_url",
-        CREDENTIAL,
+        URL,
         "The URL of the API, for example of your own server. It needs a key.",
         "`https://app.daytona.io/api` if a key is set",
         PROCESS,

@@ -10,6 +10,8 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..known_secrets import without_credentials
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -154,6 +156,7 @@ def _variable_of(piece: str) -> dict[str, str]:
 SECONDS = Kind("a number of seconds", "S", _check_seconds, float)
 TEXT = Kind("a text", "", _check_text)
 CREDENTIAL = Kind("a text", "", _check_credential)
+URL = Kind("a text", "", _check_credential, show=without_credentials)
 FLAG = Kind("true or false", None, _check_flag, _flag_of, show=lambda value: "yes" if value else "no")
 PACKAGES = Kind("a list of packages", "PACKAGE", _check_packages, split=shlex.split, show=", ".join)
 VOLUMES = Kind("a list of VOLUME:/PATH", "VOLUME:/PATH", _check_volumes, split=shlex.split, show=", ".join)

@@ -64,6 +64,12 @@ def test_settings_are_set_shown_and_unset(
     assert "hunter2" not in places.file.read_text()
 
 
+def test_the_password_in_a_url_is_not_shown(config: Run) -> None:
+    for shown in (config("set", "api_url", "https://someone:hunter2@h/api"), config()):
+        assert "https://h/api" in shown
+        assert "hunter2" not in shown
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

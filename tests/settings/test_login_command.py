@@ -75,8 +75,11 @@ def test_a_key_is_checked_kept_for_its_owner_used_and_removed(
 def test_a_key_that_cannot_be_checked_is_kept_and_said_so(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    done = run("login", "--api-url", "http://127.0.0.1:9/api", given="dtn_0123456789abcdef", env=environment)
+    url = "http://someone:hunter2@127.0.0.1:9/api"
+    done = run("login", "--api-url", url, given="dtn_0123456789abcdef", env=environment)
     assert done.returncode == 0, done.stderr
+    assert "The key for http://127.0.0.1:9/api is in" in done.stdout
+    assert "hunter2" not in done.stdout
     assert "It was not checked." in done.stdout
     assert (tmp_path / "config/daytona_kernel_login.json").exists()
 
