@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from daytona_kernel import DaytonaConfig
-from daytona_kernel.client.embedded import EmbeddedServer
+from daytona_kernel.client.embedded_server import EmbeddedServer
 from daytona_kernel.server.isolation import choose_isolation
 from tests.lab_server import LabServer, run_lab_server
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DaytonaError
 from .exchange import Response
-from .follow_protocol import Close, Deliver, Ended, FollowProtocol, FollowTimings, Open, Receive, Source
+from .follow_protocol import FollowProtocol
+from .follow_steps import Close, Deliver, Ended, FollowTimings, Open, Receive, Source
 from .transport import aread_pieces, read_pieces
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from ..errors import (
 from ..known_secrets import redact_exception
 from ..wait_limit import limited
 from . import embedded
+from .embedded_server import ENDED
 from .exchange import Response
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def refusal(exc: InvalidStatus) -> DaytonaError:
 def _http_error(exc: Exception, url: httpx.URL | str) -> DaytonaError:
     origin = _origin(url)
     if embedded.has_ended_at(origin.partition("//")[2]):
-        return DaytonaConnectionError(embedded.ENDED, permanent=True)
+        return DaytonaConnectionError(ENDED, permanent=True)
     if isinstance(exc, (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError)):
         return DaytonaBadRequestError(
             f"Cannot send a request to {origin} ({exc}). Check the URL, for example DAYTONA_API_URL."
@@ -101,7 +102,7 @@ def _http_error(exc: Exception, url: httpx.URL | str) -> DaytonaError:
 def _unreachable(exc: Exception, url: httpx.URL | str) -> DaytonaConnectionError:
     reason = _reason(exc)
     if embedded.has_ended_at(_origin(url).partition("//")[2]):
-        return DaytonaConnectionError(embedded.ENDED, permanent=True)
+        return DaytonaConnectionError(ENDED, permanent=True)
     if "CERTIFICATE_VERIFY_FAILED" in reason:
         return DaytonaConnectionError(
             f"This machine does not trust the certificate of {_origin(url)} ({reason}). "

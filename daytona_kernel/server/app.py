@@ -14,7 +14,19 @@ import tornado.web
 from ..wire import routes
 from . import limits
 from .connections import BoundedServer
-from .handlers import control, files, interpreter_contexts, ports, process, sessions, terminals
+from .handlers import (
+    control,
+    downloads,
+    files,
+    interpreter_contexts,
+    logs,
+    ports,
+    process,
+    sandboxes,
+    sessions,
+    terminals,
+    uploads,
+)
 from .handlers.request import NotFoundHandler
 from .toolbox.profile import OWN
 from .toolbox.sandboxes import Sandboxes
@@ -33,7 +45,7 @@ Row = tuple[str, type[tornado.web.RequestHandler], dict[str, Any]]
 
 CONTROL_ROUTES: list[Row] = [
     (routes.CONFIG, control.ConfigHandler, {}),
-    (routes.SANDBOXES, control.SandboxesHandler, {}),
+    (routes.SANDBOXES, sandboxes.SandboxesHandler, {}),
     (routes.SANDBOX, control.SandboxHandler, {}),
     (routes.SANDBOX_START, control.StartHandler, {}),
     (routes.SANDBOX_STOP, control.StopHandler, {}),
@@ -52,12 +64,12 @@ TOOLBOX_ROUTES: list[Row] = [
     (routes.CODE_RUN, process.CodeRunHandler, {}),
     (routes.SESSIONS, sessions.SessionsHandler, {}),
     (routes.ENTRYPOINT, sessions.EntrypointHandler, {}),
-    (routes.ENTRYPOINT_LOGS, sessions.EntrypointLogsHandler, {}),
+    (routes.ENTRYPOINT_LOGS, logs.EntrypointLogsHandler, {}),
     (routes.SESSION, sessions.SessionHandler, {}),
     (routes.SESSION_EXECUTE, sessions.SessionExecuteHandler, {}),
     (routes.COMMAND, sessions.CommandHandler, {}),
     (routes.COMMAND_INPUT, sessions.InputHandler, {}),
-    (routes.COMMAND_LOGS, sessions.LogsHandler, {}),
+    (routes.COMMAND_LOGS, logs.LogsHandler, {}),
     (routes.PTYS, terminals.TerminalsHandler, {}),
     (routes.PTY_CREATE_AND_CONNECT, terminals.CreateAndConnectHandler, {}),
     (routes.PTY, terminals.TerminalHandler, {}),
@@ -73,11 +85,11 @@ TOOLBOX_ROUTES: list[Row] = [
     (routes.FILES_INFO, files.InfoHandler, {}),
     (routes.FILES_FOLDER, files.FolderHandler, {}),
     (routes.FILES_MOVE, files.MoveHandler, {}),
-    (routes.FILES_UPLOAD, files.UploadHandler, {}),
-    (routes.FILES_UPLOAD_STREAM, files.UploadHandler, {}),
-    (routes.FILES_BULK_UPLOAD, files.UploadHandler, {}),
-    (routes.FILES_DOWNLOAD, files.DownloadHandler, {}),
-    (routes.FILES_BULK_DOWNLOAD, files.BulkDownloadHandler, {}),
+    (routes.FILES_UPLOAD, uploads.UploadHandler, {}),
+    (routes.FILES_UPLOAD_STREAM, uploads.UploadHandler, {}),
+    (routes.FILES_BULK_UPLOAD, uploads.UploadHandler, {}),
+    (routes.FILES_DOWNLOAD, downloads.DownloadHandler, {}),
+    (routes.FILES_BULK_DOWNLOAD, downloads.BulkDownloadHandler, {}),
     (routes.FILES_FIND, files.FindHandler, {}),
     (routes.FILES_SEARCH, files.SearchHandler, {}),
     (routes.FILES_REPLACE, files.ReplaceHandler, {}),

@@ -20,7 +20,7 @@ from daytona_kernel import (
 )
 from daytona_kernel.client import embedded
 from daytona_kernel.client.api import Api, AsyncApi
-from daytona_kernel.client.follow_protocol import FollowTimings
+from daytona_kernel.client.follow_steps import FollowTimings
 from daytona_kernel.client.process import AsyncProcess, Process
 from daytona_kernel.client.run_commands import code_toolbox
 from daytona_kernel.client.transport import AsyncTransport, Transport
@@ -32,6 +32,8 @@ from .served_log import Toolbox
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from daytona_kernel.client.embedded_server import EmbeddedServer
 
 KEY = "dtn_a-key-that-must-never-be-seen"
 
@@ -45,7 +47,7 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[embedded.EmbeddedServer]:
+def server() -> Iterator[EmbeddedServer]:
     """The embedded server, shared by all these tests."""
     started = embedded.start()
     started.ready()

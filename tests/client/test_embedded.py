@@ -15,6 +15,7 @@ import pytest
 
 from daytona_kernel import Daytona, EmbeddedServerError
 from daytona_kernel.client import embedded
+from daytona_kernel.client.embedded_server import EmbeddedServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +52,7 @@ input()
 """
 
 
-def test_one_server_for_all_clients_of_a_process(server: embedded.EmbeddedServer) -> None:
+def test_one_server_for_all_clients_of_a_process(server: EmbeddedServer) -> None:
     assert embedded.start() is server
     assert server.ready() == server.ready()
     assert server.alive()
@@ -126,7 +127,7 @@ def say(child: subprocess.Popen[str], line: str) -> str:
     return child.stdout.readline().strip()
 
 
-def test_a_wrong_key_gets_no_lease(server: embedded.EmbeddedServer) -> None:
+def test_a_wrong_key_gets_no_lease(server: EmbeddedServer) -> None:
     url, _ = server.ready()
     assert embedded.attach(url, "wrong") is None
     assert embedded.start() is server
@@ -208,7 +209,7 @@ server.close(now=True)
     ],
 )
 def test_the_error_says_why_a_server_does_not_start(command: tuple[str, ...], reason: str) -> None:
-    server = embedded.EmbeddedServer.spawn(command)
+    server = EmbeddedServer.spawn(command)
     try:
         with pytest.raises(EmbeddedServerError, match=reason):
             server.ready(timeout=2)

@@ -13,7 +13,7 @@ import pytest
 from daytona_kernel import AsyncDaytona, Daytona, DaytonaTimeoutError, SessionExecuteRequest
 
 if TYPE_CHECKING:
-    from daytona_kernel.client import embedded
+    from daytona_kernel.client.embedded_server import EmbeddedServer
 
 pytestmark = pytest.mark.anyio
 
@@ -199,17 +199,17 @@ async def _run(code: str, namespace: dict[str, Any], *, awaited: bool) -> str:
     return printed.getvalue()
 
 
-async def test_every_example_in_its_sync_form(server: embedded.EmbeddedServer) -> None:
+async def test_every_example_in_its_sync_form(server: EmbeddedServer) -> None:
     with Daytona() as daytona:
         await _run_all(server, daytona, awaited=False)
 
 
-async def test_every_example_in_its_async_form(server: embedded.EmbeddedServer) -> None:
+async def test_every_example_in_its_async_form(server: EmbeddedServer) -> None:
     async with AsyncDaytona() as daytona:
         await _run_all(server, daytona, awaited=True)
 
 
-async def _run_all(server: embedded.EmbeddedServer, daytona: Any, *, awaited: bool) -> None:
+async def _run_all(server: EmbeddedServer, daytona: Any, *, awaited: bool) -> None:
     namespace = {"daytona": daytona, "SessionExecuteRequest": SessionExecuteRequest}
     directory = "/workspace"
     try:

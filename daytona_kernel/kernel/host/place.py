@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from ...client import embedded
 from ...client.daytona import AsyncDaytona
+from ...client.embedded_server import ENDED
 from ...wire.conventions import ISOLATION_VARIABLE
 
 if TYPE_CHECKING:
-    from ...client.embedded import EmbeddedServer
+    from ...client.embedded_server import EmbeddedServer
 
 # A server that was roused and is silent again within this time is killed.
 _ROUSED_SECONDS = 600.0
@@ -73,7 +74,7 @@ class Place:
         """Return a sentence about the end of the embedded server; None while it runs, or at Daytona."""
         if self.server is None or self.server.alive():
             return None
-        return embedded.ENDED
+        return ENDED
 
     def rouse_server(self) -> str | None:
         """Rouse an embedded server that does not answer, or kill it when that did not help.
