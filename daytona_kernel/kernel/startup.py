@@ -18,7 +18,7 @@ from .host.kernel_sandbox import KernelSandbox
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ..interpreter.launcher import LaunchedAgent
+    from ..interpreter.gateway import LaunchedAgent
     from ..magics.registry import Registry
 
 

@@ -25,7 +25,7 @@ from daytona_kernel import (
 )
 from daytona_kernel.config import resolve
 from daytona_kernel.interpreter.connection import Credentials
-from daytona_kernel.interpreter.launcher import AgentGateway, LaunchedAgent
+from daytona_kernel.interpreter.gateway import AgentGateway, LaunchedAgent
 from daytona_kernel.settings.table import TABLE
 from tests.client.faulty_server import FaultyServer, reply
 from tests.kernel.driver import running_kernel

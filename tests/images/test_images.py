@@ -13,8 +13,9 @@ import pytest
 from daytona_kernel import AsyncDaytona, CreateSandboxParams
 from daytona_kernel.errors import InterpreterStartError
 from daytona_kernel.interpreter.delivery import deliver
+from daytona_kernel.interpreter.gateway import AgentGateway
 from daytona_kernel.interpreter.interpreter import Interpreter
-from daytona_kernel.interpreter.launcher import AgentGateway, launch
+from daytona_kernel.interpreter.launcher import launch
 from daytona_kernel.server.isolation import choose_isolation
 from tests.images.roots import MAKERS, MissingImageError, image
 from tests.kernel.driver import running_kernel

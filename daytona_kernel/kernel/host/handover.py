@@ -32,7 +32,7 @@ class Handover:
     server: the embedded server's api_url and api_key; None if the sandbox is at Daytona.
     sandbox_id: the sandbox; None before there is one. owned: whether the kernel deletes it at the end.
     options: the settings that a magic has given to the sandbox, by name.
-    agent: the fields of `interpreter.launcher.LaunchedAgent`; None if there is no interpreter to find, so
+    agent: the fields of `interpreter.gateway.LaunchedAgent`; None if there is no interpreter to find, so
         that the next kernel starts a new one.
     """
 

@@ -7,8 +7,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ...errors import DaytonaError
+from ...interpreter.gateway import AgentGateway
 from ...interpreter.interpreter import Interpreter
-from ...interpreter.launcher import AgentGateway
 from ...magics.permission import Folders
 from ...views.leftover_log import read_leftover_logs
 from ...wire.messages import Message
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from concurrent.futures import Future
 
-    from ...interpreter.launcher import LaunchedAgent
+    from ...interpreter.gateway import LaunchedAgent
     from ...wire.magic_messages import MagicAnswer
     from ..event_loop import EventLoop
     from ..magic_cell import MagicCell

@@ -13,7 +13,7 @@ from ...errors import DaytonaError, InstallationError
 from ...interpreter import launcher
 from ...interpreter.connection import Credentials
 from ...interpreter.delivery import deliver
-from ...interpreter.launcher import LaunchedAgent
+from ...interpreter.gateway import LaunchedAgent
 from ...interpreter.packages import install
 from ...wire.connection import PROTOCOL_VERSION
 

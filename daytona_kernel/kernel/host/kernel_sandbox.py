@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from ...client.daytona import AsyncDaytona
     from ...client.sandbox import AsyncSandbox
-    from ...interpreter.launcher import LaunchedAgent
+    from ...interpreter.gateway import LaunchedAgent
     from ...settings.resolution import Found
     from .handover import Handover, HandoverFile
 
