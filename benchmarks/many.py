@@ -45,7 +45,7 @@ def run_round(name: str, count: int, environment: dict[str, str]) -> Round:
     """Start kernels of a kernelspec at once, run a cell in each, and end them."""
     time.sleep(_PREPARING_SECONDS)
     before = set(_processes())
-    begun = time.perf_counter()
+    start = time.perf_counter()
     managers = [KernelManager(kernel_name=name) for _ in range(count)]
     for manager in managers:
         manager.start_kernel(env={**os.environ, **environment}, stderr=subprocess.DEVNULL)
@@ -62,9 +62,9 @@ def run_round(name: str, count: int, environment: dict[str, str]) -> Round:
         while reply["parent_header"].get("msg_id") != msg_id:
             reply = client.get_shell_msg(timeout=DEADLINE)
         failed += reply["content"]["status"] != "ok"
-    started = time.perf_counter() - begun
+    started = time.perf_counter() - start
     memory = sum(_memory(each) for each in set(_processes()) - before) / count / 1e6
-    begun = time.perf_counter()
+    start = time.perf_counter()
     for client in clients:
         client.stop_channels()
     for manager in managers:
@@ -72,7 +72,7 @@ def run_round(name: str, count: int, environment: dict[str, str]) -> Round:
     for manager in managers:
         manager.finish_shutdown()
         manager.cleanup_resources()
-    ended = time.perf_counter() - begun
+    ended = time.perf_counter() - start
     left = _left(before)
     return Round(started, ended, memory, failed, left)
 

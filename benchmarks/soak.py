@@ -229,9 +229,9 @@ def soak(work: Work, driver: Driver, minutes: int) -> list[str]:
     samples: list[tuple[dict[str, Usage], int]] = []
     print("| minute | operations | kernel | server | agent | interpreter | processes |")
     print("|---:|---:|---|---|---|---|---:|")
-    begun = time.monotonic()
+    started = time.monotonic()
     for minute in range(minutes + 1):
-        while time.monotonic() < begun + minute * _SAMPLE_SECONDS:
+        while time.monotonic() < started + minute * _SAMPLE_SECONDS:
             try:
                 work.one()
             except Empty:

@@ -38,11 +38,11 @@ def imported_names(line: str) -> list[str]:
 
     The other modules are in folders, and to list these takes longer.
     """
-    begun = _IMPORT.fullmatch(line.rpartition(";")[2])
-    if begun is None:
+    unfinished = _IMPORT.fullmatch(line.rpartition(";")[2])
+    if unfinished is None:
         return []
     known = {*sys.stdlib_module_names, *(name for name in list(sys.modules) if "." not in name)}
-    return sorted(name for name in known if name.startswith(begun["name"]))
+    return sorted(name for name in known if name.startswith(unfinished["name"]))
 
 
 def _named_by(statement: ast.stmt) -> Iterator[tuple[str, object]]:

@@ -13,7 +13,7 @@ _PROBE = bytes(4096)
 def private_directory() -> tempfile.TemporaryDirectory[str]:
     """Return a new directory that has room for a file, where temporary files are or in memory.
 
-    Raises OSError if there is no room anywhere.
+    Raises OSError if both are full.
     """
     try:
         return _with_room(None)

@@ -163,11 +163,11 @@ class DaytonaKernel(Kernel):
 
     async def do_shutdown(self, restart: bool) -> dict[str, Any]:
         """End the interpreter. Unless this is a restart, delete the sandbox that this kernel created."""
-        begun = time.monotonic()
+        started = time.monotonic()
         try:
             ended = await self._relay_loop.run(self.relay.close())
             closing = self.host.close(restart=restart, interpreter_ended=ended)
-            left = _CLOSING_SECONDS - (time.monotonic() - begun)
+            left = _CLOSING_SECONDS - (time.monotonic() - started)
             await asyncio.wait_for(closing, max(left, _LEAST_CLOSING_SECONDS))
         except (TimeoutError, DaytonaError) as error:
             reason = str(error) or f"The server has not answered for {_CLOSING_SECONDS:.0f} seconds."

@@ -51,7 +51,7 @@ LEFT_OUT: list[tuple[Sequence[Fault], Sequence[Stage], str]] = [
     (
         _ENDS_OF_KERNEL,
         [BREAKPOINT],
-        "the debugger's state is the front end's, which starts anew with the kernel",
+        "the debugger's state is the front end's, and a new kernel has none",
     ),
     (
         _of("kernel", STOPPED),

@@ -45,7 +45,7 @@ class Failure:
 
     request: Request | None
     is_aborting: bool
-    begun: float
+    started: float
     latest: float
     released: float | None = None
     held: list[Message] = field(default_factory=list)
@@ -141,7 +141,7 @@ class Failures:
     def inherit(self) -> None:
         """Assume that the interpreter aborts cells, because another kernel used it before."""
         now = asyncio.get_running_loop().time()
-        failure = Failure(None, is_aborting=True, begun=now, latest=now, released=now)
+        failure = Failure(None, is_aborting=True, started=now, latest=now, released=now)
         failure.left.set()
         self._by_queue[MAIN_QUEUE] = failure
 
@@ -155,7 +155,7 @@ class Failures:
             return
         loop = asyncio.get_running_loop()
         pause = failure.latest + _QUIET_SECONDS - loop.time()
-        if pause > 0 and loop.time() - failure.begun < _LONGEST_SECONDS:
+        if pause > 0 and loop.time() - failure.started < _LONGEST_SECONDS:
             loop.call_later(pause, self._release_if_quiet, queue, failure)
             return
         self._release(queue, failure)
