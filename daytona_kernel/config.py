@@ -31,6 +31,8 @@ DEFAULT_API_URL = "https://app.daytona.io/api"
 DEFAULT_REQUEST_TIMEOUT = limited(60.0)
 _HEADER_VALUE = re.compile(r"[!-~]+")  # visible ASCII
 _URL = re.compile(r"https?://[^/?#\s]", re.IGNORECASE)
+# Daytona's second API is at these hosts. Its routes are others; docs/daytona-v2.md lists them.
+_SECOND_API = re.compile(r"https?://([^/?#\s]*@)?api\.([\w-]+\.)*daytona\.com\.?([:/?#]|$)", re.IGNORECASE)
 _SENT_IN_HEADERS = ("api_key", "jwt_token", "organization_id")
 
 
@@ -116,7 +118,8 @@ def resolve(config: DaytonaConfig | None = None, environ: Mapping[str, str] = os
     Without a key and a URL, the embedded server is used. White space around a value is removed, because
     it comes from files and clipboards. Raises DaytonaAuthenticationError if a URL is set without a key, a
     token without its organization, or if a key, token or organization cannot be sent; DaytonaBadRequestError
-    for a URL without a scheme or a host; and SettingError for a wrong setting in the environment or the file.
+    for a URL without a scheme or a host, or of Daytona's API v2; and SettingError for a wrong setting in the
+    environment or the file.
     """
     arguments = config or DaytonaConfig()
     found = process_settings([*ACCOUNT, TABLE["target"]], environ)
@@ -210,8 +213,15 @@ def _require_header_value(setting: Setting) -> None:
 
 
 def _require_url(setting: Setting) -> None:
-    """Refuse an API URL to which no request can be sent, such as one without a scheme."""
-    if setting.name == "api_url" and not _URL.match(setting.value or ""):
+    """Refuse an API URL to which no request can be sent, or whose API has other routes."""
+    if setting.name != "api_url":
+        return
+    if _SECOND_API.match(setting.value or ""):
+        raise DaytonaBadRequestError(
+            f"{_name(setting)} is {setting.shown}, Daytona's API v2, and daytona-kernel uses the API at "
+            f"{DEFAULT_API_URL}. Nothing was sent. Unset the URL to use that API."
+        )
+    if not _URL.match(setting.value or ""):
         raise DaytonaBadRequestError(
             f"{_name(setting)} is {setting.shown}, which is not a URL: it must start with https:// or "
             f"http:// and a host, for example {DEFAULT_API_URL}. Nothing was sent."

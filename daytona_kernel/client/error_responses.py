@@ -95,7 +95,10 @@ def error_of(
                 break
     if status == HTTPStatus.UNAUTHORIZED:
         reason = f" ({message})" if message else ""
-        message = f"Daytona refused the API key{reason}. Check DAYTONA_API_KEY and DAYTONA_API_URL."
+        message = (
+            f"Daytona refused the API key{reason}. Check DAYTONA_API_KEY and DAYTONA_API_URL; "
+            "a key that is only for Daytona's API v2 does not work."
+        )
     if kind is DaytonaProcessExecutionTimeoutError:
         message = "The command exceeded its timeout and was ended. Its output is lost."
     return kind(

@@ -87,6 +87,33 @@ def test_a_url_without_a_scheme_or_a_host_is_one_clear_sentence(url: str) -> Non
     )
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://api.daytona.com",
+        "https://API.us-macos.daytona.com:443/x",
+        "https://me:secret@api.daytona.com/",
+    ],
+)
+def test_the_url_of_another_api_of_daytona_is_one_clear_sentence(url: str) -> None:
+    with pytest.raises(DaytonaBadRequestError) as caught:
+        resolve(environ={"DAYTONA_API_URL": url, "DAYTONA_API_KEY": KEY})
+    message = str(caught.value)
+    assert message.startswith("DAYTONA_API_URL is https://")
+    assert message.endswith(
+        f", Daytona's API v2, and daytona-kernel uses the API at {DEFAULT_API_URL}. "
+        "Nothing was sent. Unset the URL to use that API."
+    )
+    assert "secret" not in message
+
+
+@pytest.mark.parametrize(
+    "url", ["https://api.daytona.company", "https://daytona.com", "http://x/api.daytona.com"]
+)
+def test_other_hosts_may_have_an_api(url: str) -> None:
+    assert resolve(environ={"DAYTONA_API_URL": url, "DAYTONA_API_KEY": KEY}).api_url.value == url
+
+
 def test_a_password_in_a_url_without_a_scheme_is_not_shown() -> None:
     with pytest.raises(DaytonaBadRequestError) as raised:
         resolve(environ={"DAYTONA_API_KEY": "k", "DAYTONA_API_URL": "someone:s3cret@h/api"})

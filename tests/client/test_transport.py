@@ -80,7 +80,7 @@ def test_key_is_in_no_error_log_or_repr(
 
 def test_refused_key_has_a_clear_message(connect: Any, faulty: FaultyServer) -> None:
     faulty.on("GET", ".*", reply(401, {"statusCode": 401, "message": "Unauthorized"}))
-    with pytest.raises(DaytonaAuthenticationError, match=r"Daytona refused the API key \(Unauthorized\)"):
+    with pytest.raises(DaytonaAuthenticationError, match=r"Daytona refused the API key \(Unauthorized\).*v2"):
         connect(DaytonaConfig(api_key=KEY, api_url=faulty.url)).get("i")
 
 
