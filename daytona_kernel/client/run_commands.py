@@ -1,6 +1,7 @@
 """The shell commands that run code in each language: the `code_toolbox` of Daytona's Process page.
 
-Current toolboxes run code without them; older ones and `process.exec` need them.
+Current toolboxes run code without them; older ones and `process.exec` need them. So do arguments that a shell
+would change: Daytona's toolbox puts them into a shell command as they are.
 """
 
 from __future__ import annotations
@@ -8,11 +9,14 @@ from __future__ import annotations
 import base64
 import json
 import shlex
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..errors import DaytonaBadRequestError
-from ..wire.conventions import ARTIFACT_MARK
+from ..wire.conventions import ARTIFACT_MARK, OWN_ARGUMENTS, RUN_TYPESCRIPT
 from .models.processes import Chart, CodeRunParams, ExecuteResponse, ExecutionArtifacts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class CodeToolbox(Protocol):
@@ -33,17 +37,22 @@ class CodeToolbox(Protocol):
 
 
 class _ShellToolbox:
-    """A language whose interpreter reads code from stdin. Base64 protects the code from the shell."""
+    """A language, and the shell command that runs code from its stdin.
 
-    def __init__(self, language: str, interpreter: str) -> None:
+    Base64 protects the code from the shell.
+    command: ARGUMENTS stands for the arguments. before: code in front of the user's.
+    """
+
+    def __init__(self, language: str, command: str, before: str = "") -> None:
         self.language = language
-        self._interpreter = interpreter
+        self._command = command
+        self._before = before
 
     def get_run_command(self, code: str, params: CodeRunParams | None = None) -> str:
-        encoded = base64.b64encode(code.encode()).decode()
-        command = [self._interpreter, *map(shlex.quote, (params and params.argv) or [])]
+        encoded = base64.b64encode((self._before + code).encode()).decode()
+        arguments = shlex.join((params and params.argv) or [])
         # printf is a builtin of the shell, so the length of its argument is not limited.
-        return f"printf %s {encoded} | base64 -d | {' '.join(command)}"
+        return f"printf %s {encoded} | base64 -d | {self._command.replace('ARGUMENTS', arguments)}"
 
     def read_output(self, response: ExecuteResponse) -> ExecuteResponse:
         charts: list[Chart] = []
@@ -58,6 +67,11 @@ class _ShellToolbox:
         return ExecuteResponse(response.exit_code, result, ExecutionArtifacts(result, charts))
 
 
+def is_changed_by_shells(arguments: Sequence[str]) -> bool:
+    """Return whether a shell would split or change one of the arguments."""
+    return any(shlex.quote(each) != each for each in arguments)
+
+
 def _read_artifact(line: str) -> Chart | None:
     if not line.startswith(ARTIFACT_MARK):
         return None
@@ -69,9 +83,11 @@ def _read_artifact(line: str) -> Chart | None:
 
 
 _TOOLBOXES = {
-    "python": _ShellToolbox("python", "python3 -u -"),
-    "javascript": _ShellToolbox("javascript", "node -"),
-    "typescript": _ShellToolbox("typescript", "npx ts-node"),
+    "python": _ShellToolbox("python", "python3 -u - ARGUMENTS"),
+    "javascript": _ShellToolbox("javascript", "node - ARGUMENTS", OWN_ARGUMENTS),
+    "typescript": _ShellToolbox(
+        "typescript", f"bash -c {shlex.quote(RUN_TYPESCRIPT)} typescript ARGUMENTS", OWN_ARGUMENTS
+    ),
 }
 LANGUAGES = tuple(_TOOLBOXES)
 

@@ -17,6 +17,19 @@ PROFILE_VARIABLE = "DAYTONA_KERNEL_PROFILE"
 
 # `code_run` prints each chart as a line of stdout: this mark and the chart as JSON.
 ARTIFACT_MARK = "dtn_artifact_k39fd2:"
+# JavaScript in front of the user's, on the same line: node counts "-" or the file's name as an argument.
+OWN_ARGUMENTS = "process.argv.splice(1, 1); "
+# Bash that runs TypeScript from stdin. ts-node takes its first argument for a file, so the code must be one.
+# It works with typescript 5, and not with 7.
+RUN_TYPESCRIPT = """\
+directory=$(mktemp -d) && cat > "$directory/code.ts"
+run=(npx --yes --prefer-offline --package=typescript@5 --package=ts-node -- ts-node)
+command -v ts-node > /dev/null && run=(ts-node)
+"${run[@]}" -T -O '{"module":"CommonJS"}' "$directory/code.ts" "$@"
+status=$?
+rm -rf "$directory"
+exit $status
+"""
 
 # The kernel's request to the interpreter, on `shell`, to run cells again after an error.
 RESUME_TYPE = "daytona_resume_request"

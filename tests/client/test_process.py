@@ -118,6 +118,25 @@ def test_code_run_runs_another_language(sandbox: Any) -> None:
         sandbox.process.code_run("puts 1", language="ruby")
 
 
+ARGUMENTS = ["a b", "$HOME", "it's", "", "plain"]
+
+
+@both_profiles
+def test_code_run_passes_each_argument_as_it_is(sandbox: Any) -> None:
+    run = sandbox.process.code_run
+    answer = run(
+        "import os, sys; print(sys.argv[1:], os.environ['A'])", CodeRunParams(ARGUMENTS, {"A": "b c"})
+    )
+    assert (answer.exit_code, answer.result) == (0, f"{ARGUMENTS} b c\n")
+    assert run("import sys; sys.exit(3)", CodeRunParams(["a b"])).exit_code == 3
+    assert run("import sys; print(sys.argv[1:])", CodeRunParams(["plain"])).result == "['plain']\n"
+    if shutil.which("node"):
+        code = "console.log(process.argv.slice(1).join())"
+        for arguments in (["plain", "two"], ["a b", "$HOME"]):
+            answer = run(code, CodeRunParams(arguments), language="javascript")
+            assert answer.result == ",".join(arguments) + "\n"
+
+
 def test_code_run_gives_charts(sandbox: Any) -> None:
     response = sandbox.process.code_run(CHART)
     assert response.result == "drawn\n"

@@ -8,7 +8,7 @@ import shutil
 import psutil
 import pytest
 
-from tests.conftest import on_own
+from tests.conftest import both_profiles
 from tests.kernel.driver import Driver, running_kernel, wait_until
 
 from .conftest import failure
@@ -24,7 +24,7 @@ def test_code_runs_in_a_fresh_process(kernel: Driver) -> None:
     assert kernel.run("_exit_code").result == "0"
 
 
-@on_own  # a shell of Daytona's daemon splits the arguments again
+@both_profiles
 def test_code_gets_arguments_and_environment(kernel: Driver) -> None:
     answer = kernel.run(
         "%%code_run --argv 'one \"two words\"' --env WHO=you --env 'B=c d' --timeout 60\n"
@@ -42,6 +42,14 @@ def test_output_can_be_captured(kernel: Driver) -> None:
 def test_javascript_runs(kernel: Driver) -> None:
     answer = kernel.run("%%code_run --language javascript\nconsole.log([1, 2].map(n => n * 2).join())")
     assert answer.stdout == "2,4\n"
+
+
+@needs_node
+def test_typescript_runs(kernel: Driver) -> None:
+    if kernel.run("reached = %sh --no-raise getent hosts registry.npmjs.org\n_exit_code").result != "0":
+        pytest.skip("sandboxes do not reach npm's registry here")
+    code = "const words: string[] = process.argv.slice(1);\nconsole.log(words.join())"
+    assert kernel.run(f"%%code_run --language typescript --argv \"a 'b c'\"\n{code}").stdout == "a,b c\n"
 
 
 def test_a_missing_language_is_reported() -> None:

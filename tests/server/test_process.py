@@ -147,6 +147,8 @@ def test_javascript(toolbox: Toolbox) -> None:
     if toolbox.execute("node --version")["exitCode"]:
         pytest.skip("no node on this machine")
     assert code_run(toolbox, "console.log(6 * 7)", language="javascript")["result"] == "42\n"
+    code = "console.log(process.argv.slice(1))"
+    assert code_run(toolbox, code, language="javascript", argv=["a b"])["result"] == "[ 'a b' ]\n"
 
 
 def test_another_language_is_refused(toolbox: Toolbox) -> None:

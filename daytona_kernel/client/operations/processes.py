@@ -9,6 +9,7 @@ from ...errors import DaytonaBadRequestError, DaytonaNotFoundError
 from ..exchange import Exchange, Request
 from ..models.processes import CodeRunParams, ExecuteResponse
 from ..retries import send
+from ..run_commands import is_changed_by_shells
 from . import table
 
 if TYPE_CHECKING:
@@ -50,11 +51,14 @@ def run_code(
 ) -> Exchange[ExecuteResponse]:
     """Run code in a fresh process of the toolbox's language; see `Process.code_run`.
 
-    A toolbox without the route `/process/code-run` runs the language's shell command instead.
+    A toolbox without the route `/process/code-run` runs the language's shell command instead. Every toolbox
+    does if a shell would change an argument: that command quotes arguments, and the route does not.
     """
     params = params or CodeRunParams()
     if code_toolbox.language == "python":
         code = textwrap.dedent(code)
+    if is_changed_by_shells(params.argv or []):
+        return (yield from _run_command(code, params, timeout, code_toolbox, request_timeout))
     body: dict[str, Any] = {
         "code": code,
         "language": code_toolbox.language,
@@ -69,10 +73,20 @@ def run_code(
     except DaytonaNotFoundError as error:
         if error.code is not None:
             raise  # the route exists: the toolbox answered
-        command = code_toolbox.get_run_command(code, params)
-        answer = yield from execute(command, timeout=timeout, env=params.env, request_timeout=request_timeout)
-        return code_toolbox.read_output(answer)
+        return (yield from _run_command(code, params, timeout, code_toolbox, request_timeout))
     return ExecuteResponse.from_json(response.json())
+
+
+def _run_command(
+    code: str,
+    params: CodeRunParams,
+    timeout: int | None,
+    code_toolbox: CodeToolbox,
+    request_timeout: float | None,
+) -> Exchange[ExecuteResponse]:
+    command = code_toolbox.get_run_command(code, params)
+    answer = yield from execute(command, timeout=timeout, env=params.env, request_timeout=request_timeout)
+    return code_toolbox.read_output(answer)
 
 
 def _whole(timeout: float | None) -> int | None:

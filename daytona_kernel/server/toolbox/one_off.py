@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ...wire.conventions import ARTIFACT_MARK
+from ...wire.conventions import ARTIFACT_MARK, OWN_ARGUMENTS, RUN_TYPESCRIPT
 from .. import failures, limits
 from ..box.pipes import PipeReader, widen
 
@@ -22,7 +23,7 @@ _MARK = ARTIFACT_MARK.encode()
 _INTERPRETERS: dict[str, list[str]] = {
     "python": ["python3", "-u", "-"],
     "javascript": ["node", "-"],
-    "typescript": ["npx", "ts-node"],
+    "typescript": ["/bin/bash", "-c", RUN_TYPESCRIPT, "typescript"],
 }
 _NAMES = {"/bin/bash": "/usr/bin/bash"}  # Daytona's error messages have this path
 
@@ -73,9 +74,11 @@ async def run_code(
         raise failures.bad_request(f"unsupported language: {language}")
     if language == "python":
         env = {**charts, **env}
+    else:
+        code = OWN_ARGUMENTS + code
     command = [*interpreter, *argv]
     if profile.joins_arguments:
-        command = ["/bin/bash", "-c", f"{' '.join(command)}; exit $?"]
+        command = ["/bin/bash", "-c", f"{shlex.join(interpreter)} {' '.join(argv)}; exit $?"]
     result = await _run(spawn, profile, command, code.encode(), cwd=None, env=env, seconds=seconds)
     if _MARK in result.output:
         result.output, result.charts = cut_artifacts(result.output)
