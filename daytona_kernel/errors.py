@@ -53,7 +53,10 @@ class DaytonaError(Exception):
     status_code: the HTTP status; None without a response.
     code: Daytona's machine-readable code, for example "NOT_FOUND"; None for none.
     request_id: the id to quote to Daytona's support; None for none.
+    sandbox_id: the sandbox that `create` has created, when it fails after that; None otherwise.
     """
+
+    sandbox_id: str | None = None
 
     def __init__(
         self,
@@ -130,12 +133,7 @@ class DaytonaServiceUnavailableError(DaytonaError):
 
 
 class DaytonaTimeoutError(DaytonaError):
-    """An operation took longer than its timeout.
-
-    sandbox_id: the sandbox that `create` created but that has not started; None otherwise.
-    """
-
-    sandbox_id: str | None = None
+    """An operation took longer than its timeout."""
 
 
 class DaytonaProcessExecutionTimeoutError(DaytonaTimeoutError):

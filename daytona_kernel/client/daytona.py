@@ -68,7 +68,8 @@ class Daytona:
         params: the sandbox's properties; None for a Python sandbox with Daytona's defaults.
         timeout: seconds to wait for the start; 0 waits as long as it takes.
 
-        Raises DaytonaTimeoutError if the sandbox has not started by then; `sandbox_id` names it.
+        Raises DaytonaTimeoutError if the sandbox has not started by then. After the creation, the error's
+        `sandbox_id` names the sandbox.
         """
         exchange = sandboxes.create_sandbox(
             params or CreateSandboxFromSnapshotParams(), self.settings.target.value, timeout

@@ -3,3 +3,5 @@
 LABEL = "daytona-kernel"
 HOST_LABEL = "daytona-kernel/host"
 NOTEBOOK_LABEL = "daytona-kernel/notebook"
+# Differs for each process of a kernel.
+KERNEL_LABEL = "daytona-kernel/kernel"

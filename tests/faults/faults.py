@@ -131,6 +131,7 @@ NETWORK_FAULTS: dict[str, list[NetworkFault]] = {
     "stall": _of_network("stall", _weather(Weather.STALL)),
     "delay": _of_network("delay", _weather(Weather.DELAY)),
     "trickle": _of_network("trickle", _weather(Weather.TRICKLE)),
+    "lost answers": _of_network("lost answers", _weather(Weather.MUTE)),
     "half-close": _of_network("half-close", lambda world, where: world.proxy.half_close(where)),
     "silent death": _of_network("silent death", lambda world, where: world.proxy.silence(where)),
     **{f"status {status}": _of_network(f"status {status}", _status(status)) for status in STATUSES},

@@ -40,6 +40,7 @@ class Weather(Enum):
     DELAY = "passes later"
     TRICKLE = "passes in small pieces"
     STALL = "waits until the weather is another"
+    MUTE = "passes, but new connections break before their answer"
 
 
 class Passage:
@@ -64,7 +65,7 @@ class FaultProxy:
     """The proxy, in a thread of its own.
 
     requests: the first lines of the requests that have come.
-    refused: how many requests the present fault has refused.
+    refused: how many requests the present fault has refused, or left without an answer.
     """
 
     def __init__(self, api_url: str) -> None:
@@ -103,6 +104,7 @@ class FaultProxy:
 
     def begin(self, weather: Weather, where: Where) -> None:
         """Carry data as the weather says, until `clear`."""
+        self.refused = 0
         self._on_loop(self._change, None, weather, where)
 
     def refuse(self, status: int, where: Where) -> None:
@@ -205,6 +207,10 @@ class FaultProxy:
     async def _answer(self, passage: Passage, reader: asyncio.StreamReader) -> None:
         """Carry an answer, with the proxy's addresses in place of the server's."""
         head = await reader.readuntil(b"\r\n\r\n")
+        if self._weather is Weather.MUTE and passage.is_at(self._where):
+            self.refused += 1
+            passage.abort()
+            return
         length = _LENGTH.search(head)
         if length is not None and b"application/json" in head:
             body = await reader.readexactly(int(length[1]))

@@ -205,6 +205,23 @@ def test_a_sandbox_that_cannot_be_deleted_in_time_is_deleted_later() -> None:
         world.close()  # it checks that the sandbox goes
 
 
+def test_a_sandbox_whose_creation_got_no_answer_is_deleted() -> None:
+    world = NetworkWorld()
+    try:
+        world.proxy.begin(Weather.MUTE, Where.API)
+        world.start_kernel()
+        wait_until(lambda: world.proxy.refused > 0, DEADLINE)
+        (lost,) = world.sandboxes()
+        world.proxy.clear()
+        world.connect()
+        # The first cell may say that the creation failed.
+        wait_until(lambda: world.driver.run("1 + 1").reply["status"] == "ok", DEADLINE)
+        wait_until(lambda: [each.id for each in world.sandboxes()] not in ([], [lost.id]))
+        wait_until(lambda: lost.id not in [each.id for each in world.sandboxes()])
+    finally:
+        world.close()
+
+
 def test_a_restart_flushes_files_and_runs_atexit(own_kernel: Driver) -> None:
     own_kernel.run(
         "import atexit, threading, time\n"

@@ -72,7 +72,7 @@ def create_sandbox(
     )
     try:
         return (yield from _wait(created, "started", deadline, is_new=True))
-    except DaytonaTimeoutError as error:
+    except DaytonaError as error:
         error.sandbox_id = created.id
         raise
 

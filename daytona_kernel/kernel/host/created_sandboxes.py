@@ -7,17 +7,22 @@ import os
 import socket
 import subprocess
 import sys
+import uuid
 from contextlib import suppress
 from dataclasses import replace
+from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ...client.labels import HOST_LABEL, LABEL, NOTEBOOK_LABEL
+from ...client.labels import HOST_LABEL, KERNEL_LABEL, LABEL, NOTEBOOK_LABEL
+from ...client.models.sandboxes import ListSandboxesQuery
 from ...errors import DaytonaError, DaytonaNotFoundError, DaytonaTimeoutError
 from ...formatting import format_duration
 from ...settings.notebook import FILE_VARIABLE
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from ...client.daytona import AsyncDaytona
     from ...client.models.sandboxes import CreateSandboxParams
     from ...client.sandbox import AsyncSandbox
@@ -39,6 +44,10 @@ class CreatedSandboxes:
     def __init__(self) -> None:
         self._unused: set[AsyncSandbox] = set()
         self._cleanups: set[asyncio.Task[None]] = set()
+        # The answer to a creation may be lost, and the sandbox is there. Its label finds it.
+        self._label = uuid.uuid4().hex
+        self._returned: set[str] = set()
+        self._lost_at: AsyncDaytona | None = None
 
     async def create(self, daytona: AsyncDaytona, params: CreateSandboxParams) -> AsyncSandbox:
         """Create a sandbox with this kernel's labels, which stops and is deleted if it is forgotten.
@@ -49,6 +58,7 @@ class CreatedSandboxes:
             LABEL: "python",
             HOST_LABEL: socket.gethostname()[:63],
             NOTEBOOK_LABEL: Path(os.environ.get(FILE_VARIABLE, "")).name[:63],
+            KERNEL_LABEL: self._label,
         }
         labeled = replace(
             params,
@@ -61,29 +71,32 @@ class CreatedSandboxes:
         try:
             sandbox = await asyncio.shield(creation)
         except asyncio.CancelledError:
-            cleanup = asyncio.create_task(self._undo(creation))
-            self._cleanups.add(cleanup)
-            cleanup.add_done_callback(self._cleanups.discard)
+            self._clean_up(self._undo(creation))
             raise
         self._unused.add(sandbox)
+        if self._lost_at is not None:
+            self._clean_up(self._delete_lost())
         return sandbox
 
     async def _create(self, daytona: AsyncDaytona, params: CreateSandboxParams) -> AsyncSandbox:
         """Create a sandbox. If it does not start in time, it is deleted."""
         seconds = _START_SECONDS if params.image is None else _BUILD_SECONDS
         try:
-            return await daytona.create(params, timeout=seconds)
-        except DaytonaTimeoutError as error:
-            if error.sandbox_id is None:
+            sandbox = await daytona.create(params, timeout=seconds)
+        except DaytonaError as error:
+            if error.sandbox_id is None and _is_refusal(error):
+                raise
+            self._lost_at = daytona
+            if error.sandbox_id is None or not isinstance(error, DaytonaTimeoutError):
                 raise
             with suppress(DaytonaError):  # `delete_unused` tries again
-                late = await daytona.get(error.sandbox_id)
-                self._unused.add(late)
-                await self._delete(late)
+                await self._delete_lost()
             raise DaytonaTimeoutError(
                 f"The new sandbox did not start within {format_duration(seconds)}, so it is deleted. "
                 "Run the cell again to create another one."
             ) from None
+        self._returned.add(sandbox.id)
+        return sandbox
 
     def use(self, sandbox: AsyncSandbox) -> None:
         """Keep a sandbox, because cells run there from now on."""
@@ -96,6 +109,7 @@ class CreatedSandboxes:
     def forget_all(self) -> None:
         """Forget all sandboxes, because the server that had them has ended."""
         self._unused.clear()
+        self._lost_at = None
 
     async def delete(self, sandbox: AsyncSandbox) -> None:
         """Delete a sandbox, and with it all unused ones. Raises DaytonaError; some may remain then."""
@@ -105,6 +119,7 @@ class CreatedSandboxes:
     async def delete_unused(self) -> None:
         """Delete all unused sandboxes. Raises DaytonaError; some may remain then."""
         await asyncio.gather(*self._cleanups)
+        await self._delete_lost()
         for sandbox in list(self._unused):
             await self._delete(sandbox)
 
@@ -120,17 +135,41 @@ class CreatedSandboxes:
             )
             process.returncode = 0  # nobody waits for it, and Python would warn of that
 
+    def _clean_up(self, work: Coroutine[Any, Any, None]) -> None:
+        """Delete something in the background. What fails, `delete_unused` tries again."""
+
+        async def attempt() -> None:
+            with suppress(DaytonaError):
+                await work
+
+        cleanup = asyncio.create_task(attempt())
+        self._cleanups.add(cleanup)
+        cleanup.add_done_callback(self._cleanups.discard)
+
     async def _undo(self, creation: asyncio.Task[AsyncSandbox]) -> None:
         """Delete a sandbox that is being created for a canceled caller."""
-        with suppress(DaytonaError):  # `delete_unused` tries again
-            sandbox = await creation
-            self._unused.add(sandbox)
-            await self._delete(sandbox)
+        sandbox = await creation
+        self._unused.add(sandbox)
+        await self._delete(sandbox)
+
+    async def _delete_lost(self) -> None:
+        """Delete the sandboxes of failed creations. One may still appear later, so each call looks again."""
+        if self._lost_at is not None:
+            query = ListSandboxesQuery(labels={KERNEL_LABEL: self._label})
+            async for sandbox in self._lost_at.list(query):
+                if sandbox.id not in self._returned:
+                    await self._delete(sandbox)
 
     async def _delete(self, sandbox: AsyncSandbox) -> None:
         with suppress(DaytonaNotFoundError):
             await sandbox.delete()
         self._unused.discard(sandbox)
+
+
+def _is_refusal(error: DaytonaError) -> bool:
+    """Return whether a server has answered that it does not carry out the request."""
+    status = error.status_code
+    return status is not None and HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def _first(given: int | None, default: int) -> int:
