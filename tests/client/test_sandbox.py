@@ -84,6 +84,29 @@ def test_stop_and_start_keep_files(sandbox: Any) -> None:
     assert sandbox.fs.download_file("file") == b"kept"
 
 
+def test_a_paused_sandbox_goes_on_where_it_was(sandbox: Any) -> None:
+    count = "i=0; while :; do i=$((i+1)); echo $i > count; sleep 0.02; done"
+    sandbox.process.create_session("s")
+    sandbox.process.execute_session_command("s", SessionExecuteRequest(command=count, run_async=True))
+    sandbox.pause()
+    assert sandbox.state == "paused"
+    with pytest.raises(DaytonaError, match="not started, it is paused"):
+        sandbox.process.exec("true")
+    sandbox.start()
+    assert sandbox.state == "started"
+    before = int(sandbox.process.exec("cat count").result)
+    assert int(sandbox.process.exec(f"until [ $(cat count) -gt {before} ]; do :; done; cat count").result)
+
+
+def test_auto_pause_replaces_auto_stop(daytona: Any, sandbox: Any) -> None:
+    sandbox.set_auto_pause_interval(9)
+    intervals = daytona.get(sandbox.id).instance
+    assert (intervals.auto_stop_interval, intervals.auto_pause_interval) == (0, 9)
+    sandbox.set_autostop_interval(7)
+    intervals = daytona.get(sandbox.id).instance
+    assert (intervals.auto_stop_interval, intervals.auto_pause_interval) == (7, 0)
+
+
 def test_labels_intervals_and_activity(daytona: Any, sandbox: Any) -> None:
     assert sandbox.set_labels({"a": "1"}) == {"a": "1"}  # all of them, as the official SDK does
     sandbox.set_autostop_interval(3)

@@ -84,6 +84,18 @@ class TestSandbox:
         with pytest.raises(DaytonaNotFoundError):
             daytona.get(sandbox.id)
 
+    def test_pause_keeps_the_processes(self, daytona: Daytona) -> None:
+        sandbox = daytona.create()
+        pid = sandbox.process.exec("sleep 600 > /dev/null 2>&1 & echo $!").result.strip()
+        sandbox.pause()
+        assert state_of(sandbox) == "paused"
+        sandbox.start()
+        assert sandbox.process.exec(f"kill -0 {pid} && echo alive").result == "alive\n"
+        sandbox.set_auto_pause_interval(5)
+        sandbox.refresh_data()
+        assert sandbox.auto_pause_interval == 5
+        sandbox.delete()
+
     def test_labels_and_intervals(self, daytona: Daytona) -> None:
         sandbox = daytona.create(CreateSandboxFromSnapshotParams(auto_stop_interval=7, name="with-a-name"))
         assert (sandbox.name, sandbox.auto_stop_interval) == ("with-a-name", 7)

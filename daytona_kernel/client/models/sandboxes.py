@@ -49,6 +49,7 @@ class CreateSandboxFromSnapshotParams:
     env_vars: environment variables of all its processes. labels: names and values to find it by.
     public: whether its ports are reachable without a token.
     auto_stop_interval: minutes without activity until it stops; 0 for never, None for 15.
+    auto_pause_interval: minutes without activity until it pauses, instead of the stop; 0 for never.
     auto_archive_interval: minutes until the stopped sandbox is archived; 0 for the longest interval.
     auto_delete_interval: minutes until the stopped sandbox is deleted; 0 for at once, negative for never.
     ephemeral: whether it is deleted as soon as it stops, as with `auto_delete_interval` 0.
@@ -67,6 +68,7 @@ class CreateSandboxFromSnapshotParams:
     labels: dict[str, str] | None = None
     public: bool | None = None
     auto_stop_interval: int | None = None
+    auto_pause_interval: int | None = None
     auto_archive_interval: int | None = None
     auto_delete_interval: int | None = None
     ephemeral: bool | None = None
@@ -102,6 +104,7 @@ class SandboxInstance:
     state: for example "started", "stopped" or "error". toolbox_url: the URL of its toolbox.
     cpu: cores. memory, disk: in GiB. The intervals are minutes. Dates are in ISO 8601.
     image: the Dockerfile of its image; None for a snapshot.
+    destroyed_at: the date of its deletion, whatever its state; None for no such date.
     """
 
     id: str
@@ -124,9 +127,11 @@ class SandboxInstance:
     memory: float | None = None
     disk: float | None = None
     auto_stop_interval: int | None = None
+    auto_pause_interval: int | None = None
     auto_archive_interval: int | None = None
     auto_delete_interval: int | None = None
     error_reason: str | None = None
+    destroyed_at: str | None = None
     created_at: str | None = None
     last_activity_at: str | None = None
     organization_id: str | None = None
@@ -159,9 +164,11 @@ class SandboxInstance:
             memory=data.get("memory"),
             disk=data.get("disk"),
             auto_stop_interval=data.get("autoStopInterval"),
+            auto_pause_interval=data.get("autoPauseInterval"),
             auto_archive_interval=data.get("autoArchiveInterval"),
             auto_delete_interval=data.get("autoDeleteInterval"),
             error_reason=data.get("errorReason"),
+            destroyed_at=data.get("autoDestroyAt"),
             created_at=data.get("createdAt"),
             last_activity_at=data.get("lastActivityAt"),
             organization_id=data.get("organizationId"),

@@ -54,6 +54,7 @@ def create_sandbox(
         "labels": {**(params.labels or {}), LANGUAGE_LABEL: params.language or "python"},
         "public": params.public,
         "autoStopInterval": params.auto_stop_interval,
+        "autoPauseInterval": params.auto_pause_interval,
         "autoArchiveInterval": params.auto_archive_interval,
         "autoDeleteInterval": 0 if params.ephemeral else params.auto_delete_interval,
         "networkBlockAll": params.network_block_all,
@@ -119,7 +120,7 @@ def refresh_data(sandbox: Subject) -> Exchange[None]:
 
 
 def start(sandbox: Subject, timeout: float = 60) -> Exchange[None]:
-    """Start the sandbox and return when it has started.
+    """Start a stopped sandbox or resume a paused one, and return when it has started.
 
     timeout: seconds to wait; 0 waits as long as it takes. Raises DaytonaTimeoutError after that.
     """
@@ -136,6 +137,16 @@ def stop(sandbox: Subject, timeout: float = 60, force: bool = False) -> Exchange
     request = _request(table.STOP_SANDBOX, sandbox, query={"force": "true" if force else "false"})
     stopping = yield from _instance(request)
     sandbox.instance = yield from _wait(stopping, "stopped", _deadline(timeout))
+
+
+def pause(sandbox: Subject, timeout: float = 60) -> Exchange[None]:
+    """Pause the sandbox and return when it has paused. Its processes are frozen until `start`.
+
+    timeout: seconds to wait; 0 waits as long as it takes. Raises DaytonaTimeoutError after that, and
+    DaytonaError if sandboxes of its class cannot pause.
+    """
+    pausing = yield from _instance(_request(table.PAUSE_SANDBOX, sandbox))
+    sandbox.instance = yield from _wait(pausing, "paused", _deadline(timeout))
 
 
 def delete(sandbox: Subject) -> Exchange[None]:
@@ -159,6 +170,12 @@ def set_autostop_interval(sandbox: Subject, interval: int) -> Exchange[None]:
     """Set the minutes without activity after which the sandbox stops; 0 for never."""
     yield from send(_request(table.SET_AUTO_STOP, sandbox, minutes=str(interval)))
     sandbox.instance = replace(sandbox.instance, auto_stop_interval=interval)
+
+
+def set_auto_pause_interval(sandbox: Subject, interval: int) -> Exchange[None]:
+    """Set the minutes without activity after which the sandbox pauses; 0 for never."""
+    yield from send(_request(table.SET_AUTO_PAUSE, sandbox, minutes=str(interval)))
+    sandbox.instance = replace(sandbox.instance, auto_pause_interval=interval)
 
 
 def set_auto_archive_interval(sandbox: Subject, interval: int) -> Exchange[None]:

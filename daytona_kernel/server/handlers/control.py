@@ -17,6 +17,8 @@ _DESIRED = {
     "starting": "started",
     "stopping": "stopped",
     "destroying": "destroyed",
+    "pausing": "paused",
+    "resuming": "started",
     "error": "started",
 }
 
@@ -88,7 +90,7 @@ class SandboxHandler(ControlHandler):
 
 
 class StartHandler(ControlHandler):
-    """Starts a sandbox."""
+    """Starts a stopped sandbox, or resumes a paused one."""
 
     async def post(self, sandbox_id: str) -> None:
         sandbox = self.sandbox(sandbox_id)
@@ -102,6 +104,15 @@ class StopHandler(ControlHandler):
     async def post(self, sandbox_id: str) -> None:
         sandbox = self.sandbox(sandbox_id)
         await self.sandboxes.stop(sandbox)
+        self.answer_sandbox(sandbox)
+
+
+class PauseHandler(ControlHandler):
+    """Pauses a sandbox."""
+
+    async def post(self, sandbox_id: str) -> None:
+        sandbox = self.sandbox(sandbox_id)
+        await self.sandboxes.pause(sandbox)
         self.answer_sandbox(sandbox)
 
 
@@ -195,6 +206,7 @@ def describe_sandbox(sandbox: Sandbox, toolbox_url: str) -> dict[str, Any]:
         **({} if sandbox.error_reason is None else {"errorReason": sandbox.error_reason}),
         "backupState": "None",
         "autoStopInterval": sandbox.intervals.auto_stop,
+        "autoPauseInterval": sandbox.intervals.auto_pause,
         "autoArchiveInterval": sandbox.intervals.auto_archive,
         "autoDeleteInterval": sandbox.intervals.auto_delete,
         "volumes": [],

@@ -24,6 +24,7 @@ class ExecuteHandler(ToolboxHandler):
         result = await execute(
             self.sandbox.spawn,
             self.sandbox.profile,
+            self.sandbox.running_time,
             command,
             cwd=field(body, "cwd", str, None),
             env=environment(body),
@@ -41,6 +42,7 @@ class CodeRunHandler(ToolboxHandler):
         result = await run_code(
             self.sandbox.spawn,
             self.sandbox.profile,
+            self.sandbox.running_time,
             field(body, "code", str),
             language=field(body, "language", str),
             argv=argv,

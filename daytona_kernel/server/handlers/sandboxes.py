@@ -47,8 +47,10 @@ class SandboxesHandler(ControlHandler):
             network_block_all=field(body, "networkBlockAll", bool, False),
             network_allow_list=field(body, "networkAllowList", str, None),
         )
+        auto_pause = field(body, "autoPauseInterval", int, 0)
         intervals = Intervals(
-            auto_stop=field(body, "autoStopInterval", int, 15),
+            auto_stop=field(body, "autoStopInterval", int, 0 if auto_pause else 15),
+            auto_pause=auto_pause,
             auto_archive=field(body, "autoArchiveInterval", int, 10080),
             auto_delete=field(body, "autoDeleteInterval", int, -1),
         )
@@ -57,8 +59,10 @@ class SandboxesHandler(ControlHandler):
         self._refuse_unknown_snapshot(description.snapshot)
         _refuse_impossible(description, field(body, "gpu", int, 0))
         _refuse_unknown_here(body)
-        if intervals.auto_stop < 0:
-            raise failures.bad_request("autoStopInterval must be a non-negative integer")
+        if min(intervals.auto_stop, intervals.auto_pause) < 0:
+            raise failures.bad_request("autoStopInterval and autoPauseInterval must be non-negative integers")
+        if intervals.auto_stop and intervals.auto_pause:
+            raise failures.bad_request("autoStopInterval and autoPauseInterval cannot both be set")
         self.answer_sandbox(await self.sandboxes.create(description, intervals))
 
     def _refuse_unknown_snapshot(self, name: str | None) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ..box.supervisor_client import Child
+    from .running_time import RunningTime
     from .spawn import Spawn
 
 DEFAULT = "default"
@@ -36,6 +37,7 @@ class InterpreterContext:
 
     id: str
     cwd: str
+    running_time: RunningTime
     created_at: str = field(default_factory=timestamp)
     _child: Child | None = None
 
@@ -59,9 +61,9 @@ class InterpreterContext:
     ) -> dict[str, str] | None:
         """Run `code`. Return the exception that it raised, or `None`.
 
-        `on_output` gets the name of the stream, `stdout` or `stderr`, and text. `seconds` is the timeout;
-        `None` means none. After it the code is interrupted, and `TimeoutError` is raised; the state is lost
-        only if the code ignores the interrupt. If the process ends, `EOFError` is raised.
+        `on_output` gets the name of the stream, `stdout` or `stderr`, and text. `seconds` is the timeout in
+        `running_time`; `None` means none. After it the code is interrupted, and `TimeoutError` is raised; the
+        state is lost only if the code ignores the interrupt. If the process ends, `EOFError` is raised.
         """
         async with self._running:
             if self._child is None or self._child.exit.done():
@@ -70,8 +72,7 @@ class InterpreterContext:
             self._writer.write(json.dumps({"code": code, "envs": dict(env)}).encode() + b"\n")
             answer = asyncio.ensure_future(self._reader.readline())
             try:
-                done, _ = await asyncio.wait([answer], timeout=seconds)
-                if not done:
+                if not await self.running_time.wait(answer, seconds):
                     await self._interrupt(answer)
                     raise TimeoutError
                 try:
@@ -174,7 +175,8 @@ def _ignore(_kind: str, _text: str) -> None:
 class InterpreterContexts:
     """The contexts of one sandbox. The context `default` always exists."""
 
-    def __init__(self) -> None:
+    def __init__(self, running_time: RunningTime) -> None:
+        self._running_time = running_time
         self._contexts: dict[str, InterpreterContext] = {}
         self._default: InterpreterContext | None = None
 
@@ -186,14 +188,14 @@ class InterpreterContexts:
         """Add a context. Raises `ApiError` at the limit."""
         if len(self._contexts) >= limits.INTERPRETER_CONTEXTS:
             raise failures.too_many("interpreter contexts in this sandbox", limits.INTERPRETER_CONTEXTS)
-        context = InterpreterContext(str(uuid.uuid4()), cwd)
+        context = InterpreterContext(str(uuid.uuid4()), cwd, self._running_time)
         self._contexts[context.id] = context
         return context
 
     def get(self, context_id: str | None, cwd: str) -> InterpreterContext:
         """Return the context; `None` means the default one, which runs in `cwd`. Raises `ApiError` 404."""
         if not context_id or context_id == DEFAULT:
-            self._default = self._default or InterpreterContext(DEFAULT, cwd)
+            self._default = self._default or InterpreterContext(DEFAULT, cwd, self._running_time)
             return self._default
         try:
             return self._contexts[context_id]

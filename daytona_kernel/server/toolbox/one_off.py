@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .profile import Profile
+    from .running_time import RunningTime
     from .spawn import Spawn
 
 _MARK = ARTIFACT_MARK.encode()
@@ -40,6 +41,7 @@ class Result:
 async def execute(
     spawn: Spawn,
     profile: Profile,
+    running_time: RunningTime,
     command: str,
     *,
     cwd: str | None,
@@ -48,15 +50,18 @@ async def execute(
 ) -> Result:
     """Run `command` in a fresh bash, which reads it from its stdin.
 
-    `seconds` is the timeout; 0 or `None` means none. After it, the process tree is killed, as far as the
-    profile says, and `ApiError` 408 is raised.
+    `seconds` is the timeout in `running_time`; 0 or `None` means none. After it, the process tree is killed,
+    as far as the profile says, and `ApiError` 408 is raised.
     """
-    return await _run(spawn, profile, ["/bin/bash"], command.encode(), cwd=cwd, env=env, seconds=seconds)
+    return await _run(
+        spawn, profile, running_time, ["/bin/bash"], command.encode(), cwd=cwd, env=env, seconds=seconds
+    )
 
 
 async def run_code(
     spawn: Spawn,
     profile: Profile,
+    running_time: RunningTime,
     code: str,
     *,
     language: str,
@@ -79,7 +84,9 @@ async def run_code(
     command = [*interpreter, *argv]
     if profile.joins_arguments:
         command = ["/bin/bash", "-c", f"{shlex.join(interpreter)} {' '.join(argv)}; exit $?"]
-    result = await _run(spawn, profile, command, code.encode(), cwd=None, env=env, seconds=seconds)
+    result = await _run(
+        spawn, profile, running_time, command, code.encode(), cwd=None, env=env, seconds=seconds
+    )
     if _MARK in result.output:
         result.output, result.charts = cut_artifacts(result.output)
     return result
@@ -122,6 +129,7 @@ async def _kill_group(spawn: Spawn, pid: int) -> None:
 async def _run(
     spawn: Spawn,
     profile: Profile,
+    running_time: RunningTime,
     argv: list[str],
     stdin: bytes,
     *,
@@ -157,15 +165,13 @@ async def _run(
     # A background child that keeps the output open delays the answer, as on Daytona.
     finished = asyncio.gather(reader.ended, child.exit)
     try:
-        async with asyncio.timeout(seconds or None):
-            await asyncio.shield(finished)
-    except TimeoutError:
-        if profile.kills_group:
-            await _kill_group(spawn, child.pid)
-            await finished
-        else:
-            await child.kill()
-        raise failures.timed_out("command execution timeout") from None
+        if not await running_time.wait(finished, seconds or None):
+            if profile.kills_group:
+                await _kill_group(spawn, child.pid)
+                await finished
+            else:
+                await child.kill()
+            raise failures.timed_out("command execution timeout")
     finally:
         reader.close()
     code = child.exit.result()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import failures, limits
+from ..box.freezer import freeze, thaw
 from ..box.isolation import IMAGE_SETTINGS, children_environment, image_environment
 from ..box.python_environment import CHARTS_BACKEND
 from ..box.snapshots import environment_of
@@ -22,6 +23,7 @@ from .files import Files
 from .interpreter_contexts import InterpreterContexts
 from .metrics import Metrics
 from .previews import Previews
+from .running_time import RunningTime
 from .sessions import Sessions
 from .terminals import Terminals
 
@@ -34,17 +36,20 @@ if TYPE_CHECKING:
     from ..box.supervisor_client import Child, SupervisorClient
     from .profile import Profile
 
+_EITHER = {"auto_stop": "auto_pause", "auto_pause": "auto_stop"}
 _LISTENING = "0A"  # the state of a listening socket in /proc/net/tcp
 
 
 @dataclass(slots=True)
 class Intervals:
-    """Minutes of idleness until the server stops, archives or deletes a sandbox.
+    """Minutes of idleness until the server stops, pauses, archives or deletes a sandbox.
 
-    Auto-stop 0 means never. Auto-delete counts from the stop: 0 means at once, a negative value never.
+    Auto-stop and auto-pause 0 mean never; one of them is 0. Auto-delete counts from the stop: 0 means at
+    once, a negative value never.
     """
 
     auto_stop: int = 15
+    auto_pause: int = 0
     auto_archive: int = 10080
     auto_delete: int = -1
 
@@ -92,12 +97,14 @@ class Sandbox:
         self.sessions = Sessions(self.spawn, box, profile, timings.terminate_grace)
         self.files = Files(self._start_worker)
         self.terminals = Terminals(self.spawn)
-        self.interpreter_contexts = InterpreterContexts()
+        self.running_time = RunningTime()
+        self.interpreter_contexts = InterpreterContexts(self.running_time)
         self._box = box
         self._network = network
         self._metrics = Metrics(description)
         self.previews = Previews(box.id, self.connect)
         self._supervisor: SupervisorClient | None = None
+        self._stopped_earlier: frozenset[int] = frozenset()  # the processes that a resumption leaves alone
         self._on_change = on_change
         self._changing_state = asyncio.Lock()
         self._removal: asyncio.Future[None] | None = None
@@ -108,8 +115,10 @@ class Sandbox:
         self.last_activity_at = timestamp()
 
     def set_interval(self, name: str, minutes: int) -> None:
-        """Set the field `name` of the intervals."""
+        """Set the field `name` of the intervals. Auto-stop and auto-pause replace each other."""
         setattr(self.intervals, name, minutes)
+        if minutes and name in _EITHER:
+            setattr(self.intervals, _EITHER[name], 0)
         self._on_change(self)
 
     @cached_property
@@ -133,10 +142,13 @@ class Sandbox:
         return self.layout.home if self.profile.starts_at_home else self.layout.workspace
 
     async def start(self) -> None:
-        """Start the box, unless the sandbox is started. Raises `ApiError` if that fails."""
+        """Start the box or continue it, unless the sandbox is started. Raises `ApiError` if that fails."""
         async with self._changing_state:
             before = self.state
             if before == "started":
+                return
+            if before == "paused":
+                await self._resume()
                 return
             if before != "creating":
                 self._set_state("starting")
@@ -152,7 +164,7 @@ class Sandbox:
             self.touch()
 
     def _on_lost(self, _: object) -> None:
-        if self.state == "started":
+        if self.state in ("started", "paused"):
             # Something else killed the supervisor. `stop` ends the children that it left.
             sys.stderr.write(f"sandbox {self.id}: its supervisor was killed\n")
             self._stopping = asyncio.ensure_future(self.stop())
@@ -166,14 +178,40 @@ class Sandbox:
         if self.profile.passing_seconds:
             await asyncio.sleep(self.profile.passing_seconds)
 
+    async def pause(self) -> None:
+        """Freeze all processes, unless the sandbox is paused. Raises `ApiError` if that fails."""
+        async with self._changing_state:
+            if self.state != "started":
+                return
+            self._set_state("pausing")
+            await self._linger()
+            try:
+                root = self._started_supervisor().first_pid
+                self._stopped_earlier = await asyncio.to_thread(freeze, root)
+            except (OSError, RuntimeError) as error:
+                self._set_state("started")
+                raise failures.untyped(f"the sandbox was not paused: {error}") from error
+            self.running_time.pause()
+            self._set_state("paused")
+
+    async def _resume(self) -> None:
+        self._set_state("resuming")
+        await self._linger()
+        with contextlib.suppress(ProcessLookupError):  # then it has ended, and is stopped
+            await asyncio.to_thread(thaw, self._started_supervisor().first_pid, self._stopped_earlier)
+        self.running_time.resume()
+        self._set_state("started")
+        self.touch()
+
     async def stop(self) -> None:
         """End all processes and keep the files."""
         async with self._changing_state:
-            if self.state != "started":
+            if self.state not in ("started", "paused"):
                 return
             self._set_state("stopping")
             await self._linger()
             await self._end_processes()
+            self.running_time.resume()
             self.stopped_at = time.monotonic()
             self._set_state("stopped")
 

@@ -1,4 +1,4 @@
-"""All sandboxes of the server, and the timers that stop and delete idle ones."""
+"""All sandboxes of the server, and the timers that pause, stop and delete idle ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .profile import Profile
 
 # The states that a sandbox leaves by itself.
-_PASSING = ("creating", "starting", "stopping", "destroying")
+_PASSING = ("creating", "starting", "stopping", "destroying", "pausing", "resuming")
 
 
 class Sandboxes:
@@ -82,9 +82,16 @@ class Sandboxes:
         return sandbox
 
     async def start(self, sandbox: Sandbox) -> None:
-        """Start a stopped sandbox. Raises `ApiError` if that fails."""
+        """Start a stopped sandbox, or resume a paused one. Raises `ApiError` if that fails."""
         self._refuse_passing(sandbox)
         await self._change(sandbox.start())
+
+    async def pause(self, sandbox: Sandbox) -> None:
+        """Freeze the sandbox's processes. Raises `ApiError` unless it is started."""
+        self._refuse_passing(sandbox)
+        if sandbox.state not in ("started", "paused"):
+            raise failures.bad_request(f"sandbox is not started, it is {sandbox.state}")
+        await self._change(sandbox.pause())
 
     async def stop(self, sandbox: Sandbox) -> None:
         """End the sandbox's processes and keep its files."""
@@ -145,7 +152,7 @@ class Sandboxes:
         task.add_done_callback(self._running.discard)
 
     def _reset_timer(self, sandbox: Sandbox) -> None:
-        """Set the timer for the moment when the sandbox is to be stopped or deleted."""
+        """Set the timer for the moment when the sandbox is to be paused, stopped or deleted."""
         timer = self._timers.pop(sandbox.id, None)
         if timer is not None:
             timer.cancel()
@@ -160,16 +167,17 @@ class Sandboxes:
         if due is None or due > time.monotonic():
             self._reset_timer(sandbox)  # there was activity since
         elif sandbox.state == "started":
-            self._run(sandbox.stop())
+            self._run(_without_answer(sandbox.pause()) if sandbox.intervals.auto_pause else sandbox.stop())
         else:
             self._run(self._delete(sandbox))
 
     def _due(self, sandbox: Sandbox) -> float | None:
-        """Return the monotonic time at which the sandbox is stopped or deleted if it stays idle."""
+        """Return the monotonic time at which the sandbox is paused, stopped or deleted if it stays idle."""
         intervals = sandbox.intervals
-        if sandbox.state == "started" and intervals.auto_stop > 0:
+        idle = intervals.auto_pause or intervals.auto_stop
+        if sandbox.state == "started" and idle > 0:
             idle_since = time.monotonic() if sandbox.requests else sandbox.active_at
-            return idle_since + intervals.auto_stop * self._timings.minute
+            return idle_since + idle * self._timings.minute
         if sandbox.state == "stopped" and intervals.auto_delete >= 0:
             return sandbox.stopped_at + intervals.auto_delete * self._timings.minute
         return None
