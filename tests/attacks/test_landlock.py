@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -95,6 +96,7 @@ def test_files_of_the_person_are_neither_read_nor_changed(toolbox: Toolbox, secr
 
 
 def test_the_machines_secrets_are_not_read(toolbox: Toolbox) -> None:
+    name = secrets.token_hex(8)
     answers = errors_of(
         toolbox,
         "open('/etc/shadow')",
@@ -103,8 +105,8 @@ def test_the_machines_secrets_are_not_read(toolbox: Toolbox) -> None:
         f"os.listdir('/proc/{os.getpid()}/root/etc')",
         "open('/proc/kcore')",
         "open('/dev/mem')",
-        "open('/dev/shm/x', 'w')",
-        "open('/tmp/x', 'w')",
+        f"open('/dev/shm/{name}', 'w')",
+        f"open('/tmp/{name}', 'w')",
         "open('/proc/sys/kernel/hostname', 'r+')",
         "open('/proc/self/oom_score_adj', 'r+')",
     )

@@ -66,11 +66,13 @@ def test_a_range_of_a_real_log_is_served(session: Any) -> None:
 @both_profiles
 @pytest.mark.parametrize("silence", ["", "sleep 0.7; "])
 def test_a_follower_ends_soon_after_its_command(session: Any, silence: str) -> None:
-    follower = run(session, f"echo first; {silence}echo $EPOCHREALTIME; {silence}(exit 3)")
-    *_, last = follower
-    waited = time.time() - float(last.data.split()[-1]) - (0.7 if silence else 0.0)
-    assert waited < 0.6, "Daytona closes the stream a second late"
-    assert follower.exit_code == 3
+    waits: list[float] = []
+    while not waits or (min(waits) > 0.6 and len(waits) < 10):  # a busy machine may be late a few times
+        follower = run(session, f"echo first; {silence}echo $EPOCHREALTIME; {silence}(exit 3)")
+        *_, last = follower
+        waits.append(time.time() - float(last.data.split()[-1]) - (0.7 if silence else 0.0))
+        assert follower.exit_code == 3
+    assert min(waits) <= 0.6, "Daytona closes the stream a second late"
 
 
 @both_profiles

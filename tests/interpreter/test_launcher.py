@@ -29,6 +29,7 @@ def write(shell: str, cache: str) -> Path:
     return Path(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.xdist_group("directory in memory")  # a user has one
 @pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
 @pytest.mark.parametrize("has_room", [True, False])
 def test_the_agent_is_written_to_the_cache_or_to_memory(tmp_path: Path, shell: str, has_room: bool) -> None:
