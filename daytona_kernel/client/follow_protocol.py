@@ -53,12 +53,14 @@ class FollowProtocol:
 
     offset: the position in the raw log to start at.
     exit_code: the command's exit code; None until it is known.
+    given_up: set it if the command will get no exit code. The protocol then ends when the stream is silent.
     """
 
     def __init__(
         self, session_id: str, command_id: str, offset: int = 0, timings: FollowTimings | None = None
     ) -> None:
         self.exit_code: int | None = None
+        self.given_up = False
         self._ids = (session_id, command_id)
         self._timings = timings or FollowTimings()
         self._start = offset
@@ -84,7 +86,7 @@ class FollowProtocol:
                 if self.exit_code is None:
                     yield from self._persist(self._read_exit_code)
                 yield from self._persist(self._read_log)
-            if self.exit_code is not None:
+            if self.exit_code is not None or self.given_up:
                 yield Deliver(self._demultiplexer.finish())
                 return
             if self._fed > before:
@@ -126,7 +128,7 @@ class FollowProtocol:
                 is_due = unchecked >= quiet
                 is_behind = is_due and position < self._fed
                 yield from self._persist(self._read_exit_code)
-                if is_behind or self.exit_code is not None:
+                if is_behind or self.given_up or self.exit_code is not None:
                     return Ended()
                 if is_due:
                     yield from self._persist(self._read_log)

@@ -41,6 +41,10 @@ class _Followed:
         """The command's exit code; None until the iteration ends."""
         return self._protocol.exit_code
 
+    def give_up(self) -> None:
+        """End the iteration after the log so far: the command will get no exit code."""
+        self._protocol.given_up = True
+
 
 def _handshake(stream: WebSocket | AsyncWebSocket) -> Response:
     """Return the response that opened a websocket."""

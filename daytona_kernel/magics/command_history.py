@@ -24,6 +24,7 @@ class CommandHistory:
         self._starts: dict[tuple[str, str], float] = {}
         self._durations: dict[tuple[str, str], float] = {}
         self._stopped: set[tuple[str, str]] = set()
+        self._ended_shells: set[str] = set()
         self._logs: dict[asyncio.Task[None], tuple[str, str]] = {}
 
     def start(self, session: str, command_id: str) -> None:
@@ -38,6 +39,7 @@ class CommandHistory:
 
     def forget(self, session: str) -> None:
         """Forget the commands of a session that was deleted."""
+        self._ended_shells.discard(session)
         self._stopped = {key for key in self._stopped if key[0] != session}
         for times in (self._starts, self._durations):
             for key in [key for key in times if key[0] == session]:
@@ -46,6 +48,14 @@ class CommandHistory:
     def stop(self, session: str, command_id: str) -> None:
         """Note that a command is being stopped on its author's request."""
         self._stopped.add((session, command_id))
+
+    def end_shell(self, session: str) -> None:
+        """Note that a session's shell has ended. A command that then has no exit code never gets one."""
+        self._ended_shells.add(session)
+
+    def has_ended(self, session: str) -> bool:
+        """Return whether a session's shell has ended."""
+        return session in self._ended_shells
 
     def follow(self, session: str, command_id: str, log: asyncio.Task[None]) -> None:
         """Note that a task shows a command's log."""
@@ -86,7 +96,7 @@ class CommandHistory:
     def state(self, session: str, command: Command) -> str:
         """Return the state of a command in words."""
         if command.exit_code is None:
-            return "running"
+            return "no status" if self.has_ended(session) else "running"
         return "stopped" if self.was_stopped(session, command.id) else f"exited {command.exit_code}"
 
     def duration(self, session: str, command: Command) -> str:

@@ -10,6 +10,9 @@ from ..views.log_display import LogDisplay
 from .shell import background
 from .shell.process_tree import CANCELED
 
+_FIRST_LOOK_SECONDS = 1.0  # each next pause is twice as long
+_LONGEST_PAUSE = 30.0
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -33,7 +36,7 @@ async def follow_log(
     """
     log = _CommandLog(call, sandbox, session, command_id, history)
     log.display = LogDisplay(
-        log.chunks(),
+        log.chunks(sent),
         command=background.unwrap(sent),
         session=session,
         publish=log.publish,
@@ -79,19 +82,42 @@ class _CommandLog:
         else:
             self._output.update(bundle, metadata)
 
-    async def chunks(self) -> AsyncIterator[LogChunk]:
-        async with self._follower as follower:
-            try:
+    async def chunks(self, sent: str) -> AsyncIterator[LogChunk]:
+        """Yield the log. sent: the command's text as the session has it."""
+        watching = asyncio.ensure_future(self._watch(sent))
+        try:
+            async with self._follower as follower:
                 async for chunk in follower:
                     yield chunk
-            except DaytonaError as error:
-                raise await self._explain(error) from None
+        except DaytonaError as error:
+            raise await self._explain(error) from None
+        finally:
+            watching.cancel()
+
+    async def _watch(self, sent: str) -> None:
+        """End the log of a command that never gets an exit code, because its session's shell has ended."""
+        pause = _FIRST_LOOK_SECONDS
+        while not self._history.has_ended(self._session):
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            try:
+                if await background.has_lost_its_shell(self._process, sent):
+                    self._history.end_shell(self._session)
+            except DaytonaError:
+                pass  # the follower says what is wrong
+        self._follower.give_up()
 
     async def exit_code(self) -> int | None:
         try:
-            return (await self._process.get_session_command(self._session, self._command_id)).exit_code
+            command = await self._process.get_session_command(self._session, self._command_id)
         except DaytonaError as error:
             raise await self._explain(error) from None
+        if command.exit_code is None and self._history.has_ended(self._session):
+            raise DaytonaError(
+                f"the shell of session {self._session!r} has ended, so the command has no exit status; "
+                f"run %session delete {self._session} and create it again"
+            )
+        return command.exit_code
 
     async def stop(self) -> str | None:
         """End the command; return a sentence for its view if the command had not started."""

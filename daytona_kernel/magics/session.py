@@ -234,6 +234,7 @@ class SessionMagic:
                 return await run()
         except DaytonaSessionEndedError as error:
             was_refused = error.status_code is not None
+            self._history.end_shell(name)
             raise DaytonaSessionEndedError(
                 (
                     f"The shell of session {name!r} has ended; "

@@ -251,7 +251,8 @@ async def _run_live(process: AsyncProcess, command: _ShellCommand, output: _Outp
     exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in command.environ.items())
     enter = f"cd {shlex.quote(command.directory)} || exit\n" if command.directory else ""
     # In a subshell, `exit` ends only the command. The command gets no input: there is no way to type any.
-    sent = f"( {process_tree.leave_pid(tag)}\n{enter}{exports}{command.script}\n) < /dev/null"
+    script = f"{enter}{exports}{command.script}"
+    sent = f"{process_tree.in_subshell(tag)}{script}{process_tree.after_subshell(tag, ' < /dev/null')}"
 
     async def end(_is_held: bool) -> str:
         return _STILL_RUNS if await process_tree.end(process, tag) is Ending.LIVES else ""

@@ -10,10 +10,11 @@ import comm
 import pytest
 from comm.base_comm import BaseComm
 
-from daytona_kernel import AsyncDaytona, SessionExecuteRequest
+from daytona_kernel import AsyncDaytona, DaytonaConfig, SessionExecuteRequest
 from daytona_kernel.magics.command_history import CommandHistory
 from daytona_kernel.magics.log import follow_log
 from daytona_kernel.magics.shell import background
+from tests.conftest import both_profiles
 
 from .commands import list_tmp
 
@@ -68,9 +69,8 @@ class Cell:
 
 
 @pytest.fixture
-async def daytona(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AsyncDaytona]:
-    monkeypatch.delenv("DAYTONA_API_KEY", raising=False)
-    async with AsyncDaytona() as client:
+async def daytona(profiled: DaytonaConfig) -> AsyncIterator[AsyncDaytona]:
+    async with AsyncDaytona(profiled) as client:
         yield client
 
 
@@ -84,8 +84,9 @@ async def sandbox(daytona: AsyncDaytona) -> AsyncSandbox:
 @pytest.fixture
 def follow(sandbox: AsyncSandbox, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A function that runs a script in the background, shows it in a cell and waits for its first line."""
+    history = CommandHistory()
 
-    async def run(script: str) -> Cell:
+    async def run(script: str, *, is_queued: bool = False) -> Cell:
         wrapped = background.wrap(script)
         request = SessionExecuteRequest(wrapped, run_async=True)
         answer = await sandbox.process.execute_session_command("s", request)
@@ -97,7 +98,9 @@ def follow(sandbox: AsyncSandbox, monkeypatch: pytest.MonkeyPatch) -> Any:
                     cell.messages.append(data["content"])
 
         monkeypatch.setattr(comm, "create_comm", PageComm)
-        await follow_log(cell, sandbox, "s", answer.cmd_id, wrapped, CommandHistory())  # type: ignore[arg-type]
+        await follow_log(cell, sandbox, "s", answer.cmd_id, wrapped, history)  # type: ignore[arg-type]
+        if is_queued:
+            return cell
         cell.send(type="present")
         cell.send(type="read", since=0)
         await cell.wait("lines", lambda batch: batch["count"])
@@ -154,6 +157,28 @@ async def test_input_to_a_command_that_has_ended(follow: Any) -> None:
     await cell.wait("notice")
     notices = [message["text"] for message in cell.messages if message["type"] == "notice"]
     assert notices == ["The command has ended and takes no more input."]
+
+
+@both_profiles
+@pytest.mark.parametrize(
+    "script",
+    ["kill -9 $$", "kill -9 $$; sleep 0.5; echo last", "kill -9 $$ $BASHPID", "kill -9 $$; exec true"],
+)
+async def test_a_command_that_ends_the_shell_of_its_session_ends_its_log(
+    follow: Any, profile: str, script: str
+) -> None:
+    cell = await follow(f"echo up; read; {script}")
+    queued = await follow("echo never", is_queued=True)
+    cell.send(type="input", text="go\n")
+    for each, status in ((cell, "exited 137"), (queued, "exited -1")):
+        final = await each.final()
+        if profile == "daytona":
+            assert "the shell of session 's' has ended, so the command has no exit status" in final
+            assert "run %session delete s and create it again" in final
+        else:
+            assert status in final
+    assert "\nup" in (shown := await cell.final())
+    assert ("\nlast" in shown) == ("last" in script and profile == "daytona")
 
 
 async def test_deleting_the_session_ends_its_log(follow: Any, sandbox: AsyncSandbox) -> None:

@@ -79,6 +79,8 @@ UNSEEN = {
     "set -x": ("set -x", "echo a; (exit 3)", "a\n", "echo a\nexit 3\n"),
     "set -v": ("set -v", "echo a; (exit 3)", "a\n", "echo a; (exit 3)\n"),
     "ERR": ("trap 'echo err' ERR; set -E", "echo a; (exit 3)", "a\nerr\n", ""),
+    # A script is sourced, and returns once.
+    "RETURN": ("trap 'echo return' RETURN", "f() { :; }; f; echo a; (exit 3)", "a\nreturn\n", ""),
     "DEBUG": ("trap 'echo debug' DEBUG", "echo a; (exit 3)", "a\n", ""),
     "functions": (
         f'for name in {_FUNCTIONS}; do builtin eval "$name() {{ builtin echo mine; }}"; done',
@@ -99,7 +101,7 @@ async def test_options_traps_and_functions_of_the_session_do_not_see_what_surrou
     assert await exit_code(process, command) == 3
     logs = await process.get_session_command_logs("s", command)
     # The daemon's own lines show that it sources the command.
-    own = {"own": ("", ""), "daytona": (r"^(debug|err)\n", r"^\+ \. .*\n")}[profile]
+    own = {"own": ("", ""), "daytona": (r"^(debug|err)\n|(?<=return\n)return\n", r"^\+ \. .*\n")}[profile]
     printed = re.sub(own[0], "", logs.stdout) if first.startswith("trap") else logs.stdout
     assert (printed, re.sub(r"^\++ ", "", re.sub(own[1], "", logs.stderr), flags=re.MULTILINE)) == (
         stdout,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import process_tree, session_shell
-from .process_tree import CANCELED, Ending
+from .process_tree import CANCELED, Ending, Sight, after_subshell, in_subshell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,12 +18,11 @@ if TYPE_CHECKING:
 
 STOPPED = "Stopped the command."
 
-_BEGIN, _END = "( ", "\n)"
-
 
 def wrap(command: str) -> str:
     """Return the text that is sent to the session to run a command in the background."""
-    return f"{_BEGIN}{process_tree.leave_pid(process_tree.new_tag())}\n{command}{_END}"
+    tag = process_tree.new_tag()
+    return f"{in_subshell(tag)}{command}{after_subshell(tag)}"
 
 
 def unwrap(command: str) -> str:
@@ -31,7 +30,16 @@ def unwrap(command: str) -> str:
     tag = _tag_of(command)
     if tag is None:
         return session_shell.unwrap(command)
-    return command[len(f"{_BEGIN}{process_tree.leave_pid(tag)}\n") : -len(_END)]
+    return command.removeprefix(in_subshell(tag)).removesuffix(after_subshell(tag))
+
+
+async def has_lost_its_shell(process: AsyncProcess, command: str) -> bool:
+    """Return whether a sent command and its session's shell have ended, so that it never gets an exit code.
+
+    Raises DaytonaError.
+    """
+    tag = _tag_of(command)
+    return tag is not None and await process_tree.look(process, tag) is Sight.SHELL_ENDED
 
 
 async def stop(
@@ -69,9 +77,7 @@ async def stop(
 
 
 def _tag_of(command: str) -> str | None:
-    if not command.startswith(_BEGIN):
-        return None
-    return process_tree.tag_of(command.removeprefix(_BEGIN))
+    return process_tree.tag_of(command, in_subshell)
 
 
 def _already_ended(exit_code: int) -> str:

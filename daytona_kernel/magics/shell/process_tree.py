@@ -3,6 +3,10 @@
 Daytona has no operation that ends a command. The text that is sent for a command therefore starts with a
 prefix: it leaves the shell's process id in a file with a unique name (the tag), and marks the
 environment of the shell's children with the tag. The script that ends the process tree looks for both.
+
+The file has the process ids of the command's shell and of its session's shell. In a session the second one
+removes the file. If both have ended and there is a file, the command has ended its session's shell.
+
 It sends SIGINT first, as Ctrl-C does, then TERM, then KILL. Commands in a session's own shell need
 another way; see `session_shell`.
 """
@@ -31,18 +35,25 @@ _MARK = "DAYTONA_KERNEL_COMMAND"
 # The directory of the files. The variable names another one where /tmp is not the sandbox's own.
 PLACE = '"${DAYTONA_TMP:-/tmp}"'
 
-# The prefix that `leave_pid` returns. It and its trap print to nowhere, so that `set -x` does not show them.
-_LEAVE_PID = (
+# What surrounds a command prints to nowhere, so that `set -x` does not show it.
+_BEGIN = (
     (
         "{ : TAG; (command set -C; > PLACE/.TAG) || [ ! -e PLACE/.TAG ] || "
         "{ command -p rm -f PLACE/.TAG; command exit 130; }; "
-        "command export MARK=TAG; command echo $BASHPID >| PLACE/.TAG; "
-        "command trap '{ command -p rm -f PLACE/.TAG; } >/dev/null 2>&1' EXIT; } >/dev/null 2>&1"
+        "command export MARK=TAG; command echo $BASHPID $$ >| PLACE/.TAG; TRAP} >/dev/null 2>&1"
     )
     .replace("MARK", _MARK)
     .replace("PLACE", PLACE)
 )
-_TAG = re.compile(r"\{ : (daytona-[0-9a-f]{16});")
+_REMOVE = "{ command -p rm -f PLACE/.TAG; } >/dev/null 2>&1".replace("PLACE", PLACE)
+_LEAVE_PID = _BEGIN.replace("TRAP", f"command trap '{_REMOVE}' EXIT; ")
+_IN_SUBSHELL = f"( {_BEGIN.replace('TRAP', '')}\n"
+# The status of the command stays.
+_AFTER_SUBSHELL = (
+    r'{ builtin eval "builtin command -p rm -f \"\${DAYTONA_TMP:-/tmp}\"/.TAG; (builtin exit $?)"; }'
+    " >/dev/null 2>&1"
+)
+_TAG = re.compile(r"(?:\( )?\{ : (daytona-[0-9a-f]{16});")
 
 # Each signal gets a second before the next one. The mark finds processes that left the tree (daemons,
 # `setsid`), and a marked child finds the unmarked subshell above it. A process that was found once is
@@ -58,7 +69,7 @@ if (set -C; echo canceled > "$file") 2>/dev/null; then
     grep -qsF MARK=TAG /proc/[0-9]*/environ || exit 3
 else
     for _ in {1..100}; do
-        read -r pid < "$file" && break
+        read -r pid _ < "$file" && break
         sleep 0.05
     done 2>/dev/null
     case $pid in "" | canceled) exit 3;; esac
@@ -136,9 +147,17 @@ exit 1
 ).replace("MARK", _MARK)
 
 
+# Sets `lost` if both shells have ended without a chance to remove the file.
+_READ_FILE = """
+lost= shell=
+read -r pid shell < PLACE/.TAG
+[ -z "$shell" ] || kill -0 "$pid" || kill -0 "$shell" || lost=1
+[ -z "$lost" ] || { rm -f PLACE/.TAG; exit 5; }
+"""
 # Returns when the shell has removed its file. The mark tells whether anything is left of the command.
-_WATCH = r"""
-while [ -e PLACE/.TAG ]; do sleep 0.5; done
+_WATCH = f"""
+exec 2>/dev/null
+while [ -e PLACE/.TAG ]; do {_READ_FILE} sleep 0.5; done
 grep -qsF MARK=TAG /proc/[0-9]*/environ
 """.replace("MARK", _MARK).replace("PLACE", PLACE)
 
@@ -156,20 +175,26 @@ class Fate(Enum):
 
 
 # On a full disk, a shell that runs may have left no file.
-_LOOK = """
-[ ! -e PLACE/.TAG ] || exit 1
+_LOOK = f"""
+exec 2>/dev/null
+[ ! -e PLACE/.TAG ] || {{ {_READ_FILE} exit 1; }}
 grep -qsF MARK=TAG /proc/[0-9]*/environ && exit 0
-(: > PLACE/.TAG.look) 2>/dev/null && rm -f PLACE/.TAG.look && exit 4
+(: > PLACE/.TAG.look) && rm -f PLACE/.TAG.look && exit 4
 exit 1
 """.replace("MARK", _MARK).replace("PLACE", PLACE)
 
 
 class Sight(Enum):
-    """What is left of a command. LEFT_BEHIND: processes that its shell had started in the background."""
+    """What is left of a command.
+
+    LEFT_BEHIND: processes that its shell had started in the background. SHELL_ENDED: nothing that can tell
+    its exit status, because the shell of its session has ended, too.
+    """
 
     LEFT_BEHIND = 0
     RUNS = 1
     ENDED = 4
+    SHELL_ENDED = 5
 
 
 class Ending(Enum):
@@ -186,7 +211,7 @@ def new_tag() -> str:
 
 
 def leave_pid(tag: str) -> str:
-    """Return the prefix for the first line of a script that has its own shell or subshell.
+    """Return the prefix for the first line of a script that has its own shell.
 
     The prefix and `end` both create the file, and the first one wins: a queued command that finds the
     file of `end` does not start.
@@ -194,7 +219,17 @@ def leave_pid(tag: str) -> str:
     return _LEAVE_PID.replace("TAG", tag)
 
 
-def tag_of(script: str, prefix: Callable[[str], str] = leave_pid) -> str | None:
+def in_subshell(tag: str) -> str:
+    """Return the lines before a script that a session runs in a subshell, which `after_subshell` ends."""
+    return _IN_SUBSHELL.replace("TAG", tag)
+
+
+def after_subshell(tag: str, redirection: str = "") -> str:
+    """Return the lines after a script that a session runs in a subshell, with a redirection for it."""
+    return f"\n){redirection}\n{_AFTER_SUBSHELL.replace('TAG', tag)}"
+
+
+def tag_of(script: str, prefix: Callable[[str], str]) -> str | None:
     """Return the tag of a script that starts with `prefix(tag)`; None for any other script."""
     match = _TAG.match(script)
     return match[1] if match is not None and script.startswith(prefix(match[1])) else None
@@ -214,13 +249,15 @@ async def end(process: AsyncProcess, tag: str) -> Ending:
 async def watch(process: AsyncProcess, tag: str) -> Fate:
     """Wait until a shell that has left its process id has ended, and tell what is left of its tree."""
     answer = await process.exec(_WATCH.replace("TAG", tag))
+    if answer.exit_code == Sight.SHELL_ENDED.value:
+        return Fate.SHELL_ENDED
     return Fate.ENDED if answer.exit_code == 0 else Fate.UNKNOWN
 
 
 async def look(process: AsyncProcess, tag: str) -> Sight:
     """Look at a shell that has left its process id, and at its process tree. Raises DaytonaError."""
     answer = await process.exec(_LOOK.replace("TAG", tag), request_timeout=ANSWER_SECONDS)
-    return Sight(answer.exit_code) if answer.exit_code in (0, 4) else Sight.RUNS
+    return next((sight for sight in Sight if sight.value == answer.exit_code), Sight.RUNS)
 
 
 async def forget(process: AsyncProcess, tag: str) -> None:
