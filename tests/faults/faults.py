@@ -6,11 +6,12 @@ import os
 import signal
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from tests.kernel.driver import wait_until
+from tests.kernel.driver import has_ended, wait_until
 
 from .proxy import Weather, Where
+from .small_disk import SmallDiskWorld
 from .world import NetworkWorld, World
 
 if TYPE_CHECKING:
@@ -24,10 +25,10 @@ ROLES = ("kernel", "server", "supervisor", "agent", "interpreter")
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault. at_network: whether it is one of a NetworkWorld."""
+    """A fault. world: the kind of world that it strikes."""
 
     name: str
-    at_network = False
+    world: ClassVar[type[World]] = World
 
     def strike(self, world: World) -> None:
         """Make it happen."""
@@ -46,7 +47,7 @@ class NetworkFault(Fault):
 
     where: Where
     happen: Callable[[NetworkWorld, Where], None]
-    at_network = True
+    world = NetworkWorld
 
     def strike(self, world: World) -> None:
         assert isinstance(world, NetworkWorld)
@@ -62,7 +63,7 @@ class SandboxFault(Fault):
     """An end of the sandbox by another client."""
 
     end: Callable[[Sandbox], None]
-    at_network = True
+    world = NetworkWorld
 
     def strike(self, world: World) -> None:
         assert isinstance(world, NetworkWorld)
@@ -86,7 +87,7 @@ class Killed(Fault):
             return
         process = world.await_process(self.role)
         process.kill()
-        wait_until(lambda: not process.is_running() or process.status() == "zombie")
+        wait_until(lambda: has_ended(process))
 
     def last(self, world: World) -> None:
         """It has happened already."""
@@ -110,6 +111,26 @@ class Stopped(Fault):
             os.kill(world.stopped.pid, signal.SIGCONT)
         elif self.role == "kernel":
             world.crash()  # as a person does who sees a kernel that does not answer
+
+
+@dataclass(frozen=True)
+class FullDisk(Fault):
+    """A full disk of the server and its sandboxes, with the temporary directories of all programs.
+
+    emptied: whether there is room again later.
+    """
+
+    emptied: bool
+    world = SmallDiskWorld
+
+    def strike(self, world: World) -> None:
+        assert isinstance(world, SmallDiskWorld)
+        world.disk.fill()
+
+    def relieve(self, world: World) -> None:
+        assert isinstance(world, SmallDiskWorld)
+        if self.emptied:
+            world.disk.make_room()
 
 
 def _of_network(name: str, happen: Callable[[NetworkWorld, Where], None]) -> list[NetworkFault]:
@@ -143,6 +164,7 @@ SANDBOX_FAULTS = [
 KILLED = [Killed(f"{role} killed", role) for role in ROLES]
 PAUSED = [Stopped(f"{role} stopped and continued", role, continued=True) for role in ROLES]
 STOPPED = [Stopped(f"{role} stopped for good", role, continued=False) for role in ROLES]
+FULL = [FullDisk("disk full for a while", emptied=True), FullDisk("disk full", emptied=False)]
 
 FAULTS: list[Fault] = [
     *(fault for faults in NETWORK_FAULTS.values() for fault in faults),
@@ -150,4 +172,5 @@ FAULTS: list[Fault] = [
     *KILLED,
     *PAUSED,
     *STOPPED,
+    *FULL,
 ]

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from daytona_kernel import Daytona
-from tests.kernel.driver import DEADLINE, Driver, processes_of, running_kernel, wait_until
+from tests.kernel.driver import DEADLINE, Driver, has_ended, processes_of, running_kernel, wait_until
 from tests.served import config, serving
 
 from .proxy import Weather, Where
@@ -120,7 +120,7 @@ def test_the_embedded_server_is_killed(own_kernel: Driver, runs: bool) -> None:
     server = processes_with(own_kernel, "daytona_kernel.server")[0]
     server.kill()
     # Until the system has taken the process apart, a cell can still run beside it.
-    wait_until(lambda: not server.is_running() or server.status() == psutil.STATUS_ZOMBIE)
+    wait_until(lambda: has_ended(server))
     sentence = "The embedded server has ended, and with it the sandbox and its files."
     if running is not None:
         assert own_kernel.collect(running).error["evalue"].startswith(sentence)

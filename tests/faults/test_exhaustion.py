@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-import pytest
+from jupyter_client.manager import KernelManager
 
-from tests.kernel.driver import Driver, running_kernel
+from tests.kernel.driver import run_kernel
+
+from .small_disk import run_from, small_disk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.kernel.driver import Driver
 
 USE_UP_DESCRIPTORS = """
 files = []
@@ -44,18 +46,12 @@ with open('fill', 'wb') as file:
 FULL = "No space left on device"
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Mount a disk of 60 MB."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a small disk")
-    subprocess.run(["/bin/mount", "-t", "tmpfs", "-o", "size=60m", "tmpfs", tmp_path], check=True)
-    yield tmp_path
-    subprocess.run(["/bin/umount", "--lazy", tmp_path], check=True)
-
-
-def test_on_a_full_disk_magics_say_so_and_new_interpreters_can_make_room(small_disk: Path) -> None:
-    with running_kernel(TMPDIR=str(small_disk)) as driver:
+def test_on_a_full_disk_magics_say_so_and_new_interpreters_can_make_room(tmp_path: Path) -> None:
+    manager = KernelManager(kernel_name="daytona")
+    with ExitStack() as stack:
+        disk = stack.enter_context(small_disk(tmp_path))
+        run_from(disk, manager)
+        driver = stack.enter_context(run_kernel(manager, TMPDIR=str(tmp_path)))
         driver.run("%session create s")
         assert FULL in driver.run(FILL).stdout
         # IPython may say before that it could not save its history.

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 # Bounds of minutes are these seconds for the kernels of the matrix.
 WAIT_LIMIT = "6"
-_GONE_SECONDS = 15.0
+# On a busy machine, another process may need as long to delete a sandbox.
+_GONE_SECONDS = 60.0
 _WARM_BOX = ("supervisor.py", "slirp4netns")
 
 
@@ -73,6 +74,7 @@ class Running:
 class World:
     """A kernel with a server of its own.
 
+    stack: what ends with the world. directory: where its programs keep their files.
     has_crashed: whether a kernel was replaced while a cell ran.
     on_message: called with each message on iopub.
     stopped: the process that a fault has stopped.
@@ -82,24 +84,27 @@ class World:
 
     def __init__(self) -> None:
         self.has_crashed = False
-        self._stack = ExitStack()
-        self._directory = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="faults-")))
+        self.stack = ExitStack()
+        self.directory = Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="faults-")))
         self._seen: set[psutil.Process] = set()
         self.manager: KernelManager | None = None
         self.stopped: psutil.Process | None = None
         self.on_message = lambda _message: None
 
     def environment(self) -> dict[str, str]:
-        return {"DAYTONA_KERNEL_WAIT_LIMIT": WAIT_LIMIT, "TMPDIR": str(self._directory)}
+        return {"DAYTONA_KERNEL_WAIT_LIMIT": WAIT_LIMIT, "TMPDIR": str(self.directory)}
+
+    def make_manager(self) -> KernelManager:
+        return KernelManager(kernel_name="daytona")
 
     def start_kernel(self) -> None:
         """Start a kernel, and do not wait for it."""
         inherited = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
         self.has_crashed = self._is_connected = False
-        self.manager = KernelManager(kernel_name="daytona")
-        self._log = log = self._stack.enter_context(tempfile.TemporaryFile("w+"))  # noqa: SIM115 - the stack closes it
+        self.manager = self.make_manager()
+        self._log = log = self.stack.enter_context(tempfile.TemporaryFile("w+"))  # noqa: SIM115 - the stack closes it
         environment = {**inherited, **self.environment()}
-        self.manager.start_kernel(env=environment, cwd=str(self._directory), stderr=log)
+        self.manager.start_kernel(env=environment, cwd=str(self.directory), stderr=log)
 
     def connect(self) -> None:
         """Wait until the kernel answers."""
@@ -188,7 +193,7 @@ class World:
         try:
             self.end_kernel()
         finally:
-            self._stack.close()
+            self.stack.close()
 
     def shut_down(self) -> None:
         """Shut the kernel down, as a front end does."""
@@ -226,13 +231,13 @@ class World:
 
     def leftovers(self) -> list[str]:
         """Return the names of what the kernel has left: files, directories, sandboxes."""
-        return [path.name for path in self._directory.iterdir() if path.name not in self.kept]
+        return [path.name for path in self.directory.iterdir() if path.name not in self.kept]
 
     kept: frozenset[str] = frozenset({"data"})
 
     def upload_source(self) -> Path:
         """Return a file to upload."""
-        path = self._directory / "data"
+        path = self.directory / "data"
         if not path.exists():
             path.write_bytes(bytes(64_000_000))
         return path
@@ -245,10 +250,10 @@ class NetworkWorld(World):
 
     def __init__(self) -> None:
         super().__init__()
-        root = self._directory / "served"
-        self._served = self._stack.enter_context(serving(root))
+        root = self.directory / "served"
+        self._served = self.stack.enter_context(serving(root))
         (self._server,) = (child for child in psutil.Process().children() if str(root) in child.cmdline())
-        self.proxy: FaultProxy = self._stack.enter_context(fault_proxy(self._served["DAYTONA_API_URL"]))
+        self.proxy: FaultProxy = self.stack.enter_context(fault_proxy(self._served["DAYTONA_API_URL"]))
 
     def environment(self) -> dict[str, str]:
         return {**super().environment(), **self._served, "DAYTONA_API_URL": self.proxy.url}

@@ -275,6 +275,14 @@ def wait_until(condition: Callable[[], bool], seconds: float = 10.0, what: str =
         time.sleep(0.02)
 
 
+def has_ended(process: psutil.Process) -> bool:
+    """Return whether a process has ended, also if nobody has asked for its status yet."""
+    try:
+        return not process.is_running() or bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
 def processes_of(driver: Driver) -> list[psutil.Process]:
     """Return the kernel, its embedded server, and everything that runs in its sandbox."""
     kernel = psutil.Process(driver.pid)
@@ -286,6 +294,7 @@ __all__ = [
     "Answer",
     "Driver",
     "Empty",
+    "has_ended",
     "processes_of",
     "run_kernel",
     "running_kernel",
