@@ -39,9 +39,9 @@ LEFT_OUT: list[tuple[Sequence[Fault], Sequence[Stage], str]] = [
         "front ends send no cell before the kernel answers, and report its end themselves",
     ),
     (
-        _ENDS_OF_KERNEL,
+        _of("kernel", STOPPED),
         [INPUT],
-        "the question does not appear again, which docs/reliability.md names as not held yet",
+        "the answer ends with the stopped kernel; the question appears again as after a kill",
     ),
     (
         _ENDS_OF_KERNEL,

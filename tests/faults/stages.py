@@ -104,6 +104,8 @@ class _Input(Stage):
         return running
 
     def answer(self, world: World, running: Running) -> None:
+        if world.has_crashed:
+            world.driver.client.get_stdin_msg(timeout=DEADLINE)  # the question appears again
         world.driver.client.input("me")
 
 
