@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -388,3 +389,14 @@ print("answered")
 os._exit(0)
 """
     assert run_python(toolbox, code) == "answered\n"
+
+
+@pytest.mark.usefixtures("server")
+def test_the_trial_works_in_a_directory_whose_path_is_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = tmp_path / ("x" * 120)
+    deep.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    assert landlock.failure("auto") is None
+    assert list(deep.iterdir()) == []

@@ -44,18 +44,19 @@ _RUN = "import sys; sys.path.append(sys.argv.pop(1)); from daytona_kernel.server
 _TRIAL_SECONDS = 20.0
 _TRIAL = """
 import os, socket, sys
-for path in sys.argv[3:]:
+for path in sys.argv[2:]:
     os.listdir(path)
+os.chdir(sys.argv[1])
 def refused(action, *arguments):
     try:
         action(*arguments)
     except PermissionError:
         return
     sys.exit("it does not keep a sandbox apart here")
-refused(open, sys.argv[1])
-refused(os.chmod, sys.argv[1], 0o600)
+refused(open, "canary")
+refused(os.chmod, "canary", 0o600)
 refused(os.kill, os.getppid(), 0)
-for family, address in ((socket.AF_UNIX, sys.argv[2]), (socket.AF_INET, ("127.0.0.1", 9))):
+for family, address in ((socket.AF_UNIX, "socket"), (socket.AF_INET, ("127.0.0.1", 9))):
     refused(socket.socket(family).connect, address)
 """
 
@@ -150,13 +151,17 @@ def _try(landlock: Landlock, place: Path) -> str | None:
     box = place / "sandboxes" / "box"
     for part in ("home", "workspace", "tmp", "python", "run", "programs"):
         (box / part).mkdir(parents=True)
-    canary = place / "canary"
-    canary.write_text("")
+    (place / "canary").write_text("")
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(place / "socket"))
+        # The path of a temporary directory may be too long for the address of a socket.
+        descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            listener.bind(f"/proc/self/fd/{descriptor}/socket")
+        finally:
+            os.close(descriptor)
         listener.listen()
         with landlock.prefix(box, landlock.network) as (prefix, inherited):
-            code = [base_python(), "-I", "-S", "-c", _TRIAL, str(canary), str(place / "socket")]
+            code = [base_python(), "-I", "-S", "-c", _TRIAL, str(place)]
             try:
                 done = subprocess.run(
                     [*prefix, *code, *seen_directories()],
