@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 
 # Shorter values are words of ordinary texts. No service gives out such keys.
 MIN_LENGTH = 8
+# A person says of a value that it is a secret. Shorter ones are in too many words and numbers.
+SHORTEST = 4
 _MASKABLE_LENGTH = 16
 
 _known: tuple[str, ...] = ()
+_given: frozenset[str] = frozenset()
 
 
 def add(*values: str | None) -> None:
@@ -27,6 +30,22 @@ def add(*values: str | None) -> None:
     if not new.issubset(_known):
         # The longest first: one secret may contain another.
         _known = tuple(sorted(new.union(_known), key=len, reverse=True))
+
+
+def add_given(value: str) -> bool:
+    """Add a secret that a person has given; return whether it is long enough to be found in texts."""
+    global _known, _given  # noqa: PLW0603  # as above
+    if len(value) < SHORTEST:
+        return False
+    if value not in _known:
+        _given |= {value}
+        _known = tuple(sorted((*_known, value), key=len, reverse=True))
+    return True
+
+
+def is_own(value: str) -> bool:
+    """Return whether a value is a secret of this program itself, and none that a person has given."""
+    return value in _known and value not in _given
 
 
 def known() -> tuple[str, ...]:

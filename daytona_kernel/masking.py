@@ -56,7 +56,7 @@ def mask_text(text: str) -> str:
 
 def mask_json(part: Part) -> Part:
     """Return JSON with all its strings masked; the same object if it has no secret."""
-    if len(part) < known_secrets.MIN_LENGTH:
+    if len(part) < known_secrets.SHORTEST:
         return part
     forms = _forms()
     # A large part is a view of its frame. A search of the whole frame is cheaper than a copy of the part.

@@ -22,9 +22,10 @@ from ipykernel import kernelapp
 from ipykernel.comm.comm import BaseComm
 from ipykernel.ipkernel import IPythonKernel
 
-from ..wire.conventions import RESUME_TYPE
+from ..wire.conventions import ENVIRONMENT_TYPE, RESUME_TYPE
 from . import temporary
 from .completion import TimelyCompletion
+from .given_environment import GivenEnvironment
 from .interrupts import Interrupts
 from .magics import KernelMagics
 from .package_magics import explain_failures
@@ -64,7 +65,8 @@ def main(connection_file: str, agent_pid: int, options: list[str]) -> None:
     # Private: the pause before an error's reply lets a front end abort cells; the relay needs none.
     app.kernel._execute_sleep = 0.0  # noqa: SLF001
     if app.shell is not None:
-        KernelMagics(app.shell, magic_socket).register(magics)
+        environment = app.kernel.environment = GivenEnvironment()
+        KernelMagics(app.shell, magic_socket, environment).register(magics)
         explain_failures(app.shell)
     app.start()
 
@@ -93,6 +95,8 @@ class SandboxKernel(IPythonKernel):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.shell_handlers[RESUME_TYPE] = self.daytona_resume_request
+        self.shell_handlers[ENVIRONMENT_TYPE] = self.daytona_environment_request
+        self.environment: GivenEnvironment | None = None
         others = [handler for name, handler in self.shell_handlers.items() if name != "execute_request"]
         self._interrupts = Interrupts(self.shell, others)
         self._completion = TimelyCompletion(self.shell.Completer)
@@ -115,6 +119,12 @@ class SandboxKernel(IPythonKernel):
         """Run cells again: the kernel knows that the cells from here on are not behind the failed one."""
         self._set_aborting(parent["header"].get("subshell_id"), aborting=False)
         self.session.send(stream, "daytona_resume_reply", {"status": "ok"}, parent, ident=ident)
+
+    async def daytona_environment_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
+        """Have the environment variables that the kernel gives."""
+        if self.environment is not None:
+            self.environment.take(parent["content"]["variables"])
+        self.session.send(stream, "daytona_environment_reply", {"status": "ok"}, parent, ident=ident)
 
     def _set_aborting(self, subshell_id: str | None, *, aborting: bool) -> None:
         if subshell_id is None:

@@ -7,7 +7,6 @@ each call, so that calls of several threads cannot take each other's answers. Se
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
 import uuid
@@ -31,6 +30,7 @@ from ..wire.magic_messages import (
     Print,
     Raised,
     Returned,
+    SetEnvironment,
     Step,
     VariableRefused,
     VariableSent,
@@ -42,7 +42,9 @@ from ..wire.paths import complete_path
 from ..wire.values import decode_value, encode_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
+
+    from .given_environment import GivenEnvironment
 
 # A later completion is of no use to a person who types.
 _COMPLETION_SECONDS = 0.3
@@ -64,13 +66,13 @@ class MagicCaller:
     """Calls magics of the kernel for one shell.
 
     socket_path: where the agent listens.
-    environ: the interpreter's environment before the first cell.
+    environment: the interpreter's environment.
     """
 
-    def __init__(self, shell: Any, socket_path: str, environ: Mapping[str, str]) -> None:
+    def __init__(self, shell: Any, socket_path: str, environment: GivenEnvironment) -> None:
         self._shell = shell
         self._socket_path = socket_path
-        self._environ = environ
+        self._environment = environment
 
     def run(self, name: str, line: str, cell: str | None, *, assigned: bool) -> Any:
         """Run a magic in the kernel, and return its result. Raises MagicError.
@@ -78,7 +80,7 @@ class MagicCaller:
         line: the rest of its line, with the user's variables filled in. cell: the lines below; None for a
         line magic.
         """
-        changed, unset = self._environ_changes()
+        changed, unset = self._environment.changes()
         sys.stdout.flush()
         sys.stderr.flush()
         with self._open() as channel:
@@ -167,6 +169,8 @@ class MagicCaller:
                         self._shell.user_ns[name] = decode_value(value)
                     except ValueError as error:
                         raise MagicError(f"{name!r} cannot be copied: {error}.") from None
+                case SetEnvironment(variables=variables):
+                    self._environment.take(variables)
                 case unexpected:
                     assert_never(unexpected)
 
@@ -177,16 +181,6 @@ class MagicCaller:
             return VariableSent(call_id, encode_value(self._shell.user_ns[name]))
         except ValueError as error:
             return VariableRefused(call_id, str(error))
-
-    def _environ_changes(self) -> tuple[dict[str, str], list[str]]:
-        """Return the variables that cells have set, as far as a shell can take them, and those removed."""
-        now = dict(os.environ)
-        changed = {
-            name: value
-            for name, value in now.items()
-            if self._environ.get(name) != value and _is_encodable(name + value) and name.isidentifier()
-        }
-        return changed, [name for name in self._environ if name not in now and name.isidentifier()]
 
 
 class _Channel:
@@ -242,12 +236,3 @@ def _current_directory() -> str | None:
         return str(Path.cwd())
     except OSError:
         return None  # it was deleted
-
-
-def _is_encodable(text: str) -> bool:
-    """Whether JSON can hold the text: an environment variable may hold any bytes."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

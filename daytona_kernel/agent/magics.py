@@ -6,7 +6,6 @@ faster without it.
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from functools import cached_property
@@ -17,16 +16,20 @@ from .expansion import expand
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .given_environment import GivenEnvironment
     from .magic_caller import MagicCaller
 
 
 class KernelMagics:
-    """The kernel's magics in one shell. socket_path: where the agent listens."""
+    """The kernel's magics in one shell.
 
-    def __init__(self, shell: Any, socket_path: str) -> None:
+    socket_path: where the agent listens. environment: the interpreter's environment.
+    """
+
+    def __init__(self, shell: Any, socket_path: str, environment: GivenEnvironment) -> None:
         self._shell = shell
         self._socket_path = socket_path
-        self._environ = dict(os.environ)
+        self._environment = environment
 
     def register(self, declarations: Mapping[str, str]) -> None:
         """Make each name a line and cell magic of the shell. declarations: their help by name."""
@@ -47,7 +50,7 @@ class KernelMagics:
     def _caller(self) -> MagicCaller:
         from .magic_caller import MagicCaller
 
-        return MagicCaller(self._shell, self._socket_path, self._environ)
+        return MagicCaller(self._shell, self._socket_path, self._environment)
 
     def _function(self, name: str, help_text: str) -> Any:
         def call(line: str, cell: str | None = None, local_ns: dict[str, Any] | None = None) -> Any:

@@ -74,7 +74,8 @@ class CodeRunMagic:
             raise MagicUsageError("There is no code to run: put it below the line %%code_run.")
         process = (await call.sandbox()).process
         tag = process_tree.new_tag()
-        params = CodeRunParams(argv, {**dict(env), **process_tree.mark(tag)})
+        secrets = call.kernel_sandbox.secrets.variables
+        params = CodeRunParams(argv, {**secrets, **dict(env), **process_tree.mark(tag)})
         async with ticking(call, "Running for"):
             try:
                 answer = await process.code_run(call.body or "", params, timeout, language=language)

@@ -8,6 +8,7 @@ from .files import FileMagics
 from .local import LocalMagics
 from .registry import Registry
 from .sandbox import SandboxMagic
+from .secret import SecretMagic
 from .session import SessionMagic
 from .sh import ShellMagic
 
@@ -20,6 +21,7 @@ def declare_all() -> Registry:
         SessionMagic,
         CodeRunMagic,
         FileMagics,
+        SecretMagic,
         SandboxMagic,
         DaytonaMagic,
         LocalMagics,

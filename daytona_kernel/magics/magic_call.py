@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..settings.resolution import Found
     from ..wire.messages import Message
     from ..wire.values import EncodedValue
+    from .kept_secrets import KeptSecrets
     from .magic import Command
 
 
@@ -65,6 +66,11 @@ class KernelSandbox(Protocol):
     @property
     def settings(self) -> Mapping[str, Found]:
         """The settings of the sandbox where cells run, by name."""
+        ...
+
+    @property
+    def secrets(self) -> KeptSecrets:
+        """The person's secrets for the sandbox."""
         ...
 
     async def create(self, options: Mapping[str, Any]) -> AsyncSandbox:
@@ -135,11 +141,26 @@ class MagicCall(Protocol):
         """Return the kernel's sandbox, and start it first if necessary."""
         ...
 
+    @property
+    def can_ask(self) -> bool:
+        """Whether the cell's front end can be asked. This is known once the call has its permission."""
+        ...
+
+    async def ask(self, prompt: str, *, password: bool = False) -> str | None:
+        """Ask the person; return None if the question was withdrawn.
+
+        password: whether the front end hides the answer.
+        """
+        ...
+
     async def print(self, text: str, stream: str = "stdout") -> None:
         """Print in the cell."""
 
     async def display(self, data: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
         """Display a MIME bundle in the cell, as the cell's own code would."""
+
+    async def set_environment(self, variables: Mapping[str, str]) -> None:
+        """Let the interpreter have these environment variables of the kernel, and no others of it."""
 
     async def set(self, name: str, value: Any) -> None:
         """Set a variable in the user's namespace to a JSON value."""

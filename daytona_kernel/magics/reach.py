@@ -18,10 +18,12 @@ class Reach(Enum):
     VARIABLES = "copy variables between %%local and the sandbox"
     LOCAL_CODE = "run code on the notebook's machine"
     ACCOUNT = "change a sandbox of the account"
+    # A question for it could come from code that only looks like the kernel.
+    SECRET = "ask you for a secret"  # noqa: S105  # the end of a sentence
     # A move ends the interpreter, so its magic must also be alone in its cell.
     MOVE = "replace the sandbox that the cells run in"
 
     @property
     def may_be_asked_for(self) -> bool:
         """Whether a person may allow it in answer to a question. Otherwise only a cell's text does."""
-        return self not in (Reach.LOCAL_CODE, Reach.MOVE)
+        return self not in (Reach.LOCAL_CODE, Reach.SECRET, Reach.MOVE)

@@ -20,6 +20,7 @@ from .session_table import session_table
 from .shell import background, session_shell
 from .shell.foreground import run_in_foreground
 from .shell.process_tree import CANCELED, new_tag
+from .shell.variables import discard, with_variables
 from .signature import Option, Positional, Signature
 
 if TYPE_CHECKING:
@@ -187,9 +188,11 @@ class SessionMagic:
             names = [session.session_id for session in await _user_sessions(process)]
         for each in names:
             try:
+                waiting = await _waiting_tags(process, each) if call.kernel_sandbox.secrets.were_given else []
                 await process.delete_session(each)
             except DaytonaNotFoundError:
                 raise _no_session(each) from None
+            await discard(process, waiting)
             await self._history.settle(each)
             self._history.forget(each)
             await call.print(f"Deleted session {each}.\n")
@@ -247,9 +250,12 @@ class SessionMagic:
     async def _run_in_background(
         self, call: MagicCall, sandbox: AsyncSandbox, name: str, script: str
     ) -> str | None:
-        wrapped = background.wrap(script)
+        tag = new_tag()
+        wrapped = background.wrap(tag, script)
         request = SessionExecuteRequest(command=wrapped, run_async=True)
-        command_id = (await sandbox.process.execute_session_command(name, request)).cmd_id
+        secrets = call.kernel_sandbox.secrets
+        async with with_variables(sandbox.process, tag, secrets.variables, secrets.removed):
+            command_id = (await sandbox.process.execute_session_command(name, request)).cmd_id
         self._history.start(name, command_id)
         following = await self._follow(call, sandbox, name, command_id, wrapped)
         following.add_done_callback(lambda _: self._history.end(name, command_id))
@@ -293,17 +299,19 @@ class SessionMagic:
                 )
             return await session_shell.leave(sandbox.process, name, tag)
 
-        status = await run_in_foreground(
-            sandbox.process,
-            name,
-            session_shell.wrap(tag, script),
-            write=write,
-            end=end,
-            watch=functools.partial(session_shell.watch, sandbox.process, name, tag),
-            held=_HELD_BY_JOB,
-            history=self._history,
-            timeout=timeout,
-        )
+        secrets = call.kernel_sandbox.secrets
+        async with with_variables(sandbox.process, tag, secrets.variables, secrets.removed):
+            status = await run_in_foreground(
+                sandbox.process,
+                name,
+                session_shell.wrap(tag, script),
+                write=write,
+                end=end,
+                watch=functools.partial(session_shell.watch, sandbox.process, name, tag),
+                held=_HELD_BY_JOB,
+                history=self._history,
+                timeout=timeout,
+            )
         if status != 0 and kept:
             await call.print("".join(kept))
         await finish(call, status, may_fail=False)
@@ -314,6 +322,12 @@ async def _user_sessions(process: AsyncProcess) -> list[Session]:
     """Return the sessions without the kernel's own ones, by name."""
     found = [each for each in await process.list_sessions() if not each.session_id.startswith(SESSION_PREFIX)]
     return sorted(found, key=lambda session: session.session_id)
+
+
+async def _waiting_tags(process: AsyncProcess, name: str) -> list[str]:
+    """Return the tags of a session's commands that have not ended, and perhaps not taken their variables."""
+    unfinished = [each for each in (await process.get_session(name)).commands if each.exit_code is None]
+    return [tag for each in unfinished if (tag := background.tag_of(each.command)) is not None]
 
 
 def _refuse_kernels_own(name: str) -> None:

@@ -32,6 +32,7 @@ from .reach import Reach
 from .shell import process_tree
 from .shell.foreground import run_in_foreground
 from .shell.process_tree import Ending, Sight
+from .shell.variables import with_variables
 from .signature import Option, Signature
 from .timing import ticking
 
@@ -103,7 +104,9 @@ class ShellMagic:
         `%sh for i in 1 2; do echo $i; done`. The body of %%sh is never changed.
         """
         script = _script_of(call, command)
-        environ = {**call.environ, **dict(env)}
+        kept = call.kernel_sandbox.secrets.variables
+        kept = {name: value for name, value in kept.items() if name not in call.unset}
+        environ = {**kept, **call.environ, **dict(env)}
         unset = [name for name in call.unset if name not in environ]
         if unset:
             script = f"unset {' '.join(unset)}; {script}"
@@ -248,10 +251,9 @@ async def _run_live(process: AsyncProcess, command: _ShellCommand, output: _Outp
     """Run a command in a new session, since only a session's log can be followed."""
     tag = process_tree.new_tag()
     session = f"{SESSION_PREFIX}live-{tag}"
-    exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in command.environ.items())
     enter = f"cd {shlex.quote(command.directory)} || exit\n" if command.directory else ""
     # In a subshell, `exit` ends only the command. The command gets no input: there is no way to type any.
-    script = f"{enter}{exports}{command.script}"
+    script = f"{enter}{command.script}"
     sent = f"{process_tree.in_subshell(tag)}{script}{process_tree.after_subshell(tag, ' < /dev/null')}"
 
     async def end(_is_held: bool) -> str:
@@ -259,17 +261,18 @@ async def _run_live(process: AsyncProcess, command: _ShellCommand, output: _Outp
 
     try:
         await process.create_session(session)
-        return await run_in_foreground(
-            process,
-            session,
-            sent,
-            write=output.write,
-            end=end,
-            watch=functools.partial(process_tree.watch, process, tag),
-            held=_HELD_BY_JOB,
-            history=CommandHistory(),
-            timeout=command.timeout,
-        )
+        async with with_variables(process, tag, command.environ, {}):
+            return await run_in_foreground(
+                process,
+                session,
+                sent,
+                write=output.write,
+                end=end,
+                watch=functools.partial(process_tree.watch, process, tag),
+                held=_HELD_BY_JOB,
+                history=CommandHistory(),
+                timeout=command.timeout,
+            )
     finally:
         try:
             await process.delete_session(session)

@@ -33,5 +33,7 @@ exit $status
 
 # The kernel's request to the interpreter, on `shell`, to run cells again after an error.
 RESUME_TYPE = "daytona_resume_request"
+# The kernel's request to the interpreter, on `shell`, to have the environment variables that it gives.
+ENVIRONMENT_TYPE = "daytona_environment_request"
 # A file system in memory that every Linux has. The agent goes there when the sandbox's disk is full.
 MEMORY_DIRECTORY = "/dev/shm"  # noqa: S108  # private directories are made in it

@@ -7,7 +7,7 @@ answer to the waiting cell as one line of JSON over a unix socket. See docs/prot
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from .messages import encode_json
@@ -122,7 +122,16 @@ class Assign:
     value: EncodedValue
 
 
-Step = Print | Display | Assign
+@dataclass(frozen=True, slots=True)
+class SetEnvironment:
+    """A step: the variables that the kernel gives to the interpreter are these, and no others."""
+
+    TYPE: ClassVar[str] = "set_environment"
+
+    variables: dict[str, str] = field(repr=False)
+
+
+Step = Print | Display | Assign | SetEnvironment
 
 
 @dataclass(frozen=True, slots=True)

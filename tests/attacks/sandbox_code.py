@@ -8,7 +8,7 @@ TOOLS = """
 import gc, json, os, pathlib, socket, sys, threading, time, uuid
 _magics = next(
     each for each in gc.get_objects()
-    if {"_socket_path", "_environ"} <= set(getattr(each, "__dict__", ()))
+    if {"_socket_path", "_environment"} <= set(getattr(each, "__dict__", ()))
 )
 _kernel = get_ipython().kernel
 

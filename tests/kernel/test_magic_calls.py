@@ -48,6 +48,10 @@ CALL_ID = "c1"
 INTERRUPTED = MagicEnd(CALL_ID, (), Raised("KeyboardInterrupt", "", None))
 
 
+async def ask(*_: Any) -> str | None:
+    raise AssertionError("no call here asks anything")
+
+
 async def move(*_: Any) -> None:
     raise AssertionError("no call here replaces the sandbox")
 
@@ -71,6 +75,7 @@ class Calls:
             cast("Permissions", None),
             running=lambda: None,
             completing=lambda _: None,
+            ask=ask,
             move=move,
         )
         self.answers: list[MagicAnswer] = []

@@ -10,7 +10,7 @@ import pytest
 
 from daytona_kernel import SessionExecuteRequest
 from daytona_kernel.magics.shell import background
-from daytona_kernel.magics.shell.process_tree import CANCELED
+from daytona_kernel.magics.shell.process_tree import CANCELED, new_tag
 
 from .commands import exit_code, list_tmp, wait_for_output
 
@@ -22,7 +22,7 @@ SECONDS = 60.0
 
 
 async def run(process: AsyncProcess, script: str) -> str:
-    request = SessionExecuteRequest(background.wrap(script), run_async=True)
+    request = SessionExecuteRequest(background.wrap(new_tag(), script), run_async=True)
     return (await process.execute_session_command("s", request)).cmd_id
 
 
@@ -111,5 +111,5 @@ async def test_a_command_of_another_client_cannot_be_stopped(process: AsyncProce
 
 @pytest.mark.parametrize("command", ["true", "echo 'a\nb'", "cat <<X\n)\nX", "", "\n", "# ( : daytona-"])
 def test_a_wrapped_command_is_unwrapped(command: str) -> None:
-    assert background.unwrap(background.wrap(command)) == command
+    assert background.unwrap(background.wrap(new_tag(), command)) == command
     assert background.unwrap(command) == command

@@ -14,6 +14,7 @@ from daytona_kernel import AsyncDaytona, DaytonaConfig, SessionExecuteRequest
 from daytona_kernel.magics.command_history import CommandHistory
 from daytona_kernel.magics.log import follow_log
 from daytona_kernel.magics.shell import background
+from daytona_kernel.magics.shell.process_tree import new_tag
 from tests.conftest import both_profiles
 
 from .commands import list_tmp
@@ -87,7 +88,7 @@ def follow(sandbox: AsyncSandbox, monkeypatch: pytest.MonkeyPatch) -> Any:
     history = CommandHistory()
 
     async def run(script: str, *, is_queued: bool = False) -> Cell:
-        wrapped = background.wrap(script)
+        wrapped = background.wrap(new_tag(), script)
         request = SessionExecuteRequest(wrapped, run_async=True)
         answer = await sandbox.process.execute_session_command("s", request)
         cell = Cell(answer.cmd_id)
@@ -135,7 +136,7 @@ async def test_stopping_a_command_that_has_ended(follow: Any) -> None:
 async def test_stopping_a_queued_command(follow: Any, sandbox: AsyncSandbox) -> None:
     before = await list_tmp(sandbox.process)
     first = await follow("echo up; read")
-    request = SessionExecuteRequest(background.wrap("touch /tmp/started"), run_async=True)
+    request = SessionExecuteRequest(background.wrap(new_tag(), "touch /tmp/started"), run_async=True)
     queued = (await sandbox.process.execute_session_command("s", request)).cmd_id
     cell = Cell(queued)
     command = await sandbox.process.get_session_command("s", queued)

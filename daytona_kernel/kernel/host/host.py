@@ -69,6 +69,7 @@ class Host:
             permissions,
             running=self._running,
             completing=self._completing,
+            ask=self._ask,
             move=self._move,
         )
         self._connecting: asyncio.Task[None] | None = None
@@ -184,9 +185,9 @@ class Host:
     def _completing(self, msg_id: str) -> Message | None:
         return self._relay.completing(msg_id)
 
-    async def _ask(self, msg_id: str, prompt: str) -> str | None:
+    async def _ask(self, msg_id: str, prompt: str, password: bool = False) -> str | None:
         """Ask the front end of a running cell; see relay.questions."""
-        return await self._relay_loop.run(self._relay.ask(msg_id, prompt))
+        return await self._relay_loop.run(self._relay.ask(msg_id, prompt, password=password))
 
     async def _answer_magic(self, answer: MagicAnswer) -> None:
         await self._relay_loop.run(self._relay.answer_magic(answer))

@@ -24,6 +24,7 @@ from ...errors import (
 )
 from ...interpreter import launcher
 from ...interpreter.bookmark import Bookmark
+from ...magics.kept_secrets import KeptSecrets
 from ...sandbox_params import describe, make_params
 from ...settings.resolution import find
 from .created_sandboxes import CreatedSandboxes
@@ -71,6 +72,7 @@ class KernelSandbox:
         self.bookmark = Bookmark(handover_file.bookmark_path)
         self.progress = Progress()
         self.place = Place()
+        self.secrets = KeptSecrets()
         self._settings = SandboxSettings(self._handover)
         self._agent = KernelAgent(self._handover, magics, tuple(options), self.progress)
         self._sandbox: AsyncSandbox | None = None
@@ -179,10 +181,14 @@ class KernelSandbox:
             )
 
     async def move(self, sandbox: AsyncSandbox, *, owned: bool) -> str:
-        """Use this sandbox from now on; return a sentence about the old one.
+        """Use this sandbox from now on; return sentences about the old one and the person's secrets.
 
-        owned: whether this kernel deletes the new sandbox when it ends.
+        owned: whether this kernel deletes the new sandbox when it ends. Only then does it get the secrets.
         """
+        old = await self._move(sandbox, owned=owned)
+        return " ".join(filter(None, (old, "" if owned else self.secrets.leave())))
+
+    async def _move(self, sandbox: AsyncSandbox, *, owned: bool) -> str:
         async with self._lock:
             old, was_owned = self._sandbox, self._handover.owned
             stays = not was_owned or self.at_shutdown != "delete"

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ...errors import DaytonaError
-from ...wire.magic_messages import Assign, Display, Print, Step
+from ...wire.magic_messages import Assign, Display, Print, SetEnvironment, Step
 from ...wire.values import EncodedValue, encode_value
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from ...client.sandbox import AsyncSandbox
     from ...magics.magic import Command
@@ -68,6 +68,15 @@ class MagicCall:
         """See MagicCall."""
         await self.calls.move(self.request, work, start)
 
+    @property
+    def can_ask(self) -> bool:
+        """See MagicCall."""
+        return self.request.content.get("allow_stdin") is True
+
+    async def ask(self, prompt: str, *, password: bool = False) -> str | None:
+        """See MagicCall."""
+        return await self.calls.ask(self.request.msg_id, prompt, password)
+
     async def print(self, text: str, stream: str = "stdout") -> None:
         """See MagicCall."""
         await self.cell.take(Print("stderr" if stream == "stderr" else "stdout", text))
@@ -75,6 +84,10 @@ class MagicCall:
     async def display(self, data: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
         """See MagicCall."""
         await self.cell.take(Display(data, metadata or {}))
+
+    async def set_environment(self, variables: Mapping[str, str]) -> None:
+        """See MagicCall."""
+        await self.cell.take(SetEnvironment(dict(variables)))
 
     async def set(self, name: str, value: Any) -> None:
         """See MagicCall."""

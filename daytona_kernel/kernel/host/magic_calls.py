@@ -22,6 +22,7 @@ from ...wire.magic_messages import (
     Print,
     Raised,
     Returned,
+    SetEnvironment,
     Step,
     VariableRefused,
     VariableSent,
@@ -64,6 +65,8 @@ class MagicCalls:
     permissions: decide about calls that reach further than the sandbox.
     completing: returns a front end's unanswered request for a completion, by its message id.
     running: returns the request of the cell that runs now.
+    ask: asks a question in a running cell, given by its message id; the third argument says whether the
+        answer is hidden. Returns None if the question was withdrawn.
     move: replaces the sandbox for a cell, by awaiting the second argument. The third says whether the next
         interpreter is started at once.
     """
@@ -77,6 +80,7 @@ class MagicCalls:
         *,
         running: Callable[[], Message | None],
         completing: Callable[[str], Message | None],
+        ask: Callable[[str, str, bool], Awaitable[str | None]],
         move: Callable[[Message, Callable[[], Awaitable[str]], bool], Awaitable[None]],
     ) -> None:
         self.registry = registry
@@ -85,6 +89,7 @@ class MagicCalls:
         self.permissions = permissions
         self.running = running
         self.completing = completing
+        self.ask = ask
         self.move = move
         # The latest update of each display that came while no cell ran, to be repeated under the next cell.
         self.missed: dict[str, Callable[[Message], None]] = {}
@@ -287,8 +292,8 @@ class _KernelsCell:
             case Display(data=data, metadata=metadata):
                 content = {"data": data, "metadata": metadata, "transient": {}}
                 self._outbox.say(self._request, "display_data", content)
-            case Assign():
-                pass  # there is no namespace
+            case Assign() | SetEnvironment():
+                pass  # there is no namespace, and the next interpreter gets the variables
             case unexpected:
                 assert_never(unexpected)
 

@@ -115,7 +115,8 @@ class Permissions:
             asked = cell or await self._cell(None)
             call.is_seen = await self._require_answer(asked, command, values, why)
             return
-        raise _refused(command, f"{why} The magic must be alone in its cell, in plain words.")
+        where = "in the cell itself" if command.reach is Reach.SECRET else "alone in its cell"
+        raise _refused(command, f"{why} The magic must be {where}, in plain words.")
 
     async def _cell(self, msg_id: str | None) -> _Cell | None:
         """Return the permissions of a cell if it runs; for None, of the main shell's cell."""

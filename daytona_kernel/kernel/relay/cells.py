@@ -14,6 +14,7 @@ from ...errors import (
 )
 from ...wire.conventions import RESUME_TYPE
 from ..magic_cell import parse_magic_cell
+from .given_variables import GivenVariables
 from .move import Move
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class Cells:
         self._news = news
         self._failures = failures
         self._own_requests = own_requests
+        self.given_variables = GivenVariables(own_requests, lambda: host.kernel_sandbox.secrets.variables)
         self._requests = requests
         self._publish = publish
         self._on_end = on_end
@@ -147,8 +149,9 @@ class Cells:
         on_message = self._publish_after_announcement if request.announced else self._publish
         process = self._slot.process
         assert process is not None
+        subshell_id = message.header.get("subshell_id")
+        self.given_variables.give(subshell_id)
         if self._failures.ends_with(request):
-            subshell_id = message.header.get("subshell_id")
             self._own_requests.post("shell", RESUME_TYPE, {}, subshell_id)
         try:
             # Each cell goes through process.code_run, the client's one way to run code, so that a program

@@ -137,10 +137,10 @@ class Relay:
 
     # For the host and the control channel
 
-    async def ask(self, msg_id: str, prompt: str) -> str | None:
-        """Ask the front end of a running cell; return None if the cell ends or is interrupted."""
+    async def ask(self, msg_id: str, prompt: str, *, password: bool = False) -> str | None:
+        """Ask the front end of a running cell; see Questions."""
         request = self.requests.get(msg_id)
-        return None if request is None else await self._questions.ask(request, prompt)
+        return None if request is None else await self._questions.ask(request, prompt, password=password)
 
     def show_progress(self, text: str, place: str) -> None:
         """Show in the first waiting cell what it waits for, and where cells run."""
@@ -285,6 +285,7 @@ class Relay:
     def resume_interpreter(self) -> None:
         """Use an interpreter that another kernel has used before; call this with it, or shortly before."""
         self._deliveries.failures.inherit()
+        self.cells.given_variables.inherit()
 
     async def _forward(self, request: Request) -> None:
         msg_id = request.message.msg_id
@@ -335,7 +336,8 @@ class Relay:
                 self._stand_in.fail(request, InterpreterDiedError.__name__, reason)
         self.adopted_cells.fail_all(InterpreterDiedError.__name__, reason)
         failures = self._deliveries.failures
-        for each in (self._own_requests, self.subshells, self._introspection, failures):
+        variables = self.cells.given_variables
+        for each in (self._own_requests, self.subshells, self._introspection, failures, variables):
             each.forget_interpreter()
         self._outage_notice.update(None)
         self._questions.withdraw_all()

@@ -19,10 +19,14 @@ if TYPE_CHECKING:
 STOPPED = "Stopped the command."
 
 
-def wrap(command: str) -> str:
+def wrap(tag: str, command: str) -> str:
     """Return the text that is sent to the session to run a command in the background."""
-    tag = process_tree.new_tag()
     return f"{in_subshell(tag)}{command}{after_subshell(tag)}"
+
+
+def tag_of(command: str) -> str | None:
+    """Return the tag of a sent command, of the foreground or the background; None for another command."""
+    return _tag_of(command) or session_shell.tag_of_wrapped(command)
 
 
 def unwrap(command: str) -> str:

@@ -19,6 +19,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from ...wait_limit import limited
+from .variables import FILE, PLACE, TAKE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,17 +33,17 @@ ANSWER_SECONDS = limited(60.0)
 
 # All descendants inherit this variable, also daemons.
 _MARK = "DAYTONA_KERNEL_COMMAND"
-# The directory of the files. The variable names another one where /tmp is not the sandbox's own.
-PLACE = '"${DAYTONA_TMP:-/tmp}"'
 
 # What surrounds a command prints to nowhere, so that `set -x` does not show it.
 _BEGIN = (
     (
         "{ : TAG; (command set -C; > PLACE/.TAG) || [ ! -e PLACE/.TAG ] || "
-        "{ command -p rm -f PLACE/.TAG; command exit 130; }; "
-        "command export MARK=TAG; command echo $BASHPID $$ >| PLACE/.TAG; TRAP} >/dev/null 2>&1"
+        "{ command -p rm -f PLACE/.TAG FILE; command exit 130; }; "
+        "TAKE; command export MARK=TAG; command echo $BASHPID $$ >| PLACE/.TAG; TRAP} >/dev/null 2>&1"
     )
     .replace("MARK", _MARK)
+    .replace("TAKE", TAKE)
+    .replace("FILE", FILE)
     .replace("PLACE", PLACE)
 )
 _REMOVE = "{ command -p rm -f PLACE/.TAG; } >/dev/null 2>&1".replace("PLACE", PLACE)
@@ -262,7 +263,7 @@ async def look(process: AsyncProcess, tag: str) -> Sight:
 
 async def forget(process: AsyncProcess, tag: str) -> None:
     """Remove the file that `end` left for a queued command, when that command will never look for it."""
-    await process.exec(f"rm -f {PLACE}/.{tag}")
+    await process.exec(f"rm -f {PLACE}/.{tag} {FILE.replace('TAG', tag)}")
 
 
 async def end_marked(process: AsyncProcess, tag: str) -> bool:

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .process_tree import CANCELED, PLACE, Ending, Fate, forget, tag_of
+from .process_tree import CANCELED, Ending, Fate, forget, tag_of
+from .variables import FILE, PLACE, TAKE
 
 if TYPE_CHECKING:
     from ...client.process import AsyncProcess
@@ -44,17 +45,21 @@ _NAMES = "_daytona_depth _daytona_code _daytona_status _daytona_options"
 # of `leave` does not start. Only the script has the command's streams, which are kept in descriptors that
 # nobody else uses. The rest prints to nowhere, so that options and traps of the session, such as `set -x` and
 # ERR, show nothing of it.
-_WRAPPED = f"""\
+_WRAPPED = (
+    f"""\
 {{ : TAG; builtin trap '{_ARM}' INT; _daytona_code=130; \
 if (builtin set -C; > PLACE/.TAG) || [[ ! -e PLACE/.TAG ]]; then \
-builtin echo $$ $(builtin jobs -p) >| PLACE/.TAG; _daytona_depth=${{#BASH_SOURCE[@]}}; {_VERBOSE}; \
+builtin echo $$ $(builtin jobs -p) >| PLACE/.TAG; TAKE; _daytona_depth=${{#BASH_SOURCE[@]}}; {_VERBOSE}; \
 builtin source /dev/stdin >&198 2>&199 198>&- 199>&- <<'TAG'
 SCRIPT
 TAG
 _daytona_code=$?; fi; builtin trap : INT; {_QUIET}; {_DISARM}; \
-builtin command -p rm -f PLACE/.TAG; \
+builtin command -p rm -f PLACE/.TAG FILE; \
 builtin eval "builtin unset {_NAMES}; (builtin exit ${{_daytona_status-$_daytona_code}})"; \
-}} 198>&1 199>&2 >/dev/null 2>&1""".replace("PLACE", PLACE)
+}} 198>&1 199>&2 >/dev/null 2>&1""".replace("TAKE", TAKE)
+    .replace("FILE", FILE)
+    .replace("PLACE", PLACE)
+)
 _BEGIN, _END = _WRAPPED.split("SCRIPT")
 
 # The exit status of the scripts below if the shell is gone; the others are those of Ending.
@@ -109,9 +114,14 @@ def wrap(tag: str, script: str) -> str:
     return f"{_begin(tag)}{script}{_END.replace('TAG', tag)}"
 
 
+def tag_of_wrapped(command: str) -> str | None:
+    """Return the tag of a wrapped command; None for another command."""
+    return tag_of(command, _begin)
+
+
 def unwrap(command: str) -> str:
     """Return the script inside a wrapped command, or the command itself if it is not wrapped."""
-    tag = tag_of(command, _begin)
+    tag = tag_of_wrapped(command)
     if tag is None:
         return command
     return command.removeprefix(_begin(tag)).removesuffix(_END.replace("TAG", tag))
