@@ -11,6 +11,7 @@ from .sandbox import SandboxMagic
 from .secret import SecretMagic
 from .session import SessionMagic
 from .sh import ShellMagic
+from .sync import SyncMagic
 
 
 def declare_all() -> Registry:
@@ -22,6 +23,7 @@ def declare_all() -> Registry:
         CodeRunMagic,
         FileMagics,
         SecretMagic,
+        SyncMagic,
         SandboxMagic,
         DaytonaMagic,
         LocalMagics,

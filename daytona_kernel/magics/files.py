@@ -4,50 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import posixpath
-from contextlib import contextmanager
-from functools import partial
-from html import escape
 from typing import TYPE_CHECKING
 
-from ..client.models.files import FileUpload
 from ..errors import (
-    DaytonaBadRequestError,
-    DaytonaError,
     DaytonaFileNotFoundError,
-    DaytonaForbiddenError,
     FileTransferError,
     MagicUsageError,
 )
-from ..formatting import format_bytes, format_count
 from ..wire.paths import complete_path
 from .copying import local_files
 from .copying.caution import HeldBack, hold_back
-from .copying.local_files import NewFiles
-from .copying.plan import FOLDER_KINDS, Entry, Plan, Source, plan_copy
+from .copying.plan import FOLDER_KINDS, Plan, Source, plan_copy
 from .copying.remote_files import RemoteFiles
+from .copying.reports import describe, join_names, report, report_held_back
+from .copying.transfers import download_plan, upload_plan
 from .magic import completes, magic
 from .magic_call import current_directory
 from .reach import Reach
 from .signature import Option, Positional, Signature
-from .timing import showing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Sequence
 
-    from ..client.filesystem import AsyncFileSystem
     from .arguments import Expected
-    from .copying.local_files import Download
     from .magic_call import MagicCall
 
 _FORCE = Option("force", "overwrite existing files")
 _ALL = Option("all", "also hidden files, names that run by themselves, and the permission to run files")
-_PROGRESS_SECONDS = 0.25
-
-# One request carries this much at most, so that a broken connection repeats little.
-_BATCH_FILES = 200
-_BATCH_BYTES = 64 << 20
-_PARALLEL_DOWNLOADS = 4
-_SHOWN_NAMES = 3
 # Up to this many destinations are checked before it is known whether their folder exists.
 _EARLY_CHECKS = 100
 
@@ -87,8 +70,8 @@ class FileMagics:
         into = _is_explicit_folder(remote, sources, [local_files.absolute(word) for word in local])
         plan, kinds = await _plan_upload(sources, target, there, into=into)
         _check(plan, kinds, force=force)
-        await _upload(call, sandbox.fs, there, plan, is_new=kinds[plan.folder] == "-")
-        await _report(call, "Uploaded", plan, [path for source in sources for path in source.skipped])
+        await upload_plan(call, sandbox.fs, there, plan, is_new=kinds[plan.folder] == "-")
+        await report(call, "Uploaded", plan, [path for source in sources for path in source.skipped])
 
     @magic(
         "download",
@@ -132,11 +115,11 @@ class FileMagics:
             chosen = (s.name for s in sources if s.is_named) if into else (each.place for each in safe[:1])
             plan, held_back = hold_back(plan, kinds, set(chosen) if call.is_seen else ())
         _check(plan, kinds, force=force, held_back=held_back)
-        await _download(call, sandbox.fs, plan, force=force)
-        await _report_held_back(call, held_back)
+        await download_plan(call, sandbox.fs, plan, force=force)
+        await report_held_back(call, held_back)
         skipped = [path for source in sources for path in source.skipped]
         skipped += [entry.path for entry in full_plan.entries if not local_files.is_safe(entry.place)]
-        await _report(call, "Downloaded", plan, skipped)
+        await report(call, "Downloaded", plan, skipped)
 
     @completes("local", Reach.READ)
     async def local_paths(self, _call: MagicCall, expected: Expected) -> list[str]:
@@ -165,96 +148,6 @@ async def _plan_upload(
     return plan, kinds
 
 
-async def _upload(
-    call: MagicCall, fs: AsyncFileSystem, there: RemoteFiles, plan: Plan, *, is_new: bool
-) -> None:
-    """Upload to a hidden folder, then put the files in place. is_new: whether plan.folder does not exist."""
-    staging = there.staging(plan.folder)
-    progress = _Progress("Uploading", plan)
-    try:
-        async with showing(call, progress.describe, _PROGRESS_SECONDS):
-            for batch in _batches(plan.files):
-                uploads = [FileUpload(entry.path, f"{staging}/{entry.place}") for entry in batch]
-                await fs.upload_files(uploads, on_progress=progress.of(batch[0]))
-    except (asyncio.CancelledError, DaytonaError, OSError) as error:
-        try:
-            await there.discard(staging, is_new=is_new)
-        except DaytonaError:
-            pass  # the first error is the one to report
-        await call.print("Nothing was changed in the sandbox.\n", "stderr")
-        if isinstance(error, OSError):
-            raise FileTransferError(f"{error.filename} cannot be read: {error.strerror}.") from None
-        if isinstance(error, DaytonaBadRequestError | DaytonaForbiddenError | DaytonaFileNotFoundError):
-            # The person knows the folder, and not the hidden one in it.
-            reason = error.message.replace(staging, plan.folder)
-            raise FileTransferError(f"The sandbox refused the files: {reason}") from None
-        raise
-    try:
-        await there.put_in_place(plan, staging)
-    except asyncio.CancelledError:
-        await call.print(
-            "The interrupt came too late: all files have arrived, and the sandbox puts them in place now.\n",
-            "stderr",
-        )
-        raise
-
-
-async def _download(call: MagicCall, fs: AsyncFileSystem, plan: Plan, *, force: bool) -> None:
-    new_files = NewFiles(plan.folder, plan.size)
-    progress = _Progress("Downloading", plan)
-    remaining = _batches(plan.files)
-
-    @contextmanager
-    def new_file(entries: dict[str, Entry], path: str) -> Iterator[Download]:
-        entry = entries[path]
-        with new_files.new_file(
-            entry.place, executable=entry.executable, force=force, on_progress=progress.of(entry)
-        ) as sink:
-            yield sink
-        progress.files += 1
-
-    async def fetch() -> None:
-        for batch in remaining:
-            entries = {entry.path: entry for entry in batch}
-            await fs.download_each(list(entries), partial(new_file, entries))
-
-    fetching: list[asyncio.Task[None]] = []
-    try:
-        for folder in plan.folders:
-            new_files.make_folder(folder.place)
-        async with showing(call, progress.describe, _PROGRESS_SECONDS):
-            fetching = [asyncio.ensure_future(fetch()) for _ in range(_PARALLEL_DOWNLOADS)]
-            await asyncio.gather(*fetching)
-        for link in plan.links:
-            new_files.make_link(link.place, link.link or "", force=force)
-    except (asyncio.CancelledError, DaytonaError):
-        for task in fetching:
-            task.cancel()
-        await asyncio.gather(*fetching, return_exceptions=True)
-        done = f"{progress.files:,} of {format_count(len(plan.files), 'file')}"
-        await call.print(
-            f"{done} arrived complete in {plan.target}; the others were not written.\n", "stderr"
-        )
-        raise
-    finally:
-        new_files.close()
-
-
-def _batches(files: Sequence[Entry]) -> Iterator[list[Entry]]:
-    """Yield the files of each request. No request has a path twice, as two of the sources may."""
-    batch: dict[str, Entry] = {}
-    size = 0
-    for entry in files:
-        is_full = len(batch) == _BATCH_FILES or size + entry.size > _BATCH_BYTES
-        if batch and (is_full or entry.path in batch):
-            yield list(batch.values())
-            batch, size = {}, 0
-        batch[entry.path] = entry
-        size += entry.size
-    if batch:
-        yield list(batch.values())
-
-
 def _is_explicit_folder(target: str | None, sources: Sequence[Source], named: Sequence[str]) -> bool:
     """Return whether the command's words make the target a folder: a pattern may match several files."""
     return target is None or target.endswith("/") or [source.path for source in sources] != list(named)
@@ -275,7 +168,7 @@ def _check(plan: Plan, kinds: dict[str, str], *, force: bool, held_back: HeldBac
     kinds: of the plan's folder and of its destinations; a missing path does not exist.
     """
     if not plan.entries and held_back is not None and held_back.paths:
-        raise DaytonaFileNotFoundError(f"There is nothing to copy without --all. {_describe(held_back)}")
+        raise DaytonaFileNotFoundError(f"There is nothing to copy without --all. {describe(held_back)}")
     if not plan.entries:
         raise DaytonaFileNotFoundError(
             "There is nothing to copy: links that lead elsewhere, special files and unsafe names are skipped."
@@ -294,62 +187,5 @@ def _check(plan: Plan, kinds: dict[str, str], *, force: bool, held_back: HeldBac
     if existing and not force:
         verb = "exists" if len(existing) == 1 else "exist"
         raise FileTransferError(
-            f"{_join_names(existing)} already {verb}; nothing was copied. Add --force to overwrite."
+            f"{join_names(existing)} already {verb}; nothing was copied. Add --force to overwrite."
         )
-
-
-async def _report(call: MagicCall, done: str, plan: Plan, skipped: Sequence[str]) -> None:
-    if skipped:
-        await call.print(
-            "Skipped links that lead elsewhere, special files, and names that are unsafe or not UTF-8: "
-            f"{_join_names(_readable(skipped))}.\n",
-            "stderr",
-        )
-    files = format_count(len(plan.files), "file")
-    await call.print(f"{done} {files} ({format_bytes(plan.size)}) to {plan.target}.\n")
-
-
-async def _report_held_back(call: MagicCall, held_back: HeldBack) -> None:
-    if held_back.paths:
-        await call.print(_describe(held_back) + "\n", "stderr")
-    if held_back.modes:
-        files = format_count(held_back.modes, "file")
-        await call.print(f"The permission to run was left out for {files}; --all keeps it.\n", "stderr")
-
-
-def _describe(held_back: HeldBack) -> str:
-    return (
-        "Left out hidden names, and names that Python or Jupyter would run by themselves: "
-        f"{_join_names(_readable(held_back.paths))}. --all copies them."
-    )
-
-
-def _readable(paths: Sequence[str]) -> list[str]:
-    return [path if local_files.is_safe(path.lstrip("/")) else ascii(path) for path in paths]
-
-
-def _join_names(paths: Sequence[str]) -> str:
-    more = len(paths) - _SHOWN_NAMES
-    return ", ".join(paths[:_SHOWN_NAMES]) + (f" and {more:,} more" if more > 0 else "")
-
-
-class _Progress:
-    """The progress of a copy. files: the number of files that are complete."""
-
-    def __init__(self, activity: str, plan: Plan) -> None:
-        self._activity = f"{activity} {format_count(len(plan.files), 'file')}"
-        self._size = plan.size
-        self._moved: dict[str, int] = {}
-        self.files = 0
-
-    def of(self, entry: Entry) -> Callable[[int], None]:
-        """Return a function that takes the bytes moved so far of a file, or of a batch that it starts."""
-        return partial(self._moved.__setitem__, entry.place)
-
-    def describe(self) -> dict[str, str]:
-        """Return a MIME bundle with a progress bar."""
-        moved = min(sum(self._moved.copy().values()), self._size)
-        percent = 100 * moved // max(1, self._size)
-        text = f"{self._activity}: {format_bytes(moved)} of {format_bytes(self._size)} ({percent} %)"
-        bar = f'<progress value="{percent}" max="100" style="width:20em;vertical-align:middle"></progress>'
-        return {"text/plain": text, "text/html": f"{bar} {escape(text)}"}

@@ -211,7 +211,8 @@ class Magic:
         if "" in self.lines:
             return self.lines[""], line
         name, text = take_word(line)
-        name = name or self.default
+        if self.default is not None and (name is None or name.startswith("-")):
+            return self.lines[self.default], line
         known = ", ".join(self.lines)
         if name is None:
             raise MagicUsageError(f"%{self.name} needs one of: {known}. See %{self.name} --help.")

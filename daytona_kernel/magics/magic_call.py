@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..wire.values import EncodedValue
     from .kept_secrets import KeptSecrets
     from .magic import Command
+    from .project.mirror import Mirror
 
 
 class Display(Protocol):
@@ -24,6 +25,14 @@ class Display(Protocol):
 
     def update(self, data: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
         """Replace the output by a new MIME bundle."""
+
+
+class Shower(Protocol):
+    """Shows outputs in a cell."""
+
+    def show(self, data: dict[str, Any], metadata: dict[str, Any] | None = None) -> Display:
+        """Show a MIME bundle that can be updated."""
+        ...
 
 
 class Place(Protocol):
@@ -71,6 +80,9 @@ class KernelSandbox(Protocol):
     @property
     def secrets(self) -> KeptSecrets:
         """The person's secrets for the sandbox."""
+
+    def require_mirror(self) -> Mirror:
+        """Return the project with its copy in the sandbox. Raises MagicUsageError if there is no copy."""
         ...
 
     async def create(self, options: Mapping[str, Any]) -> AsyncSandbox:

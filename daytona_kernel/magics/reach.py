@@ -15,6 +15,8 @@ class Reach(Enum):
     SANDBOX = "act in the sandbox"
     READ = "copy files of the notebook's machine into the sandbox"
     WRITE = "copy files of the sandbox to the notebook's machine"
+    PUSH = "send files of the project into the sandbox"
+    PULL = "bring files of the sandbox into the project on the notebook's machine"
     VARIABLES = "copy variables between %%local and the sandbox"
     LOCAL_CODE = "run code on the notebook's machine"
     ACCOUNT = "change a sandbox of the account"

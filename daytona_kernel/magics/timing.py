@@ -13,7 +13,7 @@ from ..formatting import format_duration
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from .magic_call import MagicCall
+    from .magic_call import MagicCall, Shower
 
 _FIRST_DISPLAY_SECONDS = 1.0
 
@@ -35,7 +35,7 @@ def ticking(call: MagicCall, activity: str | Callable[[], str]) -> AbstractAsync
 
 @asynccontextmanager
 async def showing(
-    call: MagicCall, describe: Callable[[], dict[str, str]], interval: float = 1.0
+    call: Shower, describe: Callable[[], dict[str, str]], interval: float = 1.0
 ) -> AsyncIterator[None]:
     """Show a MIME bundle while the block runs. It appears after a second and disappears at the end.
 
@@ -49,7 +49,7 @@ async def showing(
         await asyncio.gather(updates, return_exceptions=True)
 
 
-async def _update(call: MagicCall, describe: Callable[[], dict[str, str]], interval: float) -> None:
+async def _update(call: Shower, describe: Callable[[], dict[str, str]], interval: float) -> None:
     await asyncio.sleep(_FIRST_DISPLAY_SECONDS)
     display = call.show(describe())
     try:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..known_secrets import without_credentials
+from .project import check_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -157,6 +158,7 @@ SECONDS = Kind("a number of seconds", "S", _check_seconds, float)
 TEXT = Kind("a text", "", _check_text)
 CREDENTIAL = Kind("a text", "", _check_credential)
 URL = Kind("a text", "", _check_credential, show=without_credentials)
+PROJECT = Kind("a folder, mount, mount-ro, mount:FOLDER, mount-ro:FOLDER or off", "FOLDER", check_project)
 FLAG = Kind("true or false", None, _check_flag, _flag_of, show=lambda value: "yes" if value else "no")
 PACKAGES = Kind("a list of packages", "PACKAGE", _check_packages, split=shlex.split, show=", ".join)
 VOLUMES = Kind("a list of VOLUME:/PATH", "VOLUME:/PATH", _check_volumes, split=shlex.split, show=", ".join)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .declaration import PROCESS, VARIABLE, Declaration
-from .kinds import ADDRESSES, FLAG, SECONDS, TEXT, choice
+from .kinds import ADDRESSES, FLAG, PROJECT, SECONDS, TEXT, choice
 
 # The settings that the embedded server reads from its environment.
 SERVER = (
@@ -86,6 +86,16 @@ MACHINE = (
         "none: such code asks",
         PROCESS,
         "DAYTONA_KERNEL_FOLDERS",
+    ),
+    Declaration(
+        "project",
+        PROJECT,
+        "The folder of your project. Its files are copied to the sandbox, cells start there, and what has "
+        "changed goes to the sandbox before each cell. `.` is the notebook's folder. `off` copies nothing. "
+        "See [How do I work with an existing project?](howto.md#how-do-i-work-with-an-existing-project)",
+        "`off`",
+        PROCESS,
+        "DAYTONA_KERNEL_PROJECT",
     ),
     *SERVER,
     Declaration(

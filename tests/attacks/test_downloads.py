@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 # Lists the requested files together with others, in the format of the system's find.
 EVIL_FIND = r"""#!/bin/sh
 case "$*" in *"-maxdepth 0"*) exit 0;; esac
-printf 'd 755 1 /workspace/results\0>\0f 755 5 /workspace/results/r.csv\0>\0\0'
-printf '/workspace/comm.py\0f 755 5 /workspace/comm.py\0>\0'
+printf 'd 755 1 0 /workspace/results\0>\0f 755 5 0 /workspace/results/r.csv\0>\0\0'
+printf '/workspace/comm.py\0f 755 5 0 /workspace/comm.py\0>\0'
 """
 FILES = (
     "r.csv", "run.sh", ".envrc", ".git/hooks/post-checkout", "deep/.hidden/x", "deep/json.py",

@@ -76,7 +76,7 @@ def listing(source: str, *entries: str) -> bytes:
     for entry in entries:
         path, arrow, link = entry.partition(">")
         kind = "l" if arrow else "d" if path.endswith("/") else "f"
-        lines += f"{kind} 755 1 {path.rstrip('/')}\0>{link}\0"
+        lines += f"{kind} 755 1 1700000000.25 {path.rstrip('/')}\0>{link}\0"
     return f"{source}\0{lines}\0".encode()
 
 
@@ -97,11 +97,11 @@ def listing(source: str, *entries: str) -> bytes:
         listing("/w/r", "/w/r/", "/w/r//x"),
         b"/w/r\0f\0\0",
         b"/w/r\0f x y z\0>\0\0",
-        b"/w/r\0f 644 many p\0>\0\0",
-        b"/w/r\0f 644 -1 /w/r\0>\0\0",
-        b"/w/r\0f 644 1_0 /w/r\0>\0\0",
-        b"/w/r\0f 644 1 /w/r\0\0",
-        b"/w/r\0f 644 1 /w/r\0x\0\0",
+        b"/w/r\0f 644 many 0 p\0>\0\0",
+        b"/w/r\0f 644 -1 0 /w/r\0>\0\0",
+        b"/w/r\0f 644 1_0 0 /w/r\0>\0\0",
+        b"/w/r\0f 644 1 0 /w/r\0\0",
+        b"/w/r\0f 644 1 0 /w/r\0x\0\0",
     ],
 )
 def test_a_list_of_something_else_is_rejected(listed: bytes) -> None:

@@ -10,9 +10,11 @@ from ...errors import DaytonaError
 from ...interpreter.gateway import AgentGateway
 from ...interpreter.interpreter import Interpreter
 from ...magics.permission import Folders
+from ...magics.timing import showing
 from ...views.leftover_log import read_leftover_logs
 from ...wire.messages import Message
 from .comms import Comms, current_request
+from .magic_call import Shower
 from .magic_calls import MagicCalls
 from .permissions import Permissions
 
@@ -173,6 +175,19 @@ class Host:
         """
         await self.api.run(self._magic_calls.run_alone(request, magic, why))
         self._warn()
+
+    async def send_project(self, request: Message) -> None:
+        """Send what has changed in the project, for a cell that waits. Raises DaytonaError."""
+        await self.api.run(self._send_project(request))
+
+    async def _send_project(self, request: Message) -> None:
+        project = self.kernel_sandbox.project
+        sandbox = await self.kernel_sandbox.sandbox()
+        shower = Shower(self._magic_calls, request)
+        async with showing(shower, project.mirror().progress.describe):
+            await project.send(sandbox)
+        if shower.has_shown:
+            self._outbox.say(request, "clear_output", {"wait": False})
 
     def _running(self) -> Message | None:
         cell = self._relay.requests.first_cell

@@ -29,6 +29,7 @@ from ...sandbox_params import describe, make_params
 from ...settings.resolution import find
 from .created_sandboxes import CreatedSandboxes
 from .kernel_agent import KernelAgent
+from .kernel_project import KernelProject
 from .place import Place
 from .progress import Progress
 from .sandbox_settings import SandboxSettings, explain
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from ...client.daytona import AsyncDaytona
     from ...client.sandbox import AsyncSandbox
     from ...interpreter.gateway import LaunchedAgent
+    from ...magics.project.mirror import Mirror
     from ...settings.resolution import Found
     from .handover import Handover, HandoverFile
 
@@ -73,6 +75,7 @@ class KernelSandbox:
         self.progress = Progress()
         self.place = Place()
         self.secrets = KeptSecrets()
+        self.project = KernelProject()
         self._settings = SandboxSettings(self._handover)
         self._agent = KernelAgent(self._handover, magics, tuple(options), self.progress)
         self._sandbox: AsyncSandbox | None = None
@@ -109,6 +112,10 @@ class KernelSandbox:
         """Whether the latest `agent` has returned one that ran before, with its interpreter."""
         return self._agent.was_found
 
+    def require_mirror(self) -> Mirror:
+        """Return the project with its copy. Raises MagicUsageError if there is no copy."""
+        return self.project.mirror()
+
     async def sandbox(self) -> AsyncSandbox:
         """Return the sandbox, started. The first use finds or creates it. Raises DaytonaError."""
         async with self._lock:
@@ -135,11 +142,13 @@ class KernelSandbox:
         await self._revive()
         sandbox = await self.sandbox()
         try:
-            agent = await self._agent.start(sandbox, self._settings.values, may_resume=may_resume)
+            settings = await self.project.settings_of(sandbox, self._settings.values)
+            agent = await self._agent.start(sandbox, settings, may_resume=may_resume)
         except DaytonaError:
             await self._rouse_silent_server(sandbox)
             raise
         self._write_handover()
+        self.project.send_ahead(sandbox)  # now that the folder where cells start is there
         return agent
 
     async def refresh_activity(self) -> None:

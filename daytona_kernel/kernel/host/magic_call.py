@@ -105,9 +105,7 @@ class MagicCall:
 
     def show(self, data: dict[str, Any], metadata: dict[str, Any] | None = None) -> ShownDisplay:
         """See MagicCall."""
-        shown = ShownDisplay(self.calls, self.request)
-        shown.publish("display_data", self.request, data, metadata)
-        return shown
+        return Shower(self.calls, self.request).show(data, metadata)
 
     def keep(self, task: asyncio.Task[Any]) -> None:
         """See MagicCall."""
@@ -116,6 +114,22 @@ class MagicCall:
     def _require_interpreter(self) -> None:
         if self.python is None:
             raise DaytonaError("There is no interpreter in the sandbox now, so it has no variables.")
+
+
+class Shower:
+    """Shows outputs under the request of a cell that has not reached the interpreter."""
+
+    def __init__(self, calls: MagicCalls, request: Message) -> None:
+        self._calls = calls
+        self._request = request
+        self.has_shown = False
+
+    def show(self, data: dict[str, Any], metadata: dict[str, Any] | None = None) -> ShownDisplay:
+        """See magics.magic_call.Shower."""
+        self.has_shown = True
+        shown = ShownDisplay(self._calls, self._request)
+        shown.publish("display_data", self._request, data, metadata)
+        return shown
 
 
 class ShownDisplay:

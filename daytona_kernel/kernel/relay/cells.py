@@ -38,6 +38,7 @@ T = TypeVar("T")
 _MAGIC_WAIT_SECONDS = 3.0
 
 _UNSTARTED = "The cell was still waiting for Python in its sandbox, and nothing of it has run. Run it again."
+_UNSENT = "The project was still on its way to the sandbox, and nothing of the cell has run. Run it again."
 _QUESTION = "{error}\nRun this kernel's code without isolation? [y/N] "
 _UNMOVED = "Switching sandboxes was interrupted; cells still run in the current sandbox."
 
@@ -85,6 +86,7 @@ class Cells:
         self._publish = publish
         self._on_end = on_end
         self._ask = ask
+        self._project_turn = asyncio.Lock()
 
     async def run(self, request: Request, code: str) -> None:
         """Run a cell, and answer its request. It never raises an error of the cell."""
@@ -92,7 +94,9 @@ class Cells:
         try:
             while not await self._run_once_isolated(request, code):
                 pass
-        except (WaitInterruptedError, CellUnstartedError):
+        except WaitInterruptedError as error:
+            await self._fail(request, "KeyboardInterrupt", str(error) or _UNSTARTED)
+        except CellUnstartedError:
             await self._fail(request, "KeyboardInterrupt", _UNSTARTED)
         except DaytonaError as error:
             await self._fail(request, type(error).__name__, str(error))
@@ -140,6 +144,10 @@ class Cells:
             self._news.show(request)
             self._stand_in.succeed(request)
             return True
+        if self._host.kernel_sandbox.project.is_sent:
+            await self._send_project(request, code)
+            if self._slot.interpreter is not interpreter:
+                return False
         if request.aborted:  # an earlier cell has failed without an interpreter
             await self._abort(request)
             return True
@@ -166,6 +174,22 @@ class Cells:
             await request.move.finish()
             self._stand_in.succeed(request)
         return True
+
+    async def _send_project(self, request: Request, code: str) -> None:
+        """Send what has changed in the project. All cells wait here, and so stay in their order."""
+        self._stand_in.announce(request)
+        request.is_held = True
+        try:
+            async with self._project_turn:
+                is_concerned = self._host.kernel_sandbox.project.concerns(request.message, code)
+                if is_concerned and not request.aborted and not request.interrupted.is_set():
+                    await self._until_interrupted(request, self._host.send_project(request.message))
+        except WaitInterruptedError:
+            raise WaitInterruptedError(_UNSENT) from None
+        finally:
+            request.is_held = False
+        if request.interrupted.is_set():
+            raise WaitInterruptedError(_UNSENT)
 
     async def move(self, msg_id: str, work: Callable[[], Awaitable[str]], *, start: bool) -> None:
         """Replace the sandbox, for the cell with this message id; see Move.

@@ -150,6 +150,11 @@ class Relay:
         """Interrupt the cell in the interpreter, or all cells that wait for an interpreter."""
         self._questions.withdraw_all()
         if self.slot.interpreter is not None:
+            held = [request for request in self.requests.values() if request.is_held]
+            for request in held:
+                request.interrupted.set()
+            if held and all(cell.is_held for cell in self.requests.cells()):
+                return  # the interpreter runs none
             self._interrupt_notice.watch(self.requests.first_of_main_shell)
             await self.slot.interpreter.interrupt()
             return

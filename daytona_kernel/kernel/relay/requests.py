@@ -31,6 +31,7 @@ class Request:
     execution_count: the number of this cell; None before its `execute_input`.
     alone: whether the kernel runs this cell itself, without the interpreter.
     move: the move that this cell has started, or None.
+    is_held: whether the cell waits for the project to be sent, although there is an interpreter.
     interrupted: set when the reader interrupts the cell while it waits for the kernel.
     arrived: when the relay got it, by the loop's clock; 0 for other requests than cells.
     shows_error: whether the interpreter has shown an error in this cell.
@@ -44,6 +45,7 @@ class Request:
     execution_count: int | None = None
     alone: bool = False
     move: Move | None = None
+    is_held: bool = False
     interrupted: asyncio.Event = field(default_factory=asyncio.Event)
     arrived: float = 0.0
     shows_error: bool = False

@@ -21,13 +21,12 @@ from typing import TYPE_CHECKING, BinaryIO
 from ...errors import DaytonaFileNotFoundError, FileTransferError
 from ...formatting import format_bytes
 from .folders import Folder, open_folder
-from .plan import Entry, Source, refuse_root, split_links
+from .plan import OWNER_MAY_RUN, Entry, Source, refuse_root, split_links
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 _DIRECTION_CONTROLS = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
-_OWNER_MAY_RUN = 0o100
 _RESERVE_BYTES = 1 << 30  # stay free on a large disk
 _RESERVE_PART = 10  # of the free space of a small one
 
@@ -84,7 +83,7 @@ def _source(path: str) -> Source:
 
 def _add(path: str, place: str, about: os.stat_result, entries: list[Entry], skipped: list[str]) -> None:
     """Add a file, a folder and its contents, or a link to the entries or to the skipped paths."""
-    if not _is_text(path):
+    if not is_text(path):
         skipped.append(os.fsencode(path).decode("utf-8", "backslashreplace"))
     elif stat.S_ISDIR(about.st_mode):
         entries.append(Entry(path, place, True))
@@ -92,17 +91,17 @@ def _add(path: str, place: str, about: os.stat_result, entries: list[Entry], ski
             for each in sorted(inside, key=lambda each: each.name):
                 below = f"{place}/{each.name}" if place else each.name
                 _add(each.path, below, each.stat(follow_symlinks=False), entries, skipped)
-    elif stat.S_ISLNK(about.st_mode) and _is_text(link := os.readlink(path)):  # noqa: PTH115 - a str, not a Path
+    elif stat.S_ISLNK(about.st_mode) and is_text(link := os.readlink(path)):  # noqa: PTH115 - a str, not a Path
         entries.append(Entry(path, place, False, link=link))
     elif stat.S_ISREG(about.st_mode):
         if not os.access(path, os.R_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
-        entries.append(Entry(path, place, False, about.st_size, bool(about.st_mode & _OWNER_MAY_RUN)))
+        entries.append(Entry(path, place, False, about.st_size, bool(about.st_mode & OWNER_MAY_RUN)))
     else:
         skipped.append(path)
 
 
-def _is_text(path: str) -> bool:
+def is_text(path: str) -> bool:
     """Return whether the API can carry a path: it takes only text."""
     try:
         path.encode()

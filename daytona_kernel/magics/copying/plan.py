@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # The kinds of what exists at a path: a folder, and a link to one. Others are `f`, a file, and `-`, nothing.
 FOLDER_KINDS = ("d", "l")
+OWNER_MAY_RUN = 0o100  # of a file's mode
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Entry:
 
     path: its location now. place: its destination below the source's own; "" for the source itself.
     size: in bytes. executable: whether its owner may run it. link: the path in a link; None for no link.
+    modified: when it was changed last, in nanoseconds since 1970; 0 if nobody has asked.
     """
 
     path: str
@@ -33,6 +35,7 @@ class Entry:
     size: int = 0
     executable: bool = False
     link: str | None = None
+    modified: int = 0
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import DaytonaFileNotFoundError, FileTransferError
 from .patterns import is_pattern, matches, quote_all_but_globs
-from .plan import Entry, Plan, Source, refuse_root, split_links
+from .plan import OWNER_MAY_RUN, Entry, Plan, Source, refuse_root, split_links
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 # The arguments of one program: far fewer than any system allows.
 _ARGUMENTS = 500
-_OWNER_MAY_RUN = 0o100
 
 _KINDS = r"""
 k() {
@@ -39,13 +38,13 @@ k() {
 }
 """
 
-# For each source, prints its name, then two strings for each entry, `type mode size path` and `>link`, and
-# an empty string. `command -p` finds the system's programs, whatever is first in PATH. Base64 keeps names
+# For each source, prints its name, then two strings for each entry, `type mode size time path` and `>link`,
+# and an empty string. `command -p` finds the system's programs, whatever is first in PATH. Base64 keeps names
 # that are not UTF-8 as they are.
 _TREES = r"""
 shopt -s globstar 2>/dev/null
 if command -p find / -maxdepth 0 -printf '' 2>/dev/null; then
-    entries() { command -p find -H "$1" -printf '%y %m %s %p\0>%l\0' 2>/dev/null; }
+    entries() { command -p find -H "$1" -printf '%y %m %s %T@ %p\0>%l\0' 2>/dev/null; }
 else
     entries() {
         command -p find "$1" -exec /bin/sh -c 'for path; do
@@ -53,7 +52,7 @@ else
             if [ -L "$path" ]; then type=l; link=$(command -p readlink "$path")
             elif [ -d "$path" ]; then type=d
             elif [ -f "$path" ]; then type=f; else type=o; fi
-            printf "%s %s %s\0>%s\0" $type "$(command -p stat -c "%a %s" "$path")" "$path" "$link"
+            printf "%s %s %s\0>%s\0" $type "$(command -p stat -c "%a %s %Y" "$path")" "$path" "$link"
         done' sh {} + 2>/dev/null
     }
 fi
@@ -65,7 +64,7 @@ word() {
     for path; do [ -e "$path" ] && tree "$path"; done
 }
 """
-_ENTRY = re.compile(rb"([a-z?]) ([0-7]{1,6}) (\d{1,18}) (.+)", re.DOTALL)
+_ENTRY = re.compile(rb"([a-z?]) ([0-7]{1,6}) (\d{1,18}) (-?\d{1,18})(?:\.(\d{1,9})\d*)? (.+)", re.DOTALL)
 
 
 class RemoteFiles:
@@ -136,8 +135,8 @@ class RemoteFiles:
         script = [
             "set -e",
             f"trap {shlex.quote(f'rm -rf -- {shlex.quote(staging)}')} EXIT",
-            *_in_batches("mkdir -p --", [staging, *folders]),
-            *_in_batches("chmod +x --", programs),
+            *in_batches("mkdir -p --", [staging, *folders]),
+            *in_batches("chmod +x --", programs),
             *links,
             # Some file systems have no links.
             f"cp -rlPf -- {here} {there} 2>/dev/null || cp -rPf -- {here} {there}",
@@ -158,7 +157,8 @@ class RemoteFiles:
         return answer.result
 
 
-def _in_batches(command: str, paths: Iterable[str]) -> Iterator[str]:
+def in_batches(command: str, paths: Iterable[str]) -> Iterator[str]:
+    """Yield commands of a shell that run a program on all paths, on so many at a time as a system allows."""
     quoted = [shlex.quote(path) for path in paths]
     for start in range(0, len(quoted), _ARGUMENTS):
         yield f"{command} {' '.join(quoted[start : start + _ARGUMENTS])}"
@@ -229,6 +229,7 @@ class _Read:
     kind: bytes
     mode: int
     size: int
+    modified: int
     link: bytes
 
     def entry(self, place: bytes) -> Entry:
@@ -238,8 +239,9 @@ class _Read:
             _as_text(place),
             self.kind == b"d",
             self.size if self.kind == b"f" else 0,
-            executable=self.kind != b"l" and bool(self.mode & _OWNER_MAY_RUN),
+            executable=self.kind != b"l" and bool(self.mode & OWNER_MAY_RUN),
             link=_as_text(self.link) if self.kind == b"l" else None,
+            modified=self.modified if self.kind == b"f" else 0,
         )
 
 
@@ -247,8 +249,9 @@ def _read_entry(line: bytes, link: bytes) -> _Read:
     match = _ENTRY.fullmatch(line)
     if match is None or not link.startswith(b">"):
         raise ValueError("an entry of another form")
-    kind, mode, size, path = match.groups()
-    return _Read(path, kind, int(mode, 8), int(size), link[1:])
+    kind, mode, size, seconds, fraction, path = match.groups()
+    modified = int(seconds) * 10**9 + int((fraction or b"").ljust(9, b"0"))
+    return _Read(path, kind, int(mode, 8), int(size), modified, link[1:])
 
 
 def is_text(name: bytes) -> bool:
