@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from .signature import Option, Positional, Signature
 
-_WORD = re.compile(r"""\s*((?:"(?:\\.|[^"\\])*"|'[^']*'|\\.|[^\s"'\\])+)""")
+# The whole word is a path of Windows, with a drive or a server. It keeps its backslashes.
+_WINDOWS = r"""(?:[A-Za-z]:\\|\\\\[\w.$-]+\\[\w.$-])[^\s"']*(?!\S)"""
+_WORD = re.compile(rf"""\s*({_WINDOWS}|(?:"(?:\\.|[^"\\])*"|'[^']*'|\\.|[^\s"'\\])+)""")
 _QUOTED = re.compile(r""""((?:\\.|[^"\\])*)"|'([^']*)'|\\(.)""")
 
 
@@ -119,7 +121,8 @@ def _word_at(text: str, position: int) -> tuple[str | None, int]:
     match = _WORD.match(text, position)
     if match is None:
         return None, position
-    return _QUOTED.sub(_unquote, match[1]), match.end()
+    word = match[1]
+    return word if re.match(_WINDOWS, word) else _QUOTED.sub(_unquote, word), match.end()
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,8 @@ class FileMagics:
         there = RemoteFiles(sandbox, current_directory(call))
         sources = await there.find_sources(remote)
         target = local_files.absolute(local or ".")
-        into = _is_explicit_folder(local, sources, [await there.absolute(word) for word in remote])
+        written = local and local_files.with_slashes(local)
+        into = _is_explicit_folder(written, sources, [await there.absolute(word) for word in remote])
         into = into or local_files.kind(target) in FOLDER_KINDS
         if into:
             _require_names(remote)

@@ -59,7 +59,11 @@ def _lands_as_written(written: str, called: str, values: Mapping[str, Any]) -> b
     if not _is_computed(name) and name == posixpath.basename(called.rstrip("/")):
         return True
     target = values["local"]
-    is_name = target is not None and not target.endswith("/") and local_files.kind(target) not in FOLDER_KINDS
+    is_name = (
+        target is not None
+        and not target.endswith(("/", os.sep))
+        and local_files.kind(target) not in FOLDER_KINDS
+    )
     return is_name and len(values["remote"]) == 1 and not is_pattern(called)
 
 

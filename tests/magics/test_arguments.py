@@ -104,6 +104,21 @@ def test_any_text_is_parsed_or_rejected(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        (r"C:\data\new.txt x", r"C:\data\new.txt"),
+        (r"d:\ x", "d:\\"),
+        (r"\\server\share\a x", r"\\server\share\a"),
+        (r'"C:\my data\new" x', r"C:\my data\new"),
+        (r"C:a\ b x", "C:a b"),
+        (r"\\a\ b x", "\\a b"),
+    ],
+)
+def test_paths_of_windows_keep_their_backslashes(text: str, word: str) -> None:
+    assert take_word(text) == (word, " x")
+
+
+@pytest.mark.parametrize(
     ("text", "word"), [("'a b' c", "a b"), (r"a\ b c", "a b"), ('"a \\"b\\"" c', 'a "b"'), ("a'b'c d", "abc")]
 )
 def test_quotes_work_as_in_a_shell(text: str, word: str) -> None:

@@ -73,7 +73,9 @@ async def test_the_daemon_of_an_ended_command_keeps_running(process: AsyncProces
 
 
 async def test_other_commands_of_the_session_keep_running(process: AsyncProcess) -> None:
-    await process.execute_session_command("s", SessionExecuteRequest("bash -c 'sleep 900; :' mark=other &"))
+    await process.execute_session_command(
+        "s", SessionExecuteRequest("bash -c 'sleep 900; :' mark=other > /dev/null 2>&1 &")
+    )
     command = await run(process, "echo up; sleep 900")
     await wait_for_output(process, command)
     await background.stop(process, "s", command)

@@ -12,6 +12,7 @@ import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import ntpath
 import os
 import sys
 from pathlib import Path
@@ -131,8 +132,10 @@ class Loader(importlib.abc.Loader):
             {name: self._without_directory(name) for name in _WITH_DIRECTORY} if system == "win32" else {}
         )
         supported: set[Any] = set() if system == "win32" else os.supports_dir_fd
+        # A drive is then a folder of this system with the name "C:".
+        paths: dict[str, Any] = {"path": ntpath, "sep": "\\", "altsep": "/"} if system == "win32" else {}
         self._seen = {
-            "os": Lacking(os, lacks["os"], supports_dir_fd=supported, **functions),
+            "os": Lacking(os, lacks["os"], supports_dir_fd=supported, **functions, **paths),
             "signal": Lacking(importlib.import_module("signal"), lacks["signal"]),
             "socket": Lacking(importlib.import_module("socket"), lacks["socket"]),
             "sys": Lacking(sys, set(), platform=system),

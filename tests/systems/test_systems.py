@@ -76,6 +76,34 @@ def test_a_hosted_kernel_works(
         assert driver.run("1 + 1").result == "2"
 
 
+def test_paths_of_windows_have_drives_and_backslashes(
+    served: dict[str, str],  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    drive = tmp_path / "C:"
+    (drive / "data/deep").mkdir(parents=True)
+    (drive / "my data").mkdir()
+    (drive / "data/deep/new.txt").write_text("deep")
+    (drive / "data/top.txt").write_text("top")
+    (drive / "my data/a b.txt").write_text("quoted")
+    with kernel_on("win32", tmp_path, **served) as driver:
+
+        def runs(line: str) -> None:
+            assert driver.run(line).reply["status"] == "ok", line
+
+        runs(r"%upload C:\data")
+        runs(r'%upload "C:\my data\a b.txt" quoted.txt')
+        runs(r"%upload C:\data\*.txt patterns/")
+        printed = driver.run("%sh cat data/deep/new.txt data/top.txt quoted.txt patterns/top.txt").stdout
+        assert printed == "deeptopquotedtop"
+        runs(r"%download quoted.txt C:\data\back.txt")
+        runs("%download data/deep/new.txt C:\\out\\")
+        runs(r"%download data C:\copy")
+        assert driver.run(r"%upload C:\ all").error["evalue"].startswith("Refusing to copy C:/")
+    assert (drive / "data/back.txt").read_text() == "quoted"
+    assert (drive / "out/new.txt").read_text() == (drive / "copy/deep/new.txt").read_text() == "deep"
+
+
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_without_a_key_the_first_cell_says_what_to_do(system: str, tmp_path: Path) -> None:
     without = {"DAYTONA_API_KEY": "", "DAYTONA_API_URL": "", "DAYTONA_JWT_TOKEN": ""}

@@ -32,9 +32,14 @@ _RESERVE_PART = 10  # of the free space of a small one
 
 
 def absolute(path: str) -> str:
-    """Return the absolute form of a path; relative ones start at the kernel's own directory."""
+    """Return the absolute form of a path, with slashes; relative ones start at the kernel's own directory."""
     # pathlib would keep `..`, and drop the slash at the end.
-    return os.path.abspath(expand_user(path))  # noqa: PTH100
+    return with_slashes(os.path.abspath(expand_user(path)))  # noqa: PTH100
+
+
+def with_slashes(path: str) -> str:
+    """Return a path with the separators of the sandbox. Windows takes both."""
+    return path.replace(os.sep, "/")
 
 
 def expand_user(path: str) -> str:
@@ -67,7 +72,7 @@ def find_sources(words: Sequence[str]) -> list[Source]:
                 f"No file on the notebook's machine {verb} {word!r} (looked in {Path.cwd()})."
             )
         try:
-            found += [_source(each) for each in paths]
+            found += [_source(with_slashes(each)) for each in paths]
         except OSError as error:
             raise FileTransferError(f"{error.filename} cannot be read: {error.strerror}.") from None
     return found
@@ -90,7 +95,7 @@ def _add(path: str, place: str, about: os.stat_result, entries: list[Entry], ski
         with os.scandir(path) as inside:
             for each in sorted(inside, key=lambda each: each.name):
                 below = f"{place}/{each.name}" if place else each.name
-                _add(each.path, below, each.stat(follow_symlinks=False), entries, skipped)
+                _add(f"{path}/{each.name}", below, each.stat(follow_symlinks=False), entries, skipped)
     elif stat.S_ISLNK(about.st_mode) and is_text(link := os.readlink(path)):  # noqa: PTH115 - a str, not a Path
         entries.append(Entry(path, place, False, link=link))
     elif stat.S_ISREG(about.st_mode):

@@ -7,6 +7,7 @@ name of the one source. A folder is copied with its contents, and merged into an
 from __future__ import annotations
 
 import posixpath
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -123,9 +124,9 @@ def plan_copy(sources: Sequence[Source], target: str, *, into: bool) -> Plan:
 
 
 def refuse_root(path: str) -> None:
-    """Raise MagicUsageError for `/`."""
-    if path == "/":
-        raise MagicUsageError("Refusing to copy /: name the folders to copy.")
+    """Raise MagicUsageError for `/`, and for a drive of Windows."""
+    if re.fullmatch("([A-Za-z]:)?/", path):
+        raise MagicUsageError(f"Refusing to copy {path}: name the folders to copy.")
 
 
 def split_links(entries: Sequence[Entry]) -> tuple[list[Entry], list[str]]:
