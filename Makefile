@@ -14,7 +14,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup --n
 SYSTEM_PACKAGES := chromium bubblewrap slirp4netns python3-venv mmdebstrap uidmap
 
 .DEFAULT_GOAL := demo
-.PHONY: help demo lab quick test test-faults test-images test-root check format coverage bench soak pictures constraints agent-packages system-packages clean
+.PHONY: help demo lab quick test test-daytona test-faults test-images test-root check format coverage bench soak pictures constraints agent-packages system-packages clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,11 @@ test: $(STAMPS)/test check ## run every check and every test
 
 test-faults: $(STAMPS)/test ## run the whole matrix of faults, in half an hour
 	@$(PYTEST) --numprocesses $(shell nproc) -m "faults or not faults" tests/faults/test_matrix.py
+
+# Which tests have their own profile stands in tests/conftest.py.
+test-daytona: $(STAMPS)/test ## run the tests of client, magics, logs and kernel with servers that behave as Daytona's do
+	@tools/system-packages $(SYSTEM_PACKAGES)
+	@DAYTONA_KERNEL_PROFILE=daytona $(PYTEST) tests/client tests/magics tests/views tests/kernel
 
 test-images: $(STAMPS)/test ## run the tests on images of sandboxes; `make test` does too
 	@tools/system-packages $(SYSTEM_PACKAGES)

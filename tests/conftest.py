@@ -73,6 +73,7 @@ SLOW_FILES = {
     "server/test_python_environment.py",
     "server/test_sdk.py",
     "server/test_sdk_async.py",
+    "server/test_sdk_end_to_end.py",
     "server/test_sdk_surface.py",
     "server/test_serve.py",
     "server/test_sessions.py",
