@@ -32,6 +32,7 @@ def test_operations_that_run_make_or_move_something_are_not_repeated() -> None:
         "CREATE_SANDBOX",
         "START_SANDBOX",
         "STOP_SANDBOX",
+        "PAUSE_SANDBOX",
         "EXECUTE",
         "CODE_RUN",
         "CREATE_SESSION",

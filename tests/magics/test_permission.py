@@ -23,6 +23,7 @@ def test_only_magics_that_act_in_the_sandbox_are_free() -> None:
     assert free == {"sh", "session", "code_run", "sandbox", "daytona"}
     assert {begin for begin, reach in reaches.items() if not reach.may_be_asked_for} == {
         "%%local",
+        "%secret",
         "%sandbox new",
         "%sandbox attach",
         "%sandbox stop",
