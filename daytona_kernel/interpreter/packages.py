@@ -7,6 +7,7 @@ done, so that the next kernel there does not wait for it.
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 import shlex
 from contextlib import suppress
@@ -39,10 +40,19 @@ mkdir -p "${{mark%/*}}" && : > "$mark"
 """
 
 
-async def install(process: AsyncProcess, packages: Sequence[str], python: str) -> None:
+_VERSION = re.compile(r"\d+\.\d+\.\d+")
+_OF_SETTING = (
+    "No interpreter was started. Change the setting `packages`, which %daytona shows, and run the cell again."
+)
+
+
+async def install(
+    process: AsyncProcess, packages: Sequence[str], python: str, advice: str = _OF_SETTING
+) -> None:
     """Install packages in a sandbox, unless they are installed there already.
 
     packages: what pip takes, such as "pandas>=2". python: the program of the Python that gets them.
+    advice: what the message of a failure says after the reason.
 
     Raises SettingError with the reason, and DaytonaError.
     """
@@ -52,9 +62,16 @@ async def install(process: AsyncProcess, packages: Sequence[str], python: str) -
     status, printed = await _run(process, shlex.join(["sh", "-c", _INSTALL, "sh", digest, python, *packages]))
     if status != 0:
         raise SettingError(
-            f"The packages {', '.join(packages)} could not be installed: {_reason(printed)}. No interpreter "
-            "was started. Change the setting `packages`, which %daytona shows, and run the cell again."
+            f"The packages {', '.join(packages)} could not be installed: {_reason(printed)}. {advice}"
         )
+
+
+async def python_version(process: AsyncProcess, python: str) -> str | None:
+    """Return the version of a Python of a sandbox, such as "3.13.1"; None if there is none."""
+    code = "import sys; print('%d.%d.%d' % sys.version_info[:3])"
+    answer = await process.exec(shlex.join([python, "-c", code]))
+    found = _VERSION.fullmatch(answer.result.strip())
+    return found[0] if found and answer.exit_code == 0 else None
 
 
 async def _run(process: AsyncProcess, command: str) -> tuple[int | None, str]:

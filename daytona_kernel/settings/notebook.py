@@ -1,7 +1,8 @@
-"""The settings in a notebook's metadata: the object `daytona` beside `kernelspec` and `language_info`.
+"""What a notebook's file declares: settings in its metadata, and packages in the script block of a cell.
 
-Jupyter names the notebook's file in the variable JPY_SESSION_NAME. The notebook may be a stranger's, so only
-the settings that the table allows are taken from there.
+The settings are the object `daytona` beside `kernelspec` and `language_info`. Jupyter names the file in the
+variable JPY_SESSION_NAME. The notebook may be a stranger's, so only the settings that the table allows are
+taken from there.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from typing import Any
 from ..errors import SettingError
 from ..file_flags import BINARY, CLOSE_ON_EXEC, NON_BLOCKING
 from .declaration import Origin
+from .script_block import BEGIN, ScriptBlock, parse
 from .table import check
 
 FILE_VARIABLE = "JPY_SESSION_NAME"
 _LARGEST = 1 << 30
 # In a text of a cell or an output, the quotes are escaped, so this is found in no other place than a key.
 _KEY = re.compile(rb'"daytona"\s*:')
+_BLOCK = re.compile(re.escape(BEGIN.encode()))
 
 
 def read(file: str) -> dict[str, Any]:
@@ -38,7 +41,27 @@ def read(file: str) -> dict[str, Any]:
     return values
 
 
+def read_script_block(file: str) -> ScriptBlock | None:
+    """Return the first script block in a notebook's cells; None if it has none. Raises SettingError."""
+    cells = _read(file, _BLOCK).get("cells", [])
+    for cell in cells if isinstance(cells, list) else []:
+        if not isinstance(cell, dict) or cell.get("cell_type") != "code":
+            continue
+        source = cell.get("source", "")
+        text = "".join(map(str, source)) if isinstance(source, list) else str(source)
+        if (block := parse(text)) is not None:
+            return block
+    return None
+
+
 def _read_metadata(file: str) -> dict[str, Any]:
+    metadata = _read(file, _KEY).get("metadata")
+    values = metadata.get("daytona") if isinstance(metadata, dict) else None
+    return values if isinstance(values, dict) else {}
+
+
+def _read(file: str, sought: re.Pattern[bytes]) -> dict[str, Any]:
+    """Return the notebook in a file; an empty object if there is none, or nothing in it is sought."""
     if not file.endswith(".ipynb"):
         return {}
     try:
@@ -49,10 +72,10 @@ def _read_metadata(file: str) -> dict[str, Any]:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return {}
         content = opened.read(_LARGEST)
-    if not _KEY.search(content):
+    if not sought.search(content):
         return {}  # a large notebook takes long to parse
     try:
-        metadata = json.loads(content)["metadata"].get("daytona", {})
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        notebook = json.loads(content)
+    except (ValueError, RecursionError):
         return {}  # Jupyter does not open it either
-    return metadata if isinstance(metadata, dict) else {}
+    return notebook if isinstance(notebook, dict) else {}

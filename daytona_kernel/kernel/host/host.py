@@ -17,6 +17,7 @@ from .comms import Comms, current_request
 from .magic_call import Shower
 from .magic_calls import MagicCalls
 from .permissions import Permissions
+from .script_packages import ScriptPackages
 
 if TYPE_CHECKING:
     import logging
@@ -74,6 +75,7 @@ class Host:
             ask=self._ask,
             move=self._move,
         )
+        self.script_packages = ScriptPackages(self.kernel_sandbox)
         self._connecting: asyncio.Task[None] | None = None
         self._closing = False
 
@@ -167,6 +169,10 @@ class Host:
     def cancel_magics(self) -> None:
         """Cancel all magic calls, because the interpreter is gone."""
         self.api.call(self._magic_calls.cancel_all)
+
+    async def prepare(self, code: str) -> None:
+        """Install what the script blocks of the notebook and of this cell declare. Raises DaytonaError."""
+        await self.api.run(self.script_packages.install(code))
 
     async def run_alone(self, request: Message, magic: MagicCell | None, why: Exception) -> None:
         """Run a cell without an interpreter: a magic, or code in a one-off run.

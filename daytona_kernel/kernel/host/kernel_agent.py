@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .progress import Progress
 
 
-_PYTHON = "python3"
+PYTHON = "python3"  # where the setting `python` has no value
 # An installation that cannot work takes half a minute to fail, which no cell should wait for again soon.
 _RETRY_SECONDS = 300.0
 _NOT_TRIED_AGAIN = (
@@ -75,7 +75,7 @@ class KernelAgent:
         agent = await self._find(sandbox.process, may_resume=may_resume)
         self.was_found = agent is not None
         if agent is None:
-            python, packages = settings.get("python", _PYTHON), settings.get("packages")
+            python, packages = settings.get("python", PYTHON), settings.get("packages")
             if packages:
                 self._progress.show(f"Installing {', '.join(packages)} …")
                 await install(sandbox.process, packages, python)

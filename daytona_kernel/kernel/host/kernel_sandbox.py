@@ -93,6 +93,11 @@ class KernelSandbox:
         return self._handover.owned
 
     @property
+    def sandbox_id(self) -> str | None:
+        """The id of the sandbox; None before there is one."""
+        return self._handover.sandbox_id
+
+    @property
     def settings(self) -> Mapping[str, Found]:
         """The settings of the sandbox where cells run, by name; empty before there is one."""
         return self._settings.found

@@ -16,6 +16,7 @@ from ...wire.conventions import RESUME_TYPE
 from ..magic_cell import parse_magic_cell
 from .given_variables import GivenVariables
 from .move import Move
+from .preparation import Preparation
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -83,6 +84,7 @@ class Cells:
         self._own_requests = own_requests
         self.given_variables = GivenVariables(own_requests, lambda: host.kernel_sandbox.secrets.variables)
         self._requests = requests
+        self.preparation = Preparation(host, stand_in, waiting_notice, self._until_interrupted)
         self._publish = publish
         self._on_end = on_end
         self._ask = ask
@@ -131,6 +133,8 @@ class Cells:
             await self._abort(request)
             return True
         magic = parse_magic_cell(code, self._host.registry)
+        if magic is None:  # a magic needs no packages, and may replace a sandbox that cannot have them
+            await self.preparation.prepare(request, code)
         try:
             # Not wait_for: its task needs more turns of the loop, and later cells would overtake this one.
             async with asyncio.timeout(None if magic is None else _MAGIC_WAIT_SECONDS):

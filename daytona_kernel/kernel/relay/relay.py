@@ -284,8 +284,9 @@ class Relay:
     # Other requests
 
     def _first_waiting(self) -> Request | None:
-        """Return the first cell that waits for an interpreter, or None."""
-        return self.requests.first_cell if self.slot.interpreter is None else None
+        """Return the first cell that waits for an interpreter or for its packages, or None."""
+        waiting = self.cells.preparation.request
+        return waiting or (self.requests.first_cell if self.slot.interpreter is None else None)
 
     def resume_interpreter(self) -> None:
         """Use an interpreter that another kernel has used before; call this with it, or shortly before."""

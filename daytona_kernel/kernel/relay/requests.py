@@ -31,7 +31,8 @@ class Request:
     execution_count: the number of this cell; None before its `execute_input`.
     alone: whether the kernel runs this cell itself, without the interpreter.
     move: the move that this cell has started, or None.
-    is_held: whether the cell waits for the project to be sent, although there is an interpreter.
+    is_held: whether the cell waits for its packages or for the project to be sent, although there is an
+        interpreter.
     interrupted: set when the reader interrupts the cell while it waits for the kernel.
     arrived: when the relay got it, by the loop's clock; 0 for other requests than cells.
     shows_error: whether the interpreter has shown an error in this cell.
