@@ -53,12 +53,18 @@ class EmbeddedServer:
         self._lock = allocate_lock()
 
     @classmethod
-    def spawn(cls, arguments: Sequence[str] = _ARGUMENTS) -> Self:
+    def spawn(cls, arguments: Sequence[str] = ()) -> Self:
         """Start a server without waiting for it.
 
         arguments: what Python is started with; the default runs the embedded server.
         """
+        from ..project_folder import mounted_project
         from ..settings.resolution import process_variables
+
+        if not arguments:
+            # The person's setting decides about the mount, in this process.
+            mounted = mounted_project()
+            arguments = (*_ARGUMENTS, *(() if mounted is None else ("--mount", *mounted)))
 
         environment = {**os.environ, **process_variables()}
         out, child_out = os.pipe()

@@ -16,16 +16,21 @@ from .box.network import NETWORKS, choose_network
 from .limits import Timings
 from .toolbox.profile import OWN, PROFILES
 
-_USAGE = """usage: python -m daytona_kernel.server --embedded [TIMINGS] | --sweep
+_USAGE = """usage: python -m daytona_kernel.server --embedded [TIMINGS] [--mount MODE FOLDER] | --sweep
 
 TIMINGS is a JSON object of seconds, for tests; its keys are the fields of limits.Timings.
 """
+
+_MOUNT_WORDS = 3
 
 
 def main() -> int:
     """Serve until the last lease ends, or sweep. Return the exit status."""
     signals.reset()
-    match sys.argv[1:]:
+    words, mount = sys.argv[1:], None
+    if len(words) > _MOUNT_WORDS and words[-_MOUNT_WORDS] == "--mount":
+        mount, words = (words[-2], words[-1]), words[:-_MOUNT_WORDS]
+    match words:
         case ["--embedded"]:
             timings = Timings()
         case ["--embedded", seconds]:
@@ -55,7 +60,7 @@ def main() -> int:
 
     from .embedded import run_embedded
 
-    return run_embedded(trial, timings, PROFILES[profile])
+    return run_embedded(trial, timings, PROFILES[profile], mount)
 
 
 if __name__ == "__main__":

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 from ..wire import routes
 from ..wire.conventions import ISOLATION_VARIABLE
 from .app import Server
+from .box.folder_mount import FolderMount
 from .box.orphans import become_subreaper
 from .box.snapshots import snapshots_of_environment
-from .isolation import IsolationError, choose_isolation
+from .isolation import IsolationError, choose_isolation, mount_folder
 from .lease import LeaseHandler, Leases
 from .state_directory import StateDirectory, remove_abandoned
 from .watchdog import watchdog
@@ -31,8 +32,12 @@ if TYPE_CHECKING:
     from .toolbox.profile import Profile
 
 
-def run_embedded(trial: Trial | None, timings: Timings, profile: Profile) -> int:
+def run_embedded(
+    trial: Trial | None, timings: Timings, profile: Profile, mount: tuple[str, str] | None = None
+) -> int:
     """Serve the process that started this one, as long as there is a lease. Return the exit status.
+
+    `mount` is the mode and the path of a folder that all sandboxes have.
 
     One line of JSON on stdout says where the server listens, or that sandboxes cannot be isolated. If it
     cannot start for another reason, one sentence on stderr says why.
@@ -40,11 +45,13 @@ def run_embedded(trial: Trial | None, timings: Timings, profile: Profile) -> int
     wanted = os.environ.get(ISOLATION_VARIABLE) or "auto"
     try:
         snapshots = snapshots_of_environment(os.environ)
+        folder = None if mount is None else FolderMount(*mount)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1
     try:
         choice = choose_isolation(wanted, trial)
+        mount_folder(choice, folder)
     except ValueError as error:
         print(f"{ISOLATION_VARIABLE}={wanted} is not valid; {error}", file=sys.stderr)
         return 1

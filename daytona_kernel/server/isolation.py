@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from ..wire.conventions import ISOLATION_VARIABLE, NETWORK_VARIABLE
 from . import limits
 from .box import landlock
-from .box.bubblewrap import Trial
+from .box.bubblewrap import Bubblewrap, Trial
 from .box.isolation import ISOLATIONS
 from .box.network import Network, choose_network
 
 if TYPE_CHECKING:
-    from .box.bubblewrap import Bubblewrap
+    from .box.folder_mount import FolderMount
     from .box.isolation import Isolation
 
 _ON_REQUEST = (
@@ -99,6 +99,19 @@ def choose_isolation(wanted: str, trial: Trial | None = None) -> Choice:
         f"{second} {_ON_REQUEST}",
         by_machine=True,
     )
+
+
+def mount_folder(choice: Choice, folder: FolderMount | None) -> None:
+    """Let all sandboxes have a folder of this machine. Raises `IsolationError` without bubblewrap."""
+    if folder is None:
+        return
+    if not isinstance(choice.isolation, Bubblewrap):
+        raise IsolationError(
+            "A folder can be mounted only into sandboxes that bubblewrap isolates, and it isolates none "
+            f"here. Nothing has run. Set project to a folder instead of {folder.mode}: then it is copied.",
+            by_machine=False,
+        )
+    choice.isolation.folder = folder
 
 
 def _confined(network: str, reason: str) -> Choice:

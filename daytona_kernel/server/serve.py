@@ -9,11 +9,15 @@ import secrets
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..wire.addresses import is_loopback
 from .box.isolation import ISOLATIONS
 from .state_directory import StateDirectory, StateDirectoryInUseError, remove_abandoned
 from .toolbox.profile import OWN, PROFILES
+
+if TYPE_CHECKING:
+    from .box.folder_mount import FolderMount
 
 _KEY_VARIABLE = "DAYTONA_KERNEL_SERVE_KEY"
 _LAST_PORT = 65_535
@@ -47,6 +51,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a directory with a root file system, as `docker export` and mmdebstrap make, from which "
         "sandboxes can be created by this name; it can be given more than once",
     )
+    mounts = parser.add_mutually_exclusive_group()
+    for option, how in (
+        ("--mount", "without its notebooks and hidden names"),
+        ("--mount-ro", "read-only"),
+    ):
+        mounts.add_argument(
+            option, metavar="FOLDER", help=f"a folder of this machine that all sandboxes have, {how}"
+        )
     parser.add_argument(
         "--profile",
         choices=PROFILES,
@@ -95,19 +107,30 @@ def _choose_key(given: str | None) -> str:
     return key or os.environ.get(_KEY_VARIABLE) or secrets.token_urlsafe(32)
 
 
+def _folder_mount(args: argparse.Namespace) -> FolderMount | None:
+    from ..wire.conventions import READ_ONLY, READ_WRITE
+    from .box.folder_mount import FolderMount
+
+    for mode, path in ((READ_WRITE, args.mount), (READ_ONLY, args.mount_ro)):
+        if path is not None:
+            return FolderMount(mode, os.path.realpath(Path(path).expanduser()))
+    return None
+
+
 async def _serve(args: argparse.Namespace, directory: StateDirectory, key: str) -> int:
     # Imported here so that `daytona-kernel --help` starts fast.
     from .app import Server
     from .box.orphans import become_subreaper
     from .box.snapshots import parse_snapshots, snapshots_of_environment
     from .embedded import on_signals, raise_descriptor_limit
-    from .isolation import IsolationError, choose_isolation
+    from .isolation import IsolationError, choose_isolation, mount_folder
     from .limits import Timings
     from .watchdog import watchdog
 
     try:
         snapshots = snapshots_of_environment(os.environ) | parse_snapshots(args.snapshot)
         choice = choose_isolation(args.isolation)
+        mount_folder(choice, _folder_mount(args))
         timings = Timings()
         profile = PROFILES[args.profile]
         server = Server(directory.sandboxes, key, choice.isolation, timings, snapshots, profile)

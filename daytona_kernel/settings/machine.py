@@ -91,7 +91,9 @@ MACHINE = (
         "project",
         PROJECT,
         "The folder of your project. Its files are copied to the sandbox, cells start there, and what has "
-        "changed goes to the sandbox before each cell. `.` is the notebook's folder. `off` copies nothing. "
+        "changed goes to the sandbox before each cell. `.` is the notebook's folder. `mount`, `mount-ro`, "
+        "`mount:FOLDER` and `mount-ro:FOLDER` mount it instead, into sandboxes on this machine: see "
+        "[security.md](security.md#what-a-project-gives-away). `off` does neither. "
         "See [How do I work with an existing project?](howto.md#how-do-i-work-with-an-existing-project)",
         "`off`",
         PROCESS,

@@ -37,3 +37,6 @@ RESUME_TYPE = "daytona_resume_request"
 ENVIRONMENT_TYPE = "daytona_environment_request"
 # A file system in memory that every Linux has. The agent goes there when the sandbox's disk is full.
 MEMORY_DIRECTORY = "/dev/shm"  # noqa: S108  # private directories are made in it
+
+# The modes of a mounted folder. A volume that is one has the id `MODE:FOLDER`.
+READ_WRITE, READ_ONLY = "mount", "mount-ro"

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 class Pairs:
     """The pairs of kernels, one at a time."""
 
-    def __init__(self, tmp_path_factory: pytest.TempPathFactory) -> None:
+    def __init__(self, tmp_path_factory: pytest.TempPathFactory, **settings: str) -> None:
         self._tmp_path_factory = tmp_path_factory
+        self._settings = settings
         self._group = ""
         self._running = ExitStack()
         self._pair: Pair | None = None
@@ -28,7 +29,7 @@ class Pairs:
         if group != self._group or self._pair is None:
             self.close()
             directory = self._tmp_path_factory.mktemp(group)
-            self._pair = self._running.enter_context(running_pair(directory))
+            self._pair = self._running.enter_context(running_pair(directory, **self._settings))
             self._group = group
         return self._pair
 

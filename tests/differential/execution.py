@@ -18,7 +18,7 @@ from nbclient import NotebookClient
 from .normalization import Normalizer, merged_messages, merged_outputs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from jupyter_client.asynchronous.client import AsyncKernelClient
@@ -92,8 +92,9 @@ def plain_environment() -> dict[str, str]:
 class RunningKernel:
     """A kernel for several notebooks, and its client."""
 
-    def __init__(self, name: str, directory: Path) -> None:
+    def __init__(self, name: str, directory: Path, settings: Mapping[str, str]) -> None:
         self.name = name
+        self._settings = settings
         self._home = directory / "home"
         self._work = directory / "work"
         self._manager = AsyncKernelManager(kernel_name=name)
@@ -103,7 +104,10 @@ class RunningKernel:
         """Start the kernel with an empty home directory."""
         self._home.mkdir(parents=True)
         self._work.mkdir()
-        environment = plain_environment() | {"HOME": str(self._home), "ONLY_AT_HOME": "yes"}
+        self._work.chmod(0o777)  # for the user of root's sandboxes
+        environment = (
+            plain_environment() | dict(self._settings) | {"HOME": str(self._home), "ONLY_AT_HOME": "yes"}
+        )
         await self._manager.start_kernel(env=environment, cwd=str(self._work))
         self._client = self._manager.client()
         self._client.start_channels()
@@ -150,11 +154,11 @@ class RunningKernel:
 class Pair:
     """ipykernel and this kernel."""
 
-    def __init__(self, runner: asyncio.Runner, directory: Path) -> None:
+    def __init__(self, runner: asyncio.Runner, directory: Path, settings: Mapping[str, str]) -> None:
         self._runner = runner
         self._kernels = []
         for name in KERNELS:
-            self._kernels.append(RunningKernel(name, directory / name))
+            self._kernels.append(RunningKernel(name, directory / name, settings))
 
     def start(self) -> None:
         self._runner.run(_together(*(kernel.start() for kernel in self._kernels)))
@@ -168,10 +172,10 @@ class Pair:
 
 
 @contextmanager
-def running_pair(directory: Path) -> Iterator[Pair]:
-    """Run both kernels, each with an empty home directory."""
+def running_pair(directory: Path, **settings: str) -> Iterator[Pair]:
+    """Run both kernels, each with an empty home directory. settings: environment variables of theirs."""
     with asyncio.Runner() as runner:
-        pair = Pair(runner, directory)
+        pair = Pair(runner, directory, settings)
         try:
             pair.start()
             yield pair

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     ],
 )
 def test_a_notebook_is_the_same_with_both_kernels(pairs: Pairs, source: Source) -> None:
+    compare(pairs, source)
+
+
+def compare(pairs: Pairs, source: Source) -> None:
+    """Run a notebook with both kernels, and fail for a difference that is not listed."""
     ipykernel, daytona = _executed(pairs, source)
     assert ipykernel.cells, "the notebook is empty"
     expected = {d.start for d in DIFFERENCES if d.notebook == source.name}

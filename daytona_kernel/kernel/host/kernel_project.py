@@ -5,17 +5,25 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+from ...client.models.sandboxes import VolumeMount
 from ...errors import DaytonaError, MagicUsageError, SettingError
+from ...project_folder import mounted_project
 from ...settings.notebook import FILE_VARIABLE
 from ...settings.project import ProjectSetting, parse_project
 from ...settings.resolution import value
+from ...wire.addresses import is_loopback
 from ..magic_cell import parse_magic_cell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ...client.daytona import AsyncDaytona
+    from ...client.models.sandboxes import CreateSandboxParams
     from ...client.sandbox import AsyncSandbox
     from ...magics.project.mirror import Mirror
     from ...wire.messages import Message
@@ -52,12 +60,31 @@ class KernelProject:
             self._mirror = Mirror(folder, os.environ.get(FILE_VARIABLE, ""))
         return self._mirror
 
+    def add_to(self, params: CreateSandboxParams, daytona: AsyncDaytona) -> CreateSandboxParams:
+        """Return the parameters of a new sandbox with the mount of the project. Raises DaytonaError."""
+        if (mounted := mounted_project()) is None:
+            return params
+        settings = daytona.settings
+        if not settings.embedded and not is_loopback(urlsplit(settings.api_url.value or "").hostname or ""):
+            raise SettingError(
+                f"The setting project is {mounted[0]}, but a sandbox at {settings.api_url.shown} does not "
+                "see this machine's folders. No sandbox was created. Set project to the folder alone: then "
+                "it is copied."
+            )
+        mode, folder = mounted
+        volumes = [*(params.volumes or ()), VolumeMount(f"{mode}:{folder}", folder)]
+        return replace(params, volumes=volumes)
+
     async def settings_of(self, sandbox: AsyncSandbox, values: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the settings of a sandbox's interpreter, with the folder where cells start.
 
         A project that cannot be sent does not keep the interpreter from starting: the next cell says why.
         """
-        if not self.is_sent or "cwd" in values:
+        if "cwd" in values:
+            return values
+        if (folder := _mounted_in(sandbox)) is not None:
+            return {**values, "cwd": await asyncio.to_thread(_start_folder, folder)}
+        if not self.is_sent:
             return values
         with suppress(MagicUsageError):
             return {**values, "cwd": await self.mirror().start_folder(sandbox)}
@@ -84,3 +111,17 @@ class KernelProject:
     def concerns(self, request: Message, code: str) -> bool:
         """Return whether a cell needs the project. Any thread may call this."""
         return request.content.get("silent") is not True and parse_magic_cell(code, _WITHOUT) is None
+
+
+def _mounted_in(sandbox: AsyncSandbox) -> str | None:
+    """Return the folder of the project that a sandbox sees; None if it sees none."""
+    mounted = mounted_project()
+    if mounted is None or ":".join(mounted) not in [each.volume_id for each in sandbox.instance.volumes]:
+        return None
+    return mounted[1]
+
+
+def _start_folder(project: str) -> str:
+    """Return the notebook's folder if it is in the project, else the project."""
+    here = Path.cwd().resolve()
+    return str(here) if here.is_relative_to(project) else project

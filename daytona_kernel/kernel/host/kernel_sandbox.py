@@ -176,7 +176,7 @@ class KernelSandbox:
         if self._sandbox is not None and "name" not in options:
             settings.pop("name", None)  # the present sandbox may have it
         self._require_lasting_server(settings)
-        params = make_params(settings)
+        params = self.project.add_to(make_params(settings), daytona)
         words = describe(params)
         self.progress.show(f"Creating a sandbox ({words}) …" if words else "Creating a sandbox …")
         try:

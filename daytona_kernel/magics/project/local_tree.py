@@ -12,9 +12,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ...errors import FileTransferError, MagicUsageError
+from ...errors import FileTransferError
 from ...formatting import format_bytes
-from ..copying.local_files import expand_user, is_text
+from ..copying.local_files import is_text
 from ..copying.plan import OWNER_MAY_RUN, Entry, split_links
 from .rules import GIT_FILE, OWN_FILE, Rules, Verdict
 
@@ -23,23 +23,6 @@ MOST_BYTES = 2_000_000_000
 _MOST_RULES = 1 << 20  # bytes of an ignore file
 _ENVIRONMENT_MARK = "pyvenv.cfg"
 _SHOWN = 3
-
-
-def project_folder(path: str) -> str:
-    """Return the absolute real path of a project's folder; a relative path starts at the notebook's.
-
-    Raises MagicUsageError if it is no folder, or one that nobody means to copy.
-    """
-    folder = os.path.realpath(expand_user(path))
-    if not Path(folder).is_dir():
-        raise MagicUsageError(f"The project's folder {folder} does not exist. Nothing was sent.")
-    home = os.path.realpath(expand_user("~"))
-    if folder == "/" or Path(home).is_relative_to(folder):
-        raise MagicUsageError(
-            f"The project's folder would be {folder}, with all that you have. Nothing was sent. Open the "
-            "notebook in a folder of its own, or name one in the setting project."
-        )
-    return folder
 
 
 @dataclass

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import FileTransferError
+from ...project_folder import project_folder
 from ..copying.reports import join_names, readable
 from .changes import Arrivals, Departures, Known, arrivals, below, compare, departures, is_file
-from .local_tree import LocalTree, project_folder
+from .local_tree import LocalTree
 from .packing import LARGE_BYTES, digest_of, pack, read_small
 from .progress import Progress
 from .remote_copy import RemoteCopy

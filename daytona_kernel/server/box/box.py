@@ -73,6 +73,12 @@ class Box:
             return {}
         return {**self._isolation.environment, "DAYTONA_TMP": self.layout.tmp}
 
+    @property
+    def volumes(self) -> list[dict[str, str]]:
+        """The folders of this machine that it has, in the API's JSON."""
+        folder = self._isolation.folder if isinstance(self._isolation, Bubblewrap) else None
+        return [] if folder is None else [folder.volume]
+
     def start_ahead(self, memory: int) -> None:
         """Start the supervisor in the background. Its children may use `memory` GiB."""
         self._memory = memory
@@ -144,6 +150,8 @@ class Box:
         if isinstance(self._isolation, Bubblewrap):
             own_mounts = mounts.of_the_box if self.image is None else of_the_image_box
             own = own_mounts(self.directory, network)
+            if self._isolation.folder is not None:
+                own += self._isolation.folder.options
             if is_new:
                 mounts.make_mount_points(self.directory, own)
         if is_new:

@@ -23,6 +23,7 @@ from .server_python import server_python
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from .folder_mount import FolderMount
     from .network import Network
 
 _NAMESPACES = [
@@ -43,7 +44,12 @@ _FORBIDDEN = (
 
 
 class Bubblewrap:
-    """Bubblewrap with the options that all boxes of a server have in common, and the trial too."""
+    """Bubblewrap with the options that all boxes of a server have in common, and the trial too.
+
+    `folder` is the folder of this machine that all boxes have; `None` for none.
+    """
+
+    folder: FolderMount | None = None
 
     def __init__(self, account: Account, network: Network) -> None:
         self.account = account

@@ -209,7 +209,7 @@ def describe_sandbox(sandbox: Sandbox, toolbox_url: str) -> dict[str, Any]:
         "autoPauseInterval": sandbox.intervals.auto_pause,
         "autoArchiveInterval": sandbox.intervals.auto_archive,
         "autoDeleteInterval": sandbox.intervals.auto_delete,
-        "volumes": [],
+        "volumes": sandbox.volumes,
         "createdAt": sandbox.created_at,
         "updatedAt": sandbox.updated_at,
         "lastActivityAt": sandbox.last_activity_at,

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from typing import Any
 
-from ...wire.conventions import LOCAL_SNAPSHOTS_VARIABLE
+from ...wire.conventions import LOCAL_SNAPSHOTS_VARIABLE, READ_ONLY, READ_WRITE
 from .. import failures, limits
 from ..toolbox.sandbox import Description, Intervals
 from .control import ControlHandler, describe_sandbox
@@ -16,7 +16,6 @@ from .fields import field, parse_integer, parse_object, string_map
 _NOT_LISTED = {"env", "kvm", "volumes"}
 _PAGE = 100  # sandboxes in an answer, unless the request says how many
 _ONLY_AT_DAYTONA = {
-    "volumes": "volumes",
     "domainAllowList": "list of allowed domains, only of allowed networks",
 }
 
@@ -59,11 +58,29 @@ class SandboxesHandler(ControlHandler):
         self._refuse_unknown_snapshot(description.snapshot)
         _refuse_impossible(description, field(body, "gpu", int, 0))
         _refuse_unknown_here(body)
+        self._refuse_unknown_volumes(field(body, "volumes", list, []))
         if min(intervals.auto_stop, intervals.auto_pause) < 0:
             raise failures.bad_request("autoStopInterval and autoPauseInterval must be non-negative integers")
         if intervals.auto_stop and intervals.auto_pause:
             raise failures.bad_request("autoStopInterval and autoPauseInterval cannot both be set")
         self.answer_sandbox(await self.sandboxes.create(description, intervals))
+
+    def _refuse_unknown_volumes(self, volumes: list[Any]) -> None:
+        """Refuse all but the folder that the server mounts into every sandbox."""
+        folder = self.sandboxes.folder
+        for volume in volumes:
+            if folder is not None and volume == folder.volume:
+                continue
+            mode, _, path = str(volume.get("volumeId") if isinstance(volume, dict) else "").partition(":")
+            if mode in (READ_WRITE, READ_ONLY):
+                raise failures.bad_request(
+                    f"this server does not mount {path!r} so. Start it with --{mode} and the folder, or set "
+                    "project to the folder alone: then it is copied"
+                )
+            raise failures.bad_request(
+                "sandboxes on this machine have no volumes. Leave that out, or set DAYTONA_API_KEY to use "
+                "Daytona's"
+            )
 
     def _refuse_unknown_snapshot(self, name: str | None) -> None:
         if not name:

@@ -94,6 +94,7 @@ class Sandbox:
         self.requests = 0  # in progress, among those that count as activity
         self.preview_token = secrets.token_urlsafe(24)
         self.layout = box.layout
+        self.volumes = box.volumes
         self.sessions = Sessions(self.spawn, box, profile, timings.terminate_grace)
         self.files = Files(self._start_worker)
         self.terminals = Terminals(self.spawn)

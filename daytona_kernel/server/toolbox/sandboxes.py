@@ -44,6 +44,7 @@ class Sandboxes:
     ) -> None:
         self.snapshots = snapshots
         self.takes_snapshots = isinstance(isolation, Bubblewrap)
+        self.folder = isolation.folder if isinstance(isolation, Bubblewrap) else None
         self._timings = timings
         self.profile = profile
         self._network = Network("host") if isolation is None else isolation.network

@@ -9,8 +9,9 @@ import pytest
 
 from daytona_kernel.errors import FileTransferError, MagicUsageError
 from daytona_kernel.magics.project import local_tree
-from daytona_kernel.magics.project.local_tree import LocalTree, project_folder
+from daytona_kernel.magics.project.local_tree import LocalTree
 from daytona_kernel.magics.project.packing import pack
+from daytona_kernel.project_folder import project_folder
 
 
 def make(root: Path, *places: str) -> None:
