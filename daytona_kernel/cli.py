@@ -112,10 +112,21 @@ def _make_parser() -> argparse.ArgumentParser:
     doctor.set_defaults(run=_doctor)
 
     sandboxes = add("sandboxes", "list the sandboxes that kernels created at Daytona")
-    sandboxes.add_argument(
-        "--delete", nargs="+", default=(), metavar="ID", help="delete these sandboxes, by id or name"
-    )
+    change = sandboxes.add_mutually_exclusive_group()
+    for name in ("delete", "stop", "pause"):
+        change.add_argument(
+            f"--{name}", nargs="+", default=(), metavar="ID", help=f"{name} these sandboxes, by id or name"
+        )
     sandboxes.set_defaults(run=_sandboxes)
+
+    resume = add("resume", "start the sandbox that was kept for a notebook, for its next kernel")
+    resume.add_argument("notebook", metavar="NOTEBOOK", help="the notebook's file")
+    resume.add_argument(
+        "--sandbox",
+        metavar="ID",
+        help="keep this sandbox for the notebook, by id or name, instead of its own",
+    )
+    resume.set_defaults(run=_resume)
 
     serve = add("serve", "serve Daytona's API on this machine, for any client of it")
     _add_serve_arguments(serve)
@@ -299,7 +310,16 @@ def _doctor(_arguments: argparse.Namespace) -> int:
 def _sandboxes(arguments: argparse.Namespace) -> int:
     from .sandboxes import run
 
-    return run(arguments.delete)
+    for change in ("delete", "stop", "pause"):
+        if ids := getattr(arguments, change):
+            return run(change, ids)
+    return run()
+
+
+def _resume(arguments: argparse.Namespace) -> int:
+    from .resume import run
+
+    return _say(lambda: run(arguments.notebook, arguments.sandbox))
 
 
 def _add_serve_arguments(parser: argparse.ArgumentParser) -> None:
@@ -328,3 +348,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     except KernelspecError as error:
         print(error, file=sys.stderr)
         return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -29,6 +29,7 @@
     │   ├── CellUnstartedError                 an interrupt came before the interpreter had started
     │   ├── InterpreterLostError               it is gone, with its variables
     │   ├── InterpreterUnreachableError        it has been out of reach for too long
+    │   │   └── InterpreterPausedError         its sandbox was paused
     │   └── InterpreterReplacedError           the kernel has moved to another interpreter
     └── KernelError                            the kernel itself, and not Daytona
         ├── MagicUsageError                    wrong arguments of a magic
@@ -89,7 +90,12 @@ class DaytonaForbiddenError(DaytonaError):
 
 
 class DaytonaNotFoundError(DaytonaError):
-    """The sandbox, session, command or route does not exist."""
+    """The sandbox, session, command or route does not exist.
+
+    by_daytona: whether Daytona says so. Otherwise a proxy may have answered in its place.
+    """
+
+    by_daytona = True
 
 
 class DaytonaFileNotFoundError(DaytonaNotFoundError):
@@ -202,6 +208,10 @@ class InterpreterLostError(InterpreterError):
 
 class InterpreterUnreachableError(InterpreterError):
     """The interpreter has been out of reach for too long. It may still run, with its variables."""
+
+
+class InterpreterPausedError(InterpreterUnreachableError):
+    """The sandbox was paused. Its interpreter goes on, with its variables, when the sandbox is resumed."""
 
 
 class InterpreterReplacedError(InterpreterError):

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from .settings.resolution import Found
 
 
+# Minutes without activity until a sandbox pauses that is also paused at the end.
+AUTO_PAUSE_MINUTES = 30
+
+
 def make_params(found: Mapping[str, Found]) -> CreateSandboxParams:
     """Return the parameters for a sandbox with these settings."""
     values = {name: each.value for name, each in found.items()}
@@ -29,6 +33,7 @@ def make_params(found: Mapping[str, Found]) -> CreateSandboxParams:
         env_vars=values.get("env"),
         volumes=[_volume(each) for each in values.get("volumes", ())] or None,
         auto_stop_interval=values.get("auto_stop"),
+        auto_pause_interval=_auto_pause(values),
         auto_delete_interval=values.get("auto_delete", -1 if stays else None),
         network_block_all=values.get("network_block_all"),
         network_allow_list=",".join(values.get("network_allow_list", ())) or None,
@@ -51,6 +56,16 @@ def find_settings(options: Mapping[str, Any]) -> dict[str, Found]:
     options: see `settings.resolution.sandbox_settings`.
     """
     return combine(sandbox_settings(options))
+
+
+def _auto_pause(values: Mapping[str, Any]) -> int | None:
+    """Return the minutes until an idle sandbox pauses; None for never.
+
+    One that is paused at the end also pauses when it is idle: a stop would lose the variables before.
+    """
+    if values.get("at_shutdown") == "pause" and not values.get("auto_stop"):
+        return int(values.get("auto_pause", AUTO_PAUSE_MINUTES)) or None
+    return values.get("auto_pause") or None
 
 
 def _volume(text: str) -> VolumeMount:

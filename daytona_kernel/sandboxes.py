@@ -1,19 +1,21 @@
-"""`daytona-kernel sandboxes`: list or delete the sandboxes that kernels created at Daytona."""
+"""`daytona-kernel sandboxes`: list, pause, stop or delete the sandboxes that kernels created at Daytona."""
 
 from __future__ import annotations
 
+import socket
 import sys
 from typing import TYPE_CHECKING
 
+from . import sandbox_facts
 from .client.daytona import Daytona
-from .client.labels import HOST_LABEL, LABEL, NOTEBOOK_LABEL
+from .client.labels import LABEL
 from .client.models.sandboxes import ListSandboxesQuery
 from .config import resolve
 from .errors import DaytonaError, DaytonaNotFoundError
 from .formatting import format_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from .client.sandbox import Sandbox
 
@@ -21,22 +23,31 @@ _EMBEDDED = (
     "No DAYTONA_API_KEY is set. Sandboxes of the embedded server are deleted with their kernels, "
     "so there is nothing to list."
 )
-_COLUMNS = ("ID", "NAME", "STATE", "NOTEBOOK", "HOST", "LAST ACTIVITY")
+_COLUMNS = ("ID", "NAME", "STATE", "WHOSE", "CREATED", "IDLE FOR")
 
 
-def run(delete: Sequence[str] = ()) -> int:
-    """Print the sandboxes that kernels created, or delete some by id or name; return the exit status.
+# For each change, what is done and the word for what was done.
+_CHANGES: dict[str, tuple[Callable[[Sandbox], None], str]] = {
+    "delete": (lambda sandbox: sandbox.delete(), "deleted"),
+    "stop": (lambda sandbox: sandbox.stop(), "stopped"),
+    "pause": (lambda sandbox: sandbox.pause(), "paused"),
+}
 
-    delete: ids or names; empty to print the list.
+
+def run(change: str = "", sandboxes: Sequence[str] = ()) -> int:
+    """Print the sandboxes that kernels created, or change some of them; return the exit status.
+
+    change: "delete", "stop" or "pause"; "" to print the list. sandboxes: ids or names.
     """
     try:
         if resolve().embedded:
             print(_EMBEDDED)
             return 0
         with Daytona() as daytona:
-            if delete:
-                return max([_delete(daytona, each) for each in delete])  # a list, to try them all
-            rows = [_row(each) for each in daytona.list(ListSandboxesQuery(labels={LABEL: "python"}))]
+            if change:
+                return max([_change(daytona, change, each) for each in sandboxes])  # a list, to try them all
+            host = socket.gethostname()
+            rows = [_row(each, host) for each in daytona.list(ListSandboxesQuery(labels={LABEL: "python"}))]
             print(format_columns([_COLUMNS, *rows]) if rows else "No sandboxes of kernels found.")
     except DaytonaError as error:
         print(error.message, file=sys.stderr)
@@ -44,28 +55,32 @@ def run(delete: Sequence[str] = ()) -> int:
     return 0
 
 
-def _delete(daytona: Daytona, id_or_name: str) -> int:
+def _change(daytona: Daytona, change: str, id_or_name: str) -> int:
+    do, done = _CHANGES[change]
     try:
         sandbox = daytona.get(id_or_name)
         if LABEL not in sandbox.labels:
-            print(f"Sandbox {id_or_name} was not deleted, because no kernel created it.", file=sys.stderr)
+            print(f"Sandbox {id_or_name} was not {done}, because no kernel created it.", file=sys.stderr)
             return 1
-        sandbox.delete()
-    except DaytonaNotFoundError:
-        print(f"There is no sandbox {id_or_name}.", file=sys.stderr)
+        do(sandbox)
+    except DaytonaNotFoundError as error:
+        message = f"There is no sandbox {id_or_name}." if error.by_daytona else error.message
+        print(message, file=sys.stderr)
         return 1
-    print(f"Deleted sandbox {id_or_name}.")
+    except DaytonaError as error:
+        print(f"Sandbox {id_or_name} was not {done}: {error.message}", file=sys.stderr)
+        return 1
+    print(f"{done.capitalize()} sandbox {id_or_name}.")
     return 0
 
 
-def _row(sandbox: Sandbox) -> tuple[str, ...]:
-    labels = sandbox.labels
-    activity = (sandbox.instance.last_activity_at or "").partition(".")[0].replace("T", " ")
+def _row(sandbox: Sandbox, host: str) -> tuple[str, ...]:
+    about = sandbox.instance
     return (
         sandbox.id,
-        sandbox.name,
+        sandbox_facts.shown(sandbox.name),
         sandbox.state,
-        labels.get(NOTEBOOK_LABEL, ""),
-        labels.get(HOST_LABEL, ""),
-        activity,
+        sandbox_facts.whose(sandbox.labels, host),
+        sandbox_facts.age(about),
+        sandbox_facts.idle(about),
     )

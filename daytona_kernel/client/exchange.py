@@ -14,7 +14,7 @@ from enum import Enum
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from ..errors import DaytonaError
+from ..errors import DaytonaError, DaytonaNotFoundError
 from .error_responses import error_of, request_id_of
 
 if TYPE_CHECKING:
@@ -105,6 +105,7 @@ class Response:
     def error(self) -> DaytonaError:
         """Return the exception for a response that is not 2xx."""
         message, code = self.body[:2000].decode("utf-8", "replace").strip(), None
+        content = None
         if "json" in self.headers.get("content-type", "json"):
             try:
                 content = json.loads(self.body)
@@ -116,7 +117,17 @@ class Response:
                 code = content.get("code") if isinstance(content.get("code"), str) else None
         elif "html" in self.headers.get("content-type", ""):
             message = ""  # a proxy's page
-        return error_of(self.status, message, code=code, request_id=request_id_of(self.headers))
+        error = error_of(self.status, message, code=code, request_id=request_id_of(self.headers))
+        if isinstance(error, DaytonaNotFoundError):
+            error.by_daytona = _is_daytonas(content)
+        return error
+
+
+def _is_daytonas(content: object) -> bool:
+    """Return whether the body of a 404 is Daytona's own, and not that of a proxy."""
+    return isinstance(content, dict) and (
+        content.get("statusCode") == HTTPStatus.NOT_FOUND or isinstance(content.get("code"), str)
+    )
 
 
 def _joined(content: dict[str, Any]) -> str:

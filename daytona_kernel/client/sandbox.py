@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from websockets.sync.client import ClientConnection as WebSocket
 
     from .api import Api, AsyncApi
-    from .models.sandboxes import SandboxInstance
+    from .models.sandboxes import SandboxInstance, SandboxUsage
 
 
 class _Described:
@@ -104,6 +104,10 @@ class Sandbox(_Described):
         """Return the version of the sandbox's toolbox."""
         return self._toolbox.run(files.get_version())
 
+    def get_metrics_latest(self) -> SandboxUsage:
+        """Return what the sandbox uses now, and what it may use."""
+        return self._toolbox.run(files.get_usage())
+
     def open_websocket(
         self, url: str, headers: Mapping[str, str] | None = None, subprotocols: Sequence[str] = ()
     ) -> WebSocket:
@@ -155,6 +159,10 @@ class AsyncSandbox(_Described):
     async def get_version(self) -> str:
         """See `Sandbox.get_version`."""
         return await self._toolbox.run(files.get_version())
+
+    async def get_metrics_latest(self) -> SandboxUsage:
+        """See `Sandbox.get_metrics_latest`."""
+        return await self._toolbox.run(files.get_usage())
 
     async def open_websocket(
         self, url: str, headers: Mapping[str, str] | None = None, subprotocols: Sequence[str] = ()

@@ -11,20 +11,27 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from .. import known_secrets
-from ..errors import DaytonaError, InterpreterError, InterpreterLostError, InterpreterUnreachableError
+from ..errors import (
+    DaytonaError,
+    InterpreterError,
+    InterpreterLostError,
+    InterpreterPausedError,
+    InterpreterUnreachableError,
+)
 from ..formatting import format_duration
 from ..wait_limit import limited
 from ..wire.connection import GREETING_SECONDS, CloseCode, KernelSide, RefusedError
 from ..wire.link import ACKNOWLEDGE_SECONDS, Link
 from ..wire.schema import ProtocolError
+from .answer_watch import AnswerWatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from websockets.asyncio.client import ClientConnection
 
@@ -43,16 +50,26 @@ AWAY_SECONDS = limited(1800.0)
 _PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
 
 
+_RESUMING = "The sandbox was paused; it is being resumed."
+_PAUSED = "The sandbox was paused. Its processes go on, with all variables, when a cell resumes it."
+
+
 class Gateway(Protocol):
     """The way to an agent through the API.
 
     sandbox_answers: whether the sandbox has said to the latest `agent_ended` that the agent runs.
+    is_paused: whether the sandbox was paused at the latest `agent_ended`.
     """
 
     sandbox_answers: bool
+    is_paused: bool
 
     async def open(self) -> ClientConnection:
         """Open a websocket to the agent, at the address that it has now."""
+        ...
+
+    async def resume(self) -> None:
+        """Resume the paused sandbox. Raises DaytonaError."""
         ...
 
     async def agent_ended(self) -> str | None:
@@ -108,6 +125,7 @@ class Connection:
     on_message: called with each message of the agent, in order and once. It may raise ProtocolError and
         InterpreterError, which end `run`.
     on_outage: called with a sentence when the connection breaks, and with None when it is there again.
+    waits: returns whether a cell waits for its first answer. Such a cell resumes a paused sandbox.
     bookmark: where a kernel that takes the place of this one finds what it has taken; None for nowhere.
     """
 
@@ -118,7 +136,9 @@ class Connection:
         on_message: Callable[[Message], None],
         on_outage: Callable[[str | None], None] = lambda _reason: None,
         bookmark: Bookmark | None = None,
+        waits: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._waits = waits
         self._gateway = gateway
         self._credentials = credentials
         self._on_message = on_message
@@ -136,11 +156,13 @@ class Connection:
         # Greetings without an answer, on connections that broke. Each may still reach the agent.
         self._unanswered = 0
         self._acknowledgement: asyncio.TimerHandle | None = None
+        self._watch = AnswerWatch(self._look_after)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def send(self, message: Message) -> None:
         """Send a message, now or as soon as there is a connection. Returns before it has arrived."""
         self.post(message)
+        self._watch.sent()
         await self._pump()
 
     def post(self, message: Message) -> None:
@@ -153,13 +175,23 @@ class Connection:
     async def run(self) -> None:
         """Stay connected until canceled.
 
-        Raises InterpreterLostError when the agent is gone, and InterpreterUnreachableError when nothing has
-        reached it for too long.
+        Raises InterpreterLostError when the agent is gone, InterpreterPausedError when its sandbox was
+        paused, and InterpreterUnreachableError when nothing has reached it for too long.
         """
+        try:
+            await self._stay_connected()
+        finally:
+            self._watch.close()
+            for task in self._tasks:
+                task.cancel()
+
+    async def _stay_connected(self) -> None:
         pause = _FIRST_PAUSE
         outage: _Outage | None = None
         while True:
             try:
+                if self._gateway.is_paused:
+                    await self._gateway.resume()
                 async with await self._gateway.open() as socket:
                     await self._greet(socket)
                     pause, outage = _FIRST_PAUSE, None
@@ -169,15 +201,8 @@ class Connection:
                 raise
             except _BREAKS as error:
                 self._disconnected()
-                if isinstance(error, ConnectionClosed) and self._is_final(error):
-                    reason = f"The agent refused the connection: {error.rcvd.reason if error.rcvd else ''}."
-                    raise InterpreterLostError(reason) from error
-                ended = await self._gateway.agent_ended()
-                if ended is not None:
-                    raise InterpreterLostError(ended) from error
-                outage = outage or _Outage()
-                outage.add(error, sandbox_answers=self._gateway.sandbox_answers)
-                self._on_outage(reason_of(error))
+                outage = await self._take_break(error, outage)
+                self._on_outage(_RESUMING if self._gateway.is_paused else reason_of(error))
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
             except RefusedError as error:
@@ -188,6 +213,20 @@ class Connection:
                 ) from error
             finally:
                 self._disconnected()
+
+    async def _take_break(self, error: Exception, outage: _Outage | None) -> _Outage:
+        """Return the outage that a break begins or goes on with. Raises InterpreterError for an end."""
+        if isinstance(error, ConnectionClosed) and self._is_final(error):
+            reason = f"The agent refused the connection: {error.rcvd.reason if error.rcvd else ''}."
+            raise InterpreterLostError(reason) from error
+        ended = await self._gateway.agent_ended()
+        if ended is not None:
+            raise InterpreterLostError(ended) from error
+        if self._gateway.is_paused and not self._is_wanted:
+            raise InterpreterPausedError(_PAUSED) from error
+        outage = outage or _Outage()
+        outage.add(error, sandbox_answers=self._gateway.sandbox_answers)
+        return outage
 
     async def _greet(self, socket: ClientConnection) -> None:
         side = KernelSide(self._link, self._credentials.secret, self._credentials.link, self._begun_at)
@@ -217,6 +256,7 @@ class Connection:
         assert side is not None
         while True:
             message = side.receive(await socket.recv())
+            self._watch.heard()
             if message is not None:
                 if self._bookmark is not None:
                     self._bookmark.set(side.link.received)
@@ -247,9 +287,27 @@ class Connection:
         self._acknowledgement = None
         if self._side is not None:
             self._side.acknowledge()
-            task = asyncio.ensure_future(self._pump())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._spawn(self._pump())
+
+    @property
+    def _is_wanted(self) -> bool:
+        """Whether a cell was sent that has not reached the agent."""
+        return self._link is not None and not self._link.settled and self._waits()
+
+    def _look_after(self) -> None:
+        if self._socket is not None:
+            self._spawn(self._break_if_ended(self._socket))
+
+    async def _break_if_ended(self, socket: ClientConnection) -> None:
+        """Break a connection whose agent has ended or whose sandbox is paused. `run` finds out the rest."""
+        ended = await self._gateway.agent_ended()
+        if (ended is not None or self._gateway.is_paused) and self._socket is socket:
+            socket.transport.abort()
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _disconnected(self) -> None:
         self._socket = self._side = None

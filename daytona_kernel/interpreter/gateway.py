@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from ..client import states
+from ..client.states import Course, Processes, state_of
 from ..errors import DaytonaConnectionTimeoutError, DaytonaError, DaytonaNotFoundError
 from ..wire.messages import SUBPROTOCOL
 from .ending import describe_end
@@ -63,6 +63,7 @@ class AgentGateway:
     on_api: runs a coroutine on the sandbox's event loop; None if the gateway is used on that loop.
     server_end: returns a sentence about the end of the server that has the sandbox; None while it runs.
     rouse_server: called when the server does not answer; returns as `server_end` does.
+    resume: resumes a paused sandbox; None for a start of the sandbox.
     """
 
     def __init__(
@@ -72,13 +73,16 @@ class AgentGateway:
         on_api: OnApi | None = None,
         server_end: Callable[[], str | None] = lambda: None,
         rouse_server: Callable[[], str | None] = lambda: None,
+        resume: Callable[[], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
         self._sandbox = sandbox
         self._agent = agent
         self._on_api = on_api or _on_this_loop
         self._server_end = server_end
         self._rouse_server = rouse_server
+        self._resume = resume or sandbox.start
         self.sandbox_answers = False
+        self.is_paused = False
 
     async def open(self) -> ClientConnection:
         """See Gateway. The preview's token changes when the sandbox restarts, so it is read each time."""
@@ -86,17 +90,25 @@ class AgentGateway:
         headers = {**_HEADERS, "x-daytona-preview-token": preview.token or ""}
         return await self._sandbox.open_websocket(preview.url, headers=headers, subprotocols=[SUBPROTOCOL])
 
+    async def resume(self) -> None:
+        """See Gateway."""
+        await self._on_api(self._resume())
+        self.is_paused = False
+
     async def agent_ended(self) -> str | None:
         """See Gateway."""
-        self.sandbox_answers = False
+        self.sandbox_answers = self.is_paused = False
         if (ended := self._server_end()) is not None:
             return ended
         try:
             command = await self._on_api(
                 self._sandbox.process.get_session_command(self._agent.session_id, self._agent.command_id)
             )
-        except DaytonaNotFoundError:
-            return await self._sandbox_ended() or "The interpreter is gone: its session was deleted."
+        except DaytonaNotFoundError as error:
+            ended = await self._sandbox_ended()
+            if ended is not None or not error.by_daytona or self.is_paused:
+                return ended
+            return "The interpreter is gone: its session was deleted."
         except DaytonaError:
             return await self._sandbox_ended()
         if command.exit_code is None:
@@ -109,15 +121,16 @@ class AgentGateway:
         """Return a sentence about the end of the sandbox; None while it runs or nobody can tell."""
         try:
             await self._on_api(self._sandbox.refresh_data())
-        except DaytonaNotFoundError:
-            return _DELETED
+        except DaytonaNotFoundError as error:
+            return _DELETED if error.by_daytona else self._server_end()
         except DaytonaConnectionTimeoutError:
             return self._server_end() or self._rouse_server()
         except DaytonaError:
             return self._server_end()
-        state = self._sandbox.state
-        if state in states.STOPPED:
-            return "The sandbox was stopped. Its files are kept."
-        if state in states.DELETED:
+        state = state_of(self._sandbox.state)
+        self.is_paused = state.processes is Processes.FROZEN
+        if state.course is Course.FORGET:
             return _DELETED
-        return f"The sandbox is gone: its state is {state!r}." if state in states.GONE else None
+        if state.course is Course.GIVE_UP:
+            return f"The sandbox is gone: its state is {self._sandbox.state!r}."
+        return "The sandbox was stopped. Its files are kept." if state.processes is Processes.ENDED else None

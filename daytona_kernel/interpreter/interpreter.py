@@ -86,7 +86,7 @@ class Interpreter:
         self._on_event = on_event
         self._on_ready = on_ready
         self._on_ended = on_ended
-        self._connection = Connection(gateway, credentials, self._receive, on_outage, bookmark)
+        self._connection = Connection(gateway, credentials, self._receive, on_outage, bookmark, self._waits)
         self._executions: dict[str, _Execution] = {}
         # Why nothing more can run here; None while something can.
         self._failure: InterpreterError | None = None
@@ -192,6 +192,10 @@ class Interpreter:
         await self._connection.send(encode_agent_message(Shutdown()))
         await self._ended.wait()
 
+    def _waits(self) -> bool:
+        """Return whether code was sent that has not begun, as far as this end knows."""
+        return any(not each.begun for each in self._executions.values())
+
     def _receive(self, message: Message) -> None:
         """Take a message of the agent or the interpreter. Raises ProtocolError and InterpreterStartError."""
         if self._failure is not None:
@@ -239,6 +243,7 @@ class _Execution:
     def __init__(self, on_message: OnMessage | None) -> None:
         self._on_message = on_message
         self._printed: list[str] = []
+        self.begun = False
         self._replied = False
         self._idle = False
         self._timer: asyncio.TimerHandle | None = None
@@ -250,6 +255,7 @@ class _Execution:
         return "".join(self._printed)
 
     def take(self, message: Message) -> None:
+        self.begun = True
         if self._on_message is not None:
             self._on_message(message)
         elif message.msg_type == "stream" and message.content.get("name") == "stdout":

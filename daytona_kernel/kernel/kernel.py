@@ -162,10 +162,11 @@ class DaytonaKernel(Kernel):
         self.session.send(stream, "list_subshell_reply", content, parent, ident=ident)
 
     async def do_shutdown(self, restart: bool) -> dict[str, Any]:
-        """End the interpreter. Unless this is a restart, delete the sandbox that this kernel created."""
+        """End the interpreter, unless it lives on, and leave or delete the sandbox; see KernelSandbox."""
         started = time.monotonic()
         try:
-            ended = await self._relay_loop.run(self.relay.close())
+            lives_on = not restart and self.host.kernel_sandbox.keeps_interpreter
+            ended = await self._relay_loop.run(self.relay.close(lives_on=lives_on))
             closing = self.host.close(restart=restart, interpreter_ended=ended)
             left = _CLOSING_SECONDS - (time.monotonic() - started)
             await asyncio.wait_for(closing, max(left, _LEAST_CLOSING_SECONDS))
@@ -173,7 +174,7 @@ class DaytonaKernel(Kernel):
             reason = str(error) or f"The server has not answered for {_CLOSING_SECONDS:.0f} seconds."
             self.log.warning("The sandbox could not be left in good order. %s", reason)
             if not restart:
-                self.host.kernel_sandbox.delete_later()
+                self.host.kernel_sandbox.leave_later()
         return {"status": "ok", "restart": restart}
 
     # On either loop

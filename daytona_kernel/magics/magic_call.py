@@ -69,7 +69,12 @@ class KernelSandbox(Protocol):
 
     @property
     def at_shutdown(self) -> str:
-        """What happens to an own sandbox when the kernel ends: "delete", "keep" or "stop"."""
+        """What happens to an own sandbox when the kernel ends: "delete", "keep", "stop" or "pause"."""
+        ...
+
+    @property
+    def keeps_interpreter(self) -> bool:
+        """Whether the interpreter lives on when the kernel ends, for the notebook's next kernel."""
         ...
 
     @property
@@ -95,6 +100,10 @@ class KernelSandbox(Protocol):
 
     async def stop(self) -> str:
         """Stop the sandbox; return a sentence about its contents."""
+        ...
+
+    async def pause(self) -> str:
+        """Freeze the sandbox's processes; return a sentence about it."""
         ...
 
     async def delete(self) -> str:
@@ -147,6 +156,12 @@ class MagicCall(Protocol):
         """End the interpreter, do the work, and end the cell with the sentence that the work returns.
 
         start: whether the next interpreter starts at once. Otherwise the next cell starts it.
+        """
+
+    async def pause(self, work: Callable[[], Awaitable[str]]) -> None:
+        """Do the work when the cell has ended in the interpreter, which lives on.
+
+        The cell then ends with the sentence that the work returns, or with its DaytonaError.
         """
 
     async def sandbox(self) -> AsyncSandbox:

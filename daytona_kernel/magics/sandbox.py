@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import socket
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DaytonaNotFoundError, MagicUsageError
-from ..formatting import format_duration, format_sizes
+from .. import sandbox_facts
+from ..client.states import Course, state_of
+from ..errors import DaytonaError, DaytonaNotFoundError, MagicUsageError
+from ..formatting import format_sizes
+from ..settings.resolution import process_settings
 from ..settings.sandbox import SANDBOX
+from ..settings.table import TABLE
 from .magic import completes, magic
 from .reach import Reach
 from .signature import Option, Positional, Signature
@@ -30,6 +34,7 @@ _ENDS = {
     "delete": "deleted with the kernel",
     "keep": "kept when the kernel ends",
     "stop": "stopped when the kernel ends, with its files kept",
+    "pause": "paused when the kernel ends, with its files and variables kept",
 }
 # A server that was started in the cell before takes a moment until it listens.
 _LISTENS = "for _ in {1..10}; do (: <> /dev/tcp/localhost/PORT) && exit; sleep 0.1; done 2> /dev/null; exit 1"
@@ -60,22 +65,24 @@ class SandboxMagic:
 
     @magic("sandbox info", Signature(), Reach.SANDBOX, default=True)
     async def show_sandbox(self, call: MagicCall) -> None:
-        """Show the sandbox: its state, its size, and when it stops and is deleted."""
+        """Show the sandbox: its state, its size and use, when it stops by itself, and its price."""
         sandbox = await call.sandbox()
         await sandbox.refresh_data()
-        await call.display(table(("", ""), sandbox_rows(call, sandbox)))
+        await call.display(table(("", ""), [*sandbox_rows(call, sandbox), *await _usage_rows(sandbox)]))
 
     @magic("sandbox list", Signature(), Reach.SANDBOX)
     async def list_sandboxes(self, call: MagicCall) -> None:
-        """List all sandboxes of the account. A star marks this kernel's."""
+        """List all sandboxes of the account, and whose each is. A star marks this kernel's."""
         current = await call.sandbox()
+        host = socket.gethostname()
         rows = []
         async for each in call.kernel_sandbox.daytona.list():
+            about, name = each.instance, Code(sandbox_facts.shown(each.name))
             star = "*" if each.id == current.id else ""
-            age = _age(each)
-            created = f"{age} ago" if age else ""
-            rows.append((star, Code(each.name), Code(each.id), each.state, each.language, created))
-        await call.display(table(("", "Name", "Id", "State", "Language", "Created"), rows))
+            owner = sandbox_facts.whose(each.labels, host)
+            times = (sandbox_facts.age(about), sandbox_facts.idle(about))
+            rows.append((star, name, Code(each.id), each.state, owner, *times))
+        await call.display(table(("", "Name", "Id", "State", "Whose", "Created", "Idle for"), rows))
 
     @magic(
         "sandbox new",
@@ -104,19 +111,19 @@ class SandboxMagic:
         if sandbox.id == (await call.sandbox()).id:
             raise MagicUsageError(f"The cells already run in sandbox {sandbox.name}.")
         if sandbox.state != "started":
-            async with ticking(call, f"Starting sandbox {sandbox.name} for"):
+            async with ticking(call, f"{_start_of(sandbox)} sandbox {sandbox.name} for"):
                 await sandbox.start()
         await _move(call, sandbox, owned=False)
 
     @magic("sandbox start", Signature(), Reach.ACCOUNT)
     async def start(self, call: MagicCall) -> None:
-        """Start a stopped sandbox now. Otherwise the next cell starts it."""
+        """Start a stopped sandbox or resume a paused one now. Otherwise the next cell does it."""
         sandbox = await call.sandbox()
         await sandbox.refresh_data()
         if sandbox.state == "started":
             await call.print(f"Sandbox {sandbox.name} is running.\n")
             return
-        async with ticking(call, f"Starting sandbox {sandbox.name} for"):
+        async with ticking(call, f"{_start_of(sandbox)} sandbox {sandbox.name} for"):
             await sandbox.start()
         await call.print(f"Started sandbox {sandbox.name}.\n")
 
@@ -124,6 +131,11 @@ class SandboxMagic:
     async def stop(self, call: MagicCall) -> None:
         """Stop the sandbox: files stay, variables and commands end. The next cell starts it again."""
         await call.move(call.kernel_sandbox.stop, start=False)
+
+    @magic("sandbox pause", Signature(), Reach.ACCOUNT)
+    async def pause(self, call: MagicCall) -> None:
+        """Pause the sandbox after this cell: files and variables stay. The next cell resumes it."""
+        await call.pause(call.kernel_sandbox.pause)
 
     @magic("sandbox delete", Signature(), Reach.MOVE)
     async def delete(self, call: MagicCall) -> None:
@@ -139,8 +151,13 @@ class SandboxMagic:
     async def keep(self, call: MagicCall) -> None:
         """Keep the sandbox when the kernel ends."""
         sandbox = await call.kernel_sandbox.keep()
+        next_ = (
+            "The next kernel of this notebook goes on there, with its files and variables. "
+            if call.kernel_sandbox.keeps_interpreter
+            else ""
+        )
         await call.print(
-            f"Sandbox {sandbox.name} stays when this kernel ends; "
+            f"Sandbox {sandbox.name} stays when this kernel ends. {next_}"
             f"%sandbox attach {sandbox.id} returns to it.\n"
         )
 
@@ -171,15 +188,14 @@ class SandboxMagic:
 def sandbox_rows(call: MagicCall, sandbox: AsyncSandbox) -> list[tuple[str, str]]:
     """Return the facts about the kernel's sandbox, as rows of a table."""
     instance = sandbox.instance
-    age = _age(sandbox)
-    idle = instance.auto_stop_interval
+    rates = process_settings([TABLE["rates"]]).get("rates")
     rows = [
         ("Sandbox", Code(sandbox.name)),
         ("Id", Code("" if sandbox.name == sandbox.id else sandbox.id)),
         ("State", sandbox.state),
-        ("Created", f"{age} ago" if age else ""),
-        ("Stops", f"after {format_duration(idle * 60)} without activity" if idle else "never automatically"),
-        ("Deletes", _deletion(instance.auto_delete_interval)),
+        ("Created", sandbox_facts.age(instance)),
+        *sandbox_facts.ends(instance),
+        ("Price", "" if rates is None else f"{sandbox_facts.price(instance, rates.value)} ({rates.source})"),
         ("Size", format_sizes(instance.cpu, instance.memory, instance.disk, instance.gpu)),
         ("Snapshot", Code(instance.snapshot or "")),
         ("Image", Code((instance.image or "").removeprefix("FROM ").strip())),
@@ -210,15 +226,6 @@ async def _move(call: MagicCall, sandbox: AsyncSandbox, *, owned: bool) -> None:
     await call.move(work, start=True)
 
 
-def _deletion(minutes: int | None) -> str:
-    """Return when a stopped sandbox is deleted; "" if that is unknown."""
-    if minutes is None:
-        return ""
-    if minutes < 0:
-        return "never automatically"
-    return f"{format_duration(minutes * 60)} after it has stopped" if minutes else "when it has stopped"
-
-
 def _network(instance: SandboxInstance) -> str:
     """Return what limits the sandbox's network; "" for nothing."""
     if instance.network_block_all:
@@ -227,10 +234,14 @@ def _network(instance: SandboxInstance) -> str:
     return f"only {allowed.replace(',', ', ')}" if allowed else ""
 
 
-def _age(sandbox: AsyncSandbox) -> str:
-    """Return the time since a sandbox was created, for a person; "" if it is unknown."""
+async def _usage_rows(sandbox: AsyncSandbox) -> list[tuple[str, str]]:
+    """Return what the sandbox uses; nothing if its toolbox does not tell."""
     try:
-        created = datetime.fromisoformat(sandbox.instance.created_at or "")
-    except ValueError:
-        return ""
-    return format_duration(round((datetime.now(UTC) - created).total_seconds()))
+        return sandbox_facts.usage(await sandbox.get_metrics_latest())
+    except DaytonaError:
+        return []
+
+
+def _start_of(sandbox: AsyncSandbox) -> str:
+    """Return what a start does to the sandbox."""
+    return "Resuming" if state_of(sandbox.state).course is Course.RESUME else "Starting"

@@ -33,10 +33,21 @@ def combine(found: Mapping[str, Found]) -> dict[str, Found]:
     _refuse(chosen, "image", "snapshot", "A sandbox is created from one of them")
     for name in _SIZES:
         _refuse(chosen, name, "snapshot", "A snapshot decides the size of its sandboxes")
+    _combine_idle(chosen)
     if "network_block_all" in chosen and chosen["network_block_all"].value:
         for name in ("network_allow_list", "domain_allow_list"):
             _refuse(chosen, "network_block_all", name, "A sandbox without a network reaches no address")
     return chosen
+
+
+def _combine_idle(chosen: dict[str, Found]) -> None:
+    """Let auto-stop and auto-pause of a more important place replace the other one."""
+    for one, other in (("auto_stop", "auto_pause"), ("auto_pause", "auto_stop")):
+        both = one in chosen and other in chosen
+        if both and chosen[one].value and _is_before(chosen[one], chosen[other]):
+            del chosen[other]
+    if all(name in chosen and chosen[name].value for name in ("auto_stop", "auto_pause")):
+        _refuse(chosen, "auto_stop", "auto_pause", "An idle sandbox stops or pauses, and not both")
 
 
 def refused_size(found: Mapping[str, Found]) -> SettingError:
@@ -45,6 +56,17 @@ def refused_size(found: Mapping[str, Found]) -> SettingError:
     return SettingError(
         f"Daytona takes {sizes or 'a size'} only together with an image. No sandbox was created. Set "
         "`image`, for example to python:3.13, or give up the size."
+    )
+
+
+def refused_pause(found: Mapping[str, Found]) -> SettingError:
+    """Return the error for a pause that Daytona refuses, because of the class of the sandbox."""
+    named = " and ".join(
+        f"{name} ({found[name].source})" for name in ("auto_pause", "at_shutdown") if name in found
+    )
+    return SettingError(
+        f"Daytona cannot pause sandboxes of this class, so it refuses {named or 'a pause'}. No sandbox was "
+        "created. Set auto_stop and at_shutdown=stop instead: a stop keeps the files, and the variables go."
     )
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _VOLUME = re.compile(r"[^\s:]+:/\S*")
+_RATES = ("cpu", "memory", "disk", "gpu")
+_HIGHEST_RATE = 1e6
 _BETWEEN_ADDRESSES = re.compile(r"[\s,]+")
 
 
@@ -147,6 +149,19 @@ def _check_variables(value: Any) -> dict[str, str]:
     return dict(pairs)
 
 
+def _check_rates(value: Any) -> dict[str, float]:
+    pairs = [pair for each in value for pair in each.items()] if isinstance(value, list) else value.items()
+    for name, rate in pairs:
+        if name not in _RATES or type(rate) not in (int, float) or not 0 <= rate < _HIGHEST_RATE:
+            raise ValueError
+    return dict(pairs)
+
+
+def _rate_of(piece: str) -> dict[str, float]:
+    name, _, rate = piece.partition("=")
+    return {name: float(rate)}
+
+
 def _variable_of(piece: str) -> dict[str, str]:
     name, equals, value = piece.partition("=")
     if not equals:
@@ -177,4 +192,12 @@ VARIABLES = Kind(
     _variable_of,
     shlex.split,
     ", ".join,
+)
+RATES = Kind(
+    "NAME=RATE for cpu, memory, disk and gpu, in a file an object of names and numbers",
+    "NAME=RATE",
+    _check_rates,
+    _rate_of,
+    shlex.split,
+    lambda rates: ", ".join(f"{name} {rate:g}" for name, rate in rates.items()),
 )

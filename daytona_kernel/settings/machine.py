@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .declaration import PROCESS, VARIABLE, Declaration
-from .kinds import ADDRESSES, FLAG, PROJECT, SECONDS, TEXT, choice
+from .kinds import ADDRESSES, FLAG, PROJECT, RATES, SECONDS, TEXT, choice
 
 # The settings that the embedded server reads from its environment.
 SERVER = (
@@ -107,6 +107,15 @@ MACHINE = (
         "The kernel creates a sandbox.",
         PROCESS,
         "DAYTONA_SANDBOX_ID",
+    ),
+    Declaration(
+        "rates",
+        RATES,
+        "The prices of a core, of a GiB of memory, of a GiB of disk, and of a GPU for an hour, in any "
+        "currency: `cpu=0.05 memory=0.016 disk=0.0001`. `%sandbox info` then tells the price of the sandbox.",
+        "none: no price is told",
+        PROCESS,
+        "DAYTONA_KERNEL_RATES",
     ),
     Declaration(
         "toolbox_hosts",

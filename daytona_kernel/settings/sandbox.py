@@ -125,18 +125,28 @@ SANDBOX = (
         help_="the minutes without activity until it stops, 0 for never",
     ),
     _of_sandbox(
+        "auto_pause",
+        number(0, "minutes"),
+        "The minutes without activity until the sandbox pauses, with its variables, instead of stopping; 0 "
+        "for never. Daytona's containers cannot pause.",
+        "30 if `at_shutdown` is `pause`, otherwise 0",
+        PERSONS,
+        help_="the minutes without activity until it pauses, 0 for never",
+    ),
+    _of_sandbox(
         "auto_delete",
         number(-1, "minutes"),
         "The minutes until a stopped sandbox is deleted; 0 for at once, -1 for never.",
-        "1440; never for a sandbox that is kept or stopped",
+        "1440; never for a sandbox that stays",
         PERSONS,
         help_="the minutes until it is deleted after a stop, 0 for at once, -1 for never",
     ),
     _of_sandbox(
         "at_shutdown",
-        choice("delete", "keep", "stop"),
-        "What the kernel does with its sandbox when it ends. A sandbox that is kept or stopped is also not "
-        "deleted later, unless `auto_delete` says so.",
+        choice("delete", "keep", "stop", "pause"),
+        "What the kernel does with its sandbox when it ends. `keep` and `pause` also keep the variables. The "
+        "next kernel of the same notebook goes on in a sandbox that stays. It is not deleted later either, "
+        "unless `auto_delete` says so.",
         "`delete`",
         PERSONS,
     ),

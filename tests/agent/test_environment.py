@@ -58,6 +58,10 @@ async def run_in(port: int, code: str) -> str:
 
     class Gateway:
         sandbox_answers = False
+        is_paused = False
+
+        async def resume(self) -> None:
+            raise AssertionError("this sandbox is never paused")
 
         async def open(self) -> ClientConnection:
             return await connect(f"ws://127.0.0.1:{port}/", max_size=None)

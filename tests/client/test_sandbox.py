@@ -99,6 +99,13 @@ def test_a_paused_sandbox_goes_on_where_it_was(sandbox: Any) -> None:
     )
 
 
+def test_usage(sandbox: Any) -> None:
+    usage = sandbox.get_metrics_latest()
+    assert usage.cpu_count >= 1
+    assert 0 < usage.memory_used < usage.memory_total
+    assert 0 < usage.disk_used < usage.disk_total
+
+
 def test_auto_pause_replaces_auto_stop(daytona: Any, sandbox: Any) -> None:
     sandbox.set_auto_pause_interval(9)
     intervals = daytona.get(sandbox.id).instance

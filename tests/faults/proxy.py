@@ -7,6 +7,7 @@ port of its own that leads there. So everything that the kernel sends passes the
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import threading
 from contextlib import contextmanager
@@ -72,6 +73,8 @@ class FaultProxy:
         self.requests: list[str] = []
         self.refused = 0
         self._status: int | None = None
+        # A status and a message for each route that is refused, by the end of its path.
+        self._routes: dict[str, tuple[int, str]] = {}
         self._where = Where.BOTH
         self._weather = Weather.FAIR
         self._changed = asyncio.Event()
@@ -112,6 +115,10 @@ class FaultProxy:
         self.refused = 0
         self._on_loop(self._change, status, Weather.FAIR, where)
         self.cut(where)
+
+    def refuse_route(self, end: str, status: int, message: str) -> None:
+        """Answer requests whose path ends so in Daytona's words."""
+        self._routes[end] = status, message
 
     def clear(self) -> None:
         """Let everything pass again."""
@@ -187,6 +194,10 @@ class FaultProxy:
                 writer.write(f"HTTP/1.1 {self._status} Whatever\r\nContent-Length: 0\r\n\r\n".encode())
                 await writer.drain()
                 return
+            if (refusal := self._refusal(head)) is not None:
+                writer.write(refusal)
+                await writer.drain()
+                return
             await self._delay(passage)
             host, _, port = address.decode().partition(":")
             far_reader, passage.server = await asyncio.open_connection(host, int(port))
@@ -203,6 +214,16 @@ class FaultProxy:
             for each in (writer, passage.server):
                 if each is not None:
                     each.close()
+
+    def _refusal(self, head: bytes) -> bytes | None:
+        """Return the answer to a request whose route is refused."""
+        path = head.split(b" ", 2)[1].partition(b"?")[0].decode()
+        for end, (status, message) in self._routes.items():
+            if path.endswith(end):
+                body = json.dumps({"statusCode": status, "message": message, "path": path}).encode()
+                kind = b"Content-Type: application/json\r\nConnection: close\r\n"
+                return b"HTTP/1.1 %d No\r\n%bContent-Length: %d\r\n\r\n%b" % (status, kind, len(body), body)
+        return None
 
     async def _answer(self, passage: Passage, reader: asyncio.StreamReader) -> None:
         """Carry an answer, with the proxy's addresses in place of the server's."""

@@ -36,7 +36,7 @@ def kernel(proxy: tuple[FaultProxy, dict[str, str]]) -> Iterator[Driver]:
 
 
 @pytest.mark.parametrize("where", [Where.PREVIEW, Where.BOTH])
-@pytest.mark.parametrize("status", [400, 401, 403, 408, 429, 500, 502, 503, 504])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 408, 429, 500, 502, 503, 504])
 def test_a_server_that_refuses_for_a_while_costs_a_cell_nothing(
     proxy: tuple[FaultProxy, dict[str, str]], kernel: Driver, status: int, where: Where
 ) -> None:
@@ -78,3 +78,12 @@ def test_a_cell_that_is_sent_meanwhile_runs_later(
         running = kernel.send("print('later')")
         time.sleep(1)
     assert kernel.collect(running).stdout == "later\n"
+
+
+def test_a_proxys_404_is_not_the_end_of_the_sandbox(proxy: tuple[FaultProxy, dict[str, str]]) -> None:
+    with running_kernel(**proxy[1]) as driver:
+        sandbox = driver.run("import os; open('kept', 'w').close(); os.environ['DAYTONA_SANDBOX_ID']").result
+        driver.run("%sandbox stop")
+        with proxy[0].answering(404, Where.API):
+            assert "404" in driver.run("1").error["evalue"]
+        assert driver.run("import os; open('kept'); os.environ['DAYTONA_SANDBOX_ID']").result == sandbox

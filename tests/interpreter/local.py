@@ -24,6 +24,10 @@ class LocalAgent:
     """An agent as a child of the test; also a gateway to it (see connection.Gateway)."""
 
     sandbox_answers = False
+    is_paused = False
+
+    async def resume(self) -> None:
+        raise AssertionError("this sandbox is never paused")
 
     def __init__(self) -> None:
         self.credentials = Credentials(secrets.token_hex(8), secrets.token_urlsafe(16))

@@ -33,6 +33,10 @@ class ClosedGateway:
     """A gateway that nothing passes."""
 
     sandbox_answers = False
+    is_paused = False
+
+    async def resume(self) -> None:
+        raise AssertionError("this sandbox is never paused")
 
     def __init__(self, *errors: Exception) -> None:
         self.errors = list(errors)

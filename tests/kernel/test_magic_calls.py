@@ -56,6 +56,10 @@ async def move(*_: Any) -> None:
     raise AssertionError("no call here replaces the sandbox")
 
 
+async def pause(_request: Message, _work: Callable[[], Awaitable[str]]) -> None:
+    pass
+
+
 class Calls:
     """The magic calls of a registry with one magic, `work`, and the answers that they send."""
 
@@ -77,6 +81,7 @@ class Calls:
             completing=lambda _: None,
             ask=ask,
             move=move,
+            pause=pause,
         )
         self.answers: list[MagicAnswer] = []
 

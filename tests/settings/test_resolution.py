@@ -120,6 +120,8 @@ FILE, OPTION = Origin.FILE, Origin.OPTION
         ([("image", "i", FILE), ("snapshot", "s", OPTION)], {"snapshot"}),
         ([("cpu", 8, FILE), ("image", "i", FILE), ("snapshot", "s", OPTION)], {"snapshot"}),
         ([("cpu", 8, OPTION), ("image", "i", OPTION), ("snapshot", "s", FILE)], {"cpu", "image"}),
+        ([("auto_pause", 9, OPTION), ("auto_stop", 5, FILE)], {"auto_pause"}),
+        ([("auto_pause", 0, OPTION), ("auto_stop", 5, FILE)], None),
         ([("network_block_all", False, FILE), ("domain_allow_list", ["a"], FILE)], None),
     ],
 )
@@ -135,6 +137,7 @@ def test_a_more_important_place_replaces_what_excludes_it(
         ([("image", "i", FILE), ("snapshot", "s", FILE)], "image (user's file) and snapshot (user's file)"),
         ([("cpu", 8, OPTION), ("snapshot", "s", FILE)], "cpu (option) and snapshot (user's file) exclude"),
         ([("gpu", 1, FILE), ("snapshot", "s", FILE)], "A snapshot decides the size of its sandboxes"),
+        ([("auto_stop", 5, FILE), ("auto_pause", 5, FILE)], "stops or pauses, and not both"),
         ([("network_block_all", True, OPTION), ("domain_allow_list", ["a"], FILE)], "reaches no address"),
     ],
 )
@@ -159,3 +162,22 @@ def test_the_settings_become_parameters_and_words() -> None:
     assert params.network_allow_list == "10.0.0.0/24,1.1.1.1/32"
     assert [(each.volume_id, each.mount_path) for each in params.volumes or ()] == [("data", "/data")]
     assert describe(make_params({})) == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "minutes"),
+    [
+        ({}, None),
+        ({"auto_pause": 7}, 7),
+        ({"at_shutdown": "keep"}, None),
+        ({"at_shutdown": "pause"}, 30),
+        ({"at_shutdown": "pause", "auto_pause": 7}, 7),
+        ({"at_shutdown": "pause", "auto_pause": 0}, None),
+        ({"at_shutdown": "pause", "auto_stop": 5}, None),
+    ],
+)
+def test_a_sandbox_that_is_paused_at_the_end_pauses_when_it_is_idle(
+    given: dict[str, Any], minutes: int | None
+) -> None:
+    found = settings(*((name, value, FILE) for name, value in given.items()))
+    assert make_params(found).auto_pause_interval == minutes

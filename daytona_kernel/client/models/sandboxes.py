@@ -98,6 +98,30 @@ class ListSandboxesQuery:
 
 
 @dataclass(frozen=True)
+class SandboxUsage:
+    """What a sandbox uses now, and what it may use. Memory and disk are in bytes."""
+
+    cpu_count: float
+    cpu_percent: float
+    memory_total: int
+    memory_used: int
+    disk_total: int
+    disk_used: int
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> SandboxUsage:
+        """Return the usage from the JSON of the toolbox. Raises ValueError, KeyError or TypeError."""
+        return cls(
+            cpu_count=float(data["cpuCount"]),
+            cpu_percent=float(data["cpuUsedPct"]),
+            memory_total=int(data["memTotal"]),
+            memory_used=int(data["memUsed"]),
+            disk_total=int(data["diskTotal"]),
+            disk_used=int(data["diskUsed"]),
+        )
+
+
+@dataclass(frozen=True)
 class SandboxInstance:
     """A sandbox as Daytona described it.
 

@@ -9,6 +9,7 @@ from ..error_responses import file_error_of
 from ..exchange import Body, Exchange, Request, Response, Sink, Step
 from ..file_parts import FileParts, Writer
 from ..models.files import FileInfo
+from ..models.sandboxes import SandboxUsage
 from ..retries import send
 from . import table
 
@@ -105,3 +106,12 @@ def get_version() -> Exchange[str]:
     """Return the version of the sandbox's toolbox."""
     response = yield from send(Request(table.VERSION))
     return str(response.json()["version"])
+
+
+def get_usage() -> Exchange[SandboxUsage]:
+    """Return what the sandbox uses now. Raises DaytonaError, also if the toolbox does not measure it."""
+    response = yield from send(Request(table.METRICS))
+    try:
+        return SandboxUsage.from_json(response.json())
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        raise DaytonaError(f"The sandbox's toolbox gave no figures of its use: {error!r}") from None

@@ -21,7 +21,7 @@ from ...formatting import format_duration
 from ...settings.notebook import FILE_VARIABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Sequence
 
     from ...client.daytona import AsyncDaytona
     from ...client.models.sandboxes import CreateSandboxParams
@@ -35,7 +35,7 @@ AUTO_DELETE_MINUTES = 24 * 60
 _START_SECONDS = 120.0
 _BUILD_SECONDS = 1800.0
 # Without the notebook's folder on the import path.
-_DELETE = (sys.executable, "-P", "-m", "daytona_kernel.cli", "sandboxes", "--delete")
+_COMMAND = (sys.executable, "-P", "-m", "daytona_kernel.cli", "sandboxes")
 
 
 class CreatedSandboxes:
@@ -64,7 +64,9 @@ class CreatedSandboxes:
             params,
             language=params.language or "python",
             labels=labels,
-            auto_stop_interval=_first(params.auto_stop_interval, AUTO_STOP_MINUTES),
+            auto_stop_interval=_first(
+                params.auto_stop_interval, 0 if params.auto_pause_interval else AUTO_STOP_MINUTES
+            ),
             auto_delete_interval=_first(params.auto_delete_interval, AUTO_DELETE_MINUTES),
         )
         creation = asyncio.create_task(self._create(daytona, labeled))
@@ -126,14 +128,7 @@ class CreatedSandboxes:
     def delete_later(self) -> None:
         """Let another process delete all unused sandboxes, because this one ends. Returns at once."""
         if self._unused:
-            process = subprocess.Popen(
-                [*_DELETE, *(sandbox.id for sandbox in self._unused)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-            process.returncode = 0  # nobody waits for it, and Python would warn of that
+            change_later("delete", [sandbox.id for sandbox in self._unused])
 
     def _clean_up(self, work: Coroutine[Any, Any, None]) -> None:
         """Delete something in the background. What fails, `delete_unused` tries again."""
@@ -174,3 +169,15 @@ def _is_refusal(error: DaytonaError) -> bool:
 
 def _first(given: int | None, default: int) -> int:
     return default if given is None else given
+
+
+def change_later(change: str, ids: Sequence[str]) -> None:
+    """Let another process "delete", "stop" or "pause" sandboxes, because this one ends. Returns at once."""
+    process = subprocess.Popen(
+        [*_COMMAND, f"--{change}", *ids],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    process.returncode = 0  # nobody waits for it, and Python would warn of that

@@ -36,8 +36,6 @@ _ACTIVITY_SECONDS = 60.0
 # A front end connects to a kernel that has replaced a crashed one sooner than this.
 _SUBSCRIBER_SECONDS = 5.0
 
-_RESUMED = "The interpreter that ran before is in use again, with its variables."
-
 
 class Host:
     """The part of the kernel on the API thread's loop.
@@ -74,6 +72,7 @@ class Host:
             completing=self._completing,
             ask=self._ask,
             move=self._move,
+            pause=self._pause,
         )
         self.script_packages = ScriptPackages(self.kernel_sandbox)
         self._connecting: asyncio.Task[None] | None = None
@@ -125,20 +124,32 @@ class Host:
             self._relay_loop.call(self._relay.slot.fail_start, failure)
             return
         self._warn()
+        self._tell()
         if self.kernel_sandbox.has_resumed:
-            self._relay_loop.call(self._relay.news.add, _RESUMED)
             self._relay_loop.call(self._relay.adopted_cells.expect)
             self._relay_loop.call(self._relay.resume_interpreter)
             # The interpreter may have printed meanwhile. The front ends must not miss it.
             await self._relay_loop.run(self._outbox.wait_for_subscribers(_SUBSCRIBER_SECONDS))
         place = self.kernel_sandbox.place
-        gateway = AgentGateway(sandbox, agent, self.api.run, place.server_end, place.rouse_server)
+        gateway = AgentGateway(
+            sandbox, agent, self.api.run, place.server_end, place.rouse_server, self._resume
+        )
 
         def make(**callbacks: Any) -> Interpreter:
             bookmark = self.kernel_sandbox.bookmark
             return Interpreter(gateway, agent.credentials, bookmark=bookmark, **callbacks)
 
         self._relay_loop.call(self._relay.slot.connect, sandbox.process, make)
+
+    async def _resume(self) -> None:
+        """Resume the sandbox for a cell that was sent to its interpreter. Raises DaytonaError."""
+        await self.kernel_sandbox.revive()
+        self._tell()
+
+    def _tell(self) -> None:
+        """Let the next cell say what happened to the sandbox."""
+        for sentence in self.kernel_sandbox.take_news():
+            self._relay_loop.call(self._relay.news.add, sentence)
 
     def _warn(self) -> None:
         """Let the next cell say, once, that sandboxes here are not isolated or lack something."""
@@ -150,6 +161,10 @@ class Host:
         if self._connecting is not None:
             self._connecting.cancel()
         await self._relay_loop.run(self._relay.cells.move(request.msg_id, work, start=start))
+
+    async def _pause(self, request: Message, work: Callable[[], Awaitable[str]]) -> None:
+        """Pause the sandbox for a cell. The relay decides when `work` runs; see relay.pause.Pause."""
+        await self._relay_loop.run(self._relay.cells.pause(request.msg_id, work))
 
     # Magics
 

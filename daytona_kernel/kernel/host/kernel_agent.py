@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from ...errors import DaytonaError, InstallationError
+from ...errors import DaytonaError, DaytonaNotFoundError, InstallationError
 from ...interpreter import launcher
 from ...interpreter.connection import Credentials
 from ...interpreter.delivery import deliver
@@ -45,6 +45,7 @@ class KernelAgent:
     options: words for the interpreter's command line.
     message_session: the Jupyter message session of the interpreter's messages.
     was_found: whether the latest `start` has returned an agent that ran before.
+    was_lost: whether the latest `start` has looked for such an agent, and it does not run any more.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class KernelAgent:
         self._magics = magics
         self._options = options
         self._progress = progress
-        self.was_found = False
+        self.was_found = self.was_lost = False
         # The sandbox whose packages could not be installed, the time until which that counts, and the reason.
         self._failed: dict[str, tuple[float, str]] = {}
         # After a crash, the old interpreter continues. Its messages carry the session of the old kernel.
@@ -72,8 +73,10 @@ class KernelAgent:
         settings: the values of the sandbox's settings by name.
         may_resume: whether to return the agent in the handover if it still runs. Otherwise it is ended.
         """
+        wanted = may_resume and self._handover.agent is not None
         agent = await self._find(sandbox.process, may_resume=may_resume)
         self.was_found = agent is not None
+        self.was_lost = wanted and agent is None
         if agent is None:
             python, packages = settings.get("python", PYTHON), settings.get("packages")
             if packages:
@@ -115,13 +118,14 @@ class KernelAgent:
 
     async def _find(self, process: AsyncProcess, *, may_resume: bool) -> LaunchedAgent | None:
         """Return the agent in the handover if it still runs. Otherwise end it, and remove it from there."""
-        found, self._handover.agent = self._handover.agent, None
+        found = self._handover.agent
         if found is None:
             return None
         agent = LaunchedAgent(**{**found, "credentials": Credentials(**found["credentials"])})
         # Kernel and agent of different versions of this package could not talk to each other.
         if may_resume and agent.protocol == PROTOCOL_VERSION and await _runs(process, agent):
             return agent
+        self._handover.agent = None
         # Of an agent that has ended, a shell of the session remains.
         with suppress(DaytonaError):
             await launcher.end(process, agent.session_id)
@@ -129,8 +133,11 @@ class KernelAgent:
 
 
 async def _runs(process: AsyncProcess, agent: LaunchedAgent) -> bool:
+    """Return whether an agent runs. Raises DaytonaError if nobody can tell."""
     try:
         command = await process.get_session_command(agent.session_id, agent.command_id)
-    except DaytonaError:
-        return False
+    except DaytonaNotFoundError as error:
+        if error.by_daytona:
+            return False
+        raise
     return command.exit_code is None

@@ -2,18 +2,20 @@
 
 Without a handover, the kernel creates a sandbox and deletes it at shutdown. After a restart, the handover
 names the sandbox, with all its files, and the kernel starts a new interpreter there. After a crash, the
-handover also names the agent, and the old interpreter continues. If DAYTONA_SANDBOX_ID names a sandbox, the
-kernel uses that sandbox and never deletes it.
+handover also names the agent, and the old interpreter continues. A sandbox that stays is
+kept for the notebook's next kernel in the same way; see kept_sandbox. If DAYTONA_SANDBOX_ID names a sandbox,
+the kernel uses that sandbox and never deletes it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ...client import states
+from ...client.states import Course
+from ...config import resolve
 from ...errors import (
     DaytonaBadRequestError,
     DaytonaConnectionTimeoutError,
@@ -27,11 +29,13 @@ from ...interpreter.bookmark import Bookmark
 from ...magics.kept_secrets import KeptSecrets
 from ...sandbox_params import describe, make_params
 from ...settings.resolution import find
-from .created_sandboxes import CreatedSandboxes
+from .created_sandboxes import CreatedSandboxes, change_later
+from .kept_sandbox import KeptSandbox, notebook_of
 from .kernel_agent import KernelAgent
 from .kernel_project import KernelProject
 from .place import Place
 from .progress import Progress
+from .readiness import make_ready, settle, unusable
 from .sandbox_settings import SandboxSettings, explain
 
 if TYPE_CHECKING:
@@ -45,11 +49,13 @@ if TYPE_CHECKING:
     from ...settings.resolution import Found
     from .handover import Handover, HandoverFile
 
-# A sandbox may stop or be archived when it is wanted again: seconds to wait for that, and between two looks.
-_SETTLING_SECONDS = 120.0
-_SETTLING_POLL = 0.5
 # A front end waits little longer for the end of its kernel.
-_STOP_SECONDS = 1.0
+_LEAVING_SECONDS = 1.0
+_RESUMED = "The interpreter that ran before is in use again, with its variables."
+_LOST = "The interpreter that ran before has ended, and its variables are lost."
+_TAKEN = "Another kernel of this notebook uses the sandbox that was kept for it, so this is another one."
+# The ends after which the interpreter lives on, for the next kernel of the notebook.
+_LIVING_ENDS = ("keep", "pause")
 _TO_KEEP = (
     "To keep sandboxes on this machine, run `daytona-kernel serve`, and start the kernel with the settings "
     "that it prints."
@@ -71,6 +77,11 @@ class KernelSandbox:
     ) -> None:
         self._handover_file = handover_file
         self._handover: Handover = handover_file.read()
+        self._kept = KeptSandbox(notebook_of())
+        self._was_kept = False
+        if self._handover.sandbox_id is None and (kept := self._find_kept()) is not None:
+            self._handover, self._was_kept = kept, True
+        self._news: list[str] = []
         self.bookmark = Bookmark(handover_file.bookmark_path)
         self.progress = Progress()
         self.place = Place()
@@ -104,8 +115,13 @@ class KernelSandbox:
 
     @property
     def at_shutdown(self) -> str:
-        """What happens to an own sandbox when the kernel ends: "delete", "keep" or "stop"."""
+        """What happens to an own sandbox when the kernel ends: "delete", "keep", "stop" or "pause"."""
         return self._settings.at_shutdown
+
+    @property
+    def keeps_interpreter(self) -> bool:
+        """Whether the interpreter lives on when the kernel ends. Any thread may ask."""
+        return self.owned and self.at_shutdown in _LIVING_ENDS and self._kept.is_held
 
     @property
     def message_session(self) -> str:
@@ -127,6 +143,9 @@ class KernelSandbox:
             await self._forget_ended_server()
             if self._sandbox is None:
                 self._handover_file.sweep()
+                if self._kept.is_taken:
+                    self._news.append(_TAKEN)
+                    self._kept.is_taken = False
                 found = await self._find()
                 if found is None:
                     found = await self.create({})
@@ -144,7 +163,7 @@ class KernelSandbox:
 
         may_resume: whether the one in the handover may be used. Otherwise it is ended.
         """
-        await self._revive()
+        await self.revive()
         sandbox = await self.sandbox()
         try:
             settings = await self.project.settings_of(sandbox, self._settings.values)
@@ -152,9 +171,18 @@ class KernelSandbox:
         except DaytonaError:
             await self._rouse_silent_server(sandbox)
             raise
+        if self._agent.was_found:
+            self._news.append(_RESUMED)
+        elif self._agent.was_lost:
+            self._news.append(_LOST)
         self._write_handover()
         self.project.send_ahead(sandbox)  # now that the folder where cells start is there
         return agent
+
+    def take_news(self) -> list[str]:
+        """Return the sentences of the next cell about how the sandbox was found, and forget them."""
+        news, self._news = self._news, []
+        return news
 
     async def refresh_activity(self) -> None:
         """Tell Daytona that the sandbox is in use. A running cell does not count as activity there."""
@@ -229,6 +257,19 @@ class KernelSandbox:
             await sandbox.stop()
             return f"Stopped sandbox {sandbox.name}. Its files are kept; the next cell starts it again."
 
+    async def pause(self) -> str:
+        """Pause the sandbox; return a sentence about its contents. Raises DaytonaError if it cannot."""
+        async with self._lock:
+            sandbox = self._known
+            try:
+                await sandbox.pause()
+            except DaytonaError as error:
+                raise DaytonaError(
+                    f"Sandbox {sandbox.name} was not paused: {error.message.rstrip('.')}. Its interpreter "
+                    "runs on. `%sandbox stop` stops the sandbox: its files are kept, and the variables go."
+                ) from None
+            return f"Paused sandbox {sandbox.name}, with its files and variables. The next cell resumes it."
+
     async def delete(self) -> str:
         """Delete the sandbox, which this kernel must own; return a sentence about what follows."""
         async with self._lock:
@@ -246,7 +287,8 @@ class KernelSandbox:
                 f"This sandbox is in the kernel's embedded server and ends with it. {_TO_KEEP}"
             )
         await sandbox.set_auto_delete_interval(-1)
-        self._handover.owned = False
+        if self.owned and self.at_shutdown == "delete":
+            await self._settings.change(at_shutdown="keep")
         self._write_handover()
         return sandbox
 
@@ -264,22 +306,40 @@ class KernelSandbox:
             await self._created.delete_unused()
             stays = restart or not self._handover.owned or self.at_shutdown != "delete"
             if self._sandbox is not None and stays:
-                await self._end_agent(self._sandbox, interpreter_ended=interpreter_ended)
-                if not restart and self._handover.owned and self.at_shutdown == "stop":
-                    with suppress(DaytonaTimeoutError):  # it stops; nobody waits for that here
-                        await self._sandbox.stop(timeout=_STOP_SECONDS)
+                if restart or not self.keeps_interpreter:
+                    await self._end_agent(self._sandbox, interpreter_ended=interpreter_ended)
+                if not restart and self._handover.owned:
+                    self._keep()
+                    await self._rest(self._sandbox)
             elif self._sandbox is not None:
+                self._kept.forget()
                 await self._created.delete(self._sandbox)
         if not restart:
             self._handover_file.remove()
             self.bookmark.remove()
         await self.place.close()
 
-    def delete_later(self) -> None:
-        """Let another process delete what `leave` could not delete in time. Any thread may call this."""
+    async def _rest(self, sandbox: AsyncSandbox) -> None:
+        """Stop or pause a sandbox that stays. Nobody waits here until it has."""
+        with suppress(DaytonaTimeoutError):
+            if self.at_shutdown == "pause":
+                try:
+                    await sandbox.pause(timeout=_LEAVING_SECONDS)
+                except DaytonaTimeoutError:
+                    raise
+                except DaytonaError:  # its class cannot; then the files at least
+                    await sandbox.stop(timeout=_LEAVING_SECONDS)
+            elif self.at_shutdown == "stop":
+                await sandbox.stop(timeout=_LEAVING_SECONDS)
+
+    def leave_later(self) -> None:
+        """Let another process do what `leave` could not do in time. Any thread may call this."""
         if self.place.server is None:
-            if self._sandbox is not None and self._handover.owned and self.at_shutdown == "delete":
-                self._created.add_unused(self._sandbox)
+            if self._sandbox is not None and self._handover.owned:
+                if self.at_shutdown == "delete":
+                    self._created.add_unused(self._sandbox)
+                elif self.at_shutdown != "keep":
+                    change_later(self.at_shutdown, [self._sandbox.id])
             self._created.delete_later()
         self._handover_file.remove()
         self.bookmark.remove()
@@ -300,53 +360,82 @@ class KernelSandbox:
             return None
         try:
             sandbox = await self.daytona.get(sandbox_id)
-        except DaytonaNotFoundError:
+        except DaytonaNotFoundError as error:
+            if not error.by_daytona:
+                raise
             if found is not None and sandbox_id == given:
                 raise DaytonaNotFoundError(
                     f"There is no sandbox {given!r}, which {found.source} names. "
                     "Correct or unset that where Jupyter runs, and restart Jupyter."
                 ) from None
+            self._miss(sandbox_id)
             return None
         attached = sandbox_id == given or not self._handover.owned
-        await self._settle(sandbox)
-        if sandbox.state in states.GONE and not attached:
+        course = await settle(sandbox, self.progress)
+        if course is Course.FORGET and not attached:
+            self._miss(sandbox.name)
             return None
-        if sandbox.state != "started":
-            self.progress.show(f"Starting sandbox {sandbox.name} …")
-            await sandbox.start()
+        if course is Course.GIVE_UP and not attached and not self._was_kept:
+            return None
+        await make_ready(sandbox, course, self.progress)
+        if self._was_kept:
+            self._news.append(f"Sandbox {sandbox.name} was kept for this notebook, with its files.")
+        self._tell_resumption(sandbox, course)
+        self._was_kept = False
         self._handover.owned = not attached
         return sandbox
 
-    async def _revive(self) -> None:
-        """Start the sandbox of a lost interpreter again, or forget it if it is gone."""
+    def _find_kept(self) -> Handover | None:
+        """Return what an earlier kernel of the notebook has kept; None if the person names a sandbox."""
+
+        def api_url() -> str | None:
+            settings = resolve()
+            return None if settings.embedded else settings.api_url.value
+
+        try:
+            return None if find("sandbox_id") is not None else self._kept.find(api_url)
+        except DaytonaError:
+            return None  # the first use of the client tells it
+
+    def _miss(self, sandbox: str) -> None:
+        """Note that a sandbox was deleted. The next one has nothing of it."""
+        self._agent.forget()
+        if self._was_kept:
+            self._was_kept = False
+            self._news.append(
+                f"Sandbox {sandbox}, which was kept for this notebook, was deleted. This is a new one, "
+                "without its files and variables."
+            )
+
+    def _tell_resumption(self, sandbox: AsyncSandbox, course: Course) -> None:
+        if course is Course.RESUME:
+            self._news.append(f"Sandbox {sandbox.name} was paused, and has been resumed.")
+
+    async def revive(self) -> None:
+        """Start or resume the sandbox if it needs that, or forget it if it is gone. Raises DaytonaError."""
         async with self._lock:
             await self._forget_ended_server()
             if self._sandbox is None:
                 return
-            gone: DaytonaError | None = None
             try:
                 await self._sandbox.refresh_data()
-                await self._settle(self._sandbox)
+                course = await settle(self._sandbox, self.progress)
             except DaytonaNotFoundError as error:
-                gone = error
+                if not error.by_daytona or not self._handover.owned:
+                    raise
+                course = Course.FORGET
             except DaytonaConnectionTimeoutError:
                 if (ended := self.place.rouse_server()) is None:
                     raise
                 raise DaytonaError(f"{ended} The next cell gets a new sandbox.") from None
-            if self._sandbox.state in states.GONE:
-                gone = DaytonaError(
-                    f"Sandbox {self._sandbox.name} cannot be used: its state is {self._sandbox.state!r}. "
-                    "`%sandbox new` creates another one."
-                )
-            if gone is not None and self._handover.owned:
-                # A proxy may have said that it is gone. Then it is deleted at the end, at the latest.
+            if course not in (Course.FORGET, Course.GIVE_UP):
+                await make_ready(self._sandbox, course, self.progress)
+                self._tell_resumption(self._sandbox, course)
+            elif self._handover.owned and (course is Course.FORGET or self.at_shutdown == "delete"):
                 self._created.add_unused(self._sandbox)
                 self._forget_sandbox()
-            elif gone is not None:
-                raise gone
-            elif self._sandbox.state != "started":
-                self.progress.show(f"Starting sandbox {self._sandbox.name} …")
-                await self._sandbox.start()
+            else:
+                raise unusable(self._sandbox)
 
     async def _rouse_silent_server(self, sandbox: AsyncSandbox) -> None:
         """Rouse an embedded server that does not answer. Otherwise nothing would bound the next command."""
@@ -358,14 +447,6 @@ class KernelSandbox:
             except DaytonaError:
                 pass  # it answers, or has ended
 
-    async def _settle(self, sandbox: AsyncSandbox) -> None:
-        """Wait until the sandbox's state is one that it does not leave by itself."""
-        deadline = time.monotonic() + _SETTLING_SECONDS
-        while sandbox.state in states.PASSING and time.monotonic() < deadline:
-            self.progress.show(f"Waiting for sandbox {sandbox.name}: its state is {sandbox.state!r} …")
-            await asyncio.sleep(_SETTLING_POLL)
-            await sandbox.refresh_data()
-
     async def _forget_ended_server(self) -> None:
         """Let go of an embedded server that has ended. Its sandboxes went with it."""
         if self.place.server_end() is not None:
@@ -376,6 +457,7 @@ class KernelSandbox:
 
     def _forget_sandbox(self) -> None:
         self._agent.forget()
+        self._kept.forget()
         self._sandbox = self._handover.sandbox_id = None
         self._handover.owned = True
 
@@ -391,3 +473,13 @@ class KernelSandbox:
             self._handover.server = dict(zip(("api_url", "api_key"), server.ready(), strict=True))
         self._handover.sandbox_id = self._sandbox.id
         self._handover_file.write(self._handover)
+        self._keep()
+
+    def _keep(self) -> None:
+        """Let the next kernel of the notebook find the sandbox, if it stays."""
+        url = self.daytona.settings.api_url.value
+        if self.owned and self.at_shutdown != "delete" and url is not None and self.place.server is None:
+            options = {**self._handover.options, "at_shutdown": self.at_shutdown}
+            self._kept.keep(replace(self._handover, options=options), url)
+        else:
+            self._kept.forget()

@@ -77,6 +77,10 @@ class MagicCall:
         """See MagicCall."""
         return await self.calls.ask(self.request.msg_id, prompt, password)
 
+    async def pause(self, work: Callable[[], Awaitable[str]]) -> None:
+        """See MagicCall."""
+        await self.calls.pause(self.request, work)
+
     async def print(self, text: str, stream: str = "stdout") -> None:
         """See MagicCall."""
         await self.cell.take(Print("stderr" if stream == "stderr" else "stdout", text))

@@ -67,6 +67,7 @@ class MagicCalls:
     running: returns the request of the cell that runs now.
     ask: asks a question in a running cell, given by its message id; the third argument says whether the
         answer is hidden. Returns None if the question was withdrawn.
+    pause: pauses the sandbox for a cell, by awaiting the second argument.
     move: replaces the sandbox for a cell, by awaiting the second argument. The third says whether the next
         interpreter is started at once.
     """
@@ -82,6 +83,7 @@ class MagicCalls:
         completing: Callable[[str], Message | None],
         ask: Callable[[str, str, bool], Awaitable[str | None]],
         move: Callable[[Message, Callable[[], Awaitable[str]], bool], Awaitable[None]],
+        pause: Callable[[Message, Callable[[], Awaitable[str]]], Awaitable[None]],
     ) -> None:
         self.registry = registry
         self.outbox = outbox
@@ -91,6 +93,7 @@ class MagicCalls:
         self.completing = completing
         self.ask = ask
         self.move = move
+        self.pause = pause
         # The latest update of each display that came while no cell ran, to be repeated under the next cell.
         self.missed: dict[str, Callable[[Message], None]] = {}
         self._running: dict[str, _RunningCall] = {}

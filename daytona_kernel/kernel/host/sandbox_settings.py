@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from ...sandbox_params import find_settings
-from ...settings.combinations import refused_size
+from ...settings.combinations import refused_pause, refused_size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _OF_INTERPRETER = ("packages", "cwd", "python")
 # Daytona's words about a size without an image.
 _SIZE_REFUSED = "resources when using a snapshot"
+# Daytona's words about a class that cannot pause.
+_PAUSE_REFUSED = "paus"
 
 
 class SandboxSettings:
@@ -41,7 +43,7 @@ class SandboxSettings:
 
     @property
     def at_shutdown(self) -> str:
-        """What happens to an own sandbox when the kernel ends: "delete", "keep" or "stop"."""
+        """What happens to an own sandbox when the kernel ends: "delete", "keep", "stop" or "pause"."""
         return str(self.values.get("at_shutdown", "delete"))
 
     async def find(self, options: Mapping[str, Any]) -> dict[str, Found]:
@@ -56,6 +58,11 @@ class SandboxSettings:
         """
         found = await self.find(self._handover.options)
         self.found = {name: each for name, each in found.items() if is_own or name in _OF_INTERPRETER}
+
+    async def change(self, **options: Any) -> None:
+        """Set settings of the sandbox where cells run, as a magic's options do. Raises SettingError."""
+        self._handover.options = {**self._handover.options, **options}
+        await self.find_again(is_own=True)
 
     def remember(self, sandbox_id: str, options: Mapping[str, Any], found: Mapping[str, Found]) -> None:
         """Remember the settings of a sandbox that has been created."""
@@ -72,4 +79,6 @@ class SandboxSettings:
 
 def explain(error: DaytonaBadRequestError, found: Mapping[str, Found]) -> DaytonaError:
     """Return an error of `create` in words of the settings, where it is about them."""
-    return refused_size(found) if _SIZE_REFUSED in error.message else error
+    if _SIZE_REFUSED in error.message:
+        return refused_size(found)
+    return refused_pause(found) if _PAUSE_REFUSED in error.message.lower() else error

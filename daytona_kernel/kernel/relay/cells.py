@@ -16,6 +16,7 @@ from ...wire.conventions import RESUME_TYPE
 from ..magic_cell import parse_magic_cell
 from .given_variables import GivenVariables
 from .move import Move
+from .pause import Pause
 from .preparation import Preparation
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ _MAGIC_WAIT_SECONDS = 3.0
 _UNSTARTED = "The cell was still waiting for Python in its sandbox, and nothing of it has run. Run it again."
 _UNSENT = "The project was still on its way to the sandbox, and nothing of the cell has run. Run it again."
 _QUESTION = "{error}\nRun this kernel's code without isolation? [y/N] "
+_UNPAUSED = "The pause was interrupted; nothing was done."
 _UNMOVED = "Switching sandboxes was interrupted; cells still run in the current sandbox."
 
 
@@ -171,6 +173,7 @@ class Cells:
             # front end sent it. Output and reply arrive at on_message, so the response has no use here.
             await process.code_run(code, interpreter=interpreter, on_message=on_message, request=message)
             await self._failures.wait(request)
+            await self._pause_after(request)
         except InterpreterReplacedError:
             if request.move is None:
                 return False
@@ -218,6 +221,35 @@ class Cells:
         request.move.leave()
         if request.alone:
             await request.move.finish()
+
+    async def pause(self, msg_id: str, work: Callable[[], Awaitable[str]]) -> None:
+        """Pause the sandbox, for the cell with this message id, when the cell has ended; see Pause.
+
+        If the kernel runs the cell alone, this returns when the sandbox is paused. Raises DaytonaError.
+        """
+        request = self._requests.get(msg_id)
+        if request is None:
+            raise DaytonaError(_UNPAUSED)
+        request.pause = Pause(
+            request,
+            work,
+            slot=self._slot,
+            api=self._host.api,
+            outbox=self._outbox,
+            others_run=lambda: any(each is not request for each in self._requests.cells()),
+        )
+        if request.alone:
+            await request.pause.finish()
+
+    async def _pause_after(self, request: Request) -> None:
+        """Pause the sandbox if the cell wants it, which has ended in the interpreter, and pass on its end."""
+        if request.pause is None:
+            return
+        request.announced = True  # the interpreter has published `busy`
+        held = await request.pause.finish()
+        request.pause = None
+        for message in held:
+            self._publish(message)
 
     async def await_interpreter(self, request: Request) -> Interpreter:
         """Return the interpreter; start one if there is none, and wait for it unless interrupted."""

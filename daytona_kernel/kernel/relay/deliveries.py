@@ -65,6 +65,8 @@ class Deliveries:
     def pass_on(self, message: Message) -> None:
         """Deliver a message now, or when the failure that it belongs to may be told."""
         request = self._requests.get(message.parent_id)
+        if request is not None and request.pause is not None and request.pause.hold(message):
+            return
         if request is not None and request.stop_on_error:
             self._look_for_failure(message, request)
         if not self.failures.hold(message, request):

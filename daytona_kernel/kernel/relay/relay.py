@@ -177,15 +177,20 @@ class Relay:
         if self.slot.interpreter is not None:
             await self.slot.interpreter.tell(answer)
 
-    async def close(self) -> bool:
+    async def close(self, *, lives_on: bool = False) -> bool:
         """End the interpreter in good order, and answer no more requests.
+
+        lives_on: whether the next kernel goes on with the interpreter, so that it must not end.
 
         Returns whether it has ended; otherwise its agent will end it soon.
         """
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
-        self.slot.close(_ENDING_SECONDS)
+        if lives_on:
+            self.slot.detach()
+        else:
+            self.slot.close(_ENDING_SECONDS)
         await asyncio.gather(*tasks, return_exceptions=True)
         return await self.slot.ended()
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ...wire.messages import Message
     from ..out.outbox import Outbox
     from .move import Move
+    from .pause import Pause
 
 # A channel and a subshell, None for the main shell. The requests of a queue run one after the other.
 Queue = tuple[str, str | None]
@@ -30,7 +31,7 @@ class Request:
     announced: whether its status `busy` is published.
     execution_count: the number of this cell; None before its `execute_input`.
     alone: whether the kernel runs this cell itself, without the interpreter.
-    move: the move that this cell has started, or None.
+    move: the move that this cell has started, or None. pause: the same for a pause.
     is_held: whether the cell waits for its packages or for the project to be sent, although there is an
         interpreter.
     interrupted: set when the reader interrupts the cell while it waits for the kernel.
@@ -47,6 +48,7 @@ class Request:
     alone: bool = False
     move: Move | None = None
     is_held: bool = False
+    pause: Pause | None = None
     interrupted: asyncio.Event = field(default_factory=asyncio.Event)
     arrived: float = 0.0
     shows_error: bool = False

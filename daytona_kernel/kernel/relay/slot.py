@@ -131,6 +131,20 @@ class InterpreterSlot:
             self._ending = asyncio.ensure_future(self._end(interpreter, self._attending, seconds))
         self._attending = None
 
+    def detach(self) -> None:
+        """Let go of the interpreter, which lives on, and start none until `reopen`.
+
+        Nothing must run in it. The next start may return to it. `ended` waits for the end of the connection.
+        """
+        self._closed += 1
+        self._starting = False
+        interpreter, self.interpreter = self.interpreter, None
+        if interpreter is not None and self._attending is not None:
+            self._on_left()
+            interpreter.replace()
+            self._ending = asyncio.ensure_future(_disconnect(self._attending))
+        self._attending = None
+
     async def ended(self) -> bool:
         """Wait for the end of the interpreter that the slot has let go of; return whether it came in time."""
         return self._ending is None or await asyncio.shield(self._ending)
@@ -172,3 +186,10 @@ class InterpreterSlot:
         """Return the future that requests wait for, and replace it with a new one."""
         arrival, self._arrival = self._arrival, asyncio.get_running_loop().create_future()
         return arrival
+
+
+async def _disconnect(attending: asyncio.Task[None]) -> bool:
+    """End the connection of an interpreter that lives on; return whether the interpreter has ended."""
+    attending.cancel()
+    await asyncio.gather(attending, return_exceptions=True)
+    return False

@@ -1,0 +1,58 @@
+"""The way of a sandbox to the state in which cells can run; see client.states."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from ...client.states import Course, state_of
+from ...errors import DaytonaError, DaytonaTimeoutError
+from ...formatting import format_duration
+
+if TYPE_CHECKING:
+    from ...client.sandbox import AsyncSandbox
+    from .progress import Progress
+
+# A sandbox may stop or be archived when it is wanted again: seconds to wait for that, and between two looks.
+_SETTLING_SECONDS = 120.0
+_SETTLING_POLL = 0.5
+_ACTIVITIES = {Course.START: "Starting", Course.RESUME: "Resuming"}
+
+
+async def settle(sandbox: AsyncSandbox, progress: Progress) -> Course:
+    """Wait until the sandbox's state is one that it does not leave by itself; return what follows from it.
+
+    Raises DaytonaTimeoutError if it stays in a passing state, and DaytonaError.
+    """
+    deadline = time.monotonic() + _SETTLING_SECONDS
+    while (course := state_of(sandbox.state).course) is Course.WAIT:
+        if time.monotonic() > deadline:
+            raise DaytonaTimeoutError(
+                f"The state of sandbox {sandbox.name} has been {sandbox.state!r} for "
+                f"{format_duration(_SETTLING_SECONDS)}. Nothing was changed. Run the cell again later, or "
+                "use %sandbox new."
+            )
+        progress.show(f"Waiting for sandbox {sandbox.name}: its state is {sandbox.state!r} …")
+        await asyncio.sleep(_SETTLING_POLL)
+        await sandbox.refresh_data()
+    return course
+
+
+async def make_ready(sandbox: AsyncSandbox, course: Course, progress: Progress) -> None:
+    """Start or resume a sandbox that has settled. Raises DaytonaError."""
+    if course is Course.USE:
+        return
+    if course not in _ACTIVITIES:
+        raise unusable(sandbox)
+    progress.show(f"{_ACTIVITIES[course]} sandbox {sandbox.name} …")
+    await sandbox.start()
+
+
+def unusable(sandbox: AsyncSandbox) -> DaytonaError:
+    """Return the error for a sandbox that cannot be started."""
+    reason = f" ({sandbox.instance.error_reason})" if sandbox.instance.error_reason else ""
+    return DaytonaError(
+        f"Sandbox {sandbox.name} cannot be used: its state is {sandbox.state!r}{reason}. "
+        "`%sandbox new` creates another one."
+    )
