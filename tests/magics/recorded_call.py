@@ -16,7 +16,7 @@ class RecordedCall:
         self.line = line
         self.body = body
         self.assigned = assigned
-        self.cwd = None
+        self.cwd: str | None = None
         self.environ: dict[str, str] = {}
         self.unset: list[str] = []
         self.printed = {"stdout": "", "stderr": ""}
