@@ -57,6 +57,10 @@ async def test_sandbox(daytona: AsyncDaytona, sandbox: AsyncSandbox) -> None:
     await sandbox.refresh_activity()
     await sandbox.refresh_data()
     assert (sandbox.auto_stop_interval, sandbox.auto_delete_interval, sandbox.public) == (5, 30, True)
+    await sandbox.set_auto_pause_interval(20)
+    await sandbox.pause()
+    assert sandbox.state is not None
+    assert sandbox.state.value == "paused"
     await sandbox.stop()
     await sandbox.wait_for_sandbox_stop()
     assert sandbox.state is not None
