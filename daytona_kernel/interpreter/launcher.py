@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ..client.models.sessions import SessionExecuteRequest
+from ..config import DEFAULT_REQUEST_TIMEOUT
 from ..errors import (
     DaytonaError,
     DaytonaNotFoundError,
@@ -100,7 +101,10 @@ async def _start(
         credentials.secret, credentials.link, message_session, dict(magics), options, wheels
     )
     written, _ = await asyncio.gather(
-        process.exec(_writing_script(credentials.link, json.dumps(encode_fields(configuration)))),
+        process.exec(
+            _writing_script(credentials.link, json.dumps(encode_fields(configuration))),
+            request_timeout=DEFAULT_REQUEST_TIMEOUT,
+        ),
         process.create_session(session_id),
     )
     if written.exit_code != 0:

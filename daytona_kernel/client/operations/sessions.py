@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...errors import DaytonaError, DaytonaInternalServerError
-from ..exchange import Exchange, Request, Response, Sleep, Step
+from ..exchange import Exchange, Request, RequestTimeout, Response, Sleep, Step
 from ..models.sessions import (
     Command,
     Session,
@@ -73,13 +73,15 @@ def execute_session_command(
     """Execute a command in a session. The commands of a session run one after another.
 
     req: the command. With `run_async` (or `var_async`) the answer comes at once, while it runs.
-    request_timeout: seconds to wait for the answer; None waits as long as the command takes. The
-        command continues if the client stops waiting.
+    request_timeout: seconds to wait for the answer. None waits as long as the command takes, and with
+        `run_async` as long as the client waits for other answers. The command continues if the client stops
+        waiting.
 
     Raises DaytonaNotFoundError if the session does not exist, and DaytonaSessionEndedError if its
     shell has exited.
     """
-    body: dict[str, Any] = {"command": req.command, "runAsync": req.is_async}
+    at_once = req.is_async
+    body: dict[str, Any] = {"command": req.command, "runAsync": at_once}
     if req.suppress_input_echo is not None:
         body["suppressInputEcho"] = req.suppress_input_echo
     request = Request(
@@ -87,7 +89,9 @@ def execute_session_command(
         {"session_id": session_id},
         headers=RAW_LOGS,
         json=body,
-        request_timeout=request_timeout,
+        request_timeout=RequestTimeout.SETTINGS
+        if req.is_async and request_timeout is None
+        else request_timeout,
     )
     try:
         response = yield from send(request)
