@@ -46,6 +46,10 @@ _FAILED_STARTS = 3
 # Seconds in which an interpreter ends in good order: files, `atexit`, threads. Then it is killed.
 _SHUTDOWN_SECONDS = 5.0
 _LAST_MESSAGES_SECONDS = 2.0
+# A cell begins sooner than this, unless something else runs, such as a widget's callback: seconds.
+_BEGIN_SECONDS = 0.5
+# Python loses a signal that comes just before its first system call, such as that of `time.sleep`.
+_SETTLED_SECONDS = 0.1
 
 
 class Agent:
@@ -73,6 +77,9 @@ class Agent:
         # The cells without a reply, by message id, and the open questions of `input()`, by their cell.
         self._cells: dict[str, Message] = {}
         self._questions: dict[str, Message] = {}
+        # The cells that the main shell has not begun yet. ipykernel ignores an interrupt before that.
+        self._unbegun: set[str] = set()
+        self._early_interrupt: asyncio.TimerHandle | None = None
         self._was_ready = False
         self._shutdown: asyncio.Task[None] | None = None
         self._acknowledgement = asyncio.Event()
@@ -125,7 +132,7 @@ class Agent:
                 self._tell(self._ready)
                 self._was_ready = True
                 while self._waiting:
-                    channels.send(self._waiting.popleft())
+                    self._send(self._waiting.popleft(), channels)
             return await ended
         finally:
             # Waiting requests are for the next interpreter. Requests that this interpreter had are lost.
@@ -133,6 +140,8 @@ class Agent:
             self._channels = None
             self._cells = {each.msg_id: each for each in self._waiting if each.msg_id in self._cells}
             self._questions.clear()
+            self._unbegun.clear()
+            self._take_early_interrupt()
             ended.cancel()
             ready.cancel()
             channels.close()
@@ -155,9 +164,14 @@ class Agent:
         if message.msg_type == "usage_request":
             self._tell(UsageReport(message.msg_id, self._usage.report(self._process.pid)))
         elif self._ready is not None and self._channels is not None:
-            self._channels.send(message)
+            self._send(message, self._channels)
         else:
             self._waiting.append(message)
+
+    def _send(self, message: Message, channels: InterpreterChannels) -> None:
+        if _is_on_main_shell(message) and not message.content.get("silent"):
+            self._unbegun.add(message.msg_id)
+        channels.send(message)
 
     def _take(self, message: Message) -> None:
         match decode_to_agent(message):
@@ -172,7 +186,14 @@ class Agent:
 
     def _interrupt(self) -> None:
         if self._ready is not None:
-            self._process.interrupt()
+            has_begun = any(
+                _is_on_main_shell(each) and each.msg_id not in self._unbegun for each in self._cells.values()
+            )
+            if has_begun or not self._unbegun:
+                self._process.interrupt()
+            elif self._early_interrupt is None:
+                loop = asyncio.get_running_loop()
+                self._early_interrupt = loop.call_later(_BEGIN_SECONDS, self._process.interrupt)
             self._tell(Interrupted())
             return
         # A signal would end an interpreter that is still starting, so drop the cells that wait for it.
@@ -181,6 +202,17 @@ class Agent:
         for each in cells:
             self._cells.pop(each.msg_id, None)
         self._tell(Unstarted(tuple(each.msg_id for each in cells)))
+
+    def _interrupt_cell(self, msg_id: str) -> None:
+        if msg_id in self._cells:
+            self._process.interrupt()
+
+    def _take_early_interrupt(self) -> bool:
+        """Return whether a cell was interrupted before it began, and forget that."""
+        timer, self._early_interrupt = self._early_interrupt, None
+        if timer is not None:
+            timer.cancel()
+        return timer is not None
 
     async def _end_interpreter(self) -> None:
         """Ask the interpreter to end, as Jupyter asks a kernel, and kill it if it takes too long."""
@@ -214,6 +246,12 @@ class Agent:
         if message.channel == "shell":
             self._cells.pop(message.parent_id, None)
             self._questions.pop(message.parent_id, None)
+            self._unbegun.discard(message.parent_id)
+        elif message.channel == "iopub" and self._unbegun and message.msg_type == "execute_input":
+            self._unbegun.discard(message.parent_id)
+            if self._take_early_interrupt():
+                loop = asyncio.get_running_loop()
+                loop.call_later(_SETTLED_SECONDS, self._interrupt_cell, message.parent_id)
         elif message.channel == "stdin":
             self._questions[message.parent_id] = message
         self.link.send(message)
@@ -229,3 +267,12 @@ class Agent:
     def _tell(self, message: FromAgent) -> None:
         self.link.send(encode_agent_message(message))
         self.on_outgoing()
+
+
+def _is_on_main_shell(message: Message) -> bool:
+    """Return whether a message is a cell that an interrupt can be for. Interrupts do not reach subshells."""
+    return (
+        message.msg_type == "execute_request"
+        and message.channel == "shell"
+        and message.header.get("subshell_id") is None
+    )

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from daytona_kernel import Daytona, DaytonaConnectionTimeoutError, SessionExecuteRequest
 from tests.kernel.driver import Driver, running_kernel, wait_until
-from tests.served import serving
+from tests.served import config, serving
 
-from .proxy import FaultProxy, Where, fault_proxy
+from .proxy import FaultProxy, Weather, Where, fault_proxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,6 +82,7 @@ def test_a_cell_that_is_sent_meanwhile_runs_later(
     assert kernel.collect(running).stdout == "later\n"
 
 
+
 def test_a_proxys_404_is_not_the_end_of_the_sandbox(proxy: tuple[FaultProxy, dict[str, str]]) -> None:
     with running_kernel(**proxy[1]) as driver:
         sandbox = driver.run("import os; open('kept', 'w').close(); os.environ['DAYTONA_SANDBOX_ID']").result
@@ -87,3 +90,32 @@ def test_a_proxys_404_is_not_the_end_of_the_sandbox(proxy: tuple[FaultProxy, dic
         with proxy[0].answering(404, Where.API):
             assert "404" in driver.run("1").error["evalue"]
         assert driver.run("import os; open('kept'); os.environ['DAYTONA_SANDBOX_ID']").result == sandbox
+
+
+def test_an_interrupt_reaches_a_cell_that_was_sent_shortly_before_it(
+    proxy: tuple[FaultProxy, dict[str, str]], kernel: Driver
+) -> None:
+    for _ in range(5):
+        with proxy[0].answering(503, Where.BOTH):
+            running = kernel.send("import time\ntime.sleep(600)")
+            kernel.request("kernel_info_request", {})  # the kernel has taken the cell
+            assert kernel.request("interrupt_request", {}, "control")["status"] == "ok"
+        assert kernel.collect(running).error["ename"] == "KeyboardInterrupt"
+        assert kernel.run("time.sleep(0)\n'next'").result == "'next'"
+
+
+def test_the_answer_to_the_start_of_a_background_command_is_not_awaited_for_ever(
+    proxy: tuple[FaultProxy, dict[str, str]],
+) -> None:
+    with Daytona(replace(config(proxy[1]), request_timeout=1)) as daytona:
+        sandbox = daytona.create()
+        try:
+            sandbox.process.create_session("s")
+            proxy[0].begin(Weather.STALL, Where.API)
+            with pytest.raises(DaytonaConnectionTimeoutError):
+                sandbox.process.execute_session_command(
+                    "s", SessionExecuteRequest(command="true", run_async=True)
+                )
+        finally:
+            proxy[0].clear()
+            sandbox.delete()
