@@ -15,7 +15,7 @@ from tests.kernel.driver import DEADLINE, Driver, has_ended, processes_of, runni
 from tests.served import config, serving
 
 from .proxy import Weather, Where
-from .world import NetworkWorld
+from .world import NetworkWorld, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -191,6 +191,33 @@ def test_a_question_that_nobody_can_answer_after_a_crash_is_interrupted(own_kern
     assert "was waiting for input" in said["content"]["text"]
     assert own_kernel.collect(asking).error["ename"] == "KeyboardInterrupt"
     assert own_kernel.collect(following).result == "1"
+
+
+class PatientWorld(World):
+    """A world whose kernel waits for a stopped agent."""
+
+    def environment(self) -> dict[str, str]:
+        return {"TMPDIR": str(self.directory)}
+
+
+def test_a_magic_that_began_before_the_interpreter_can_be_interrupted() -> None:
+    world = PatientWorld()
+    try:
+        world.start_kernel()
+        world.await_launch()
+        agent = world.await_process("agent")
+        agent.suspend()
+        world.connect()
+        running = world.driver.send("%sh sleep 601.5")
+        world.await_command("601.5")
+        agent.resume()
+        complete = {"code": "impor", "cursor_pos": 5}
+        wait_until(lambda: world.driver.request("complete_request", complete)["matches"] != [], DEADLINE)
+        assert world.driver.request("interrupt_request", {}, "control")["status"] == "ok"
+        assert world.driver.collect(running).reply["status"] == "error"
+        assert world.driver.run("1 + 1").result == "2"
+    finally:
+        world.close()
 
 
 def test_a_sandbox_that_cannot_be_deleted_in_time_is_deleted_later() -> None:

@@ -158,9 +158,14 @@ class Host:
 
     async def _move(self, request: Message, work: Callable[[], Awaitable[str]], start: bool) -> None:
         """Replace the sandbox for a cell. The relay decides when `work` runs; see relay.move.Move."""
-        if self._connecting is not None:
-            self._connecting.cancel()
-        await self._relay_loop.run(self._relay.cells.move(request.msg_id, work, start=start))
+
+        async def replace() -> str:
+            # Only now: a move that the relay refuses must leave the slot's start alone.
+            if self._connecting is not None:
+                self._connecting.cancel()
+            return await work()
+
+        await self._relay_loop.run(self._relay.cells.move(request.msg_id, replace, start=start))
 
     async def _pause(self, request: Message, work: Callable[[], Awaitable[str]]) -> None:
         """Pause the sandbox for a cell. The relay decides when `work` runs; see relay.pause.Pause."""

@@ -147,19 +147,18 @@ class Relay:
         self._waiting_notice.update(text, place)
 
     async def interrupt(self) -> None:
-        """Interrupt the cell in the interpreter, or all cells that wait for an interpreter."""
+        """Interrupt the cell in the interpreter, and those that wait or that the kernel runs alone."""
         self._questions.withdraw_all()
-        if self.slot.interpreter is not None:
-            held = [request for request in self.requests.values() if request.is_held]
-            for request in held:
-                request.interrupted.set()
-            if held and all(cell.is_held for cell in self.requests.cells()):
-                return  # the interpreter runs none
-            self._interrupt_notice.watch(self.requests.first_of_main_shell)
-            await self.slot.interpreter.interrupt()
-            return
-        for request in list(self.requests.values()):
+        interpreter = self.slot.interpreter
+        outside = [
+            each for each in self.requests.values() if interpreter is None or each.is_held or each.alone
+        ]
+        for request in outside:
             request.interrupted.set()
+        if interpreter is None or (outside and all(cell in outside for cell in self.requests.cells())):
+            return  # the interpreter runs none
+        self._interrupt_notice.watch(self.requests.first_of_main_shell)
+        await interpreter.interrupt()
 
     async def take_control(self, message: Message, idents: list[bytes]) -> None:
         """Take a verified control request that the kernel does not answer itself."""

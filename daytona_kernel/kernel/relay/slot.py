@@ -102,6 +102,8 @@ class InterpreterSlot:
         process: the process API of the interpreter's sandbox.
         make: builds the interpreter, given the slot's callbacks.
         """
+        if not self._starting:
+            return  # the slot was closed meanwhile
         self._starting = False
         self._may_resume = True
         self.process = process
@@ -111,6 +113,8 @@ class InterpreterSlot:
 
     def fail_start(self, error: DaytonaError) -> None:
         """Fail the waiting requests, because the interpreter did not start. The next request tries again."""
+        if not self._starting:
+            return
         self._starting = False
         arrival = self._renew_arrival()
         arrival.set_exception(error)
@@ -126,6 +130,7 @@ class InterpreterSlot:
         self._starting = False
         interpreter, self.interpreter = self.interpreter, None
         if interpreter is not None and self._attending is not None:
+            self._may_resume = False  # it ends
             self._on_left()
             interpreter.replace()
             self._ending = asyncio.ensure_future(self._end(interpreter, self._attending, seconds))
@@ -175,7 +180,8 @@ class InterpreterSlot:
         try:
             await interpreter.run()
         except InterpreterError as error:
-            self._lose(error)
+            if self.interpreter is interpreter:
+                self._lose(error)
 
     def _lose(self, error: InterpreterError) -> None:
         self._may_resume = isinstance(error, InterpreterUnreachableError)
