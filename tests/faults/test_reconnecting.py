@@ -82,7 +82,6 @@ def test_a_cell_that_is_sent_meanwhile_runs_later(
     assert kernel.collect(running).stdout == "later\n"
 
 
-
 def test_a_proxys_404_is_not_the_end_of_the_sandbox(proxy: tuple[FaultProxy, dict[str, str]]) -> None:
     with running_kernel(**proxy[1]) as driver:
         sandbox = driver.run("import os; open('kept', 'w').close(); os.environ['DAYTONA_SANDBOX_ID']").result
