@@ -42,6 +42,7 @@ NOT_RUN = {
     'read -rsp "API key: " DAYTONA_API_KEY && export DAYTONA_API_KEY': "it starts JupyterLab",
     "jupyter server --MultiKernelManager.default_kernel_name=daytona": "a test below starts it",
     "%pip install humanize": "it needs the package index",
+    "%secret API_TOKEN --account my-token": "it needs an account of Daytona",
     "%sandbox new --snapshot my-snapshot": "it needs a snapshot that somebody has made",
     "%sh git clone https://github.com/daytonaio/daytona.git": "it needs the internet",
     "mkdir -p ~/images/py314": "it needs docker",

@@ -11,13 +11,15 @@ from ..config import DaytonaConfig, Settings, resolve
 from . import embedded
 from .api import Api, AsyncApi
 from .models.sandboxes import CreateSandboxFromSnapshotParams, ListSandboxesQuery
-from .operations import sandboxes
+from .operations import sandboxes, secrets
 from .sandbox import AsyncSandbox, Sandbox
 from .transport import AsyncTransport, Transport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
     from typing import Self
+
+    from .models.secrets import AccountSecret
 
 
 class Daytona:
@@ -89,6 +91,13 @@ class Daytona:
                 yield Sandbox(self._api, instance)
             if cursor is None:
                 return
+
+    def get_secret(self, name: str) -> AccountSecret:
+        """Return a secret of the account by its name; never its value.
+
+        Raises DaytonaNotFoundError if there is none, or if the server has no secrets at all.
+        """
+        return self._api.run(secrets.get_secret(name))
 
     def start(self, sandbox: Sandbox, timeout: float = 60) -> None:
         """See `Sandbox.start`."""
@@ -164,6 +173,10 @@ class AsyncDaytona:
                 yield AsyncSandbox(api, instance)
             if cursor is None:
                 return
+
+    async def get_secret(self, name: str) -> AccountSecret:
+        """See `Daytona.get_secret`."""
+        return await (await self._api()).run(secrets.get_secret(name))
 
     async def start(self, sandbox: AsyncSandbox, timeout: float = 60) -> None:
         """See `Sandbox.start`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .filesystem import AsyncFileSystem, FileSystem
-from .operations import files, sandboxes
+from .operations import files, sandboxes, secrets
 from .process import AsyncProcess, Process
 from .run_commands import code_toolbox
 from .twins import async_subject_method, subject_method
@@ -88,6 +88,7 @@ class Sandbox(_Described):
     set_auto_pause_interval = subject_method(sandboxes.set_auto_pause_interval)
     set_auto_archive_interval = subject_method(sandboxes.set_auto_archive_interval)
     set_auto_delete_interval = subject_method(sandboxes.set_auto_delete_interval)
+    update_secrets = subject_method(secrets.update_secrets)
     refresh_activity = subject_method(sandboxes.refresh_activity)
     preview_url = subject_method(sandboxes.preview_url)
     get_preview_link = preview_url
@@ -144,6 +145,7 @@ class AsyncSandbox(_Described):
     set_auto_pause_interval = async_subject_method(sandboxes.set_auto_pause_interval)
     set_auto_archive_interval = async_subject_method(sandboxes.set_auto_archive_interval)
     set_auto_delete_interval = async_subject_method(sandboxes.set_auto_delete_interval)
+    update_secrets = async_subject_method(secrets.update_secrets)
     refresh_activity = async_subject_method(sandboxes.refresh_activity)
     preview_url = async_subject_method(sandboxes.preview_url)
     get_preview_link = preview_url

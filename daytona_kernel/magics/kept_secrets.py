@@ -18,11 +18,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class KeptSecret:
-    """A secret. source: where it came from, for a person. is_masked: whether outputs hide the value."""
+    """A secret.
+
+    source: where it came from, for a person. is_masked: whether outputs hide the value.
+    account_name: the name of the account's secret for which the value stands; None for a value of the person.
+    """
 
     value: str = field(repr=False)
     source: str
     is_masked: bool
+    account_name: str | None = None
 
 
 class KeptSecrets:
@@ -47,15 +52,24 @@ class KeptSecrets:
         """Whether the sandbox may have got any."""
         return bool(self.variables or self.removed)
 
-    def keep(self, name: str, value: str, source: str, *, is_public: bool = False) -> KeptSecret:
-        """Keep a secret in place of any with this name, and mask its value in outputs from now on.
+    @property
+    def of_account(self) -> dict[str, str]:
+        """The names of the account's secrets, by the variables that stand for them."""
+        named = {name: each.account_name for name, each in self._kept.items()}
+        return {name: account_name for name, account_name in named.items() if account_name is not None}
 
-        is_public: whether the value may be seen.
-        """
-        is_masked = not is_public and known_secrets.add_given(value)
-        kept = self._kept[name] = KeptSecret(value, source, is_masked)
+    def keep(self, name: str, value: str, source: str) -> KeptSecret:
+        """Keep a secret in place of any with this name, and mask its value in outputs from now on."""
+        return self._keep(name, KeptSecret(value, source, known_secrets.add_given(value)))
+
+    def keep_placeholder(self, name: str, placeholder: str, account_name: str) -> None:
+        """Keep what stands for a secret of the account, in place of any secret with this name."""
+        self._keep(name, KeptSecret(placeholder, f"the account: {account_name}", False, account_name))
+
+    def _keep(self, name: str, secret: KeptSecret) -> KeptSecret:
+        self._kept[name] = secret
         self._renew({each: text for each, text in self.removed.items() if each != name})
-        return kept
+        return secret
 
     def forget(self, name: str) -> bool:
         """Forget a secret; return whether there was one. Outputs that have its value stay masked."""

@@ -7,7 +7,8 @@ import re
 from typing import TYPE_CHECKING
 
 from .. import known_secrets
-from ..errors import DaytonaError, MagicUsageError
+from ..client.operations.secrets import NO_SUCH_SECRET
+from ..errors import DaytonaError, DaytonaNotFoundError, MagicUsageError
 from .magic import completes, magic
 from .reach import Reach
 from .signature import Option, Positional, Signature
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 # Linux starts no program with a longer variable.
 _MOST_BYTES = 100_000
+_NO_SECRETS = (
+    "The server of this sandbox has no secrets of an account: Daytona has. %secret NAME without --account "
+    "asks for a value"
+)
 # The kernel's own settings and keys.
 _OWN_PREFIX = "DAYTONA_"
 
@@ -34,12 +39,15 @@ class SecretMagic:
             (Positional("name", "the name of the environment variable", optional=True, kind="secret"),),
             (
                 Option("from-env", "take the value from the variable of this name on the notebook's machine"),
+                Option("account", "use this secret of the account, which stays at Daytona", "SECRET"),
                 Option("forget", "take the secret away from cells and commands"),
             ),
         ),
         Reach.SECRET,
     )
-    async def secret(self, call: MagicCall, name: str | None, from_env: bool, forget: bool) -> None:
+    async def secret(
+        self, call: MagicCall, name: str | None, from_env: bool, account: str | None, forget: bool
+    ) -> None:
         """Ask for a value without showing it, and give it to the sandbox as an environment variable.
 
         Cells, commands and sessions have the variable: os.environ["NAME"], and $NAME in %sh, %session
@@ -49,19 +57,25 @@ class SecretMagic:
         The kernel keeps the value in its memory: a sandbox that it creates in place of this one has it
         too, and one that you attach does not. After a restart of the kernel, run the cell again.
 
+        With --account, the variable has a placeholder. Daytona's proxy puts the secret of the account in
+        its place, in requests to the hosts that the account allows. The sandbox never has the value.
+
         Where nobody can be asked, set the variable NAME where Jupyter starts, and use --from-env.
         """
         secrets = call.kernel_sandbox.secrets
         if name is None:
-            if from_env or forget:
+            if from_env or forget or account is not None:
                 raise MagicUsageError("Name the variable: %secret NAME.")
             await call.display(_listed(secrets))
             return
         _check_name(name)
+        if from_env + forget + (account is not None) > 1:
+            raise MagicUsageError("Use one of --from-env, --account and --forget; nothing was changed.")
         if forget:
-            if from_env:
-                raise MagicUsageError("Use either --from-env or --forget; nothing was changed.")
             await _forget(call, name)
+            return
+        if account is not None:
+            await _use_account(call, name, account)
             return
         value = _from_environment(name) if from_env else await _ask(call, name)
         kept = secrets.keep(name, value, "the environment" if from_env else "you")
@@ -132,10 +146,42 @@ def _unmasked(value: str) -> str:
     return "Outputs show its value."
 
 
+async def _use_account(call: MagicCall, name: str, account_name: str) -> None:
+    """Let a variable stand for a secret of the account."""
+    sandbox, kernel_sandbox = await call.sandbox(), call.kernel_sandbox
+    if not kernel_sandbox.owned:
+        raise DaytonaError(
+            "Daytona replaces all secrets of a sandbox at once, and this one may have others: the kernel did "
+            "not create it. Nothing was changed."
+        )
+    try:
+        found = await kernel_sandbox.daytona.get_secret(account_name)
+    except DaytonaNotFoundError as error:
+        has_secrets = error.code == NO_SUCH_SECRET
+        why = f"The account has no secret {account_name!r}" if has_secrets else _NO_SECRETS
+        raise DaytonaNotFoundError(f"{why}. Nothing was changed.") from None
+    before = kernel_sandbox.secrets.of_account
+    await sandbox.update_secrets({**before, name: account_name})
+    kernel_sandbox.secrets.keep_placeholder(name, found.placeholder, account_name)
+    await call.set_environment(kernel_sandbox.secrets.variables)
+    hosts = ", ".join(found.hosts) or "the hosts that the account allows"
+    # Daytona says so of a sandbox that was created without secrets.
+    restart = (
+        "" if before else " If it is not replaced yet, run %sandbox stop; the next cell starts it again."
+    )
+    await call.print(
+        f"{name} now stands for the secret {account_name} of the account in requests to {hosts}. The sandbox "
+        f"does not have its value.{restart}\n"
+    )
+
+
 async def _forget(call: MagicCall, name: str) -> None:
     secrets = call.kernel_sandbox.secrets
-    if not secrets.forget(name):
+    if name not in secrets.listed:
         raise MagicUsageError(f"There is no secret {name!r}; %secret lists them.")
+    if name in (of_account := secrets.of_account):
+        await (await call.sandbox()).update_secrets({k: v for k, v in of_account.items() if k != name})
+    secrets.forget(name)
     await call.set_environment(secrets.variables)
     await call.print(
         f"{name} was taken away from cells and new commands. Processes that have started with it still have "

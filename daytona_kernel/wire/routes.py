@@ -9,6 +9,8 @@ turns them into captures.
 CONFIG = "/config"
 SANDBOXES = "/sandbox"
 SANDBOX = "/sandbox/{sandbox_id}"
+SANDBOX_SECRETS = "/sandbox/{sandbox_id}/secrets"
+SECRETS = "/secret/paginated"
 SANDBOX_START = "/sandbox/{sandbox_id}/start"
 SANDBOX_STOP = "/sandbox/{sandbox_id}/stop"
 SANDBOX_PAUSE = "/sandbox/{sandbox_id}/pause"

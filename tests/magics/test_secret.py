@@ -216,7 +216,7 @@ def test_a_value_that_is_too_short_is_not_hidden(kernel: Driver, value: str, sai
         ("%secret A-B", "is not the name of a variable"),
         ("%secret --from-env", "Name the variable"),
         ("%secret --forget", "Name the variable"),
-        ("%secret X --forget --from-env", "Use either"),
+        ("%secret X --forget --from-env", "Use one of"),
     ],
 )
 def test_a_wrong_line_changes_nothing(kernel: Driver, cell: str, said: str) -> None:
@@ -283,3 +283,10 @@ def test_a_notebook_without_a_person_has_it_in_no_file(
     nbformat.write(notebook, path)
     assert "Outputs hide its value" in path.read_text()
     assert START not in path.read_text()
+
+
+def test_the_embedded_server_has_no_secrets_of_an_account(kernel: Driver) -> None:
+    ename, sentence = failure(kernel, "%secret TOKEN --account token")
+    assert ename == "DaytonaNotFoundError"
+    assert sentence.startswith("The server of this sandbox has no secrets of an account: Daytona has.")
+    assert kernel.run(SEEN).result == "False"

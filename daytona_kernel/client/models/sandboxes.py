@@ -56,6 +56,7 @@ class CreateSandboxFromSnapshotParams:
     network_block_all: whether it has no network. network_allow_list, domain_allow_list: the networks and
         domains that it may reach, with commas between them.
     volumes: volumes of the account. resources: its size; Daytona takes it only with an image.
+    secrets: names of secrets of the account, by the variables that have their placeholders.
     """
 
     name: str | None = None
@@ -76,6 +77,7 @@ class CreateSandboxFromSnapshotParams:
     network_allow_list: str | None = None
     domain_allow_list: str | None = None
     volumes: list[VolumeMount] | None = None
+    secrets: dict[str, str] | None = None
     resources: Resources | None = None
 
 

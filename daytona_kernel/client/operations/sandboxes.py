@@ -21,6 +21,7 @@ from ..models.sandboxes import (
 )
 from ..retries import send
 from . import table
+from .secrets import mounted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -66,6 +67,7 @@ def create_sandbox(
         "disk": resources and resources.disk,
         "gpu": resources and resources.gpu,
         "volumes": [_mount(each) for each in params.volumes or ()],
+        "secrets": mounted(params.secrets) if params.secrets else None,
     }
     deadline = _deadline(timeout)
     created = yield from _instance(

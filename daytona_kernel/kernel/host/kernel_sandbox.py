@@ -205,6 +205,7 @@ class KernelSandbox:
             settings.pop("name", None)  # the present sandbox may have it
         self._require_lasting_server(settings)
         params = self.project.add_to(make_params(settings), daytona)
+        params = replace(params, secrets=self.secrets.of_account or None)
         words = describe(params)
         self.progress.show(f"Creating a sandbox ({words}) …" if words else "Creating a sandbox …")
         try:
