@@ -155,6 +155,16 @@ def test_read_only_means_read_only(folder: Path) -> None:
         assert kernel.run("open('data/x.csv').read()").result == "'1'"
 
 
+@pytest.mark.parametrize("isolation", ["none", "landlock"])
+def test_without_bubblewrap_nothing_runs(folder: Path, isolation: str) -> None:
+    settings = {"DAYTONA_KERNEL_PROJECT": "mount", "DAYTONA_KERNEL_ISOLATION": isolation}
+    with running_kernel(cwd=folder, **settings) as kernel:
+        error = kernel.run("open('ran', 'w')").error
+        assert error["ename"] == "IsolationError"
+        assert "Nothing has run" in error["evalue"]
+        assert not (folder / "ran").exists()
+
+
 def test_a_notebook_cannot_ask_for_a_mount(folder: Path) -> None:
     (folder / "nb.ipynb").write_text('{"metadata": {"daytona": {"project": "mount"}}, "cells": []}')
     with running_kernel(cwd=folder, JPY_SESSION_NAME=str(folder / "nb.ipynb")) as kernel:

@@ -95,6 +95,11 @@ class KernelProject:
         if self.is_sent and (self._ahead is None or self._ahead.done()):
             self._ahead = asyncio.create_task(self._try(sandbox))
 
+    def close(self) -> None:
+        """Send nothing more ahead, because the kernel ends."""
+        if self._ahead is not None:
+            self._ahead.cancel()
+
     async def _try(self, sandbox: AsyncSandbox) -> None:
         with suppress(DaytonaError):  # the next cell tries again, and tells
             await self.mirror().push(sandbox)

@@ -299,6 +299,7 @@ class KernelSandbox:
         interpreter_ended: whether the agent may be ended now. Otherwise it ends by itself in a sandbox that
             stays.
         """
+        self.project.close()
         server = self.place.server
         if server is not None and not restart:
             # All sandboxes of the server are this kernel's, and the server deletes them.

@@ -14,12 +14,15 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import time
 from pathlib import Path
 
 from ...wire.conventions import READ_ONLY, READ_WRITE
 
 _NOTEBOOK = ".ipynb"
 _ENVIRONMENT_MARK = "pyvenv.cfg"
+# The server of a kernel that has just been shut down may still be ending.
+_ENDING_SECONDS, _POLL_SECONDS = 4.0, 0.1
 _MOST_FOLDERS = 200  # a mount each
 # Other mounts of a box are at or below these.
 _TAKEN = (
@@ -70,14 +73,23 @@ class FolderMount:
     def _lock(self, path: str) -> None:
         """Keep other servers from mounting the folder for writing, as long as this process lives."""
         self._held = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        deadline = time.monotonic() + _ENDING_SECONDS
+        while not _take(self._held) and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+        if not _take(self._held):
             os.close(self._held)
             raise ValueError(
                 f"Another kernel has the folder {path} mounted for writing. Shut that one down, or set "
                 f"project to {READ_ONLY} for one of them."
-            ) from None
+            )
+
+
+def _take(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def writable_folders(root: str) -> list[str]:
