@@ -66,7 +66,7 @@ async def _resume(file: KeptFile, notebook: str, wanted: str | None) -> str:
         progress = Progress()
         progress.watch(lambda text: print(text, file=sys.stderr))
         course = await settle(sandbox, progress)
-        await make_ready(sandbox, course, progress)
+        await make_ready(sandbox, course, progress, [])
         if wanted is not None and kept.sandbox_id != sandbox.id:
             file.write(Handover(sandbox_id=sandbox.id, options={"at_shutdown": "keep"}))
     return f"Sandbox {sandbox.name} {_DID[course]}. The next kernel of {Path(notebook).name} goes on there."

@@ -65,7 +65,7 @@ def test_what_a_kernel_does_in_each_state(
         async with AsyncDaytona(DaytonaConfig(api_key=KEY, api_url=faulty.url)) as daytona:
             found = await daytona.get("s")
             course = await readiness.settle(found, Progress())
-            await readiness.make_ready(found, course, Progress())
+            await readiness.make_ready(found, course, Progress(), [])
             return found
 
     if TABLE[state].course in (Course.GIVE_UP, Course.FORGET):

@@ -10,32 +10,29 @@ the kernel uses that sandbox and never deletes it.
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ...client.states import Course
-from ...config import resolve
 from ...errors import (
     DaytonaBadRequestError,
     DaytonaConnectionTimeoutError,
     DaytonaError,
     DaytonaNotFoundError,
-    DaytonaTimeoutError,
     SettingError,
 )
 from ...interpreter import launcher
 from ...interpreter.bookmark import Bookmark
 from ...magics.kept_secrets import KeptSecrets
 from ...sandbox_params import describe, make_params
-from ...settings.resolution import find
 from .created_sandboxes import CreatedSandboxes, change_later
+from .earlier_sandbox import EarlierSandbox
 from .kept_sandbox import KeptSandbox, notebook_of
 from .kernel_agent import KernelAgent
 from .kernel_project import KernelProject
 from .place import Place
 from .progress import Progress
-from .readiness import make_ready, settle, unusable
+from .readiness import make_ready, put_to_rest, settle, unusable
 from .sandbox_settings import SandboxSettings, explain
 
 if TYPE_CHECKING:
@@ -47,13 +44,10 @@ if TYPE_CHECKING:
     from ...interpreter.gateway import LaunchedAgent
     from ...magics.project.mirror import Mirror
     from ...settings.resolution import Found
-    from .handover import Handover, HandoverFile
+    from .handover import HandoverFile
 
-# A front end waits little longer for the end of its kernel.
-_LEAVING_SECONDS = 1.0
 _RESUMED = "The interpreter that ran before is in use again, with its variables."
 _LOST = "The interpreter that ran before has ended, and its variables are lost."
-_TAKEN = "Another kernel of this notebook uses the sandbox that was kept for it, so this is another one."
 # The ends after which the interpreter lives on, for the next kernel of the notebook.
 _LIVING_ENDS = ("keep", "pause")
 _TO_KEEP = (
@@ -76,14 +70,12 @@ class KernelSandbox:
         options: Sequence[str] = (),
     ) -> None:
         self._handover_file = handover_file
-        self._handover: Handover = handover_file.read()
-        self._kept = KeptSandbox(notebook_of())
-        self._was_kept = False
-        if self._handover.sandbox_id is None and (kept := self._find_kept()) is not None:
-            self._handover, self._was_kept = kept, True
-        self._news: list[str] = []
-        self.bookmark = Bookmark(handover_file.bookmark_path)
         self.progress = Progress()
+        self._news: list[str] = []
+        self._kept = KeptSandbox(notebook_of())
+        self._earlier = EarlierSandbox(handover_file.read(), self._kept, self.progress, self._news)
+        self._handover = self._earlier.handover
+        self.bookmark = Bookmark(handover_file.bookmark_path)
         self.place = Place()
         self.secrets = KeptSecrets()
         self.project = KernelProject()
@@ -143,10 +135,7 @@ class KernelSandbox:
             await self._forget_ended_server()
             if self._sandbox is None:
                 self._handover_file.sweep()
-                if self._kept.is_taken:
-                    self._news.append(_TAKEN)
-                    self._kept.is_taken = False
-                found = await self._find()
+                found = await self._earlier.find(self.daytona)
                 if found is None:
                     found = await self.create({})
                     self._created.use(found)
@@ -181,7 +170,8 @@ class KernelSandbox:
 
     def take_news(self) -> list[str]:
         """Return the sentences of the next cell about how the sandbox was found, and forget them."""
-        news, self._news = self._news, []
+        news = self._news.copy()
+        self._news.clear()
         return news
 
     async def refresh_activity(self) -> None:
@@ -312,7 +302,7 @@ class KernelSandbox:
                     await self._end_agent(self._sandbox, interpreter_ended=interpreter_ended)
                 if not restart and self._handover.owned:
                     self._keep()
-                    await self._rest(self._sandbox)
+                    await put_to_rest(self._sandbox, self.at_shutdown)
             elif self._sandbox is not None:
                 self._kept.forget()
                 await self._created.delete(self._sandbox)
@@ -320,19 +310,6 @@ class KernelSandbox:
             self._handover_file.remove()
             self.bookmark.remove()
         await self.place.close()
-
-    async def _rest(self, sandbox: AsyncSandbox) -> None:
-        """Stop or pause a sandbox that stays. Nobody waits here until it has."""
-        with suppress(DaytonaTimeoutError):
-            if self.at_shutdown == "pause":
-                try:
-                    await sandbox.pause(timeout=_LEAVING_SECONDS)
-                except DaytonaTimeoutError:
-                    raise
-                except DaytonaError:  # its class cannot; then the files at least
-                    await sandbox.stop(timeout=_LEAVING_SECONDS)
-            elif self.at_shutdown == "stop":
-                await sandbox.stop(timeout=_LEAVING_SECONDS)
 
     def leave_later(self) -> None:
         """Let another process do what `leave` could not do in time. Any thread may call this."""
@@ -352,67 +329,6 @@ class KernelSandbox:
             raise DaytonaError("There is no sandbox yet; the next cell creates one.")
         return self._sandbox
 
-    async def _find(self) -> AsyncSandbox | None:
-        """Return the sandbox of the previous kernel or of DAYTONA_SANDBOX_ID; None if there is none."""
-        found = find("sandbox_id")
-        given = found and str(found.value)
-        # The handover comes first: the previous kernel may have moved.
-        sandbox_id = self._handover.sandbox_id or given
-        if not sandbox_id:
-            return None
-        try:
-            sandbox = await self.daytona.get(sandbox_id)
-        except DaytonaNotFoundError as error:
-            if not error.by_daytona:
-                raise
-            if found is not None and sandbox_id == given:
-                raise DaytonaNotFoundError(
-                    f"There is no sandbox {given!r}, which {found.source} names. "
-                    "Correct or unset that where Jupyter runs, and restart Jupyter."
-                ) from None
-            self._miss(sandbox_id)
-            return None
-        attached = sandbox_id == given or not self._handover.owned
-        course = await settle(sandbox, self.progress)
-        if course is Course.FORGET and not attached:
-            self._miss(sandbox.name)
-            return None
-        if course is Course.GIVE_UP and not attached and not self._was_kept:
-            return None
-        await make_ready(sandbox, course, self.progress)
-        if self._was_kept:
-            self._news.append(f"Sandbox {sandbox.name} was kept for this notebook, with its files.")
-        self._tell_resumption(sandbox, course)
-        self._was_kept = False
-        self._handover.owned = not attached
-        return sandbox
-
-    def _find_kept(self) -> Handover | None:
-        """Return what an earlier kernel of the notebook has kept; None if the person names a sandbox."""
-
-        def api_url() -> str | None:
-            settings = resolve()
-            return None if settings.embedded else settings.api_url.value
-
-        try:
-            return None if find("sandbox_id") is not None else self._kept.find(api_url)
-        except DaytonaError:
-            return None  # the first use of the client tells it
-
-    def _miss(self, sandbox: str) -> None:
-        """Note that a sandbox was deleted. The next one has nothing of it."""
-        self._agent.forget()
-        if self._was_kept:
-            self._was_kept = False
-            self._news.append(
-                f"Sandbox {sandbox}, which was kept for this notebook, was deleted. This is a new one, "
-                "without its files and variables."
-            )
-
-    def _tell_resumption(self, sandbox: AsyncSandbox, course: Course) -> None:
-        if course is Course.RESUME:
-            self._news.append(f"Sandbox {sandbox.name} was paused, and has been resumed.")
-
     async def revive(self) -> None:
         """Start or resume the sandbox if it needs that, or forget it if it is gone. Raises DaytonaError."""
         async with self._lock:
@@ -431,8 +347,7 @@ class KernelSandbox:
                     raise
                 raise DaytonaError(f"{ended} The next cell gets a new sandbox.") from None
             if course not in (Course.FORGET, Course.GIVE_UP):
-                await make_ready(self._sandbox, course, self.progress)
-                self._tell_resumption(self._sandbox, course)
+                await make_ready(self._sandbox, course, self.progress, self._news)
             elif self._handover.owned and (course is Course.FORGET or self.at_shutdown == "delete"):
                 self._created.add_unused(self._sandbox)
                 self._forget_sandbox()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ...client.states import Course, state_of
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 # A sandbox may stop or be archived when it is wanted again: seconds to wait for that, and between two looks.
 _SETTLING_SECONDS = 120.0
 _SETTLING_POLL = 0.5
+# A front end waits little longer for the end of its kernel.
+_LEAVING_SECONDS = 1.0
 _ACTIVITIES = {Course.START: "Starting", Course.RESUME: "Resuming"}
 
 
@@ -39,14 +42,36 @@ async def settle(sandbox: AsyncSandbox, progress: Progress) -> Course:
     return course
 
 
-async def make_ready(sandbox: AsyncSandbox, course: Course, progress: Progress) -> None:
-    """Start or resume a sandbox that has settled. Raises DaytonaError."""
+async def make_ready(sandbox: AsyncSandbox, course: Course, progress: Progress, news: list[str]) -> None:
+    """Start or resume a sandbox that has settled. Raises DaytonaError.
+
+    news: takes a sentence if it was resumed.
+    """
     if course is Course.USE:
         return
     if course not in _ACTIVITIES:
         raise unusable(sandbox)
     progress.show(f"{_ACTIVITIES[course]} sandbox {sandbox.name} …")
     await sandbox.start()
+    if course is Course.RESUME:
+        news.append(f"Sandbox {sandbox.name} was paused, and has been resumed.")
+
+
+async def put_to_rest(sandbox: AsyncSandbox, at_shutdown: str) -> None:
+    """Stop or pause a sandbox that stays, if it is to. Nobody waits here until it has.
+
+    at_shutdown: the setting. Raises DaytonaError.
+    """
+    with suppress(DaytonaTimeoutError):
+        if at_shutdown == "pause":
+            try:
+                await sandbox.pause(timeout=_LEAVING_SECONDS)
+            except DaytonaTimeoutError:
+                raise
+            except DaytonaError:  # its class cannot; then the files at least
+                await sandbox.stop(timeout=_LEAVING_SECONDS)
+        elif at_shutdown == "stop":
+            await sandbox.stop(timeout=_LEAVING_SECONDS)
 
 
 def unusable(sandbox: AsyncSandbox) -> DaytonaError:
