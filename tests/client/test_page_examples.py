@@ -201,15 +201,19 @@ async def _run(code: str, namespace: dict[str, Any], *, awaited: bool) -> str:
 
 async def test_every_example_in_its_sync_form(server: EmbeddedServer) -> None:
     with Daytona() as daytona:
-        await _run_all(server, daytona, awaited=False)
+        await run_examples(daytona, awaited=False, has_workspace=server.isolation != "none")
 
 
 async def test_every_example_in_its_async_form(server: EmbeddedServer) -> None:
     async with AsyncDaytona() as daytona:
-        await _run_all(server, daytona, awaited=True)
+        await run_examples(daytona, awaited=True, has_workspace=server.isolation != "none")
 
 
-async def _run_all(server: EmbeddedServer, daytona: Any, *, awaited: bool) -> None:
+async def run_examples(daytona: Any, *, awaited: bool, has_workspace: bool = True) -> None:
+    """Run all examples in a new sandbox. has_workspace: whether it has the directory /workspace.
+
+    Without isolation a sandbox has none, so its working directory replaces it.
+    """
     namespace = {"daytona": daytona, "SessionExecuteRequest": SessionExecuteRequest}
     directory = "/workspace"
     try:
@@ -217,8 +221,7 @@ async def _run_all(server: EmbeddedServer, daytona: Any, *, awaited: bool) -> No
             adapted = code.replace("/workspace", directory)
             printed = await _run(adapted, namespace, awaited=awaited)
             assert (expected or "").replace("/workspace", directory) in printed, name
-            if server.isolation == "none" and name == "basic command":
-                # Without isolation a sandbox has no /workspace, so its working directory replaces it.
+            if not has_workspace and name == "basic command":
                 found = namespace["workspace"].get_work_dir()
                 directory = await found if awaited else found
     finally:

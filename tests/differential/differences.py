@@ -6,6 +6,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,8 @@ DIFFERENCES = [
 ]
 
 
-def listed(notebook: str, source: str) -> Difference | None:
+def listed(
+    notebook: str, source: str, differences: Sequence[Difference] = tuple(DIFFERENCES)
+) -> Difference | None:
     """Return the difference that is listed for a cell, or None."""
-    return next((d for d in DIFFERENCES if d.notebook == notebook and source.startswith(d.start)), None)
+    return next((d for d in differences if d.notebook == notebook and source.startswith(d.start)), None)

@@ -1,0 +1,132 @@
+"""The notebooks that compare this kernel with ipykernel, and the page's examples, on Debian's newest Python.
+
+ipykernel runs with this machine's Python, so tracebacks and the words of errors differ, and are not compared.
+The notebooks that need packages are left out, because the image has none, and those of large outputs.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from daytona_kernel import AsyncDaytona, CreateSandboxParams, Daytona
+from daytona_kernel.server.isolation import choose_isolation
+from tests.client.test_page_examples import run_examples
+from tests.differential import execution
+from tests.differential.differences import Difference, listed
+from tests.differential.execution import running_pair
+from tests.differential.notebook import sources
+from tests.differential.report import differing_cells
+from tests.images.roots import MissingImageError, image
+from tests.served import config, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.differential.execution import Record
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(1800)]
+
+IMAGE = "forky"
+GROUPS = ("errors", "execution", "history", "magics", "rich")
+
+# Python's tracebacks and IPython's messages name the files of packages, and newer Pythons underline more.
+_PACKAGES_FOLDER = re.compile(r"[^\s\"]*/(?:site-packages|daytona-kernel/python3\.\d+)/")
+_UNDERLINES = re.compile(r"^[ |]*[~^]+\n", re.MULTILINE)
+
+_PYTHON = "Another version of Python"
+_PACKAGES = "The image has fewer packages"
+_DEBIAN = "Debian's Python is at another place, and its packages are managed by apt"
+
+# The cells that differ although errors are not compared.
+DIFFERENCES = [
+    Difference("errors/across_cells", "class Without", _PYTHON),
+    Difference("errors/chains", "import asyncio", _PYTHON),
+    Difference("errors/exits", "import pdb", _PYTHON),
+    Difference("errors/syntax", "'''unfinished", _PYTHON),
+    Difference("errors/syntax", "(1, 2", _PYTHON),
+    Difference("errors/syntax", "\\", _PYTHON),
+    Difference("errors/syntax", "\ta = 1", _PYTHON),
+    Difference("execution/classes", "pickle.dumps(Point(1))", _PYTHON),
+    Difference("execution/main_module", "sys.path[0]", _DEBIAN),
+    Difference("execution/main_module", "import multiprocessing", _PYTHON),
+    Difference("execution/modules", "%run note.ipynb", _PACKAGES),
+    Difference("execution/place", "sys.version", _PYTHON),
+    Difference("execution/place", "import site", _DEBIAN),
+    Difference("execution/place", "import sysconfig", _DEBIAN),
+    Difference("execution/place", "import numpy", _PACKAGES),
+    Difference("execution/processes", "subprocess.run([sys.executable", _PACKAGES),
+    Difference("execution/threads", "def fail", _PYTHON),
+    Difference("execution/threads", "import os", _PYTHON),
+    Difference("history/typed", "%notebook", _PACKAGES),
+    Difference("magics/help", "", _PYTHON),
+    Difference("magics/more", "%pip", _DEBIAN),
+    Difference("magics/more", "%matplotlib --list", _PACKAGES),
+    Difference("magics/more", "%debug", _PYTHON),
+    Difference("rich/display", 'display({"application/json"', _PYTHON),
+]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    if choose_isolation("preferred").name != "bubblewrap":
+        pytest.skip("bubblewrap does not work here")
+    try:
+        option = f"{IMAGE}={image(IMAGE)}"
+    except MissingImageError as error:
+        pytest.skip(f"no image {IMAGE}: {error}")
+    with serving(tmp_path_factory.mktemp("served"), "--snapshot", option) as environment:
+        yield environment
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_notebooks_are_the_same_but_for_the_version_of_python(
+    served: dict[str, str], group: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execution, "_CELL_SECONDS", 300)  # the first cell waits for an installation
+    for name, value in (served | {"DAYTONA_SANDBOX_SNAPSHOT": IMAGE}).items():
+        monkeypatch.setenv(name, value)
+    unexpected = []
+    expected = {(each.notebook, each.start) for each in DIFFERENCES if each.notebook.startswith(f"{group}/")}
+    with running_pair(tmp_path) as pair:
+        for source in [each for each in sources() if each.group == group]:
+            ipykernel, daytona = map(_without_errors, pair.execute(source))
+            for cell, shown in differing_cells(ipykernel, daytona):
+                known = listed(source.name, cell.source) or listed(source.name, cell.source, DIFFERENCES)
+                if known is None:
+                    unexpected.append(f"{source.name}: {shown}")
+                else:
+                    expected.discard((known.notebook, known.start))
+    assert not unexpected, "\n\n".join(["", *unexpected])
+    assert not expected, f"These differences are gone; take them off the list: {sorted(expected)}"
+
+
+async def test_the_examples_of_the_page_work(served: dict[str, str]) -> None:
+    params = CreateSandboxParams(snapshot=IMAGE)
+    with Daytona(config(served)) as daytona:
+        await run_examples(SimpleNamespace(create=functools.partial(daytona.create, params)), awaited=False)
+    async with AsyncDaytona(config(served)) as adaytona:
+        await run_examples(SimpleNamespace(create=functools.partial(adaytona.create, params)), awaited=True)
+
+
+def _without_errors(record: Record) -> Record:
+    parts = ("outputs", "messages", "reply")
+    cells = [
+        replace(cell, **{part: _reduced(getattr(cell, part)) for part in parts}) for cell in record.cells
+    ]
+    return replace(record, cells=cells)
+
+
+def _reduced(value: Any) -> Any:
+    """Return a part of a record with the names of errors, and without their words and tracebacks."""
+    if isinstance(value, dict):
+        return {key: _reduced(each) for key, each in value.items() if key not in {"evalue", "traceback"}}
+    if isinstance(value, str):
+        return _UNDERLINES.sub("", _PACKAGES_FOLDER.sub("<packages>/", value))
+    return [_reduced(each) for each in value] if isinstance(value, list) else value
