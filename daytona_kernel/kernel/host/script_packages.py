@@ -59,6 +59,8 @@ class ScriptPackages:
     async def _install(self, sandbox: AsyncSandbox, block: ScriptBlock) -> None:
         found = self._kernel_sandbox.settings.get("python")
         python = PYTHON if found is None else str(found.value)
+        if block.packages:
+            self._kernel_sandbox.progress.show(f"Installing {', '.join(block.packages)} …")
         if block.python is not None:
             version = await python_version(sandbox.process, python)
             if version is None or not script_block.fits(block.python, version):
@@ -68,5 +70,4 @@ class ScriptPackages:
                     "--snapshot moves to another one; or change `requires-python`, and run the cell again."
                 )
         if block.packages:
-            self._kernel_sandbox.progress.show(f"Installing {', '.join(block.packages)} …")
             await install(sandbox.process, block.packages, python, _ADVICE)
