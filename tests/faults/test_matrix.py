@@ -66,7 +66,9 @@ def worlds() -> Iterator[Worlds]:
 def _cells() -> Iterator[object]:
     for number, (fault, stage) in enumerate(CELLS):
         at_network = fault.world is NetworkWorld
-        group = f"faults of the network {number % _NETWORK_GROUPS}" if at_network else fault.name
+        # A group shares a kernel. The faults that end it take longest, so each is its own group.
+        own = f"fault {number}" if fault in STOPPED else fault.name
+        group = f"faults of the network {number % _NETWORK_GROUPS}" if at_network else own
         marks = [pytest.mark.xdist_group(group)]
         if (fault, stage) not in REPRESENTATIVES:
             marks.append(pytest.mark.faults)
