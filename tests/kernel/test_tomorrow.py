@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import nbformat
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
@@ -91,6 +92,42 @@ def desk(account: dict[str, str], tmp_path: Path) -> Iterator[Desk]:
 
 FIRST_DAY = "import pathlib\npathlib.Path('result').write_text('of yesterday')\nx = 41"
 NEXT_DAY = "x + 1, pathlib.Path('result').read_text()"
+
+
+PROJECT = {
+    "helpers.py": "def total(path):\n    return sum(int(line) for line in open(path))\n",
+    "data/numbers.csv": "20\n21\n",
+    ".env": "TOKEN=of-this-machine\n",
+}
+NOTEBOOK = [
+    "from helpers import total\nx = total('data/numbers.csv')\nx",
+    "import pathlib\npathlib.Path('results').mkdir()\npathlib.Path('results/total').write_text(str(x))",
+    "pathlib.Path('.env').exists()",
+]
+
+
+def test_an_existing_project_runs_unchanged_and_goes_on_the_next_day(desk: Desk) -> None:
+    for name, text in PROJECT.items():
+        (desk.root / name).parent.mkdir(exist_ok=True)
+        (desk.root / name).write_text(text)
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in NOTEBOOK])
+    nbformat.write(notebook, desk.root / desk.notebook)
+    before = (desk.root / desk.notebook).read_bytes()
+    desk.install("--at-shutdown=pause", "--display-name=Daytona (project)")
+    desk.environment["DAYTONA_KERNEL_PROJECT"] = "."
+    with desk.kernel() as driver:
+        answers = [driver.run(cell.source) for cell in nbformat.read(desk.root / desk.notebook, 4).cells]
+        assert [answer.result for answer in answers] == ["41", "2", "False"]
+    desk.await_state("paused")
+
+    (desk.root / "data/numbers.csv").write_text("20\n22\n")
+    with desk.kernel() as driver:
+        answer = driver.run("x, total('data/numbers.csv'), open('results/total').read()")
+        assert answer.result == "(41, 42, '41')"
+        assert "in use again, with its variables" in answer.stderr
+        assert driver.run("%sync pull").reply["status"] == "ok"
+    assert (desk.root / "results/total").read_text() == "41"
+    assert (desk.root / desk.notebook).read_bytes() == before
 
 
 @pytest.mark.parametrize(("end", "state"), [("pause", "paused"), ("keep", "started")])

@@ -6,7 +6,7 @@ own shows that something there has written the file.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,6 +34,16 @@ class Known:
 def sent(entry: Entry, digest: bytes | None = None) -> Known:
     """Return what is known after an entry was sent."""
     return Known(entry, entry.size, arrives_as(entry), digest)
+
+
+def outdated(entry: Entry, there: Entry) -> Known:
+    """Return what is known of a copy that is as it was sent, when the entry here was another version."""
+    return Known(replace(entry, modified=-1), there.size, there.modified)
+
+
+def is_as_sent(there: Entry) -> bool:
+    """Return whether nothing in the sandbox has written a file since it was sent, as far as times tell."""
+    return there.modified % SECOND == 0
 
 
 def arrives_as(entry: Entry) -> int:
@@ -103,8 +113,9 @@ class Comparison:
 def compare(local: Mapping[str, Entry], remote: Mapping[str, Entry]) -> Comparison:
     """Compare a project here with the copy that a sandbox has of it.
 
-    A file whose sizes differ belongs to the side that has changed it last. If that is the sandbox, it counts
-    as known, so that it is not sent, with an impossible size there, so that it counts as changed there.
+    A file whose sizes differ, and that the sandbox has not written, is an earlier version of the file here.
+    Otherwise it belongs to the side that has changed it last. If that is the sandbox, it counts as known, so
+    that it is not sent, with an impossible size there, so that it counts as changed there.
     """
     found = Comparison()
     for place, entry in local.items():
@@ -118,6 +129,8 @@ def compare(local: Mapping[str, Entry], remote: Mapping[str, Entry]) -> Comparis
             found.same[place] = sent(entry)
         elif entry.size == there.size:
             found.doubtful.append(entry)
+        elif is_as_sent(there):
+            found.same[place] = outdated(entry, there)
         elif there.modified > entry.modified:
             found.same[place] = Known(entry, -1, -1)
     return found

@@ -17,7 +17,18 @@ from typing import TYPE_CHECKING
 from ...errors import FileTransferError
 from ...project_folder import project_folder
 from ..copying.reports import join_names, readable
-from .changes import Arrivals, Departures, Known, arrivals, below, compare, departures, is_file
+from .changes import (
+    Arrivals,
+    Departures,
+    Known,
+    arrivals,
+    below,
+    compare,
+    departures,
+    is_as_sent,
+    is_file,
+    outdated,
+)
 from .local_tree import LocalTree
 from .packing import LARGE_BYTES, digest_of, pack, read_small
 from .progress import Progress
@@ -147,6 +158,8 @@ class Mirror:
             other = there[entry.place]
             if entry.place in equal:
                 self.known[entry.place] = Known(entry, other.size, other.modified)
+            elif is_as_sent(other):
+                self.known[entry.place] = outdated(entry, other)
             elif other.modified > entry.modified and not force:
                 self.known[entry.place] = Known(entry, -1, -1)
         self._must_compare, self._is_empty = False, not there

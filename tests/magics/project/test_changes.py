@@ -73,7 +73,8 @@ def test_a_pull_overwrites_only_what_is_here_as_it_was_sent(
 
 
 @given(_TREES, _TREES)
-def test_without_a_memory_the_newer_file_counts(here: dict[str, Entry], there: dict[str, Entry]) -> None:
+def test_without_a_memory_the_newer_file_counts(here: dict[str, Entry], sent_: dict[str, Entry]) -> None:
+    there = {place: replace(entry, modified=entry.modified + 1) for place, entry in sent_.items()}
     found = compare(here, there)
     known = found.same
     doubtful = {entry.place for entry in found.doubtful}
@@ -82,14 +83,30 @@ def test_without_a_memory_the_newer_file_counts(here: dict[str, Entry], there: d
         other = there.get(place)
         if other is None:
             assert place in leaving
-        elif entry == other:
-            assert place in known
         elif entry.size == other.size:
             assert place in doubtful
         else:
             assert (place in leaving) == (entry.modified >= other.modified)
             if place in known:  # and what the sandbox has changed is not lost for a pull
                 assert other in arrivals(here, known, there).updates
+
+
+@given(_TREES, _TREES)
+def test_what_the_sandbox_has_not_written_is_replaced(
+    here: dict[str, Entry], there: dict[str, Entry]
+) -> None:
+    found = compare(here, there)
+    leaving = departures(here, found.same)
+    for place in here.keys() & there.keys():
+        if here[place] == there[place]:
+            assert here[place] not in leaving.changed + leaving.doubtful
+        elif here[place].size != there[place].size:
+            assert here[place] in leaving.changed + leaving.doubtful
+            assert (found.same[place].remote_size, found.same[place].remote_modified) == (
+                there[place].size,
+                there[place].modified,
+            )
+    assert arrivals(here, found.same, {place: there[place] for place in found.same}).updates == []
 
 
 def test_a_time_alone_is_doubtful_and_a_mode_is_a_change() -> None:
