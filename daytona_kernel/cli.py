@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -223,82 +222,21 @@ def _add_card_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _install(arguments: argparse.Namespace) -> int:
-    from . import card_settings, jupyter_environments, kernelspecs
-    from .doctor import lacks
-    from .errors import SettingError
+    from . import registration
 
-    if arguments.list:
-        return _list(arguments)
-    try:
-        settings = card_settings.given(arguments)
-        written = kernelspecs.install(
-            name=arguments.name,
-            display_name=arguments.display_name,
-            env=dict(arguments.env),
-            settings=settings,
-            user=arguments.user,
-            prefix=arguments.prefix,
-        )
-    except SettingError as error:
-        print(error.message, file=sys.stderr)
-        return 1
-    except kernelspecs.KernelspecError as error:
-        print(error, file=sys.stderr)
-        return 1
-    where = f" --prefix {shlex.quote(arguments.prefix)}" if arguments.prefix else ""
-    print(f"Installed {written.spec['display_name']!r} in {written.directory}")
-    print(f"To remove it, run: daytona-kernel uninstall --name {written.name}{where}")
-    for each in jupyter_environments.find([written.prefix]):
-        if each.sees(written) and (missing := each.missing_packages):
-            print(f"Jupyter in {each.prefix} {lacks(each.prefix, missing)}.")
-    return 0
+    return registration.list_kernelspecs() if arguments.list else registration.install(arguments)
 
 
 def _list(_arguments: argparse.Namespace) -> int:
-    from . import card_settings, jupyter_environments, kernelspecs
-    from .formatting import format_columns
+    from .registration import list_kernelspecs
 
-    found = kernelspecs.find(each.prefix for each in jupyter_environments.find())
-    if not found:
-        print("Jupyter does not know the kernel here. To add it, run: daytona-kernel install")
-        return 0
-    rows = [
-        (
-            each.name,
-            each.spec.get("display_name", ""),
-            each.python or "Jupyter's",
-            str(each.directory),
-            card_settings.describe(each.settings),
-        )
-        for each in found
-    ]
-    print(format_columns([("NAME", "DISPLAY NAME", "PYTHON", "DIRECTORY", "SETTINGS"), *rows]))
-    return 0
+    return list_kernelspecs()
 
 
 def _uninstall(arguments: argparse.Namespace) -> int:
-    from . import jupyter_environments, kernelspecs
+    from .registration import uninstall
 
-    named = [Path(arguments.prefix)] if arguments.prefix else []
-    found = kernelspecs.find([*named, *(each.prefix for each in jupyter_environments.find())])
-    if arguments.name:
-        chosen = [each for each in found if each.name == arguments.name.lower() and each.python]
-    else:
-        chosen = [each for each in found if each.is_own]
-    if arguments.name and not chosen:
-        print(f"`daytona-kernel install` has written no kernelspec {arguments.name} here.", file=sys.stderr)
-        return 1
-    if not chosen:
-        print("`daytona-kernel install` of this environment has written no kernelspec that Jupyter finds.")
-        print("To remove the package with its own kernelspec, run: pip uninstall daytona-kernel")
-    try:
-        for each in chosen:
-            kernelspecs.remove(each)
-            print(f"Removed {each.spec.get('display_name', each.name)!r} from {each.directory}")
-    except kernelspecs.KernelspecError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    return uninstall(arguments)
 
 
 def _doctor(_arguments: argparse.Namespace) -> int:
