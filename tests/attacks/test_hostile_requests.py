@@ -38,7 +38,7 @@ NAMES = [
         "lazyStart",
     ),
     *("name", "env", "labels", "public", "target", "snapshot", "cpu", "memory", "disk"),
-    *("autoStopInterval", "autoArchiveInterval", "autoDeleteInterval"),
+    *("autoStopInterval", "autoPauseInterval", "autoArchiveInterval", "autoDeleteInterval"),
 ]
 # Values of wrong types, and values that Python or C fail on, as JSON.
 VALUES = [
@@ -125,6 +125,8 @@ def send(toolbox: Toolbox, request: RouteRequest, body: bytes | None, query: str
     answer = toolbox.request(request.method, url + (f"?{query}" if query else ""), content=body)
     if str(request) == f"POST {API}/sandbox" and answer.is_success:
         toolbox.delete(f"{url}/{answer.json()['id']}")
+    if request.path.endswith("/pause") and answer.is_success:
+        toolbox.post(f"{url.removesuffix('/pause')}/start")
     return answer
 
 

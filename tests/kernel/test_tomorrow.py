@@ -207,7 +207,7 @@ def test_a_sandbox_is_kept_by_a_magic_and_deleted_by_another(desk: Desk) -> None
     with desk.kernel() as driver:
         assert driver.run(NEXT_DAY).result == "(42, 'of yesterday')"
         driver.run("%sandbox delete")
-        assert desk.sandboxes() == []
+        wait_until(lambda: desk.sandboxes() == [], 30, "the sandbox is not deleted")
     with desk.kernel() as driver:
         answer = driver.run("'x' in globals()")
         assert (answer.result, answer.stderr) == ("False", "")
