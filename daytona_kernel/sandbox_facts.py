@@ -65,15 +65,15 @@ def ends(instance: SandboxInstance, now: datetime | None = None) -> list[tuple[s
     return rows
 
 
-def usage(used: SandboxUsage) -> list[tuple[str, str]]:
-    """Return what a sandbox uses of what it may use."""
+def usage(used: SandboxUsage, *, shares_disk: bool) -> list[tuple[str, str]]:
+    """Return what a sandbox uses of what it may use. shares_disk: whether its disk is this machine's."""
     memory = f"{format_bytes(used.memory_used)} of {format_bytes(used.memory_total)}"
     disk = f"{format_bytes(used.disk_used)} of {format_bytes(used.disk_total)}"
     cores = "core" if used.cpu_count == 1 else "cores"
     return [
         ("Uses CPU", f"{used.cpu_percent:g} % of {used.cpu_count:g} {cores}"),
         ("Uses memory", memory),
-        ("Uses disk", disk),
+        ("Disk of this machine" if shares_disk else "Uses disk", f"{disk} used" if shares_disk else disk),
     ]
 
 

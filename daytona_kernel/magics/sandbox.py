@@ -68,7 +68,7 @@ class SandboxMagic:
         """Show the sandbox: its state, its size and use, when it stops by itself, and its price."""
         sandbox = await call.sandbox()
         await sandbox.refresh_data()
-        await call.display(table(("", ""), [*sandbox_rows(call, sandbox), *await _usage_rows(sandbox)]))
+        await call.display(table(("", ""), [*sandbox_rows(call, sandbox), *await _usage_rows(call, sandbox)]))
 
     @magic("sandbox list", Signature(), Reach.SANDBOX)
     async def list_sandboxes(self, call: MagicCall) -> None:
@@ -189,6 +189,8 @@ def sandbox_rows(call: MagicCall, sandbox: AsyncSandbox) -> list[tuple[str, str]
     """Return the facts about the kernel's sandbox, as rows of a table."""
     instance = sandbox.instance
     rates = process_settings([TABLE["rates"]]).get("rates")
+    # Nothing bounds the disk of a sandbox on this machine.
+    disk = None if call.kernel_sandbox.place.bounds else instance.disk
     rows = [
         ("Sandbox", Code(sandbox.name)),
         ("Id", Code("" if sandbox.name == sandbox.id else sandbox.id)),
@@ -196,7 +198,7 @@ def sandbox_rows(call: MagicCall, sandbox: AsyncSandbox) -> list[tuple[str, str]
         ("Created", sandbox_facts.age(instance)),
         *sandbox_facts.ends(instance),
         ("Price", "" if rates is None else f"{sandbox_facts.price(instance, rates.value)} ({rates.source})"),
-        ("Size", format_sizes(instance.cpu, instance.memory, instance.disk, instance.gpu)),
+        ("Size", format_sizes(instance.cpu, instance.memory, disk, instance.gpu)),
         ("Snapshot", Code(instance.snapshot or "")),
         ("Image", Code((instance.image or "").removeprefix("FROM ").strip())),
         ("Region", sandbox.target),
@@ -234,12 +236,13 @@ def _network(instance: SandboxInstance) -> str:
     return f"only {allowed.replace(',', ', ')}" if allowed else ""
 
 
-async def _usage_rows(sandbox: AsyncSandbox) -> list[tuple[str, str]]:
+async def _usage_rows(call: MagicCall, sandbox: AsyncSandbox) -> list[tuple[str, str]]:
     """Return what the sandbox uses; nothing if its toolbox does not tell."""
     try:
-        return sandbox_facts.usage(await sandbox.get_metrics_latest())
+        used = await sandbox.get_metrics_latest()
     except DaytonaError:
         return []
+    return sandbox_facts.usage(used, shares_disk=bool(call.kernel_sandbox.place.bounds))
 
 
 def _start_of(sandbox: AsyncSandbox) -> str:

@@ -48,9 +48,10 @@ def test_info_and_daytona_show_where_the_cells_run(kernel: Driver) -> None:
     assert "after 30 min without activity" in text
     assert "24 h after it has stopped" in text
     assert "in 29 min" in text or "in 30 min" in text
-    for used in ("Uses CPU", "Uses memory", "Uses disk"):
+    for used in ("Uses CPU", "Uses memory", "Disk of this machine"):
         assert used in text
     assert "they can fill this machine's memory and disk" in text or "Nothing bounds the memory" in text
+    assert "GiB disk" not in text
     text = shown(kernel.run("%daytona"))
     for words in ("in the embedded server", "started", "api_key", "not set (default)"):
         assert words in text
