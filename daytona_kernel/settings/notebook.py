@@ -1,4 +1,4 @@
-"""What a notebook's file declares: settings in its metadata, and packages in the script block of a cell.
+"""What the file of a notebook declares: settings in its metadata, and the packages that it needs.
 
 The settings are the object `daytona` beside `kernelspec` and `language_info`. Jupyter names the file in the
 variable JPY_SESSION_NAME. The notebook may be a stranger's, so only the settings that the table allows are
@@ -16,14 +16,14 @@ from typing import Any
 from ..errors import SettingError
 from ..file_flags import BINARY, CLOSE_ON_EXEC, NON_BLOCKING
 from .declaration import Origin
-from .script_block import BEGIN, ScriptBlock, parse
+from .script_block import BEGIN, ScriptBlock, check_block, parse
 from .table import check
 
 FILE_VARIABLE = "JPY_SESSION_NAME"
 _LARGEST = 1 << 30
 # In a text of a cell or an output, the quotes are escaped, so this is found in no other place than a key.
 _KEY = re.compile(rb'"daytona"\s*:')
-_BLOCK = re.compile(re.escape(BEGIN.encode()))
+_BLOCK = re.compile(re.escape(BEGIN.encode()) + rb'|"uv"\s*:')
 
 
 def read(file: str) -> dict[str, Any]:
@@ -42,8 +42,12 @@ def read(file: str) -> dict[str, Any]:
 
 
 def read_script_block(file: str) -> ScriptBlock | None:
-    """Return the first script block in a notebook's cells; None if it has none. Raises SettingError."""
-    cells = _read(file, _BLOCK).get("cells", [])
+    """Return what a notebook needs; None if it does not say. Raises SettingError.
+
+    The first script block in its cells counts, or else the object `uv` in its metadata.
+    """
+    notebook = _read(file, _BLOCK)
+    cells = notebook.get("cells", [])
     for cell in cells if isinstance(cells, list) else []:
         if not isinstance(cell, dict) or cell.get("cell_type") != "code":
             continue
@@ -51,7 +55,9 @@ def read_script_block(file: str) -> ScriptBlock | None:
         text = "".join(map(str, source)) if isinstance(source, list) else str(source)
         if (block := parse(text)) is not None:
             return block
-    return None
+    metadata = notebook.get("metadata")
+    values = metadata.get("uv") if isinstance(metadata, dict) else None
+    return check_block(values, "In `uv` of the notebook's metadata") if isinstance(values, dict) else None
 
 
 def _read_metadata(file: str) -> dict[str, Any]:

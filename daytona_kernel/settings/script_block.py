@@ -6,6 +6,7 @@
     # ///
 
 Tools such as juv and uv write it into the first cell. A table for a tool in it counts for that tool alone.
+Others, such as nteract, write the same two keys into the notebook's metadata, in the object `uv`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from ..errors import SettingError
 from .kinds import PACKAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 BEGIN = "# /// script"
 _END = "# ///"
@@ -48,16 +49,19 @@ def parse(source: str) -> ScriptBlock | None:
         content = tomllib.loads("\n".join(found[0]))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise SettingError(f"The block `{BEGIN}` is not TOML: {error}. {_AGAIN}") from None
+    return check_block(content, f"In the block `{BEGIN}`")
+
+
+def check_block(content: Mapping[str, object], place: str) -> ScriptBlock:
+    """Return the block with some content. place: the start of a sentence. Raises SettingError."""
     try:
         packages = PACKAGES.check(content.get("dependencies", []))
     except ValueError:
-        raise SettingError(
-            f"In the block `{BEGIN}`, `dependencies` is not a list of packages. {_AGAIN}"
-        ) from None
+        raise SettingError(f"{place}, `dependencies` is not a list of packages. {_AGAIN}") from None
     python = content.get("requires-python")
-    if python is not None:
-        _check_versions(python)
-    return ScriptBlock(tuple(packages), python)
+    if python is None:
+        return ScriptBlock(tuple(packages))
+    return ScriptBlock(tuple(packages), _versions(python, place))
 
 
 def fits(python: str, version: str) -> bool:
@@ -81,12 +85,14 @@ def _blocks(lines: list[str]) -> Iterator[list[str]]:
             yield [line[2:] for line in comment[:end]]
 
 
-def _check_versions(python: object) -> None:
+def _versions(python: object, place: str) -> str:
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+    text = python if isinstance(python, str) else "none"
     try:
-        SpecifierSet(python if isinstance(python, str) else "none")
+        SpecifierSet(text)
     except InvalidSpecifier:
         raise SettingError(
-            f'In the block `{BEGIN}`, `requires-python` names no versions, as ">=3.11" does. {_AGAIN}'
+            f'{place}, `requires-python` names no versions, as ">=3.11" does. {_AGAIN}'
         ) from None
+    return text

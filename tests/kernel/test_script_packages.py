@@ -48,9 +48,9 @@ def places(served: dict[str, str], tmp_path: Path) -> Iterator[dict[str, Any]]:
         sandbox.delete()
 
 
-def save(places: dict[str, Any], *sources: str) -> None:
+def save(places: dict[str, Any], *sources: str, **metadata: Any) -> None:
     cells = [{"cell_type": "code", "source": each} for each in sources]
-    notebook = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    notebook = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
     Path(places["JPY_SESSION_NAME"]).write_text(json.dumps(notebook))
 
 
@@ -77,6 +77,12 @@ def test_the_block_of_the_file_counts_for_every_cell_and_cells_keep_their_order(
         assert kernel.run("order, declared.value").result == "([1, 2, 3, 4, 5, 6], 42)"
         counts = [kernel.run("0").reply["execution_count"] for _ in range(2)]
         assert counts == [8, 9]
+
+
+def test_the_metadata_of_the_file_counts_too(places: dict[str, Any]) -> None:
+    save(places, "import declared", uv={"dependencies": [FILE], "requires-python": ">=3.8"})
+    with running_kernel(**places) as kernel:
+        assert kernel.run("import declared; declared.value").result == "42"
 
 
 def test_an_installation_shows_its_progress_and_can_be_interrupted(places: dict[str, Any]) -> None:

@@ -111,3 +111,23 @@ def test_the_first_block_of_a_file_counts(tmp_path: Path) -> None:
         path.write_text(text)
         assert read_script_block(str(path)) is None
     assert read_script_block(str(tmp_path / "missing.ipynb")) is None
+
+
+def test_the_metadata_says_what_a_notebook_without_a_block_needs(tmp_path: Path) -> None:
+    needs = {"dependencies": ["requests<3"], "requires-python": ">=3.11"}
+    path = tmp_path / "a.ipynb"
+    path.write_text(json.dumps({"cells": [], "metadata": {"uv": needs}}, indent=1))
+    assert read_script_block(str(path)) == ScriptBlock(("requests<3",), ">=3.11")
+    cells = [{"cell_type": "code", "source": WHOLE}]
+    path.write_text(json.dumps({"cells": cells, "metadata": {"uv": {"dependencies": ["no"]}}}))
+    assert read_script_block(str(path)) == ScriptBlock(("requests<3", "rich"), ">=3.11")
+    for wrong, said in (
+        ({"dependencies": [1]}, "In `uv` of the notebook's metadata, `dependencies` is not"),
+        ({"requires-python": 3}, "In `uv` of the notebook's metadata, `requires-python` names no"),
+    ):
+        path.write_text(json.dumps({"cells": [], "metadata": {"uv": wrong}}))
+        with pytest.raises(SettingError, match=said):
+            read_script_block(str(path))
+    for other in ("[]", '"httpx"', "null"):
+        path.write_text(f'{{"cells": [], "metadata": {{"uv": {other}}}}}')
+        assert read_script_block(str(path)) is None
