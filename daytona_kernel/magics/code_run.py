@@ -67,8 +67,9 @@ class CodeRunMagic:
 
         The code has no access to the notebook's variables. It starts in the sandbox's default directory,
         and only the files that it writes remain. Without --language, it runs in the sandbox's language.
-        Figures that matplotlib shows appear below the text. A status other than 0 fails the cell and is
-        in _exit_code. Interrupting the cell ends the code.
+        Figures that matplotlib shows appear below the text, unless a word of --argv has blanks or signs
+        of the shell. A status other than 0 fails the cell and is in _exit_code. Interrupting the cell ends
+        the code.
         """
         if not (call.body or "").strip():
             raise MagicUsageError("There is no code to run: put it below the line %%code_run.")
