@@ -158,10 +158,14 @@ def canary() -> Iterator[int]:
         yield int(listener.getsockname()[1])
 
 
-def test_no_server_of_this_machine_is_reached(toolbox: Toolbox, canary: int, tmp_path: Path) -> None:
+def test_no_server_of_this_machine_is_reached(toolbox: Toolbox, canary: int) -> None:
     hosts = ["127.0.0.1", "127.0.0.53", "0.0.0.0", *own_addresses()]
-    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as abstract:
-        path = str(tmp_path / "socket")
+    with (
+        tempfile.TemporaryDirectory(dir="/tmp") as folder,  # the address of a socket is short
+        socket.socket(socket.AF_UNIX) as listener,
+        socket.socket(socket.AF_UNIX) as abstract,
+    ):
+        path = f"{folder}/socket"
         listener.bind(path)
         listener.listen()
         abstract.bind(f"\0{path}")
@@ -352,18 +356,22 @@ def test_the_internet_is_reached_by_name(toolbox: Toolbox) -> None:
 
 @pytest.mark.parametrize(("network", "reached"), [("none", False), ("host", True)])
 def test_the_network_is_the_wanted_one(
-    server: EmbeddedServer, canary: int, tmp_path: Path, network: str, reached: bool
+    server: EmbeddedServer, canary: int, network: str, reached: bool
 ) -> None:
     own = start_embedded({"DAYTONA_KERNEL_ISOLATION": "landlock", "DAYTONA_KERNEL_NETWORK": network})
     own.lease = own.take_lease()
-    with make_toolbox(own) as toolbox, socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(tmp_path / "socket"))
+    with (
+        tempfile.TemporaryDirectory(dir="/tmp") as folder,  # the address of a socket is short
+        make_toolbox(own) as toolbox,
+        socket.socket(socket.AF_UNIX) as listener,
+    ):
+        listener.bind(f"{folder}/socket")
         listener.listen()
         answers = errors_of(
             toolbox,
             f"socket.socket().connect(('127.0.0.1', {canary}))",
             "socket.socket().connect(('192.0.2.1', 80))" if not reached else "raise PermissionError(13, '')",
-            f"socket.socket(socket.AF_UNIX).connect({str(tmp_path / 'socket')!r})",
+            f"socket.socket(socket.AF_UNIX).connect('{folder}/socket')",
         )
     assert answers == ["done" if reached else "EACCES", "EACCES", "EACCES"]
     own.end()
