@@ -123,7 +123,7 @@ def _make_parser() -> argparse.ArgumentParser:
     resume.add_argument(
         "--sandbox",
         metavar="ID",
-        help="keep this sandbox for the notebook, by id or name, instead of its own",
+        help="the sandbox to keep for the notebook, by id or name (default: the one that is kept)",
     )
     resume.set_defaults(run=_resume)
 

@@ -77,8 +77,8 @@ class Agent:
         # The cells without a reply, by message id, and the open questions of `input()`, by their cell.
         self._cells: dict[str, Message] = {}
         self._questions: dict[str, Message] = {}
-        # The cells that the main shell has not begun yet. ipykernel ignores an interrupt before that.
-        self._unbegun: set[str] = set()
+        # The cells that the main shell has not started yet. ipykernel ignores an interrupt before that.
+        self._unstarted: set[str] = set()
         self._early_interrupt: asyncio.TimerHandle | None = None
         self._was_ready = False
         self._shutdown: asyncio.Task[None] | None = None
@@ -140,7 +140,7 @@ class Agent:
             self._channels = None
             self._cells = {each.msg_id: each for each in self._waiting if each.msg_id in self._cells}
             self._questions.clear()
-            self._unbegun.clear()
+            self._unstarted.clear()
             self._take_early_interrupt()
             ended.cancel()
             ready.cancel()
@@ -170,7 +170,7 @@ class Agent:
 
     def _send(self, message: Message, channels: InterpreterChannels) -> None:
         if _is_on_main_shell(message) and not message.content.get("silent"):
-            self._unbegun.add(message.msg_id)
+            self._unstarted.add(message.msg_id)
         channels.send(message)
 
     def _take(self, message: Message) -> None:
@@ -186,10 +186,11 @@ class Agent:
 
     def _interrupt(self) -> None:
         if self._ready is not None:
-            has_begun = any(
-                _is_on_main_shell(each) and each.msg_id not in self._unbegun for each in self._cells.values()
+            has_started = any(
+                _is_on_main_shell(each) and each.msg_id not in self._unstarted
+                for each in self._cells.values()
             )
-            if has_begun or not self._unbegun:
+            if has_started or not self._unstarted:
                 self._process.interrupt()
             elif self._early_interrupt is None:
                 loop = asyncio.get_running_loop()
@@ -246,9 +247,9 @@ class Agent:
         if message.channel == "shell":
             self._cells.pop(message.parent_id, None)
             self._questions.pop(message.parent_id, None)
-            self._unbegun.discard(message.parent_id)
-        elif message.channel == "iopub" and self._unbegun and message.msg_type == "execute_input":
-            self._unbegun.discard(message.parent_id)
+            self._unstarted.discard(message.parent_id)
+        elif message.channel == "iopub" and self._unstarted and message.msg_type == "execute_input":
+            self._unstarted.discard(message.parent_id)
             if self._take_early_interrupt():
                 loop = asyncio.get_running_loop()
                 loop.call_later(_SETTLED_SECONDS, self._interrupt_cell, message.parent_id)

@@ -48,8 +48,6 @@ REFUSED_SECONDS = limited(120.0)
 AWAY_SECONDS = limited(1800.0)
 # These statuses name a fault that passes, although they are in the range of the client's own mistakes.
 _PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
-
-
 _RESUMING = "The sandbox was paused; it is being resumed."
 _PAUSED = "The sandbox was paused. Its processes go on, with all variables, when a cell resumes it."
 
@@ -92,7 +90,7 @@ class _Outage:
     """A time without a connection, from its first break until the next greeting."""
 
     def __init__(self) -> None:
-        self._begun = time.monotonic()
+        self._started = time.monotonic()
         self._refused_since: float | None = None
 
     def add(self, error: Exception, *, sandbox_answers: bool) -> None:
@@ -106,7 +104,7 @@ class _Outage:
             self._refused_since = since = self._refused_since or now
             limit = REFUSED_SECONDS
         else:
-            self._refused_since, since, limit = None, self._begun, AWAY_SECONDS
+            self._refused_since, since, limit = None, self._started, AWAY_SECONDS
         if now - since < limit:
             return
         if sandbox_answers and _is_silence(error):
@@ -144,7 +142,7 @@ class Connection:
         self._on_message = on_message
         self._on_outage = on_outage
         self._bookmark = bookmark
-        self._begun_at = None if bookmark is None else bookmark.begin(credentials.link)
+        self._started_at = None if bookmark is None else bookmark.begin(credentials.link)
         # The first greeting makes the link: a kernel that takes the place of a crashed one starts in its
         # middle. Messages from before the first greeting wait here.
         self._link: Link | None = None
@@ -229,7 +227,7 @@ class Connection:
         return outage
 
     async def _greet(self, socket: ClientConnection) -> None:
-        side = KernelSide(self._link, self._credentials.secret, self._credentials.link, self._begun_at)
+        side = KernelSide(self._link, self._credentials.secret, self._credentials.link, self._started_at)
         while (hello := side.outgoing()) is not None:
             self._unanswered += 1
             await socket.send(hello)

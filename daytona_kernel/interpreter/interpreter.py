@@ -193,8 +193,8 @@ class Interpreter:
         await self._ended.wait()
 
     def _waits(self) -> bool:
-        """Return whether code was sent that has not begun, as far as this end knows."""
-        return any(not each.begun for each in self._executions.values())
+        """Return whether code was sent that has not started, as far as the kernel knows."""
+        return any(not each.has_started for each in self._executions.values())
 
     def _receive(self, message: Message) -> None:
         """Take a message of the agent or the interpreter. Raises ProtocolError and InterpreterStartError."""
@@ -243,7 +243,7 @@ class _Execution:
     def __init__(self, on_message: OnMessage | None) -> None:
         self._on_message = on_message
         self._printed: list[str] = []
-        self.begun = False
+        self.has_started = False
         self._replied = False
         self._idle = False
         self._timer: asyncio.TimerHandle | None = None
@@ -255,7 +255,7 @@ class _Execution:
         return "".join(self._printed)
 
     def take(self, message: Message) -> None:
-        self.begun = True
+        self.has_started = True
         if self._on_message is not None:
             self._on_message(message)
         elif message.msg_type == "stream" and message.content.get("name") == "stdout":

@@ -48,7 +48,7 @@ class WaitingNotice:
         self._first_waiting = first_waiting
         self._text = ""
         self._place = ""
-        self._begun = 0.0
+        self._started = 0.0
         self._timer: asyncio.TimerHandle | None = None
         # The display ids of the text, by the message ids of the cells that show it.
         self._shown: dict[str, str] = {}
@@ -61,7 +61,7 @@ class WaitingNotice:
     def schedule(self) -> None:
         """Show the text later, if a cell waits now and still waits then."""
         if self._timer is None and self._first_waiting() is not None:
-            self._begun = time.monotonic()
+            self._started = time.monotonic()
             self._timer = asyncio.get_running_loop().call_later(_WAITING_SECONDS, self._show)
 
     def clear(self, request: Request) -> None:
@@ -84,7 +84,7 @@ class WaitingNotice:
         if not self._text:
             return
         text = _WAITING.format(
-            activity=self._text, seconds=time.monotonic() - self._begun, place=self._place or "in a sandbox"
+            activity=self._text, seconds=time.monotonic() - self._started, place=self._place or "in a sandbox"
         )
         shown = self._shown.get(request.message.msg_id)
         display_id = shown or self._shown.setdefault(request.message.msg_id, str(uuid.uuid4()))
@@ -131,7 +131,7 @@ class OutageNotice:
         self._outbox = outbox
         self._running = running
         self._reason = ""
-        self._begun = 0.0
+        self._started = 0.0
         self._timer: asyncio.TimerHandle | None = None
         # The display ids of the text, by the message ids of the cells that show it.
         self._shown: dict[str, tuple[Request, str]] = {}
@@ -141,7 +141,7 @@ class OutageNotice:
         if reason is not None:
             self._reason = reason
             if self._timer is None:
-                self._begun = time.monotonic()
+                self._started = time.monotonic()
                 self._timer = asyncio.get_running_loop().call_later(_OUTAGE_SECONDS, self._show)
             return
         if self._timer is not None:
@@ -156,7 +156,7 @@ class OutageNotice:
         request = self._running()
         if request is None:
             return
-        text = _OUTAGE.format(seconds=time.monotonic() - self._begun, reason=self._reason)
+        text = _OUTAGE.format(seconds=time.monotonic() - self._started, reason=self._reason)
         shown = self._shown.get(request.message.msg_id)
         display_id = str(uuid.uuid4()) if shown is None else shown[1]
         self._shown[request.message.msg_id] = request, display_id
