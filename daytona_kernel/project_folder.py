@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from .errors import MagicUsageError
-from .settings.project import parse_project
+from .settings.project import ProjectSetting, parse_project
 from .settings.resolution import value
 
 
@@ -29,7 +29,11 @@ def project_folder(path: str) -> str:
 
 def mounted_project() -> tuple[str, str] | None:
     """Return the mode and the folder of a project that is mounted; None if none is. Raises DaytonaError."""
-    setting = parse_project(value("project", strict="off") or "off")
+    return mount_of(parse_project(value("project", strict="off") or "off"))
+
+
+def mount_of(setting: ProjectSetting | None) -> tuple[str, str] | None:
+    """Return the mode and the folder of a setting; None if nothing is mounted. Raises DaytonaError."""
     if setting is None or not setting.is_mounted:
         return None
     return setting.mode, project_folder(setting.folder)

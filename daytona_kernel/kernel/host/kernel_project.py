@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from ...client.models.sandboxes import VolumeMount
 from ...errors import DaytonaError, MagicUsageError, SettingError
-from ...project_folder import mounted_project
+from ...project_folder import mount_of
 from ...settings.notebook import FILE_VARIABLE
 from ...settings.project import ProjectSetting, parse_project
 from ...settings.resolution import value
@@ -62,7 +62,7 @@ class KernelProject:
 
     def add_to(self, params: CreateSandboxParams, daytona: AsyncDaytona) -> CreateSandboxParams:
         """Return the parameters of a new sandbox with the mount of the project. Raises DaytonaError."""
-        if (mounted := mounted_project()) is None:
+        if (mounted := mount_of(self._setting)) is None:
             return params
         settings = daytona.settings
         if not settings.embedded and not is_loopback(urlsplit(settings.api_url.value or "").hostname or ""):
@@ -82,13 +82,20 @@ class KernelProject:
         """
         if "cwd" in values:
             return values
-        if (folder := _mounted_in(sandbox)) is not None:
+        if (folder := self._mounted_in(sandbox)) is not None:
             return {**values, "cwd": await asyncio.to_thread(_start_folder, folder)}
         if not self.is_sent:
             return values
         with suppress(MagicUsageError):
             return {**values, "cwd": await self.mirror().start_folder(sandbox)}
         return values
+
+    def _mounted_in(self, sandbox: AsyncSandbox) -> str | None:
+        """Return the folder of the project that a sandbox sees; None if it sees none."""
+        mounted = mount_of(self._setting)
+        if mounted is None or ":".join(mounted) not in [each.volume_id for each in sandbox.instance.volumes]:
+            return None
+        return mounted[1]
 
     def send_ahead(self, sandbox: AsyncSandbox) -> None:
         """Start to send the project, before a cell waits for it."""
@@ -116,14 +123,6 @@ class KernelProject:
     def concerns(self, request: Message, code: str) -> bool:
         """Return whether a cell needs the project. Any thread may call this."""
         return request.content.get("silent") is not True and parse_magic_cell(code, _WITHOUT) is None
-
-
-def _mounted_in(sandbox: AsyncSandbox) -> str | None:
-    """Return the folder of the project that a sandbox sees; None if it sees none."""
-    mounted = mounted_project()
-    if mounted is None or ":".join(mounted) not in [each.volume_id for each in sandbox.instance.volumes]:
-        return None
-    return mounted[1]
 
 
 def _start_folder(project: str) -> str:

@@ -216,7 +216,7 @@ class Cells:
             slot=self._slot,
             api=self._host.api,
             outbox=self._outbox,
-            others_wait=lambda: any(each is not request for each in self._requests.cells()),
+            others_wait=lambda: self._requests.has_others(request),
         )
         request.move.leave()
         if request.alone:
@@ -236,7 +236,7 @@ class Cells:
             slot=self._slot,
             api=self._host.api,
             outbox=self._outbox,
-            others_run=lambda: any(each is not request for each in self._requests.cells()),
+            others_run=lambda: self._requests.has_others(request),
         )
         if request.alone:
             await request.pause.finish()

@@ -21,6 +21,10 @@ class RequestTable(dict[str, Request]):
         """Yield the requests that run code. Any thread may call this."""
         return (request for request in list(self.values()) if request.is_execution)
 
+    def has_others(self, cell: Request) -> bool:
+        """Return whether other cells than this one run or wait."""
+        return any(each is not cell for each in self.cells())
+
     @property
     def first_cell(self) -> Request | None:
         """The cell that arrived first, or None. Any thread may read this."""

@@ -10,12 +10,11 @@ from __future__ import annotations
 import signal
 import time
 
-from ..inside.supervisor import children_of, send_signal, stat_of
+from ..inside.supervisor import children_of, send_signal, states_below
 
 _SECONDS = 5.0  # in which all processes must have stopped
 _POLL = 0.005
 _STOPPED = b"Tt"
-_ENDED = b"ZX"
 
 
 def freeze(root: int) -> frozenset[int]:
@@ -24,11 +23,11 @@ def freeze(root: int) -> frozenset[int]:
     This blocks for some milliseconds. Raises `RuntimeError` if processes start faster than they can be
     stopped. Nothing is frozen then.
     """
-    earlier = frozenset(pid for pid, state in _below(root) if state in _STOPPED)
+    earlier = frozenset(pid for pid, state in states_below(children_of(root)) if state in _STOPPED)
     sent: set[int] = set(earlier)
     deadline = time.monotonic() + _SECONDS
     while True:
-        found = _below(root)
+        found = states_below(children_of(root))
         fresh = [pid for pid, _ in found if pid not in sent]
         send_signal(fresh, signal.SIGSTOP)
         sent.update(fresh)
@@ -43,19 +42,5 @@ def freeze(root: int) -> frozenset[int]:
 
 def thaw(root: int, earlier: frozenset[int]) -> None:
     """Continue all processes below `root`, except for those that had stopped before they were frozen."""
-    send_signal([pid for pid, _ in reversed(_below(root)) if pid not in earlier], signal.SIGCONT)
-
-
-def _below(root: int) -> list[tuple[int, bytes]]:
-    """Return all descendants of `root` that have not ended, each with its state, parents first."""
-    found = []
-    pending = children_of(root)
-    while pending:
-        pid = pending.pop(0)
-        status = stat_of(pid)
-        if status is None:
-            continue
-        if status[0] not in _ENDED:
-            found.append((pid, status[0]))
-        pending += children_of(pid)
-    return found
+    below = reversed(states_below(children_of(root)))
+    send_signal([pid for pid, _ in below if pid not in earlier], signal.SIGCONT)

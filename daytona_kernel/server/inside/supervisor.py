@@ -74,6 +74,11 @@ def stat_of(pid: int) -> tuple[bytes, int] | None:
 
 def alive_below(roots: Iterable[int]) -> list[int]:
     """Return `roots` and all their descendants, parents first, without zombies."""
+    return [pid for pid, _ in states_below(roots)]
+
+
+def states_below(roots: Iterable[int]) -> list[tuple[int, bytes]]:
+    """Return `roots` and all their descendants with their states, parents first, without zombies."""
     found = []
     pending = list(roots)
     while pending:
@@ -82,7 +87,7 @@ def alive_below(roots: Iterable[int]) -> list[int]:
         if stat is None:
             continue
         if stat[0] not in b"ZX":
-            found.append(pid)
+            found.append((pid, stat[0]))
         pending += children_of(pid)
     return found
 
