@@ -14,20 +14,11 @@ from daytona_kernel.server.box.folder_mount import FolderMount, writable_folders
 from daytona_kernel.server.isolation import Choice, IsolationError, mount_folder
 from daytona_kernel.settings.project import MOUNTS
 from daytona_kernel.wire.conventions import READ_ONLY, READ_WRITE
+from tests.folders import make
 from tests.served import config, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def make(root: Path, *places: str) -> None:
-    for place in places:
-        path = root / place
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if place.endswith("/"):
-            path.mkdir(exist_ok=True)
-        else:
-            path.touch()
 
 
 def test_the_setting_and_the_server_have_the_same_modes() -> None:

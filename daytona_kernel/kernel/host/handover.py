@@ -43,17 +43,11 @@ class Handover:
     agent: dict[str, Any] | None = field(default=None, repr=False)
 
 
-class HandoverFile:
-    """The file of a handover, named after the kernel's connection file."""
+class StoredHandover:
+    """A handover in a file at `path`."""
 
-    def __init__(self, connection_file: str | Path) -> None:
-        connection_file = Path(connection_file)
-        self.path = connection_file.with_name(f"daytona-{connection_file.stem}.handover")
-
-    @property
-    def bookmark_path(self) -> Path:
-        """The path of the kernel's bookmark, beside this file; see interpreter.bookmark."""
-        return self.path.with_name(f"{self.path.name}.bookmark")
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
     def read(self) -> Handover:
         """Return the previous kernel's handover; an empty one if there is none, or it is not readable."""
@@ -90,6 +84,19 @@ class HandoverFile:
         """Remove the file if it is there and can be removed."""
         with suppress(OSError):
             self.path.unlink(missing_ok=True)
+
+
+class HandoverFile(StoredHandover):
+    """The file of a handover, named after the kernel's connection file."""
+
+    def __init__(self, connection_file: str | Path) -> None:
+        connection_file = Path(connection_file)
+        super().__init__(connection_file.with_name(f"daytona-{connection_file.stem}.handover"))
+
+    @property
+    def bookmark_path(self) -> Path:
+        """The path of the kernel's bookmark, beside this file; see interpreter.bookmark."""
+        return self.path.with_name(f"{self.path.name}.bookmark")
 
     def sweep(self) -> None:
         """Remove the handovers of killed kernels in the same folder, if no kernel can replace them.

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from ...file_flags import CLOSE_ON_EXEC, NO_FOLLOW, NON_BLOCKING, is_own
 from ...settings.notebook import FILE_VARIABLE
-from .handover import Handover, HandoverFile
+from .handover import Handover, StoredHandover
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -40,7 +40,7 @@ def folder(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(data or Path("~/.local/share").expanduser()) / "jupyter" / _FOLDER
 
 
-class KeptFile(HandoverFile):
+class KeptFile(StoredHandover):
     """The file of one notebook at one server, and its lock.
 
     notebook: the path of the notebook. api_url: the URL of the API.
@@ -50,7 +50,7 @@ class KeptFile(HandoverFile):
         # A folder may be reached through links.
         real = os.path.realpath(notebook)
         name = hashlib.sha256(f"{real}\0{api_url.rstrip('/')}".encode()).hexdigest()[:32]
-        self.path = folder(environ) / f"{name}.json"
+        super().__init__(folder(environ) / f"{name}.json")
         self._lock: int | None = None
 
     @property

@@ -150,11 +150,19 @@ class RemoteFiles:
         await self._run(f"rm -rf -- {shlex.quote(staging)}{also}; :")
 
     async def _run(self, script: str) -> str:
-        answer = await self._sandbox.process.exec(script)
-        if answer.exit_code != 0:
-            reason = answer.result.strip().partition("\n")[0] or f"exit status {answer.exit_code}"
-            raise FileTransferError(f"The sandbox could not do its part of the copy: {reason}.")
-        return answer.result
+        return await run_script(self._sandbox, script, reason_line=0)
+
+
+async def run_script(sandbox: AsyncSandbox, script: str, *, reason_line: int) -> str:
+    """Run a script of a copy and return its output. Raises FileTransferError if it fails.
+
+    reason_line: which line of the output gives the reason, 0 for the first, -1 for the last.
+    """
+    answer = await sandbox.process.exec(script)
+    if answer.exit_code != 0:
+        reason = answer.result.strip().split("\n")[reason_line] or f"exit status {answer.exit_code}"
+        raise FileTransferError(f"The sandbox could not do its part of the copy: {reason}.")
+    return answer.result
 
 
 def in_batches(command: str, paths: Iterable[str]) -> Iterator[str]:

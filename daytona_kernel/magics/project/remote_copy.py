@@ -25,7 +25,7 @@ from ...errors import (
     DaytonaForbiddenError,
     FileTransferError,
 )
-from ..copying.remote_files import RemoteFiles, in_batches
+from ..copying.remote_files import RemoteFiles, in_batches, run_script
 from .changes import SECOND
 
 if TYPE_CHECKING:
@@ -176,11 +176,7 @@ class RemoteCopy:
         await self._run("\n".join([*script, ":"]))
 
     async def _run(self, script: str) -> str:
-        answer = await self._sandbox.process.exec(script)
-        if answer.exit_code != 0:
-            reason = answer.result.strip().rpartition("\n")[2] or f"exit status {answer.exit_code}"
-            raise FileTransferError(f"The sandbox could not do its part of the copy: {reason}.")
-        return answer.result
+        return await run_script(self._sandbox, script, reason_line=-1)
 
 
 def _checks(replaced: Mapping[str, Known | None]) -> list[str]:

@@ -12,16 +12,7 @@ from daytona_kernel.magics.project import local_tree
 from daytona_kernel.magics.project.local_tree import LocalTree
 from daytona_kernel.magics.project.packing import pack
 from daytona_kernel.project_folder import project_folder
-
-
-def make(root: Path, *places: str) -> None:
-    for place in places:
-        path = root / place
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if place.endswith("/"):
-            path.mkdir(exist_ok=True)
-        else:
-            path.write_text(place)
+from tests.folders import make
 
 
 def test_a_tree_has_its_files_folders_and_inner_links(tmp_path: Path) -> None:
