@@ -70,8 +70,8 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory() as directory,
         run_lab_server(Path(directory) / "lab") as server,
-        run_chromium() as chromium,
-        new_page(server, chromium.new_context(viewport={"width": 1100, "height": 900})) as lab,
+        run_chromium(1100, 900) as chromium,
+        new_page(server, chromium) as lab,
     ):
         sources = [cell_source(name) for name in FLOODS]
         notebook = lab.open_notebook("keystrokes.ipynb", [*sources, "# ", "%session delete --all"], "daytona")

@@ -5,7 +5,8 @@
         notebook.run(0)
         expect(notebook.output(0)).to_have_text("2")
 
-The browser is Debian's Chromium. The fixtures are in `conftest.py`; they skip their tests without it.
+JupyterLab takes seconds to load, so tests use one page after another: it opens the next notebook, as a user
+does. The browser is Debian's Chromium. The fixtures are in `conftest.py`; they skip their tests without it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import json
 import re
 import secrets
 import shutil
+import tempfile
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -21,9 +23,9 @@ from typing import TYPE_CHECKING, Any
 from playwright.sync_api import expect, sync_playwright
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from playwright.sync_api import Browser, BrowserContext, Locator, Page
+    from playwright.sync_api import BrowserContext, Locator, Page, WebSocket
 
     from tests.lab_server import LabServer
 
@@ -37,22 +39,36 @@ _CHROMIUM_ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
 ]
+# JupyterLab itself opens a notebook, and closes all of them without a question.
+_OPEN = "async (path) => { await jupyterapp.commands.execute('docmanager:open', { path }); }"
+_CLOSE_DOCUMENTS = """() => {
+    for (const widget of [...jupyterapp.shell.widgets("main")]) widget.dispose();
+    jupyterapp.shell.collapseRight();
+}"""
 _EXPECT_MS = 60_000
 _READY_MS = 120_000
 _POLL_MS = 20
 
 
 @contextmanager
-def run_chromium() -> Iterator[Browser]:
-    """Run a headless Chromium. While it runs, `expect` waits for 60 s instead of 5 s."""
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=_CHROMIUM_ARGUMENTS)
+def run_chromium(width: int, height: int, scale: float = 1) -> Iterator[BrowserContext]:
+    """Run a headless Chromium with pages of a size in pixels. While it runs, `expect` waits for 60 s."""
+    # Only with a profile on disk does Chromium keep compiled scripts, and JupyterLab has 20 MB of scripts.
+    with tempfile.TemporaryDirectory(prefix="chromium-") as profile, sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            profile,
+            executable_path=CHROMIUM,
+            args=_CHROMIUM_ARGUMENTS,
+            viewport={"width": width, "height": height},
+            device_scale_factor=scale,
+            permissions=["clipboard-read", "clipboard-write"],
+        )
         expect.set_options(timeout=_EXPECT_MS)
         try:
-            yield chromium
+            yield context
         finally:
             expect.set_options(timeout=None)
-            chromium.close()
+            context.close()
 
 
 class Lab:
@@ -61,6 +77,7 @@ class Lab:
     def __init__(self, server: LabServer, page: Page) -> None:
         self.server = server
         self.page = page
+        self._recorders: list[Callable[[WebSocket], None]] = []
 
     def open_notebook(
         self, name: str, sources: list[str] | None = None, kernel: str = "python3"
@@ -68,8 +85,14 @@ class Lab:
         """Open a notebook, and wait for its kernel. `None`: the file is there already."""
         if sources is not None:
             self.server.write_notebook(name, sources, kernel)
-        workspace = secrets.token_hex(4)
-        self.page.goto(f"{self.server.url}/lab/workspaces/{workspace}/tree/{name}?token={self.server.token}")
+        if self._is_loaded():
+            self.close_documents()
+            self.page.evaluate(_OPEN, name)
+        else:
+            workspace = secrets.token_hex(4)
+            self.page.goto(
+                f"{self.server.url}/lab/workspaces/{workspace}/tree/{name}?token={self.server.token}"
+            )
         notebook = NotebookPage(self, name)
         notebook.wait_until_ready()
         return notebook
@@ -81,6 +104,25 @@ class Lab:
         notebook = Notebook7Page(self, name)
         notebook.wait_until_ready()
         return notebook
+
+    def close_documents(self) -> None:
+        """Close all documents without saving them."""
+        if self._is_loaded() and self.page.locator(".jp-Dialog").count() == 0:
+            self.page.evaluate(_CLOSE_DOCUMENTS)
+        else:
+            self.page.goto("about:blank")
+
+    def _is_loaded(self) -> bool:
+        # Notebook 7 opens each notebook in a page of its own.
+        in_lab = self.page.url.startswith(f"{self.server.url}/lab")
+        return in_lab and bool(self.page.evaluate("'jupyterapp' in window"))
+
+    def reset(self) -> None:
+        """Close all documents, and record no more frames."""
+        self.close_documents()
+        for recorder in self._recorders:
+            self.page.remove_listener("websocket", recorder)
+        self._recorders.clear()
 
     @contextmanager
     def second_page(self) -> Iterator[Lab]:
@@ -96,7 +138,11 @@ class Lab:
             if isinstance(frame, bytes):
                 frames.append(frame)
 
-        self.page.on("websocket", lambda socket: socket.on("framereceived", record))
+        def watch(socket: WebSocket) -> None:
+            socket.on("framereceived", record)
+
+        self.page.on("websocket", watch)
+        self._recorders.append(watch)
         return frames
 
     def set_theme(self, name: str) -> None:
@@ -201,12 +247,20 @@ class Notebook7Page(NotebookPage):
 @contextmanager
 def new_page(server: LabServer, context: BrowserContext) -> Iterator[Lab]:
     """JupyterLab in a new page. When the block ends, the page closes and the kernels that it started end."""
-    before = server.sessions().keys()
     page = context.new_page()
     try:
-        yield Lab(server, page)
+        with ended_kernels(server):
+            yield Lab(server, page)
     finally:
         page.close()
-        # A later notebook with the same name would get a kernel that is still running.
+
+
+@contextmanager
+def ended_kernels(server: LabServer) -> Iterator[None]:
+    """End the kernels that start in the block. A later notebook with the same name would get one of them."""
+    before = server.sessions().keys()
+    try:
+        yield
+    finally:
         for session in server.sessions().keys() - before:
             server.end_session(session)

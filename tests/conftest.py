@@ -140,25 +140,33 @@ def lab_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabServer]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[BrowserContext]:
-    """Run a headless Chromium for all tests. All pages share a cache, since JupyterLab is large."""
+    """Run a headless Chromium for all tests."""
     pytest.importorskip("playwright")
     from tests.browser import CHROMIUM, run_chromium
 
     if CHROMIUM is None:
         pytest.skip("chromium is not installed")
-    with run_chromium() as chromium:
-        context = chromium.new_context(viewport={"width": 1100, "height": 900})
-        context.grant_permissions(["clipboard-read", "clipboard-write"])
-        yield context
+    with run_chromium(1100, 900) as chromium:
+        yield chromium
 
 
-@pytest.fixture
-def lab(lab_server: LabServer, browser: BrowserContext) -> Iterator[Lab]:
-    """Open a page for one test, whose kernels end with the test."""
+@pytest.fixture(scope="session")
+def lab_page(lab_server: LabServer, browser: BrowserContext) -> Iterator[Lab]:
+    """JupyterLab in one page for all tests."""
     from tests.browser import new_page
 
     with new_page(lab_server, browser) as page:
         yield page
+
+
+@pytest.fixture
+def lab(lab_page: Lab) -> Iterator[Lab]:
+    """JupyterLab without an open document. The kernels that a test starts end with the test."""
+    from tests.browser import ended_kernels
+
+    with ended_kernels(lab_page.server):
+        yield lab_page
+        lab_page.reset()
 
 
 def pytest_report_header() -> str:

@@ -117,6 +117,7 @@ def _command(server: LabServer) -> list[str]:
         *("--ServerApp.ip=127.0.0.1", f"--ServerApp.port={server.url.rpartition(':')[2]}"),
         *("--ServerApp.port_retries=0", f"--ServerApp.root_dir={server.root}"),
         *("--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"),
+        "--LabApp.expose_app_in_browser=True",
     ]
 
 

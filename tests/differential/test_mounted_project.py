@@ -1,11 +1,7 @@
-"""Notebooks with a mounted project behave as with ipykernel in that folder, cell for cell.
-
-One notebook of each group runs, and all that use files.
-"""
+"""Notebooks that use files behave with a mounted project as with ipykernel in that folder, cell for cell."""
 
 from __future__ import annotations
 
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,12 +20,7 @@ _FILES = ("open(", "write_text", "%%writefile", "savefig", "to_csv")
 
 
 def chosen() -> list[Source]:
-    found = []
-    for _, members in groupby(sources(), lambda source: source.group):
-        group = list(members)
-        using_files = [each for each in group if any(word in each.path.read_text() for word in _FILES)]
-        found += using_files or group[:1]
-    return found
+    return [each for each in sources() if any(word in each.path.read_text() for word in _FILES)]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +35,7 @@ def mounted_pairs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pairs]:
 @pytest.mark.parametrize(
     "source",
     [
-        pytest.param(each, id=each.name, marks=pytest.mark.xdist_group(f"mounted notebooks of {each.group}"))
+        pytest.param(each, id=each.name, marks=pytest.mark.xdist_group("mounted notebooks"))
         for each in chosen()
     ],
 )

@@ -109,7 +109,7 @@ def test_a_thread_prints_after_its_cell_has_ended(both: Both) -> None:
         "print('second'); go.set(); thread.join()",
         "print('third')",
     ]
-    texts = both.same(lambda driver: printed_texts(driver, cells, "third"))
+    texts = both.same(lambda driver: printed_texts(driver, cells, "third\n"))
     assert "from the first cell" in str(texts)
 
 
