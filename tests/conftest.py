@@ -235,14 +235,15 @@ def _place_in_line(item: pytest.Item) -> int:
 def _group(item: pytest.Item) -> str:
     """Return the name of the tests that pytest-xdist runs in one process, one after another.
 
-    Tests that share a kernel or a server are such a group, so that it is started once.
+    Tests that share a kernel or a server are such a group, so that it is started once. All tests with a browser
+    are two groups, because each group starts a browser and a JupyterLab.
     """
+    name = item.path.relative_to(TESTS).with_suffix("").as_posix()
+    if item.get_closest_marker("browser"):
+        return "kernels in a browser" if name.startswith("kernel/") else "others in a browser"
     # pytest has no public way to the scopes of a test's fixtures.
     definitions = [each for same in item._fixtureinfo.name2fixturedefs.values() for each in same]  # type: ignore[attr-defined]
-    if not any(each.scope in {"module", "package"} for each in definitions):
-        return item.nodeid
-    name = item.path.relative_to(TESTS).with_suffix("").as_posix()
-    return f"{name} in a browser" if item.get_closest_marker("browser") else name
+    return name if any(each.scope in {"module", "package"} for each in definitions) else item.nodeid
 
 
 @pytest.hookimpl(wrapper=True)

@@ -187,8 +187,9 @@ def test_a_kept_sandbox_that_is_gone_is_said_and_replaced(desk: Desk) -> None:
     with desk.kernel() as driver:
         driver.run(FIRST_DAY)
     desk.await_state("paused")
-    (kept,) = desk.sandboxes()
-    kept.delete()
+    with Daytona(config(desk.account)) as daytona:
+        (kept,) = daytona.list()
+        kept.delete()
     wait_until(lambda: desk.sandboxes() == [], 30)
     with desk.kernel() as driver:
         answer = driver.run("'x' in globals()")
