@@ -235,8 +235,8 @@ def _place_in_line(item: pytest.Item) -> int:
 def _group(item: pytest.Item) -> str:
     """Return the name of the tests that pytest-xdist runs in one process, one after another.
 
-    Tests that share a kernel or a server are such a group, so that it is started once. All tests with a browser
-    are two groups, because each group starts a browser and a JupyterLab.
+    Tests that share a kernel or a server are such a group, so that it is started once. Those with a
+    browser are two groups, because each starts a browser and a JupyterLab.
     """
     name = item.path.relative_to(TESTS).with_suffix("").as_posix()
     if item.get_closest_marker("browser"):
