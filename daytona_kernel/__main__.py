@@ -10,6 +10,9 @@ from .import_path import leave_out_current_directory
 
 leave_out_current_directory()  # before everything that the notebook's folder could imitate
 
+import gc
+
+gc.disable()  # a start makes no garbage, and looking for it takes a tenth of the start
 from contextlib import suppress
 
 from .client import embedded
@@ -17,6 +20,7 @@ from .config import resolve
 from .errors import DaytonaError
 from .kernel.host.handover import HandoverFile
 from .kernel.interpreter_options import split
+from .postponed_packages import postpone
 from .wire import signals
 
 
@@ -46,6 +50,7 @@ def main() -> None:
     own_words, options = split(sys.argv[1:])
     started = startup.start(connection_file, options)
 
+    postpone("IPython", "ipykernel", "jupyter_client")
     from .kernel.app import main as run_kernel
 
     run_kernel(started, own_words)

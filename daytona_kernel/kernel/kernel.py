@@ -59,9 +59,8 @@ class DaytonaKernel(Kernel):
     }
     # The features of a new ipykernel. An interpreter without debugpy reports fewer.
     supported_features = ("kernel subshells", "debugger")
-    # ipykernel passes these to every kernel. Here the sandbox has the debugger and the variables.
-    debugpy_stream = traitlets.Any()
-    user_ns = traitlets.Any()
+    # The base class would import IPython for the type of this.
+    profile_dir = traitlets.Any()
 
     def start(self) -> None:
         """Create the host and the relay, and register the handlers for messages."""

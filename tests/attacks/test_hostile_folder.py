@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 
-from daytona_kernel.kernel.app import DaytonaKernelApp
 from tests.kernel.driver import running_kernel
 from tests.served import COMMAND
 
@@ -66,13 +65,6 @@ def test_a_kernel_imports_none_of_them(folder: Path) -> None:
         assert kernel.run("import json; json.dumps([6 * 7])").result == "'[42]'"
         assert kernel.run("%sh echo from the shell").stdout == "from the shell\n"
     assert imported(folder) == ""
-
-
-def test_the_kernels_application_keeps_the_import_path() -> None:
-    """IPython adds the folder where a kernel starts. A later import could find a hostile file there."""
-    before = list(sys.path)
-    DaytonaKernelApp().init_path()
-    assert sys.path == before
 
 
 @pytest.fixture

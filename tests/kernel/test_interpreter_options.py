@@ -9,6 +9,7 @@ from ipykernel.kernelapp import IPKernelApp, kernel_aliases, kernel_flags
 from IPython.core.shellapp import shell_aliases, shell_flags
 from jupyter_client.manager import KernelManager
 
+from daytona_kernel.kernel.app import DaytonaKernelApp
 from daytona_kernel.kernel.interpreter_options import _ALIASES, split
 
 from .driver import DEADLINE, run_kernel, wait_until
@@ -64,6 +65,19 @@ def test_every_short_name_is_one_of_ipythons_shell() -> None:
     assert not _ALIASES & (connection | {"secure", "no-secure"})
     assert connection <= {*kernel_aliases, *kernel_flags}
     assert IPKernelApp.name == "ipython-kernel"
+
+
+def test_the_kernels_process_takes_every_short_name_of_ipykernel() -> None:
+    flags = {*kernel_flags} - _ALIASES - {"show-config", "show-config-json"}  # these end the process
+    values = dict.fromkeys({*kernel_aliases} - _ALIASES, "1") | {"transport": "ipc"}
+    words = [
+        *(f"--{name}" for name in sorted(flags)),
+        *(f"{'-' if len(name) == 1 else '--'}{name}={value}" for name, value in values.items()),
+    ]
+    assert split(words) == (words, [])
+    app = DaytonaKernelApp()
+    app.parse_command_line(words)  # exits if there is a name that it does not know
+    assert (app.ip, app.ports, app.extra_args) == ("1", [1] * 5, [])
 
 
 def test_the_interpreter_gets_its_options() -> None:
