@@ -8,6 +8,7 @@ subshell that the front end chose. Completion answers in time, and an interrupt 
 from __future__ import annotations
 
 import ctypes
+import gc
 import json
 import os
 import signal
@@ -68,6 +69,8 @@ def main(connection_file: str, agent_pid: int, options: list[str]) -> None:
         environment = app.kernel.environment = GivenEnvironment()
         KernelMagics(app.shell, magic_socket, environment).register(magics)
         explain_failures(app.shell)
+    gc.freeze()
+    gc.enable()
     app.start()
 
 

@@ -5,6 +5,7 @@ With `--sweep`, it removes the directories of servers that were killed.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -26,6 +27,7 @@ _MOUNT_WORDS = 3
 
 def main() -> int:
     """Serve until the last lease ends, or sweep. Return the exit status."""
+    gc.disable()  # a start makes no garbage, and looking for it takes a tenth of the start
     signals.reset()
     words, mount = sys.argv[1:], None
     if len(words) > _MOUNT_WORDS and words[-_MOUNT_WORDS] == "--mount":

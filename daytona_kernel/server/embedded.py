@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import resource
@@ -83,6 +84,8 @@ async def _serve_leases(
     server.listen("127.0.0.1", 0)
     about = {"api_url": server.url, "api_key": key, "pid": os.getpid(), **choice.about}
     announce_and_detach(directory, about)
+    gc.freeze()
+    gc.enable()
     on_signals(leases.end)
     become_subreaper()
     raise_descriptor_limit()
