@@ -78,10 +78,6 @@ _FUNCTIONS = "source eval trap set unset exec exit shopt jobs test read echo rm"
 UNSEEN = {
     "set -x": ("set -x", "echo a; (exit 3)", "a\n", "echo a\nexit 3\n"),
     "set -v": ("set -v", "echo a; (exit 3)", "a\n", "echo a; (exit 3)\n"),
-    "ERR": ("trap 'echo err' ERR; set -E", "echo a; (exit 3)", "a\nerr\n", ""),
-    # A script is sourced, and returns once.
-    "RETURN": ("trap 'echo return' RETURN", "f() { :; }; f; echo a; (exit 3)", "a\nreturn\n", ""),
-    "DEBUG": ("trap 'echo debug' DEBUG", "echo a; (exit 3)", "a\n", ""),
     "functions": (
         f'for name in {_FUNCTIONS}; do builtin eval "$name() {{ builtin echo mine; }}"; done',
         "builtin echo a; (builtin exit 3)",
@@ -100,13 +96,50 @@ async def test_options_traps_and_functions_of_the_session_do_not_see_what_surrou
     command = await send(process, new_tag(), second)
     assert await exit_code(process, command) == 3
     logs = await process.get_session_command_logs("s", command)
-    # The daemon's own lines show that it sources the command.
-    own = {"own": ("", ""), "daytona": (r"^(debug|err)\n|(?<=return\n)return\n", r"^\+ \. .*\n")}[profile]
-    printed = re.sub(own[0], "", logs.stdout) if first.startswith("trap") else logs.stdout
-    assert (printed, re.sub(r"^\++ ", "", re.sub(own[1], "", logs.stderr), flags=re.MULTILINE)) == (
-        stdout,
-        stderr,
-    )
+    # The daemon's own line shows that it sources the command.
+    own = {"own": "", "daytona": r"^\+ \. .*\n"}[profile]
+    printed = re.sub(r"^\++ ", "", re.sub(own, "", logs.stderr), flags=re.MULTILINE)
+    assert (logs.stdout, printed) == (stdout, stderr)
+
+
+# Commands of a session, which print what a bash prints that reads them as its lines.
+_LINES = [
+    "f() { echo in; false; }; f; echo $(echo b)",
+    "(exit 3); false || :",
+    "source <(echo 'echo c')",
+    ":",
+]
+_TRAPS = {
+    name: f"trap 'echo {name.lower()} $? ${{BASH_COMMAND@Q}}' {name}" for name in ("DEBUG", "ERR", "RETURN")
+}
+TRAPPED = {
+    **{name: [trap, *_LINES, f"trap -p {name}; trap - {name}", *_LINES] for name, trap in _TRAPS.items()},
+    "all": ["; ".join(_TRAPS.values()), *_LINES, "trap -p DEBUG ERR RETURN"],
+    "functrace and errtrace": ["set -TE; " + "; ".join(_TRAPS.values()), *_LINES, "set +TE", *_LINES],
+}
+
+
+@both_profiles
+@pytest.mark.parametrize("commands", TRAPPED.values(), ids=TRAPPED)
+async def test_traps_run_for_the_lines_of_the_session_as_in_a_plain_bash(
+    process: AsyncProcess, commands: list[str]
+) -> None:
+    plain = await process.exec("\n".join(["bash 2>/dev/null <<'END'", *commands, "END"]))
+    shown = [await ask(process, session_shell.wrap(new_tag(), each)) for each in commands]
+    assert "".join(shown) == plain.result
+    assert await ask(process, "true") == ""  # nor do they run for the lines of another client
+
+
+@both_profiles
+async def test_traps_are_kept_when_the_shell_leaves_a_script(process: AsyncProcess) -> None:
+    traps = ["trap -- 'x=1' DEBUG", "trap -- 'x=2' ERR", "trap -- 'x=3' RETURN"]
+    await ask(process, session_shell.wrap(new_tag(), "; ".join(traps)))
+    shown = session_shell.wrap(new_tag(), "trap -p DEBUG ERR RETURN")
+    for script in ("while :; do :; done", "f() { while :; do :; done; }; f"):
+        assert await leave(process, script) == (130, "up\n")
+        assert (await ask(process, shown)).splitlines() == traps
+    assert await ask(process, session_shell.wrap(new_tag(), "return 5")) == ""
+    assert (await ask(process, shown)).splitlines() == traps
 
 
 async def test_a_command_that_ignores_signals_is_killed(process: AsyncProcess) -> None:

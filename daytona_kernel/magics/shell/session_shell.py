@@ -7,8 +7,12 @@ some dozens of times, or makes bash spin.
 
 The trap for SIGINT therefore sets a second trap, for DEBUG, which runs before the next command. With
 `extdebug` set, its exit status 2 makes bash leave the current function or sourced script. At the level that
-sources the script the trap removes itself; a trap for DEBUG that the session had is then lost. That level is
-the shell's own in the embedded server. Daytona's daemon sources each command, so there it is one deeper.
+sources the script the trap removes itself. That level is the shell's own in the embedded server. Daytona's
+daemon sources each command, so there it is one deeper.
+
+The session's own traps for DEBUG, ERR and RETURN are set only while its scripts run, so that they do not run
+for the lines around a script. The command that removes them after a script also keeps them in a variable for
+the next one. A trap for DEBUG runs once for that command, because bash has no other way to remove it.
 """
 
 from __future__ import annotations
@@ -26,9 +30,19 @@ _LEAVE = (
     "{ if ((${#BASH_SOURCE[@]} > _daytona_depth)); then builtin test x -eq 0; "
     "else builtin trap - DEBUG; builtin shopt -u extdebug; fi; } 2>/dev/null"
 )
+# One command, with the assignments in its expansions. DEBUG is kept last, so that it does not run when the
+# others are set again.
+_PARK = (
+    'builtin trap - DEBUG ERR RETURN <<<"CODE${_daytona_parked='
+    '$({ builtin trap -p RETURN ERR DEBUG >&3; } 3>&1 >/dev/null 2>&1)}"'
+)
+_PARK_WITH_CODE = _PARK.replace("CODE", "${_daytona_code:=$?}")
+# In a function, `trap -p` may not show the session's traps; then they are as before the script.
 _ARM = (
-    "{ _daytona_status=130 _daytona_options=${_daytona_options-$-}; "
-    f"builtin shopt -s extdebug; builtin trap '\\''{_LEAVE}'\\'' DEBUG; }} 2>/dev/null"
+    f"{{ {_PARK.replace('CODE', '')}; "
+    "((${#BASH_SOURCE[@]} <= _daytona_depth + 1)) || _daytona_parked=$_daytona_before; "
+    f"_daytona_status=130 _daytona_options=${{_daytona_options-$-}}; "
+    f"builtin shopt -s extdebug; builtin trap '\\''{_LEAVE}'\\'' DEBUG; }} >/dev/null 2>&1"
 )
 # `extdebug` also sets two other options, which are restored to the shell's own choice.
 _DISARM = (
@@ -36,26 +50,45 @@ _DISARM = (
     "_daytona_options=${_daytona_options//[!hBET]}; "
     "[[ -z $_daytona_options ]] || builtin set -$_daytona_options; fi"
 )
-# The shell prints the lines that it reads before any of them can turn that off, so `set -v` is off meanwhile.
-_VERBOSE = "if [[ -n ${_daytona_verbose-} ]]; then builtin unset _daytona_verbose; builtin set -v; fi"
-_QUIET = "if [[ $- = *v* ]]; then builtin set +v; _daytona_verbose=1; fi"
-_NAMES = "_daytona_depth _daytona_code _daytona_status _daytona_options"
+# The shell prints the lines that it reads before any of them can turn that off, so `set -v` is off between
+# scripts.
+_QUIET = (
+    "if [[ $- = *v* ]]; then builtin set +v; "
+    '_daytona_parked="builtin set -v; ${_daytona_parked-}"; fi; '
+    "[[ -n ${_daytona_parked-} ]] || builtin unset _daytona_parked"
+)
+# What was parked comes back in front of the script's first line, so that all lines keep their numbers. That
+# line has then been read, so it is printed here for `set -v`. `set -x` would trace what runs the script.
+_RESUME = (
+    "_daytona_before=${_daytona_parked-}; "
+    '_daytona_resume="builtin unset _daytona_script _daytona_resume _daytona_parked; ${_daytona_parked-}"; '
+    'if [[ $- = *x* ]]; then builtin set +x; _daytona_resume="builtin set -x; $_daytona_resume"; fi; '
+    '[[ ${_daytona_parked-} != "builtin set -v;"* ]] || '
+    "builtin printf '%s\\n' \"${_daytona_script%%$'\\n'*}\" >&199"
+)
+_RUN = (
+    'builtin eval "{ builtin eval \\"\\$_daytona_resume\\"; } >/dev/null 2>&1; ${_daytona_script-}"; '
+    f"{{ {_PARK_WITH_CODE}; }} >/dev/null 2>&1"
+)
+_NAMES = " ".join(
+    f"_daytona_{each}" for each in ("depth", "code", "status", "options", "script", "resume", "before")
+)
 
 # The script and `leave` both create the file, and the first one wins: a queued script that finds the file
 # of `leave` does not start. Only the script has the command's streams, which are kept in descriptors that
 # nobody else uses. The rest prints to nowhere, so that options and traps of the session, such as `set -x` and
-# ERR, show nothing of it.
+# ERR, show nothing of it. A script that returns has not parked the traps.
 _WRAPPED = (
     f"""\
-{{ : TAG; builtin trap '{_ARM}' INT; _daytona_code=130; \
+{{ : TAG; _daytona_depth=${{#BASH_SOURCE[@]}}; builtin trap '{_ARM}' INT; \
 if (builtin set -C; > PLACE/.TAG) || [[ ! -e PLACE/.TAG ]]; then \
-builtin echo $$ $(builtin jobs -p) >| PLACE/.TAG; TAKE; _daytona_depth=${{#BASH_SOURCE[@]}}; {_VERBOSE}; \
-builtin source /dev/stdin >&198 2>&199 198>&- 199>&- <<'TAG'
+builtin echo $$ $(builtin jobs -p) >| PLACE/.TAG; TAKE; builtin mapfile -td '' _daytona_script <<'TAG'
 SCRIPT
 TAG
-_daytona_code=$?; fi; builtin trap : INT; {_QUIET}; {_DISARM}; \
+{_RESUME}; builtin source /dev/stdin >&198 2>&199 198>&- 199>&- <<<'{_RUN}'
+{_PARK_WITH_CODE}; fi; builtin trap : INT; {_QUIET}; {_DISARM}; \
 builtin command -p rm -f PLACE/.TAG FILE; \
-builtin eval "builtin unset {_NAMES}; (builtin exit ${{_daytona_status-$_daytona_code}})"; \
+builtin eval "builtin unset {_NAMES}; (builtin exit ${{_daytona_status-${{_daytona_code-130}}}})"; \
 }} 198>&1 199>&2 >/dev/null 2>&1""".replace("TAKE", TAKE)
     .replace("FILE", FILE)
     .replace("PLACE", PLACE)
