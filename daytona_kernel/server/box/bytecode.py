@@ -2,7 +2,7 @@
 
 A sandbox cannot write beside the packages. If an installer has left them without bytecode, as uv does, each
 sandbox would compile them again at each import. So the server compiles them once, as the first import in an
-ordinary kernel would: where the person may write, in a process that runs only while the processors are idle.
+ordinary kernel would: where the person may write, in a process with the lowest priority.
 """
 
 from __future__ import annotations

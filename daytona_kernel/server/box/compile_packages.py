@@ -1,4 +1,4 @@
-"""A program that compiles Python packages, while the machine has nothing else to do.
+"""A program that compiles Python packages, with the lowest priority.
 
 Usage: compile_packages.py PARENT STAMPS DIRECTORY...
 
@@ -9,7 +9,6 @@ the next server has nothing to do. It uses the standard library only, and starts
 from __future__ import annotations
 
 import compileall
-import contextlib
 import ctypes
 import json
 import os
@@ -25,9 +24,8 @@ def main() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != int(parent):
         return
+    # Not SCHED_IDLE: on a busy machine, a killed process with that policy gets no time to end.
     os.nice(19)
-    with contextlib.suppress(OSError):
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     done = _read(stamps)
     for directory in directories:
         if done.get(directory) != os.stat(directory).st_ctime_ns:
