@@ -24,12 +24,11 @@ from ipykernel.comm.comm import BaseComm
 from ipykernel.ipkernel import IPythonKernel
 
 from ..wire.conventions import ENVIRONMENT_TYPE, RESUME_TYPE
-from . import temporary
+from . import package_magics, temporary
 from .completion import TimelyCompletion
 from .given_environment import GivenEnvironment
 from .interrupts import Interrupts
 from .magics import KernelMagics
-from .package_magics import explain_failures
 
 if TYPE_CHECKING:
     import asyncio
@@ -68,7 +67,7 @@ def main(connection_file: str, agent_pid: int, options: list[str]) -> None:
     if app.shell is not None:
         environment = app.kernel.environment = GivenEnvironment()
         KernelMagics(app.shell, magic_socket, environment).register(magics)
-        explain_failures(app.shell)
+        package_magics.adapt(app.shell)
     gc.freeze()
     gc.enable()
     app.start()

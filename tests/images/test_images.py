@@ -20,6 +20,7 @@ from daytona_kernel.server.isolation import choose_isolation
 from tests.images.roots import MAKERS, MissingImageError, image
 from tests.kernel.driver import running_kernel
 from tests.served import config, serving
+from tests.server.test_python_environment import make_wheel
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -168,7 +169,7 @@ async def test_an_index_is_used_once(images: Images) -> None:
         assert run.shown == []
 
 
-def test_a_kernel_works_on_forky(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kernel_works_on_forky(images: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images.need("forky")
     monkeypatch.setattr("tests.kernel.driver.DEADLINE", 300.0)  # the first cell waits for an installation
     snapshot = {"DAYTONA_SANDBOX_SNAPSHOT": "forky", "DAYTONA_SANDBOX_NETWORK_BLOCK_ALL": "true"}
@@ -184,6 +185,13 @@ def test_a_kernel_works_on_forky(images: Images, monkeypatch: pytest.MonkeyPatch
         assert driver.run(
             "import subprocess; subprocess.run(['id', '-un'], capture_output=True).stdout"
         ).result == ("b'daytona\\n'")
+        # Debian reserves its Python for apt, and the account's own folder of packages is new.
+        wheel = make_wheel(tmp_path, "brought", "1.0")
+        driver.run(f"open({wheel.name!r}, 'wb').write({wheel.read_bytes()!r})")
+        installed = driver.run(f"%pip install --no-index {wheel.name}")
+        assert "Successfully installed brought-1.0" in installed.stdout, installed.stdout + installed.stderr
+        assert driver.run("import brought; brought.version").result == "'1.0'"
+        assert driver.run("import os; 'PIP_BREAK_SYSTEM_PACKAGES' in os.environ").result == "False"
 
 
 def test_a_failed_installation_is_said_and_not_tried_again_at_each_cell(
