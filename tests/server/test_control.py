@@ -235,6 +235,8 @@ def test_a_sandbox_that_this_machine_cannot_make_is_refused(
     assert says in answer.json()["message"]
 
 
-def test_a_sandbox_is_the_first_that_the_oom_killer_takes(toolbox: Toolbox) -> None:
+def test_a_sandbox_is_the_first_that_the_oom_killer_takes(server: EmbeddedServer, toolbox: Toolbox) -> None:
     scores = toolbox.execute("cat /proc/self/oom_score_adj; cat /proc/$PPID/oom_score_adj")["result"].split()
     assert min(map(int, scores)) >= 500
+    if server.isolation == "bubblewrap":
+        assert int(toolbox.execute("cat /proc/1/oom_score_adj")["result"]) < int(scores[0])

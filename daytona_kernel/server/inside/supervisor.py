@@ -41,6 +41,7 @@ PACKET = 1 << 16
 GUARDED = "GUARDED"  # a variable that `guard.domain` sets
 
 OOM_SCORE = 500  # of 1000
+_MORE_OF_CHILDREN = 100  # so that the supervisor is the last process that the OOM killer takes
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
@@ -136,11 +137,47 @@ def end_descendants() -> None:
             return
 
 
+class Preference:
+    """What the kernel's OOM killer takes first: the children, then this process, and then Jupyter."""
+
+    def __init__(self) -> None:
+        self.file: int | None = None
+        self.own = OOM_SCORE
+        try:
+            # It is kept, because a process that nothing may trace cannot open it.
+            self.file = os.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
+            self.own = max(OOM_SCORE, int(os.pread(self.file, 16, 0)))
+        except (OSError, ValueError):
+            pass  # the machine has no such file, or does not allow it
+        self.set(self.own)
+
+    def set(self, score: int) -> None:
+        """Set the score of this process, which its children inherit."""
+        try:
+            if self.file is not None:
+                os.pwrite(self.file, b"%d" % min(score, 1000), 0)
+        except OSError:
+            pass
+
+    def fork(self) -> int:
+        """Fork a child with a higher score. Return its pid, and 0 in the child."""
+        self.set(self.own + _MORE_OF_CHILDREN)
+        try:
+            pid = os.fork()
+        except OSError:
+            self.set(self.own)
+            raise
+        if pid:
+            self.set(self.own)
+        return pid
+
+
 class Supervisor:
     """The process trees of a box, and the channel to the server."""
 
-    def __init__(self, channel: socket.socket) -> None:
+    def __init__(self, channel: socket.socket, preference: Preference) -> None:
         self.channel = channel
+        self.preference = preference
         self.trees: dict[int, int] = {}  # the tree of each direct child, by pid
         self.roots: dict[int, int] = {}  # the tree of each root, by pid
         self.doomed: set[int] = set()  # trees that are being killed
@@ -227,7 +264,7 @@ class Supervisor:
             else:
                 stdio = fds[:3]
             failure_out, failure_in = os.pipe()
-            pid = os.fork()
+            pid = self.preference.fork()
             if pid == 0:
                 try:
                     self.become_child(stdio, cwd, size is not None)
@@ -355,17 +392,6 @@ def set_limits(limits: str) -> None:
         resource.setrlimit(which, (limit, limit))
 
 
-def prefer_for_the_oom_killer() -> None:
-    """Let the kernel's OOM killer take the sandbox before Jupyter. All children inherit this."""
-    try:
-        with open("/proc/self/oom_score_adj", "r+") as file:
-            if int(file.read()) < OOM_SCORE:
-                file.seek(0)
-                file.write(str(OOM_SCORE))
-    except (OSError, ValueError):
-        pass  # the machine has no such file, or does not allow it
-
-
 def main() -> None:
     """Run the supervisor, with the arguments that the module's docstring describes."""
     fd = int(sys.argv[1])
@@ -375,12 +401,12 @@ def main() -> None:
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL if is_first else signal.SIGTERM, 0, 0, 0)
     if sys.argv[2:]:
         set_limits(sys.argv[2])
-    prefer_for_the_oom_killer()
+    preference = Preference()
     # The processes of a box have the same user. This one and its workers are not to be traced or opened,
     # except by a guard that carries out their calls.
     if GUARDED not in os.environ:
         _libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-    supervisor = Supervisor(socket.socket(fileno=fd))
+    supervisor = Supervisor(socket.socket(fileno=fd), preference)
     try:
         supervisor.run()
     finally:
