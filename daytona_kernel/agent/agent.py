@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import uuid
 from collections import deque
 from typing import TYPE_CHECKING
@@ -36,7 +37,7 @@ from ..wire.messages import Message
 from .interpreter import InterpreterChannels, InterpreterProcess
 from .journal import SpillingJournal
 from .magic_socket import MagicSocket
-from .usage import Usage
+from .usage import Usage, memory_kills
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -94,8 +95,9 @@ class Agent:
         """Keep an interpreter running until the kernel ends it, or until several in a row do not start."""
         failed_starts = 0
         while True:
+            killed_earlier = memory_kills()
             status = await self._attend()
-            self._tell(Ended(status))
+            self._tell(Ended(status, status == -signal.SIGKILL and memory_kills() > killed_earlier))
             if self._shutdown is not None:
                 return
             failed_starts = 0 if self._was_ready else failed_starts + 1

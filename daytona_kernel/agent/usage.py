@@ -67,6 +67,14 @@ class Usage:
         }
 
 
+def memory_kills() -> int:
+    """Return how many processes of the sandbox were killed because its memory was used up; 0 if unknown."""
+    try:
+        return _table(_GROUP / "memory.events").get("oom_kill", 0)
+    except OSError:
+        return 0
+
+
 def _processes() -> list[_Process]:
     found = []
     for entry in os.scandir(_PROC):

@@ -14,10 +14,16 @@ _LINUX_SIGNALS = (
 )
 
 
-def describe_end(status: int) -> str:
-    """Return a sentence about how the interpreter ended. status: its exit status, or the negated signal."""
+def describe_end(status: int, *, out_of_memory: bool = False) -> str:
+    """Return a sentence about how the interpreter ended.
+
+    status: its exit status, or the negated signal. out_of_memory: whether it is known that the memory of the
+    sandbox was used up.
+    """
     if status >= 0:
         return f"The interpreter ended with exit status {status}."
     name = _LINUX_SIGNALS[-status] if -status < len(_LINUX_SIGNALS) else f"signal {-status}"
+    if out_of_memory:
+        return f"The interpreter was ended by {name}, because the sandbox's memory was used up."
     hint = " It may have run out of memory." if name == "SIGKILL" else ""
     return f"The interpreter was ended by {name}.{hint}"

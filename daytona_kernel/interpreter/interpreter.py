@@ -216,8 +216,8 @@ class Interpreter:
             case Ready(pid=pid, kernel_info=kernel_info):
                 self.pid = pid
                 self._on_ready(kernel_info)
-            case Ended(status=status):
-                reason = f"{describe_end(status)} {_VARIABLES_LOST}"
+            case Ended(status=status, out_of_memory=out_of_memory):
+                reason = f"{describe_end(status, out_of_memory=out_of_memory)} {_VARIABLES_LOST}"
                 self.pid = None
                 self._fail_all(InterpreterDiedError(reason))
                 self._on_ended(reason)

@@ -36,12 +36,14 @@ class Ready:
 class Ended:
     """The interpreter has ended, and the agent starts another. Requests without a reply are lost.
 
-    status: the exit status, or the number of the signal that ended it, negated.
+    status: the exit status, or the number of the signal that ended it, negated. out_of_memory: whether the
+    kernel of the machine ended it because the sandbox's memory was used up; False also if that is unknown.
     """
 
     TYPE: ClassVar[str] = "ended"
 
     status: int
+    out_of_memory: bool
 
 
 @dataclass(frozen=True, slots=True)

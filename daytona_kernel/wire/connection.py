@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .messages import Message
 
 # Change this number with every change of a message that the other end would not understand.
-PROTOCOL_VERSION = 6
+PROTOCOL_VERSION = 7
 
 # An end that has not heard the other's greeting after so many seconds closes the connection.
 GREETING_SECONDS = 10.0

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from daytona_kernel.agent import usage
-from daytona_kernel.agent.usage import Usage
+from daytona_kernel.agent.usage import Usage, memory_kills
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,6 +98,15 @@ def test_with_a_control_group_the_host_is_the_group(tmp_path: Path, monkeypatch:
     assert (memory["total"], memory["used"], memory["percent"]) == (1024 * MIB, 256 * MIB, 25.0)
     (tmp_path / "memory.max").write_text("max\n")
     assert measured.report(os.getpid())["host_virtual_memory"]["total"] == psutil.virtual_memory().total
+
+
+def test_the_processes_that_were_killed_for_their_memory_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usage, "_GROUP", tmp_path)
+    assert memory_kills() == 0  # it has no control group
+    (tmp_path / "memory.events").write_text("low 0\nhigh 0\nmax 9\noom 4\noom_kill 3\noom_group_kill 0\n")
+    assert memory_kills() == 3
 
 
 def test_a_process_that_is_gone_uses_nothing() -> None:

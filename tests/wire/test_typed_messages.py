@@ -52,7 +52,7 @@ from daytona_kernel.wire.values import BytesValue, JsonValue, TableValue
 
 FROM_AGENT: list[FromAgent] = [
     Ready(7, {"language_info": {"name": "python"}}),
-    Ended(-9),
+    Ended(-9, True),
     Failed("No interpreter stays alive."),
     Interrupted(),
     Unstarted(("m1", "m2")),
@@ -129,11 +129,11 @@ def test_a_request_of_a_magic_comes_back_as_it_went(request_: MagicRequest) -> N
         (b'{"msg_type":"ready"}', b"\xff"),
         (b'{"msg_type":"ready"}', b"[" * 100_000),
         (b'{"msg_type":"ready"}', b'{"pid":"7","kernel_info":{}}'),
-        (b'{"msg_type":"ended"}', b'{"status":null}'),
+        (b'{"msg_type":"ended"}', b'{"status":null,"out_of_memory":false}'),
         (b'{"msg_type":"unstarted"}', b'{"msg_ids":[1]}'),
         (b'{"msg_type":"magic_end"}', b'{"call_id":"c1","steps":[],"outcome":null}'),
         (b'{"msg_type":["ready"]}', b"{}"),
-        (b'{"msg_type":"ended"}', b'{"status":0}' + b" " * MAX_LIFE_BYTES),
+        (b'{"msg_type":"ended"}', b'{"status":0,"out_of_memory":false}' + b" " * MAX_LIFE_BYTES),
     ],
 )
 def test_a_malformed_message_raises_the_protocol_error(header: bytes, content: bytes) -> None:
@@ -145,6 +145,6 @@ def test_a_malformed_message_raises_the_protocol_error(header: bytes, content: b
 
 
 def test_a_message_of_another_channel_is_none_of_the_agents() -> None:
-    message = encode_agent_message(Ended(0))
+    message = encode_agent_message(Ended(0, False))
     with pytest.raises(ProtocolError, match="unknown type"):
         decode_from_agent(Message("iopub", message.parts))
