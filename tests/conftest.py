@@ -58,6 +58,7 @@ _KERNEL_FUNCTIONS = {"KernelManager", "NotebookClient", "execute_notebook", "run
 # These files wait for clocks, start several servers, install packages, or import Daytona's SDK for seconds.
 SLOW_FILES = {
     "agent/test_environment.py",
+    "attacks/test_control_groups.py",
     "attacks/test_hostile_requests.py",
     "attacks/test_removal.py",
     "attacks/test_strangers.py",
@@ -83,6 +84,7 @@ SLOW_FILES = {
 }
 # These files test what root may do and other users may not: namespaces, processes and files of others.
 ROOT_FILES = {
+    "attacks/test_control_groups.py",
     "attacks/test_isolation.py",
     "attacks/test_isolation_network.py",
     "attacks/test_removal.py",

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 from ..wire import routes
 from ..wire.conventions import ISOLATION_VARIABLE
 from .app import Server
+from .box.control_group import ControlGroups
 from .box.folder_mount import FolderMount
 from .box.orphans import become_subreaper
 from .box.snapshots import snapshots_of_environment
-from .isolation import IsolationError, choose_isolation, mount_folder
+from .isolation import IsolationError, bound_sandboxes, choose_isolation, mount_folder
 from .lease import LeaseHandler, Leases
 from .state_directory import StateDirectory, remove_abandoned
 from .watchdog import watchdog
@@ -50,21 +51,33 @@ def run_embedded(
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1
+    directory = StateDirectory.temporary()
+    try:
+        choice = _choose(wanted, trial, folder, ControlGroups(directory.groups))
+        if choice is None:
+            return 1
+        asyncio.run(_serve_leases(directory, choice, timings, snapshots, profile))
+    finally:
+        directory.remove(whole=True)
+    return 0
+
+
+def _choose(
+    wanted: str, trial: Trial | None, folder: FolderMount | None, groups: ControlGroups
+) -> Choice | None:
+    """Return the isolation of the sandboxes. Print why there is none, and return `None` then."""
     try:
         choice = choose_isolation(wanted, trial)
         mount_folder(choice, folder)
     except ValueError as error:
         print(f"{ISOLATION_VARIABLE}={wanted} is not valid; {error}", file=sys.stderr)
-        return 1
+        return None
     except IsolationError as error:
         print(json.dumps({"isolation_failure": str(error), "by_machine": error.by_machine}), flush=True)
-        return 1
-    directory = StateDirectory.temporary()
-    try:
-        asyncio.run(_serve_leases(directory, choice, timings, snapshots, profile))
+        return None
     finally:
-        directory.remove(whole=True)
-    return 0
+        groups.failure()  # they must not be made while the state directory is removed
+    return bound_sandboxes(choice, groups)
 
 
 async def _serve_leases(

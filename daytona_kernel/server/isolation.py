@@ -7,7 +7,7 @@ it. A machine where neither works is a failure, and the message says what to do.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..wire.conventions import ISOLATION_VARIABLE, NETWORK_VARIABLE
@@ -18,6 +18,7 @@ from .box.isolation import ISOLATIONS
 from .box.network import Network, choose_network
 
 if TYPE_CHECKING:
+    from .box.control_group import ControlGroups
     from .box.folder_mount import FolderMount
     from .box.isolation import Isolation
 
@@ -39,23 +40,34 @@ class Choice:
     """The isolation of a server's sandboxes and its name; `None` for none.
 
     `note` is for everybody who asks where code runs. `warning` is for the first cell of a kernel. Both are
-    sentences, or empty. `bounds` says how much of this machine a sandbox can use.
+    sentences, or empty. `bounds` says how much of this machine a sandbox can use, and `unbounded` why nothing
+    bounds all of its processes together, as a clause.
     """
 
     name: str
     isolation: Isolation | None
     note: str = ""
     warning: str = ""
+    unbounded: str = ""
 
     @property
     def bounds(self) -> str:
         """Sentences about the memory, the processes and the disk of a sandbox."""
         if self.isolation is None:
             return "Nothing bounds the memory, the processes and the disk that a sandbox uses."
-        size = limits.RESOURCE_LIMITS["FSIZE"] // limits.GIB
+        size = f"write files of up to {limits.RESOURCE_LIMITS['FSIZE'] // limits.GIB} GiB"
+        groups = self.isolation.groups
+        if groups is not None:
+            cores = " and its cores" if groups.bound_cores else ""
+            return (
+                f"All processes of a sandbox together may use its memory{cores}, and have up to "
+                f"{limits.RESOURCE_LIMITS['NPROC']} threads. Each may {size}, and together they can fill "
+                "this machine's disk."
+            )
+        because = f", because {self.unbounded}" if self.unbounded else ""
         return (
-            f"Each process may use the sandbox's memory, and write files of up to {size} GiB. All processes "
-            "of a sandbox together have no such bound: they can fill this machine's memory and disk."
+            f"Each process may use the sandbox's memory, and {size}. All processes of a sandbox together "
+            f"have no such bound{because}: they can fill this machine's memory and disk."
         )
 
     @property
@@ -112,6 +124,15 @@ def mount_folder(choice: Choice, folder: FolderMount | None) -> None:
             by_machine=False,
         )
     choice.isolation.folder = folder
+
+
+def bound_sandboxes(choice: Choice, groups: ControlGroups) -> Choice:
+    """Return the choice with control groups for isolated sandboxes, or with the reason why there are none."""
+    failure = groups.failure()
+    if choice.isolation is None or failure is not None:
+        return replace(choice, unbounded=failure or "")
+    choice.isolation.groups = groups
+    return choice
 
 
 def _confined(network: str, reason: str) -> Choice:

@@ -48,7 +48,13 @@ RESOURCE_LIMITS = {
 }
 RUN_BYTES = 16 * MIB  # of /run, which is in memory
 SHARED_MEMORY_BYTES = MEMORY_BYTES // 4  # of /dev/shm
-MEMORY_FRACTION = 0.9  # of the machine's memory: the most that one process may allocate for itself
+MEMORY_FRACTION = 0.9  # of the machine's memory: the most that one sandbox may use
+
+
+def memory_bytes(memory: int) -> int:
+    """Return the bytes that a sandbox with `memory` GiB may use."""
+    return min(memory * GIB, int(MEMORY_BYTES * MEMORY_FRACTION))
+
 
 SUPERVISOR_START_TIMEOUT = 20.0  # seconds until a supervisor must report
 SUPERVISOR_ROUSE_TIMEOUT = 4.0  # seconds until a supervisor that has not started a child is continued

@@ -120,10 +120,11 @@ def _folder_mount(args: argparse.Namespace) -> FolderMount | None:
 async def _serve(args: argparse.Namespace, directory: StateDirectory, key: str) -> int:
     # Imported here so that `daytona-kernel --help` starts fast.
     from .app import Server
+    from .box.control_group import ControlGroups
     from .box.orphans import become_subreaper
     from .box.snapshots import parse_snapshots, snapshots_of_environment
     from .embedded import on_signals, raise_descriptor_limit
-    from .isolation import IsolationError, choose_isolation, mount_folder
+    from .isolation import IsolationError, bound_sandboxes, choose_isolation, mount_folder
     from .limits import Timings
     from .watchdog import watchdog
 
@@ -131,6 +132,7 @@ async def _serve(args: argparse.Namespace, directory: StateDirectory, key: str) 
         snapshots = snapshots_of_environment(os.environ) | parse_snapshots(args.snapshot)
         choice = choose_isolation(args.isolation)
         mount_folder(choice, _folder_mount(args))
+        choice = bound_sandboxes(choice, ControlGroups(directory.groups))
         timings = Timings()
         profile = PROFILES[args.profile]
         server = Server(directory.sandboxes, key, choice.isolation, timings, snapshots, profile)

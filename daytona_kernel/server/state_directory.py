@@ -1,4 +1,7 @@
-"""The state directory of a server: locked while the server runs, removed by a later one if it was killed."""
+"""The state directory of a server: locked while the server runs, removed by a later one if it was killed.
+
+It has the sandboxes' files, and the name of the server's control group, which goes with it.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .box.control_group import remove_groups
 from .removal import remove_tree
 
 if TYPE_CHECKING:
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
 
 _PREFIX = "daytona-kernel-"
 _LOCK = "lock"
+_SANDBOXES = "sandboxes"
+_GROUPS = "control-group"  # the record of the groups
 # The processes of a killed server's sandboxes end soon. Until then they may add files.
 _SWEEPS = 10
 _SWEEP_PAUSE = 0.5  # seconds
@@ -34,12 +40,13 @@ class StateDirectory:
         """Create and lock `path`. Raises `StateDirectoryInUseError`."""
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = path
-        self.sandboxes = path / "sandboxes"
+        self.sandboxes = path / _SANDBOXES
+        self.groups = path / _GROUPS
         self._lock = _lock(path)
         if self._lock is None:
             raise StateDirectoryInUseError(f"another server uses {path}")
         # A killed server may have left sandboxes here. Nothing can use them any more.
-        remove_tree(self.sandboxes)
+        _remove_sandboxes(path)
         self.sandboxes.mkdir(mode=0o700, exist_ok=True)
 
     @classmethod
@@ -49,7 +56,8 @@ class StateDirectory:
 
     def remove(self, *, whole: bool) -> None:
         """Remove the sandboxes; with `whole`, also the directory itself. Say what could not be removed."""
-        if not (_remove_whole(self.path) if whole else remove_tree(self.sandboxes)):
+        removed = _remove_whole(self.path) if whole else _remove_sandboxes(self.path)
+        if not removed:
             sys.stderr.write(f"Some files of sandboxes could not be removed from {self.path}\n")
         if self._lock is not None:
             os.close(self._lock)
@@ -66,9 +74,13 @@ def _lock(path: Path) -> int | None:
     return fd
 
 
+def _remove_sandboxes(path: Path) -> bool:
+    return remove_groups(path / _GROUPS) and remove_tree(path / _SANDBOXES)
+
+
 def _remove_whole(path: Path) -> bool:
     """Remove a state directory, the lock last: a later server tries again only where there is a lock."""
-    return remove_tree(path, keep={_LOCK}) and remove_tree(path)
+    return _remove_sandboxes(path) and remove_tree(path, keep={_LOCK}) and remove_tree(path)
 
 
 def remove_abandoned() -> list[Path]:

@@ -15,6 +15,7 @@ from .. import limits
 from ..removal import remove_tree
 from . import mounts
 from .bubblewrap import Bubblewrap
+from .control_group import GROUP_SEEN_AS
 from .image_mounts import of_the_image_box
 from .isolation import ISOLATED, ON_AN_IMAGE, PARTS, layout_at
 from .landlock import Landlock
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from io import FileIO
     from pathlib import Path
 
+    from .control_group import ControlGroup, Size
     from .isolation import Isolation
 
 
@@ -53,7 +55,7 @@ class Box:
             self.layout = layout_at(self.directory, isolated=isolation is not None)
         self._isolation = isolation
         self._starting: asyncio.Task[SupervisorClient] | None = None  # the start ahead, if there was one
-        self._memory = 0
+        self._size: Size | None = None  # of the start ahead
         self._network = Network("host") if isolation is None else isolation.network
         self._run: int | None = None
 
@@ -79,23 +81,23 @@ class Box:
         folder = self._isolation.folder if isinstance(self._isolation, Bubblewrap) else None
         return [] if folder is None else [folder.volume]
 
-    def start_ahead(self, memory: int) -> None:
-        """Start the supervisor in the background. Its children may use `memory` GiB."""
-        self._memory = memory
-        self._starting = asyncio.create_task(self._start_supervisor(memory, self._network))
+    def start_ahead(self, size: Size) -> None:
+        """Start the supervisor in the background, with the bounds of `size`."""
+        self._size = size
+        self._starting = asyncio.create_task(self._start_supervisor(size, self._network))
 
-    async def start(self, memory: int, network: Network) -> SupervisorClient:
-        """Return a running supervisor whose children may use `memory` GiB and `network`.
+    async def start(self, size: Size, network: Network) -> SupervisorClient:
+        """Return a running supervisor with the bounds of `size`, whose children may use `network`.
 
         This is the supervisor that was started ahead, if it has the same ones, or else a new one. Raises
         `OSError` or `RuntimeError` if it does not start.
         """
         ahead = await self._started_ahead()
         if ahead is not None:
-            if (self._memory, self._network) == (memory, network) and not ahead.lost.done():
+            if (self._size, self._network) == (size, network) and not ahead.lost.done():
                 return ahead
             await ahead.close()
-        return await self._start_supervisor(memory, network)
+        return await self._start_supervisor(size, network)
 
     async def _started_ahead(self) -> SupervisorClient | None:
         starting, self._starting = self._starting, None
@@ -139,13 +141,16 @@ class Box:
             )
             (self.directory / "programs").symlink_to(launchers)
 
-    def _prepare(self, network: Network) -> list[str]:
-        """Make the directories, unless they are there. Return the mounts that an isolated box has."""
+    def _prepare(self, size: Size, network: Network) -> tuple[list[str], ControlGroup | None]:
+        """Make the directories, unless they are there, and a control group.
+
+        Return the mounts that an isolated box has, and the group.
+        """
         is_new = not self.directory.exists()
         if is_new:
             self._make_directories()
         if self._isolation is None:
-            return []
+            return [], None
         own = []
         if isinstance(self._isolation, Bubblewrap):
             own_mounts = mounts.of_the_box if self.image is None else of_the_image_box
@@ -157,10 +162,11 @@ class Box:
         if is_new:
             for part in PARTS:
                 self._isolation.account.give(self.directory / part)
-        return own
+        groups = self._isolation.groups
+        return own, None if groups is None else groups.make(self.id, size)
 
-    async def _start_supervisor(self, memory: int, network: Network) -> SupervisorClient:
-        own = await asyncio.to_thread(self._prepare, network)
+    async def _start_supervisor(self, size: Size, network: Network) -> SupervisorClient:
+        own, group = await asyncio.to_thread(self._prepare, size, network)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         log = os.open(self.directory / "supervisor.log", flags, 0o600)
         try:
@@ -169,7 +175,7 @@ class Box:
             told, tell = os.pipe()
             with contextlib.closing(os.fdopen(told, "rb", buffering=0)) as child:
                 try:
-                    supervisor = self._start_isolated(own, memory, network, log, tell)
+                    supervisor = self._start_isolated(own, group, size, network, log, tell)
                 finally:
                     os.close(tell)
                 has_stack = network.kind == "own" and isinstance(self._isolation, Bubblewrap)
@@ -180,7 +186,13 @@ class Box:
             os.close(log)
 
     def _start_isolated(
-        self, own: list[str], memory: int, network: Network, log: int, tell: int
+        self,
+        own: list[str],
+        group: ControlGroup | None,
+        size: Size,
+        network: Network,
+        log: int,
+        tell: int,
     ) -> SupervisorClient:
         assert self._isolation is not None
         program = str(SUPERVISOR_PROGRAM)
@@ -188,16 +200,19 @@ class Box:
             isolating = self._isolation.prefix(self.directory, network)
         else:
             own = [*own, "--ro-bind", program, SUPERVISOR_SEEN_AS]
+            if group is not None:
+                own += ["--ro-bind", str(group.path), GROUP_SEEN_AS]
             isolating = self._isolation.prefix(own, network, self.image, tell)
             program = SUPERVISOR_SEEN_AS
         with isolating as (prefix, inherited):
             return SupervisorClient.start(
                 prefix,
                 program,
-                _resource_limits(memory),
+                _resource_limits(size.memory, grouped=group is not None),
                 log,
                 inherited=inherited,
                 account=self._isolation.account,
+                group=group,
                 python=None if self.image is None else server_python().command(base_python()),
             )
 
@@ -237,8 +252,13 @@ async def _close_stack(connecting: asyncio.Task[NetworkStack]) -> None:
         await (await connecting).close()
 
 
-def _resource_limits(memory: int) -> str:
-    """Return the limits of a box whose children may use `memory` GiB, as its supervisor reads them."""
-    data = min(memory * limits.GIB, int(limits.MEMORY_BYTES * limits.MEMORY_FRACTION))
-    bounds = limits.RESOURCE_LIMITS | {"DATA": data}
+def _resource_limits(memory: int, *, grouped: bool) -> str:
+    """Return the limits of each process of a box with `memory` GiB, as its supervisor reads them.
+
+    The number of processes is for all boxes of a user. So it is no bound for a box that has a control group:
+    that would let one of them take the processes of the others.
+    """
+    bounds = limits.RESOURCE_LIMITS | {"DATA": limits.memory_bytes(memory)}
+    if grouped:
+        bounds["NPROC"] *= limits.SANDBOXES
     return ",".join(f"{name}={value}" for name, value in bounds.items())

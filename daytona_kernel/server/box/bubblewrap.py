@@ -23,6 +23,7 @@ from .server_python import server_python
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from .control_group import ControlGroups
     from .folder_mount import FolderMount
     from .network import Network
 
@@ -46,10 +47,12 @@ _FORBIDDEN = (
 class Bubblewrap:
     """Bubblewrap with the options that all boxes of a server have in common, and the trial too.
 
-    `folder` is the folder of this machine that all boxes have; `None` for none.
+    `folder` is the folder of this machine that all boxes have, `groups` makes their control groups. `None`
+    means none.
     """
 
     folder: FolderMount | None = None
+    groups: ControlGroups | None = None
 
     def __init__(self, account: Account, network: Network) -> None:
         self.account = account

@@ -33,6 +33,8 @@ from .supervisor_client import SUPERVISOR_PROGRAM
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .control_group import ControlGroups
+
 ABI = 6  # of Linux 6.12: the first that keeps signals and abstract sockets apart
 
 _READ_FILE, _LIST, _WRITE_FILE = 1 << 2, 1 << 3, 1 << 1
@@ -62,7 +64,12 @@ for family, address in ((socket.AF_UNIX, "socket"), (socket.AF_INET, ("127.0.0.1
 
 
 class Landlock:
-    """Landlock with the network that sandboxes have if they have no other wishes."""
+    """Landlock with the network that sandboxes have if they have no other wishes.
+
+    `groups` makes the control groups of the boxes; `None` for none.
+    """
+
+    groups: ControlGroups | None = None
 
     # Names are looked up over TCP, because a sandbox gets no other sockets.
     environment: ClassVar = {"RES_OPTIONS": "use-vc"}

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from .account import Account
+    from .control_group import ControlGroup
 
 SUPERVISOR_PROGRAM = Path(program.__file__)
 supervisors: set[int] = set()  # the pids of all supervisors that this process has started
@@ -92,16 +93,22 @@ def _start_process(command: list[str], inherited: Sequence[int], log: int) -> su
 class SupervisorClient:
     """A running supervisor.
 
-    `lost` resolves when the supervisor has ended, because it was closed or killed.
+    `lost` resolves when the supervisor has ended, because it was closed or killed. `group` has all of its
+    processes; `None` if there is none.
     """
 
     def __init__(
-        self, channel: socket.socket, process: subprocess.Popen[bytes], account: Account | None
+        self,
+        channel: socket.socket,
+        process: subprocess.Popen[bytes],
+        account: Account | None,
+        group: ControlGroup | None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._channel = channel
         self._process = process
         self._account = account
+        self.group = group
         supervisors.add(process.pid)
         self._children: dict[int, Child] = {}
         self._numbers = itertools.count(1)
@@ -125,6 +132,7 @@ class SupervisorClient:
         *,
         inherited: Sequence[int] = (),
         account: Account | None = None,
+        group: ControlGroup | None = None,
         python: Sequence[str] | None = None,
     ) -> SupervisorClient:
         """Start a supervisor. Use it after `wait_until_ready`.
@@ -132,17 +140,30 @@ class SupervisorClient:
         `prefix` is the command that isolates it, or is empty. `program` is the path of its program, as the
         isolated process sees it. `rlimits` are its resource limits. `log` is a descriptor for its errors.
         `inherited` are further descriptors for the process. `account` is its user, if that is not this one.
-        `python` is the command of Python inside; `None` means the same as outside.
+        `group` is for all of its processes. `python` is the command of Python inside; `None` means the same
+        as outside.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             words = python or [getattr(sys, "_base_executable", None) or sys.executable]
             command = [*prefix, *words, "-I", "-S", program, str(theirs.fileno()), rlimits]
             process = _start_process(command, [theirs.fileno(), *inherited], log)
-        return cls(ours, process, account)
+        return cls(ours, process, account, group)
 
     async def wait_until_ready(self) -> None:
-        """Wait until the supervisor reports. Raises `RuntimeError` if it does not do so in time."""
+        """Wait until the supervisor reports and is in its group. It has no children before.
+
+        Raises `RuntimeError` if it does not report in time, and `OSError` if it does not get into the group.
+        """
+        # The kernel needs more than 10 ms to move the first process, in which the supervisor starts.
+        await asyncio.gather(self._wait_for_report(), self._enter_group())
+        await self._enter_group()
+
+    async def _enter_group(self) -> None:
+        if self.group is not None:
+            await asyncio.to_thread(self.group.take, self.pid)
+
+    async def _wait_for_report(self) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limits.SUPERVISOR_START_TIMEOUT):
                 await asyncio.wait([self._ready, self.lost], return_when=asyncio.FIRST_COMPLETED)
@@ -354,6 +375,8 @@ class SupervisorClient:
     async def close(self) -> None:
         """End all processes of the sandbox. Return when they have ended."""
         self._dismiss()
+        if self.group is not None:
+            await asyncio.to_thread(self.group.kill)
         # The supervisor exits after all other processes, and its end of the channel closes when it exits.
         done, _ = await asyncio.wait([self.lost], timeout=limits.SUPERVISOR_END_TIMEOUT)
         if not done:
@@ -365,6 +388,8 @@ class SupervisorClient:
             os.close(self._process_ended)
             self._process_ended = -1
         supervisors.discard(self._process.pid)
+        if self.group is not None and not await asyncio.to_thread(self.group.remove):
+            sys.stderr.write(f"control group {self.group.path}: its processes do not end\n")
         if self.on_close is not None:
             await self.on_close()
         # If the supervisor was killed, this process has inherited its children.

@@ -16,19 +16,20 @@ from .box import Box
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from .control_group import Size
     from .isolation import Isolation
 
 
 class WarmBox:
-    """A place for one warm box in `directory`, whose children may use `memory` GiB.
+    """A place for one warm box in `directory`, of the size that sandboxes have by default.
 
     `delay` is the time in seconds from `take` until the next one starts.
     """
 
-    def __init__(self, directory: Path, isolation: Isolation | None, memory: int, delay: float) -> None:
+    def __init__(self, directory: Path, isolation: Isolation | None, size: Size, delay: float) -> None:
         self._directory = directory
         self._isolation = isolation
-        self._memory = memory
+        self._size = size
         self._delay = delay
         self._box: Box | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -38,7 +39,7 @@ class WarmBox:
         """Start a box, unless there is one."""
         if self._box is None:
             self._box = Box(self._directory, self._isolation)
-            self._box.start_ahead(self._memory)
+            self._box.start_ahead(self._size)
 
     def take(self, image: str | None = None) -> Box:
         """Return the warm box, or a new one that is not started. From the second time on, start the next.

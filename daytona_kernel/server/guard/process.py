@@ -77,9 +77,13 @@ class Guard:
             question = Question(self._listener)
         except OSError:
             return  # the process has ended
-        if self._places.acquire(blocking=False):
+        if not self._places.acquire(blocking=False):
+            question.answer(errno.EAGAIN)
+            return
+        try:
             threading.Thread(target=self._work, args=(question,), daemon=True).start()
-        else:
+        except RuntimeError:  # the sandbox has used up its processes, and this one counts as one of them
+            self._places.release()
             question.answer(errno.EAGAIN)
 
     def _work(self, question: Question) -> None:

@@ -1,4 +1,4 @@
-"""How much of its cores, memory and disk a sandbox uses, as the machine counts it."""
+"""How much of its cores, memory and disk a sandbox uses, as its control group or the machine counts it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ..inside.supervisor import alive_below
 from ..timestamps import timestamp
 
 if TYPE_CHECKING:
+    from ..box.supervisor_client import SupervisorClient
     from .sandbox import Description
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -27,14 +28,14 @@ class Metrics:
         self._description = description
         self._before: tuple[float, float] | None = None  # monotonic time, and seconds of cores until then
 
-    def describe(self, first_pid: int, directory: Path) -> dict[str, Any]:
-        """Return what `first_pid` and all below it use, and the disk of `directory`, in the API's JSON."""
-        busy = used = 0.0
-        for pid in alive_below([first_pid]):
-            with contextlib.suppress(OSError, ValueError, IndexError):  # it has just ended
-                fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-                busy += (int(fields[11]) + int(fields[12])) / _TICKS
-                used += int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * _PAGE_BYTES
+    def describe(self, supervisor: SupervisorClient, directory: Path) -> dict[str, Any]:
+        """Return what `supervisor` and all below it use, and the disk of `directory`, in the API's JSON."""
+        if supervisor.group is not None:
+            busy = supervisor.group.seconds()
+            used, cached, most = supervisor.group.memory()
+        else:
+            busy, used = _used_below(supervisor.first_pid)
+            cached, most = 0, self._description.memory * limits.GIB
         now = time.monotonic()
         before, self._before = self._before, (now, busy)
         cores = self._description.cpu
@@ -47,10 +48,21 @@ class Metrics:
             "timestampUnix": int(time.time()),
             "cpuCount": cores,
             "cpuUsedPct": round(100 * share, 2),
-            "memTotal": self._description.memory * limits.GIB,
-            "memUsed": int(used),
-            "memCache": 0,
+            "memTotal": most,
+            "memUsed": used,
+            "memCache": cached,
             "diskTotal": disk.total,
             "diskUsed": disk.used,
             "diskFree": disk.free,
         }
+
+
+def _used_below(first_pid: int) -> tuple[float, int]:
+    """Return the seconds of cores and the bytes of memory that a process and all below it have used."""
+    busy, used = 0.0, 0
+    for pid in alive_below([first_pid]):
+        with contextlib.suppress(OSError, ValueError, IndexError):  # it has just ended
+            fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+            busy += (int(fields[11]) + int(fields[12])) / _TICKS
+            used += int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * _PAGE_BYTES
+    return busy, used

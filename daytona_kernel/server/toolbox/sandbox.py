@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import failures, limits
+from ..box.control_group import Size
 from ..box.freezer import freeze, thaw
 from ..box.isolation import IMAGE_SETTINGS, children_environment, image_environment
 from ..box.python_environment import CHARTS_BACKEND
@@ -56,7 +57,7 @@ class Intervals:
 
 @dataclass
 class Description:
-    """The properties that a client gives to a new sandbox. Env, memory and network have an effect here."""
+    """The properties that a client gives to a new sandbox. Not all of them have an effect here."""
 
     name: str
     env: dict[str, str] = field(default_factory=dict)
@@ -64,11 +65,16 @@ class Description:
     public: bool = False
     target: str = "local"
     snapshot: str | None = None
-    cpu: int = os.cpu_count() or 1
+    cpu: int = os.cpu_count() or 1  # enforced where there are control groups
     memory: int = limits.MEMORY_BYTES // limits.GIB or 1  # GiB
     disk: int = 10  # GiB; not enforced
     network_block_all: bool = False
     network_allow_list: str | None = None
+
+    @property
+    def size(self) -> Size:
+        """The size of its box."""
+        return Size(self.cpu, self.memory)
 
 
 class Sandbox:
@@ -155,7 +161,7 @@ class Sandbox:
                 self._set_state("starting")
             await self._linger()
             try:
-                self._supervisor = await self._box.start(self.description.memory, self._network)
+                self._supervisor = await self._box.start(self.description.size, self._network)
             except (OSError, RuntimeError) as error:
                 self.error_reason = f"the sandbox did not start: {error}"
                 self._set_state("error" if before == "creating" else before)
@@ -291,7 +297,7 @@ class Sandbox:
 
     def describe_usage(self) -> dict[str, Any]:
         """Return what the sandbox's processes use now, in the API's JSON."""
-        return self._metrics.describe(self._started_supervisor().first_pid, self._box.directory)
+        return self._metrics.describe(self._started_supervisor(), self._box.directory)
 
     def absolute(self, path: str) -> str:
         """Return `path` as an absolute path in the sandbox.

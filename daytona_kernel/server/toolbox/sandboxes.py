@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .. import failures, limits
 from ..box.bubblewrap import Bubblewrap
 from ..box.bytecode import Bytecode
+from ..box.control_group import Size
 from ..box.network import Network
 from ..box.warm_box import WarmBox
 from .profile import OWN
@@ -49,7 +50,8 @@ class Sandboxes:
         self.profile = profile
         self._network = Network("host") if isolation is None else isolation.network
         self._bytecode = Bytecode(timings.bytecode_delay)
-        self._warm_box = WarmBox(directory, isolation, Description.memory, timings.warm_box_delay)
+        size = Size(Description.cpu, Description.memory)
+        self._warm_box = WarmBox(directory, isolation, size, timings.warm_box_delay)
         self._sandboxes: dict[str, Sandbox] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._running: set[asyncio.Future[None]] = set()  # stops and removals
