@@ -13,6 +13,8 @@ leave_out_current_directory()  # before everything that the notebook's folder co
 import gc
 
 gc.disable()  # a start makes no garbage, and looking for it takes a tenth of the start
+# httpx does without its command line, which imports click, pygments and rich.
+sys.modules["httpx._main"] = None  # type: ignore[assignment]
 from contextlib import suppress
 
 from .client import embedded
@@ -20,8 +22,8 @@ from .config import resolve
 from .errors import DaytonaError
 from .kernel.host.handover import HandoverFile
 from .kernel.interpreter_options import split
-from .postponed_packages import postpone
 from .wire import signals
+from .wire.postponed_packages import postpone
 
 
 def start_server(connection_file: str) -> None:
@@ -50,7 +52,8 @@ def main() -> None:
     own_words, options = split(sys.argv[1:])
     started = startup.start(connection_file, options)
 
-    postpone("IPython", "ipykernel", "jupyter_client")
+    for package in ("IPython", "ipykernel", "jupyter_client"):
+        postpone(package)
     from .kernel.app import main as run_kernel
 
     run_kernel(started, own_words)

@@ -32,6 +32,10 @@ def main() -> None:
 
         environment.use()
 
+        from ..wire.postponed_packages import postpone
+
+        postpone("jupyter_client", write_connection_file="connect")
+
         from . import kernel
 
         kernel.main(sys.argv[2], int(sys.argv[3]), sys.argv[4:])

@@ -22,6 +22,7 @@ import zmq
 from ipykernel import kernelapp
 from ipykernel.comm.comm import BaseComm
 from ipykernel.ipkernel import IPythonKernel
+from traitlets import Type, default
 
 from ..wire.conventions import ENVIRONMENT_TYPE, RESUME_TYPE
 from . import package_magics, temporary
@@ -76,6 +77,15 @@ def main(connection_file: str, agent_pid: int, options: list[str]) -> None:
 # Libraries look for this name in the configuration, and for the connection file under it.
 class IPKernelApp(kernelapp.IPKernelApp):
     """ipykernel's application, whose output waits for a slow reader."""
+
+    blocking_class = Type(klass=object)
+
+    # The base class imports all of jupyter_client for this, before somebody uses it.
+    @default("blocking_class")
+    def _default_blocking_class(self) -> object:
+        from jupyter_client.blocking import BlockingKernelClient
+
+        return BlockingKernelClient
 
     def init_iopub(self, context: zmq.Context[Any]) -> None:
         """Create the iopub socket."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from daytona_kernel.postponed_packages import postpone
+from daytona_kernel.wire.postponed_packages import postpone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,12 +29,14 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]
         "    raise AttributeError(name)\n"
     )
     (package / "module.py").write_text("VALUE = 1\n")
+    (package / "other.py").write_text("FIRST = 2\n")
     monkeypatch.syspath_prepend(tmp_path)
     found: list[str] = []
     monkeypatch.setattr(sys, "late_runs", found, raising=False)
-    postpone("late", "there_is_no_such_package")
+    postpone("late", FIRST="other")
+    postpone("there_is_no_such_package")
     yield found
-    for name in ("late", "late.module"):
+    for name in ("late", "late.module", "late.other"):
         sys.modules.pop(name, None)
 
 
@@ -49,6 +51,16 @@ def test_the_first_use_of_a_name_runs_the_package_once(runs: list[str]) -> None:
     assert late.__all__ == ["VALUE"]
     with pytest.raises(AttributeError):
         _ = late.missing
+
+
+def test_a_name_of_a_known_module_does_not_run_the_package(runs: list[str]) -> None:
+    assert import_module("late").FIRST == 2
+    assert runs == []
+
+
+def test_a_look_at_all_names_runs_the_package(runs: list[str]) -> None:
+    assert "VALUE" in dir(import_module("late"))
+    assert runs == ["late"]
 
 
 def test_threads_wait_for_each_other(runs: list[str]) -> None:
