@@ -6,7 +6,6 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DaytonaError, DaytonaNotFoundError
-from ..views.log_display import LogDisplay
 from .shell import background
 from .shell.process_tree import CANCELED
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from ..client.sandbox import AsyncSandbox
+    from ..views.log_display import LogDisplay
     from ..wire.logs import LogChunk
     from .command_history import CommandHistory
     from .magic_call import Display, MagicCall
@@ -34,6 +34,8 @@ async def follow_log(
 
     sent: the command's text as the session has it. history: what the kernel knows of the command.
     """
+    from ..views.log_display import LogDisplay  # most kernels show no log
+
     log = _CommandLog(call, sandbox, session, command_id, history)
     log.display = LogDisplay(
         log.chunks(sent),

@@ -11,7 +11,6 @@ Others, such as nteract, write the same two keys into the notebook's metadata, i
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -45,6 +44,8 @@ def parse(source: str) -> ScriptBlock | None:
         return None
     if len(found) > 1:
         raise SettingError(f"The cell has {len(found)} blocks `{BEGIN}`; one is allowed. {_AGAIN}")
+    import tomllib  # most notebooks have no such block
+
     try:
         content = tomllib.loads("\n".join(found[0]))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
