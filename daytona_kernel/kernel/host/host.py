@@ -190,7 +190,7 @@ class Host:
         """Cancel all magic calls, because the interpreter is gone."""
         self.api.call(self._magic_calls.cancel_all)
 
-    async def prepare(self, code: str) -> None:
+    async def install_packages(self, code: str) -> None:
         """Install what the script blocks of the notebook and of this cell declare. Raises DaytonaError."""
         await self.api.run(self.script_packages.install(code))
 

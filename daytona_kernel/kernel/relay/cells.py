@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 from ...errors import (
     CellUnstartedError,
@@ -18,6 +18,7 @@ from .given_variables import GivenVariables
 from .move import Move
 from .pause import Pause
 from .preparation import Preparation
+from .requests import WaitInterruptedError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -34,20 +35,13 @@ if TYPE_CHECKING:
     from .slot import InterpreterSlot
     from .subshells import Subshells
 
-T = TypeVar("T")
-
 # Seconds that a cell with a kernel magic waits for the interpreter. After that, the kernel runs it alone.
 _MAGIC_WAIT_SECONDS = 3.0
 
 _UNSTARTED = "The cell was still waiting for Python in its sandbox, and nothing of it has run. Run it again."
-_UNSENT = "The project was still on its way to the sandbox, and nothing of the cell has run. Run it again."
 _QUESTION = "{error}\nRun this kernel's code without isolation? [y/N] "
 _UNPAUSED = "The pause was interrupted; nothing was done."
 _UNMOVED = "Switching sandboxes was interrupted; cells still run in the current sandbox."
-
-
-class WaitInterruptedError(Exception):
-    """The reader interrupted a cell that waited for the kernel."""
 
 
 class Cells:
@@ -86,11 +80,10 @@ class Cells:
         self._own_requests = own_requests
         self.given_variables = GivenVariables(own_requests, lambda: host.kernel_sandbox.secrets.variables)
         self._requests = requests
-        self.preparation = Preparation(host, stand_in, waiting_notice, self._until_interrupted)
+        self.preparation = Preparation(host, stand_in, waiting_notice)
         self._publish = publish
         self._on_end = on_end
         self._ask = ask
-        self._project_turn = asyncio.Lock()
 
     async def run(self, request: Request, code: str) -> None:
         """Run a cell, and answer its request. It never raises an error of the cell."""
@@ -120,7 +113,7 @@ class Cells:
             return await self._run_once(request, code)
         except IsolationError as error:
             can_ask = error.by_machine and request.message.content.get("allow_stdin") is True
-            if not can_ask or not await self._until_interrupted(request, self._agrees(request, error)):
+            if not can_ask or not await request.until_interrupted(self._agrees(request, error)):
                 raise
             self._host.kernel_sandbox.place.give_up_isolation()
             return False
@@ -136,7 +129,7 @@ class Cells:
             return True
         magic = parse_magic_cell(code, self._host.registry)
         if magic is None:  # a magic needs no packages, and may replace a sandbox that cannot have them
-            await self.preparation.prepare(request, code)
+            await self.preparation.install_packages(request, code)
         try:
             # Not wait_for: its task needs more turns of the loop, and later cells would overtake this one.
             async with asyncio.timeout(None if magic is None else _MAGIC_WAIT_SECONDS):
@@ -145,13 +138,13 @@ class Cells:
             # The sandbox may be usable although it has no interpreter, or none yet.
             request.alone = True
             self._stand_in.number(request)
-            await self._until_interrupted(request, self._host.run_alone(request.message, magic, error))
+            await request.until_interrupted(self._host.run_alone(request.message, magic, error))
             self._waiting_notice.clear(request)
             self._news.show(request)
             self._stand_in.succeed(request)
             return True
         if self._host.kernel_sandbox.project.is_sent:
-            await self._send_project(request, code)
+            await self.preparation.send_project(request, code)
             if self._slot.interpreter is not interpreter:
                 return False
         if request.aborted:  # an earlier cell has failed without an interpreter
@@ -181,22 +174,6 @@ class Cells:
             await request.move.finish()
             self._stand_in.succeed(request)
         return True
-
-    async def _send_project(self, request: Request, code: str) -> None:
-        """Send what has changed in the project. All cells wait here, and so stay in their order."""
-        self._stand_in.announce(request)
-        request.is_held = True
-        try:
-            async with self._project_turn:
-                is_concerned = self._host.kernel_sandbox.project.concerns(request.message, code)
-                if is_concerned and not request.aborted and not request.interrupted.is_set():
-                    await self._until_interrupted(request, self._host.send_project(request.message))
-        except WaitInterruptedError:
-            raise WaitInterruptedError(_UNSENT) from None
-        finally:
-            request.is_held = False
-        if request.interrupted.is_set():
-            raise WaitInterruptedError(_UNSENT)
 
     async def move(self, msg_id: str, work: Callable[[], Awaitable[str]], *, start: bool) -> None:
         """Replace the sandbox, for the cell with this message id; see Move.
@@ -258,22 +235,8 @@ class Cells:
             self._slot.want()
             self._stand_in.announce(request)
             self._waiting_notice.schedule()
-            await self._until_interrupted(request, self._slot.arrival())
+            await request.until_interrupted(self._slot.arrival())
         return interpreter
-
-    async def _until_interrupted(self, request: Request, awaited: Awaitable[T]) -> T:
-        """Await something that the kernel does for a cell. Raises WaitInterruptedError on an interrupt."""
-        work = asyncio.ensure_future(awaited)
-        interrupted: asyncio.Future[Any] = asyncio.ensure_future(request.interrupted.wait())
-        waited: list[asyncio.Future[Any]] = [work, interrupted]
-        try:
-            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
-            if not work.done():
-                raise WaitInterruptedError
-            return work.result()
-        finally:
-            interrupted.cancel()
-            work.cancel()
 
     async def _fail(self, request: Request, ename: str, evalue: str) -> None:
         if request.aborted:

@@ -24,7 +24,7 @@ from ...wire.agent_messages import Interrupted, MagicClosed, Running, UsageRepor
 from ...wire.magic_messages import MSG_TYPE
 from . import introspection
 from .adopted_cells import AdoptedCells
-from .cells import Cells, WaitInterruptedError
+from .cells import Cells
 from .deliveries import Deliveries
 from .gate import admit, reaching_magics
 from .introspection import Introspection
@@ -32,7 +32,7 @@ from .notices import InterruptNotice, News, OutageNotice, WaitingNotice
 from .own_requests import OwnRequests
 from .questions import Questions
 from .request_table import RequestTable
-from .requests import Request, StandIn
+from .requests import Request, StandIn, WaitInterruptedError
 from .safe_outputs import SafeOutputs, is_wanted
 from .slot import InterpreterSlot
 from .subshells import Subshells

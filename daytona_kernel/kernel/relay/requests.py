@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from IPython.core.inputtransformer2 import TransformerManager
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from ...wire.messages import Message
     from ..out.outbox import Outbox
     from .move import Move
     from .pause import Pause
 
+T = TypeVar("T")
+
 # A channel and a subshell, None for the main shell. The requests of a queue run one after the other.
 Queue = tuple[str, str | None]
 MAIN_QUEUE: Queue = ("shell", None)
+
+
+class WaitInterruptedError(Exception):
+    """The reader interrupted a cell that waited for the kernel."""
 
 
 @dataclass
@@ -72,6 +78,20 @@ class Request:
     def queue(self) -> Queue:
         """The queue that this request is in."""
         return self.channel, self.subshell_id
+
+    async def until_interrupted(self, awaited: Awaitable[T]) -> T:
+        """Await something that the kernel does for this cell. Raises WaitInterruptedError on an interrupt."""
+        work = asyncio.ensure_future(awaited)
+        interrupted: asyncio.Future[Any] = asyncio.ensure_future(self.interrupted.wait())
+        waited: list[asyncio.Future[Any]] = [work, interrupted]
+        try:
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                raise WaitInterruptedError
+            return work.result()
+        finally:
+            interrupted.cancel()
+            work.cancel()
 
 
 def empty_reply(message: Message) -> dict[str, Any]:
