@@ -8,9 +8,7 @@ interpreter that stays out of reach for too long is given up, so that no cell wa
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
@@ -21,14 +19,12 @@ from ..errors import (
     InterpreterError,
     InterpreterLostError,
     InterpreterPausedError,
-    InterpreterUnreachableError,
 )
-from ..formatting import format_duration
-from ..wait_limit import limited
 from ..wire.connection import GREETING_SECONDS, CloseCode, KernelSide, RefusedError
 from ..wire.link import ACKNOWLEDGE_SECONDS, Link
 from ..wire.schema import ProtocolError
 from .answer_watch import AnswerWatch
+from .outage import Outage, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -42,12 +38,6 @@ _BREAKS = (DaytonaError, OSError, ConnectionClosed, InvalidHandshake)
 # Seconds between two attempts to connect. The pause doubles with each attempt.
 _FIRST_PAUSE = 0.02
 _LONGEST_PAUSE = 5.0
-# Seconds until an interpreter is given up. A proxy may refuse what it will accept when it has restarted; a
-# wrong key stays wrong. After half an hour without activity Daytona has stopped the sandbox anyway.
-REFUSED_SECONDS = limited(120.0)
-AWAY_SECONDS = limited(1800.0)
-# These statuses name a fault that passes, although they are in the range of the client's own mistakes.
-_PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
 _RESUMING = "The sandbox was paused; it is being resumed."
 _PAUSED = "The sandbox was paused. Its processes go on, with all variables, when a cell resumes it."
 
@@ -84,37 +74,6 @@ class Credentials:
 
     def __post_init__(self) -> None:
         known_secrets.add(self.secret)
-
-
-class _Outage:
-    """A time without a connection, from its first break until the next greeting."""
-
-    def __init__(self) -> None:
-        self._started = time.monotonic()
-        self._refused_since: float | None = None
-
-    def add(self, error: Exception, *, sandbox_answers: bool) -> None:
-        """Count a failed attempt.
-
-        When the outage has lasted too long, raises InterpreterLostError if only the agent is silent, and
-        otherwise InterpreterUnreachableError.
-        """
-        now = time.monotonic()
-        if _is_refusal(error):
-            self._refused_since = since = self._refused_since or now
-            limit = REFUSED_SECONDS
-        else:
-            self._refused_since, since, limit = None, self._started, AWAY_SECONDS
-        if now - since < limit:
-            return
-        if sandbox_answers and _is_silence(error):
-            raise InterpreterLostError(
-                f"The agent has not answered for {format_duration(limit)}, although its sandbox does."
-            ) from error
-        raise InterpreterUnreachableError(
-            f"The sandbox has been out of reach for {format_duration(limit)}: {reason_of(error)} "
-            "Its interpreter may still run; the next cell tries to reach it again."
-        ) from error
 
 
 class Connection:
@@ -185,7 +144,7 @@ class Connection:
 
     async def _stay_connected(self) -> None:
         pause = _FIRST_PAUSE
-        outage: _Outage | None = None
+        outage: Outage | None = None
         while True:
             try:
                 if self._gateway.is_paused:
@@ -212,7 +171,7 @@ class Connection:
             finally:
                 self._disconnected()
 
-    async def _take_break(self, error: Exception, outage: _Outage | None) -> _Outage:
+    async def _take_break(self, error: Exception, outage: Outage | None) -> Outage:
         """Return the outage that a break begins or goes on with. Raises InterpreterError for an end."""
         if isinstance(error, ConnectionClosed) and self._is_final(error):
             reason = f"The agent refused the connection: {error.rcvd.reason if error.rcvd else ''}."
@@ -222,7 +181,7 @@ class Connection:
             raise InterpreterLostError(ended) from error
         if self._gateway.is_paused and not self._is_wanted:
             raise InterpreterPausedError(_PAUSED) from error
-        outage = outage or _Outage()
+        outage = outage or Outage()
         outage.add(error, sandbox_answers=self._gateway.sandbox_answers)
         return outage
 
@@ -312,25 +271,3 @@ class Connection:
         if self._acknowledgement is not None:
             self._acknowledgement.cancel()
             self._acknowledgement = None
-
-
-def reason_of(error: Exception) -> str:
-    """Return a sentence about the break of a connection."""
-    if isinstance(error, DaytonaError):
-        return str(error)
-    if isinstance(error, TimeoutError):
-        return "The agent did not answer in time."
-    return "The connection broke."
-
-
-def _is_silence(error: Exception) -> bool:
-    """Return whether an attempt has failed because no answer came."""
-    timed_out = isinstance(error, TimeoutError) or isinstance(error.__cause__, TimeoutError)
-    status = error.status_code if isinstance(error, DaytonaError) else None
-    return timed_out or status == HTTPStatus.GATEWAY_TIMEOUT
-
-
-def _is_refusal(error: Exception) -> bool:
-    """Return whether a server has answered that it does not accept the request."""
-    status = error.status_code if isinstance(error, DaytonaError) else None
-    return status is not None and status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _PASSING

@@ -3,41 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from ..client.models.sessions import Session, SessionExecuteRequest
-from ..errors import DaytonaConflictError, DaytonaNotFoundError, DaytonaSessionEndedError, MagicUsageError
+from ..errors import DaytonaConflictError, DaytonaNotFoundError, MagicUsageError
 from ..wire.conventions import SESSION_PREFIX
 from .command_history import CommandHistory
-from .log import follow_log
 from .magic import cell_magic, completes, magic
 from .options import TIMEOUT
-from .outcome import finish
 from .reach import Reach
+from .session_runs import DEFAULT_SESSION, SessionRuns, no_session, refuse_kernels_own
 from .session_table import session_table
-from .shell import background, session_shell
-from .shell.foreground import run_in_foreground
-from .shell.process_tree import CANCELED, new_tag
-from .shell.variables import discard, with_variables
+from .shell import background
+from .shell.process_tree import CANCELED
+from .shell.variables import discard
 from .signature import Option, Positional, Signature
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..client.models.sessions import Command
+    from ..client.models.sessions import Command, Session
     from ..client.process import AsyncProcess
-    from ..client.sandbox import AsyncSandbox
     from .arguments import Expected
     from .magic_call import MagicCall
-
-DEFAULT_SESSION = "default"
-
-_HELD_BY_JOB = (
-    "The command has ended, but a background job of it holds its output, so the cell and the session wait "
-    "for the job. To let a job run, redirect its output: COMMAND > log 2>&1 &"
-)
 
 _NAME = Positional("name", "the session's name", kind="session")
 _OPTIONAL_NAME = Positional("name", "the session's name", optional=True, kind="session")
@@ -52,6 +40,7 @@ class SessionMagic:
 
     def __init__(self) -> None:
         self._history = CommandHistory()
+        self._runs = SessionRuns(self._history)
 
     @magic(
         "session create",
@@ -61,7 +50,7 @@ class SessionMagic:
     async def create(self, call: MagicCall, name: str | None) -> str | None:
         """Create a session. Without NAME, choose a name; `name = %session create` assigns it."""
         chosen = name or f"session-{secrets.token_hex(3)}"
-        _refuse_kernels_own(chosen)
+        refuse_kernels_own(chosen)
         process = (await call.sandbox()).process
         try:
             await process.create_session(chosen)
@@ -86,7 +75,7 @@ class SessionMagic:
         try:
             session = await process.get_session(name)
         except DaytonaNotFoundError:
-            raise _no_session(name) from None
+            raise no_session(name) from None
         await self._show(call, [session])
 
     @magic(
@@ -102,7 +91,7 @@ class SessionMagic:
         and a command that ignores all signals is killed. `lines = %session run …` assigns the lines of
         stdout.
         """
-        return await self._run(call, name, command, timeout, in_background=async_)
+        return await self._runs.run(call, name, command, timeout, in_background=async_)
 
     @cell_magic("session", Signature((_OPTIONAL_NAME,), (_ASYNC, TIMEOUT)), Reach.SANDBOX)
     async def run_cell(self, call: MagicCall, name: str | None, async_: bool, timeout: int | None) -> Any:
@@ -110,7 +99,7 @@ class SessionMagic:
         script = (call.body or "").rstrip("\n")
         if not script.strip():
             raise MagicUsageError("There is no script to run: put it below the line %%session.")
-        return await self._run(call, name or DEFAULT_SESSION, script, timeout, in_background=async_)
+        return await self._runs.run(call, name or DEFAULT_SESSION, script, timeout, in_background=async_)
 
     @magic("session command", Signature((_NAME, _COMMAND_ID)), Reach.SANDBOX)
     async def show_command(self, call: MagicCall, name: str, command_id: str) -> None:
@@ -138,7 +127,7 @@ class SessionMagic:
         try:
             command = await sandbox.process.get_session_command(name, command_id)
             if follow:
-                await self._follow(call, sandbox, name, command_id, command.command)
+                await self._runs.follow(call, sandbox, name, command_id, command.command)
                 return
             log = await sandbox.process.get_session_command_logs(name, command_id)
         except DaytonaNotFoundError as error:
@@ -182,7 +171,7 @@ class SessionMagic:
         if all_ == (name is not None):
             raise MagicUsageError("Name one session, or all of them: %session delete NAME|--all.")
         if name is not None:
-            _refuse_kernels_own(name)
+            refuse_kernels_own(name)
             names = [name]
         else:
             names = [session.session_id for session in await _user_sessions(process)]
@@ -191,7 +180,7 @@ class SessionMagic:
                 waiting = await _waiting_tags(process, each) if call.kernel_sandbox.secrets.were_given else []
                 await process.delete_session(each)
             except DaytonaNotFoundError:
-                raise _no_session(each) from None
+                raise no_session(each) from None
             await discard(process, waiting)
             await self._history.settle(each)
             self._history.forget(each)
@@ -211,66 +200,6 @@ class SessionMagic:
         commands = self._history.in_order(session.session_id, session.commands)
         return [command.id for command in reversed(commands)]
 
-    async def _run(
-        self, call: MagicCall, name: str, script: str, timeout: int | None, *, in_background: bool
-    ) -> Any:
-        """Run a script in a session; create the session first if it is the default one."""
-        _refuse_kernels_own(name)
-        if in_background and timeout:
-            raise MagicUsageError(
-                "--timeout has no effect with --async; the command was not run. Leave one of them out."
-            )
-        sandbox = await call.sandbox()
-
-        async def run() -> Any:
-            if in_background:
-                return await self._run_in_background(call, sandbox, name, script)
-            return await self._run_in_foreground(call, sandbox, name, script, timeout)
-
-        try:
-            try:
-                return await run()
-            except DaytonaNotFoundError:
-                if name != DEFAULT_SESSION:
-                    raise _no_session(name) from None
-                await sandbox.process.create_session(name)
-                return await run()
-        except DaytonaSessionEndedError as error:
-            was_refused = error.status_code is not None
-            self._history.end_shell(name)
-            raise DaytonaSessionEndedError(
-                (
-                    f"The shell of session {name!r} has ended; "
-                    if was_refused
-                    else f"The command has ended the shell of session {name!r}, so it has no exit status; "
-                )
-                + f"run %session delete {name} and create it again."
-            ) from None
-
-    async def _run_in_background(
-        self, call: MagicCall, sandbox: AsyncSandbox, name: str, script: str
-    ) -> str | None:
-        tag = new_tag()
-        wrapped = background.wrap(tag, script)
-        request = SessionExecuteRequest(command=wrapped, run_async=True)
-        secrets = call.kernel_sandbox.secrets
-        async with with_variables(sandbox.process, tag, secrets.variables, secrets.removed):
-            command_id = (await sandbox.process.execute_session_command(name, request)).cmd_id
-        self._history.start(name, command_id)
-        following = await self._follow(call, sandbox, name, command_id, wrapped)
-        following.add_done_callback(lambda _: self._history.end(name, command_id))
-        if call.assigned:
-            return command_id
-        await call.print(f"Its log: %session logs {name} {command_id}\n")
-        return None
-
-    async def _follow(
-        self, call: MagicCall, sandbox: AsyncSandbox, name: str, command_id: str, sent: str
-    ) -> asyncio.Task[None]:
-        following = await follow_log(call, sandbox, name, command_id, sent, self._history)
-        self._history.follow(name, command_id, following)
-        return following
-
     async def _show(self, call: MagicCall, sessions: list[Session]) -> None:
         """Show sessions and their commands as a table."""
         await asyncio.gather(*(self._settle(each.session_id, each.commands) for each in sessions))
@@ -279,43 +208,6 @@ class SessionMagic:
     async def _settle(self, name: str, commands: Iterable[Command]) -> None:
         """Wait a moment for the final logs of commands of which the cell will say that they have ended."""
         await self._history.settle(name, [each.id for each in commands if each.exit_code is not None])
-
-    async def _run_in_foreground(
-        self, call: MagicCall, sandbox: AsyncSandbox, name: str, script: str, timeout: int | None
-    ) -> list[str] | None:
-        tag = new_tag()
-        kept: list[str] = []
-
-        async def write(text: str, stream: str) -> None:
-            if call.assigned and stream == "stdout":
-                kept.append(text)
-            else:
-                await call.print(text, stream)
-
-        async def end(is_held: bool) -> str:
-            if is_held:
-                return (
-                    f"The background job still runs and holds session {name}; %session delete {name} ends it."
-                )
-            return await session_shell.leave(sandbox.process, name, tag)
-
-        secrets = call.kernel_sandbox.secrets
-        async with with_variables(sandbox.process, tag, secrets.variables, secrets.removed):
-            status = await run_in_foreground(
-                sandbox.process,
-                name,
-                session_shell.wrap(tag, script),
-                write=write,
-                end=end,
-                watch=functools.partial(session_shell.watch, sandbox.process, name, tag),
-                held=_HELD_BY_JOB,
-                history=self._history,
-                timeout=timeout,
-            )
-        if status != 0 and kept:
-            await call.print("".join(kept))
-        await finish(call, status, may_fail=False)
-        return "".join(kept).splitlines() if call.assigned else None
 
 
 async def _user_sessions(process: AsyncProcess) -> list[Session]:
@@ -330,22 +222,9 @@ async def _waiting_tags(process: AsyncProcess, name: str) -> list[str]:
     return [tag for each in unfinished if (tag := background.tag_of(each.command)) is not None]
 
 
-def _refuse_kernels_own(name: str) -> None:
-    if name.startswith(SESSION_PREFIX):
-        raise MagicUsageError(
-            f"Names that start with {SESSION_PREFIX!r} are reserved for the kernel; choose another name."
-        )
-
-
-def _no_session(name: str) -> DaytonaNotFoundError:
-    return DaytonaNotFoundError(
-        f"There is no session {name!r}; %session list shows the sessions, %session create {name} creates it."
-    )
-
-
 def _not_found(error: DaytonaNotFoundError, name: str, command_id: str) -> DaytonaNotFoundError:
     if "command" in error.message:
         return DaytonaNotFoundError(
             f"There is no command {command_id!r} in session {name!r}; %session list shows the commands."
         )
-    return _no_session(name)
+    return no_session(name)

@@ -17,7 +17,7 @@ from daytona_kernel.errors import (
     InterpreterLostError,
     InterpreterUnreachableError,
 )
-from daytona_kernel.interpreter import connection
+from daytona_kernel.interpreter import connection, outage
 from daytona_kernel.interpreter.connection import Connection, Credentials
 from daytona_kernel.interpreter.interpreter import Interpreter
 
@@ -53,8 +53,8 @@ class ClosedGateway:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "REFUSED_SECONDS", 0.2)
-    monkeypatch.setattr(connection, "AWAY_SECONDS", 0.6)
+    monkeypatch.setattr(outage, "REFUSED_SECONDS", 0.2)
+    monkeypatch.setattr(outage, "AWAY_SECONDS", 0.6)
     monkeypatch.setattr(connection, "_LONGEST_PAUSE", 0.05)
 
 

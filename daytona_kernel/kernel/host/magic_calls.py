@@ -10,20 +10,16 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, assert_never
 
-from ...errors import CommandFailedError, DaytonaError, InterpreterStartError, LocalCodeError
+from ...errors import CommandFailedError, DaytonaError, InterpreterStartError
 from ...wire.magic_messages import (
-    Assign,
     Completed,
     CompletionWanted,
-    Display,
     MagicCalled,
     MagicEnd,
     Outcome,
     Print,
     Raised,
     Returned,
-    SetEnvironment,
-    Step,
     VariableRefused,
     VariableSent,
     decode_magic_request,
@@ -32,21 +28,20 @@ from ...wire.messages import Message
 from ...wire.schema import ProtocolError
 from .cell_channel import CellChannel, SendAnswer
 from .comms import current_request
+from .kernels_cell import KernelsCell
 from .magic_call import MagicCall
+from .running_call import INTERRUPTED, RunningCall
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from ...magics.registry import Registry
-    from ...wire.values import EncodedValue
     from ..magic_cell import MagicCell
     from ..out.outbox import Outbox
     from .kernel_sandbox import KernelSandbox
     from .permissions import Permissions
 
 _ONE_OFF = "This cell ran in a one-off process; its variables were not kept."
-
-_INTERRUPTED = Raised("KeyboardInterrupt", "", None)
 
 _TOO_MANY = Raised(DaytonaError.__name__, "Too many magics are running. Run the cell again later.", None)
 
@@ -96,7 +91,7 @@ class MagicCalls:
         self.pause = pause
         # The latest update of each display that came while no cell ran, to be repeated under the next cell.
         self.missed: dict[str, Callable[[Message], None]] = {}
-        self._running: dict[str, _RunningCall] = {}
+        self._running: dict[str, RunningCall] = {}
         self._reports: set[asyncio.Task[None]] = set()
         self._kept: set[asyncio.Task[Any]] = set()
         # The calls that ended before they came, the latest last.
@@ -162,7 +157,7 @@ class MagicCalls:
             self.keep(asyncio.create_task(channel.end(_TOO_MANY)))
             return
         current_request.set(parent)
-        running = self._running[call_id] = _RunningCall(request.name, channel, asyncio.create_task(work))
+        running = self._running[call_id] = RunningCall(request.name, channel, asyncio.create_task(work))
         report = asyncio.create_task(running.report())
         self._reports.add(report)
         report.add_done_callback(lambda _: self._forget(call_id, report))
@@ -200,7 +195,7 @@ class MagicCalls:
 
         Raises DaytonaError.
         """
-        cell = _KernelsCell(self.outbox, request)
+        cell = KernelsCell(self.outbox, request)
         current_request.set(request)
         if magic is not None:
             call = MagicCall(request, cell, self, line=magic.line, body=magic.body)
@@ -225,7 +220,7 @@ class MagicCalls:
             self._closed_early[call_id] = None
             if len(self._closed_early) > _MOST_CALLS:
                 del self._closed_early[next(iter(self._closed_early))]
-            await send(MagicEnd(call_id, (), _INTERRUPTED))
+            await send(MagicEnd(call_id, (), INTERRUPTED))
 
     def repeat_missed_updates(self, request: Message) -> None:
         """Update displays under a cell that has started, if the update came while no cell ran."""
@@ -255,56 +250,3 @@ class MagicCalls:
             task.cancel()
         if ending := self._reports | self._kept:
             await asyncio.wait(ending, timeout=_CLOSING_SECONDS)
-
-
-class _RunningCall:
-    """A magic call of the interpreter. work: what the magic does."""
-
-    def __init__(self, name: str, channel: CellChannel, work: asyncio.Task[Outcome]) -> None:
-        self.name = name
-        self.channel = channel
-        self.work = work
-
-    async def report(self) -> None:
-        """Tell the cell how the work ended. The work itself cannot: it may be canceled before it starts."""
-        outcome: Outcome = _INTERRUPTED
-        try:
-            outcome = await self.work
-        except asyncio.CancelledError:
-            pass
-        except DaytonaError as error:
-            outcome = _described(error)
-        except Exception as error:  # noqa: BLE001 - a defect of the kernel must not leave the cell waiting
-            outcome = Raised(type(error).__name__, f"{self.name}: {error}", None)
-            _log.exception("%s failed", ascii(self.name))
-        finally:
-            await self.channel.end(outcome)
-
-
-class _KernelsCell:
-    """A cell that runs a magic without the interpreter; the kernel shows the output itself."""
-
-    def __init__(self, outbox: Outbox, request: Message) -> None:
-        self._outbox = outbox
-        self._request = request
-
-    async def take(self, step: Step) -> None:
-        match step:
-            case Print(stream=stream, text=text):
-                self._outbox.say(self._request, "stream", {"name": stream, "text": text})
-            case Display(data=data, metadata=metadata):
-                content = {"data": data, "metadata": metadata, "transient": {}}
-                self._outbox.say(self._request, "display_data", content)
-            case Assign() | SetEnvironment():
-                pass  # there is no namespace, and the next interpreter gets the variables
-            case unexpected:
-                assert_never(unexpected)
-
-    async def ask(self, name: str) -> EncodedValue:
-        raise DaytonaError(f"{name!r} cannot be copied: there is no interpreter in the sandbox now.")
-
-
-def _described(error: DaytonaError) -> Raised:
-    if isinstance(error, LocalCodeError):
-        return Raised(error.ename, str(error), None if error.traceback is None else tuple(error.traceback))
-    return Raised(type(error).__name__, str(error), None)

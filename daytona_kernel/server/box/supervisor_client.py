@@ -1,4 +1,4 @@
-"""The server's end of a supervisor: it requests children, and futures tell when they start and end."""
+"""The server's end of a supervisor: its requests for children and sockets, and the reports that come back."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ import socket
 import subprocess
 import sys
 from collections import deque
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import failures, limits
 from ..inside import supervisor as program
+from .box_sockets import BoxSockets
+from .child import Child, new_future, stopped
 from .orphans import end_orphans
 
 if TYPE_CHECKING:
@@ -30,51 +31,6 @@ SUPERVISOR_PROGRAM = Path(program.__file__)
 supervisors: set[int] = set()  # the pids of all supervisors that this process has started
 _PACKET_ROOM = program.PACKET - 64
 _REPORTS_AT_ONCE = 64
-
-
-def _future() -> asyncio.Future[int]:
-    return asyncio.get_running_loop().create_future()
-
-
-@dataclass(eq=False)
-class Child:
-    """The root of a process tree in a sandbox.
-
-    `exit` resolves to its exit code, or to the negated signal that killed it. `gone` resolves when its whole
-    tree has ended, including orphans. `terminal` is the master of its terminal; the caller of `spawn` owns
-    that descriptor.
-    """
-
-    number: int
-    supervisor: SupervisorClient
-    pid: int = 0  # inside the sandbox
-    terminal: int | None = None
-    started: asyncio.Future[int] = field(default_factory=_future)
-    exit: asyncio.Future[int] = field(default_factory=_future)
-    gone: asyncio.Future[int] = field(default_factory=_future)
-
-    def signal(self, signum: int) -> None:
-        """Send `signum` to every process of the tree."""
-        self.supervisor.send((program.SIGNAL, self.number, int(signum)))
-
-    async def terminate(self, grace: float) -> None:
-        """Send SIGTERM to the tree, and SIGKILL after `grace` seconds. Return when all of it has ended."""
-        if self.gone.done():
-            return
-        self.signal(signal.SIGTERM)
-        done, _ = await asyncio.wait([self.gone], timeout=grace)
-        if not done:
-            await self.kill()
-
-    async def kill(self) -> None:
-        """Kill the tree. Return when all of it has ended."""
-        if not self.gone.done():
-            self.signal(signal.SIGKILL)
-            await asyncio.wait([self.gone])
-
-
-def _stopped() -> failures.ApiError:
-    return failures.bad_request("the sandbox has stopped")
 
 
 def _start_process(command: list[str], inherited: Sequence[int], log: int) -> subprocess.Popen[bytes]:
@@ -112,10 +68,10 @@ class SupervisorClient:
         supervisors.add(process.pid)
         self._children: dict[int, Child] = {}
         self._numbers = itertools.count(1)
-        self._sockets: dict[int, asyncio.Future[int]] = {}
+        self._sockets = BoxSockets(self.send)
         self._outbox: deque[tuple[bytes, tuple[int, ...]]] = deque()
-        self._ready = _future()
-        self.lost = _future()
+        self._ready = new_future()
+        self.lost = new_future()
         self.on_close: Callable[[], Awaitable[None]] | None = None
         channel.setblocking(False)
         self._loop.add_reader(channel.fileno(), self._receive)
@@ -201,40 +157,9 @@ class SupervisorClient:
             raise ProcessLookupError(self.pid)
         return inside[0]
 
-    async def open_socket(self, family: int) -> socket.socket:
-        """Return a TCP socket of the box's network, not connected. Raises `OSError`."""
-        if self.lost.done():
-            raise _stopped()
-        number = next(self._numbers)
-        future = self._sockets[number] = _future()
-        self.send((program.SOCKET, number, int(family)))
-        try:
-            async with asyncio.timeout(limits.CONNECT_TIMEOUT):
-                opened = socket.socket(fileno=await future)
-        finally:
-            self._sockets.pop(number, None)
-        if opened.family != family or opened.type != socket.SOCK_STREAM:
-            opened.close()
-            raise ConnectionAbortedError("the sandbox sent another kind of socket")
-        opened.setblocking(False)
-        return opened
-
     async def connect(self, port: int) -> socket.socket:
         """Return a connection to `port` of the box's loopback. Raises `OSError` if nothing listens there."""
-        try:
-            return await self._connect(socket.AF_INET, "127.0.0.1", port)
-        except ConnectionRefusedError:
-            return await self._connect(socket.AF_INET6, "::1", port)
-
-    async def _connect(self, family: int, host: str, port: int) -> socket.socket:
-        opened = await self.open_socket(family)
-        try:
-            async with asyncio.timeout(limits.CONNECT_TIMEOUT):
-                await self._loop.sock_connect(opened, (host, port))
-        except BaseException:
-            opened.close()
-            raise
-        return opened
+        return await self._sockets.connect(port)
 
     async def spawn_worker(self, source: str, channel: int, *, env: Mapping[str, str], cwd: str) -> Child:
         """Run the Python program `source` in a fork of the supervisor, with `channel` as its stdin."""
@@ -242,8 +167,8 @@ class SupervisorClient:
 
     async def _start(self, request: tuple[Any, ...], fds: Sequence[int]) -> Child:
         if self.lost.done():
-            raise _stopped()
-        child = Child(next(self._numbers), self)
+            raise stopped()
+        child = Child(next(self._numbers), self.send)
         self._children[child.number] = child
         if self._account is not None:
             for fd in fds:
@@ -308,43 +233,18 @@ class SupervisorClient:
                 self._lose()
                 return
             kind, number, value = program.REPORT.unpack(packet)
-            if kind == program.OPENED:
-                self._take_socket(self._sockets.pop(number, None), value, fds)
-            else:
-                self._handle(kind, self._children.get(number), value, fds)
+            self._take(kind, number, value, fds)
             for fd in fds:
                 os.close(fd)
 
-    def _take_socket(self, waiting: asyncio.Future[int] | None, error: int, fds: list[int]) -> None:
-        if waiting is None or waiting.done():
-            return
-        if len(fds) == 1:
-            waiting.set_result(fds.pop())
-        else:
-            waiting.set_exception(OSError(error, os.strerror(error)))
-
-    def _handle(self, kind: int, child: Child | None, value: int, fds: list[int]) -> None:
-        if kind == program.READY and not self._ready.done():
+    def _take(self, kind: int, number: int, value: int, fds: list[int]) -> None:
+        child = self._children.get(number)
+        if kind == program.OPENED:
+            self._sockets.take(number, value, fds)
+        elif kind == program.READY and not self._ready.done():
             self._ready.set_result(value)
-        elif child is not None and kind == program.STARTED and not child.started.done():
-            child.pid = value
-            child.terminal = fds.pop() if fds and os.isatty(fds[-1]) else None
-            child.started.set_result(value)
-        elif child is not None and kind == program.FAILED and not child.started.done():
-            self._children.pop(child.number, None)
-            child.started.set_exception(OSError(value, os.strerror(value)))
-        elif child is not None and kind == program.EXITED and not child.exit.done():
-            child.exit.set_result(os.waitstatus_to_exitcode(value & 0xFFFF))
-        elif child is not None and kind == program.GONE:
-            self._children.pop(child.number, None)
-            self._end(child)
-
-    def _end(self, child: Child) -> None:
-        if not child.started.done():
-            child.started.set_exception(_stopped())
-        for future in (child.exit, child.gone):
-            if not future.done():
-                future.set_result(-signal.SIGKILL)
+        elif child is not None and child.take(kind, value, fds):
+            del self._children[number]
 
     def _lose(self) -> None:
         if self.lost.done():
@@ -359,10 +259,8 @@ class SupervisorClient:
         self.lost.set_result(0)
         children, self._children = self._children, {}
         for child in children.values():
-            self._end(child)
-        for waiting in self._sockets.values():
-            if not waiting.done():
-                waiting.set_exception(ConnectionAbortedError("the sandbox has stopped"))
+            child.end()
+        self._sockets.close()
 
     def _dismiss(self) -> None:
         """Make the supervisor end. A supervisor outlives a bubblewrap that was killed."""

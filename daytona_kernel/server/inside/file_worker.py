@@ -4,7 +4,8 @@ It runs inside, so a path means the same as for the sandbox's other children, a 
 out, and a slow disk does not block the server. It reads requests from the channel that is its stdin: four
 bytes of length, then JSON. Its answers have the same form. To read or write a file, the server attaches a
 socket to the request's length, and the content goes through that socket; so does the only answer to a write,
-as JSON after the content. No descriptor leaves the sandbox.
+as JSON after the content. No descriptor leaves the sandbox. The program is one file, because the supervisor
+gets it as text.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Usage: `python -I -S supervisor.py FD [RLIMITS]`. FD is one end of a `SOCK_SEQPACKET` pair. The server has the
 other end. If that end closes, because the server closed it or died, the supervisor kills all its
-descendants and exits. It imports only small modules, because a sandbox starts as fast as this program.
+descendants and exits. It imports only small modules, because a sandbox starts as fast as this program. It
+is one file, because an isolated box sees this file and nothing else of the server.
 
 Trees. Each process that the server requests is the root of a process tree. A root leads its own session and
 is a child subreaper, so that its orphaned descendants stay below it. When a root ends, the supervisor

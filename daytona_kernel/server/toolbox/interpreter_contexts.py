@@ -21,7 +21,7 @@ from ..timestamps import timestamp
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ..box.supervisor_client import Child
+    from ..box.child import Child
     from .running_time import RunningTime
     from .spawn import Spawn
 

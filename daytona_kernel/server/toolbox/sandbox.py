@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ..box.box import Box
+    from ..box.child import Child
     from ..box.network import Network
-    from ..box.supervisor_client import Child, SupervisorClient
+    from ..box.supervisor_client import SupervisorClient
     from .profile import Profile
 
 _EITHER = {"auto_stop": "auto_pause", "auto_pause": "auto_stop"}

@@ -33,8 +33,8 @@ from .log import CommandLog
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ..box.child import Child
     from ..box.pipes import FifoDirectory
-    from ..box.supervisor_client import Child
     from .profile import Profile
 
 # Without braces: after a command with an unclosed quote, bash takes the next `{` for the name of a program.

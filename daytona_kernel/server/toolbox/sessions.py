@@ -12,7 +12,7 @@ from .session import Session
 
 if TYPE_CHECKING:
     from ..box.box import Box
-    from ..box.supervisor_client import Child
+    from ..box.child import Child
     from .profile import Profile
     from .spawn import Spawn
 

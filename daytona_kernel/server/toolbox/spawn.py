@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ..box.supervisor_client import Child
+    from ..box.child import Child
 
 
 class Spawn(Protocol):

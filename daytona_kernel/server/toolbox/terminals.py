@@ -23,7 +23,7 @@ from ..timestamps import timestamp
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from ..box.supervisor_client import Child
+    from ..box.child import Child
     from .spawn import Spawn
 
 MAX_SIZE = 1000  # rows or columns
