@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import pytest
 
-TESTS = Path(__file__).parent
+from tests.named_tests import TESTS, assert_names_a_test
+
 PAGE = (TESTS.parent / "docs" / "reliability.md").read_text()
 # The table of the matrix, before this one, has one test for all rows.
 ROWS = [
@@ -23,6 +21,4 @@ def test_the_page_has_rows() -> None:
 
 @pytest.mark.parametrize("row", ROWS)
 def test_each_row_names_a_test_that_exists(row: str) -> None:
-    named = re.fullmatch(r"`([\w/]+\.py)::(test_\w+)`", row.strip("| ").rpartition(" | ")[2])
-    assert named is not None
-    assert re.search(rf"^(async )?def {named[2]}\(", (TESTS / named[1]).read_text(), re.MULTILINE)
+    assert_names_a_test(row)

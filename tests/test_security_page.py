@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import pytest
 
-TESTS = Path(__file__).parent
+from tests.named_tests import TESTS, assert_names_a_test
+
 PAGE = (TESTS.parent / "docs" / "security.md").read_text()
 TABLE = PAGE.partition("## Attacks")[2].partition("\n## ")[0]
 ROWS = [line for line in TABLE.splitlines() if line.startswith("| ") and not line.startswith("| attack")]
@@ -19,9 +17,7 @@ def test_there_are_rows() -> None:
 
 @pytest.mark.parametrize("row", ROWS)
 def test_each_row_names_a_test_that_exists(row: str) -> None:
-    named = re.fullmatch(r"`([\w/]+\.py)::(test_\w+)`", row.strip("| ").rpartition(" | ")[2])
-    assert named is not None
-    assert re.search(rf"^(async )?def {named[2]}\(", (TESTS / named[1]).read_text(), re.MULTILINE)
+    assert_names_a_test(row)
 
 
 def test_each_file_of_attacks_is_in_the_table() -> None:

@@ -32,6 +32,13 @@ def failure(kernel: Driver, code: str) -> tuple[str, str]:
     return answer.error["ename"], answer.error["evalue"]
 
 
+def assert_fails(kernel: Driver, code: str, ename: str, words: str) -> None:
+    """Assert that a cell fails as `failure` requires, with an error of this name and with these words."""
+    name, sentence = failure(kernel, code)
+    assert name == ename
+    assert words in sentence
+
+
 @pytest.fixture
 async def process(profiled: DaytonaConfig) -> AsyncIterator[AsyncProcess]:
     """The processes of a sandbox with a session `s`, whose shell has a variable and is in /tmp."""

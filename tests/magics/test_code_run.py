@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import both_profiles
 from tests.kernel.driver import Driver, running_kernel, wait_until
 
-from .conftest import failure
+from .conftest import assert_fails
 
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 
@@ -111,9 +111,7 @@ def test_a_failure_fails_the_cell_and_shows_the_output(kernel: Driver) -> None:
 def test_a_wrong_cell_gives_one_sentence_and_keeps_the_variables(
     kernel: Driver, code: str, ename: str, words: str
 ) -> None:
-    name, sentence = failure(kernel, code)
-    assert name == ename
-    assert words in sentence
+    assert_fails(kernel, code, ename, words)
 
 
 def test_an_interrupt_ends_the_code_and_its_children(kernel: Driver) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.kernel.driver import Driver, running_kernel, wait_until
 
-from .conftest import failure
+from .conftest import assert_fails, failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -174,9 +174,7 @@ def test_a_wrong_cell_gives_one_sentence_and_keeps_the_variables(
 ) -> None:
     kernel.run("odd, pair, keys, loop, big = 1j, (1, 2), {1: 2}, [], bytes(60_000_000)\nloop.append(loop)")
     kernel.run("%%local\nlocal_odd = object()")
-    ename, sentence = failure(kernel, code)
-    assert ename == name
-    assert words in sentence
+    assert_fails(kernel, code, name, words)
 
 
 def test_data_from_a_sandbox_is_never_run(kernel: Driver) -> None:

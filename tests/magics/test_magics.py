@@ -9,7 +9,7 @@ import pytest
 from daytona_kernel.views import WIDGET_MIME_TYPE
 from tests.kernel.driver import Driver, running_kernel, wait_until
 
-from .conftest import failure
+from .conftest import assert_fails, failure
 
 
 def test_sh_prints_between_the_cells_own_outputs(kernel: Driver) -> None:
@@ -62,9 +62,7 @@ def test_a_failing_command_fails_the_cell_and_sets_its_status(kernel: Driver) ->
 def test_a_wrong_cell_gives_one_sentence_and_keeps_the_variables(
     kernel: Driver, code: str, ename: str, words: str
 ) -> None:
-    name, sentence = failure(kernel, code)
-    assert name == ename
-    assert words in sentence
+    assert_fails(kernel, code, ename, words)
 
 
 def test_help_comes_from_the_declaration(kernel: Driver) -> None:

@@ -15,7 +15,7 @@ from daytona_kernel.kernel.host.kernel_sandbox import KernelSandbox
 from tests.kernel.driver import Answer, Driver, running_kernel, wait_until
 from tests.served import served
 
-from .conftest import failure
+from .conftest import assert_fails, failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -162,9 +162,7 @@ def test_previews_are_urls(kernel: Driver) -> None:
 def test_a_wrong_cell_gives_one_sentence_and_keeps_the_variables(
     kernel: Driver, code: str, ename: str, words: str
 ) -> None:
-    name, sentence = failure(kernel, code)
-    assert name == ename
-    assert words in sentence
+    assert_fails(kernel, code, ename, words)
 
 
 @pytest.fixture
