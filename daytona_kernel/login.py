@@ -47,7 +47,7 @@ def end() -> str:
     """Remove the kept key, and return a sentence about it. Raises DaytonaError and OSError."""
     if logins.remove(_file()):
         return "The key was removed. Daytona still accepts it: delete it there, too, if nobody needs it."
-    return "There is no key of `daytona-kernel login` here."
+    return "There is no key that `daytona-kernel login` has kept."
 
 
 def _file() -> Path:
@@ -74,7 +74,7 @@ def _check(url: str, key: str) -> str:
         with Daytona(config) as daytona:
             next(iter(daytona.list(ListSandboxesQuery(limit=1))), None)
     except DaytonaForbiddenError:
-        return " But it may not list sandboxes, which kernels need."
+        return " But it has no permission to list sandboxes, which kernels need."
     except DaytonaAuthenticationError as error:
         raise DaytonaAuthenticationError(f"{error.message} Nothing was kept.") from None
     except DaytonaConnectionError as error:

@@ -83,7 +83,9 @@ class KeptSecrets:
         names = ", ".join(self._kept)
         self._kept.clear()
         self._renew({})
-        return f"Your secrets were not taken along ({names}): %secret NAME gives one to it." if names else ""
+        if not names:
+            return ""
+        return f"This sandbox does not get your secrets ({names}): %secret NAME gives it one."
 
     def _renew(self, removed: Mapping[str, str]) -> None:
         self.variables = MappingProxyType({name: each.value for name, each in self._kept.items()})

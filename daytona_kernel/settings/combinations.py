@@ -55,7 +55,7 @@ def refused_size(found: Mapping[str, Found]) -> SettingError:
     sizes = " and ".join(f"{name} ({found[name].source})" for name in _SIZES if name in found)
     return SettingError(
         f"Daytona takes {sizes or 'a size'} only together with an image. No sandbox was created. Set "
-        "`image`, for example to python:3.13, or give up the size."
+        "`image`, for example to python:3.13, or leave the size out."
     )
 
 
@@ -66,7 +66,7 @@ def refused_pause(found: Mapping[str, Found]) -> SettingError:
     )
     return SettingError(
         f"Daytona cannot pause sandboxes of this class, so it refuses {named or 'a pause'}. No sandbox was "
-        "created. Set auto_stop and at_shutdown=stop instead: a stop keeps the files, and the variables go."
+        "created. Set auto_stop and at_shutdown=stop instead: a stop keeps files, and loses variables."
     )
 
 
@@ -78,5 +78,5 @@ def _refuse(found: Mapping[str, Found], one: str, other: str, reason: str) -> No
     if one in found and other in found:
         both = " and ".join(f"{name} ({found[name].source})" for name in (one, other))
         raise SettingError(
-            f"{reason}, so {both} exclude each other. Nothing was done. Give up one of the two."
+            f"{reason}, so {both} exclude each other. Nothing was done. Leave out one of the two."
         )

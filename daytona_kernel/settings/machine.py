@@ -129,8 +129,8 @@ MACHINE = (
     Declaration(
         "wait_limit",
         SECONDS,
-        "The most seconds that the kernel waits for a server that does not answer or refuses. Programs that "
-        "execute notebooks get their error sooner with it.",
+        "The longest time, in seconds, that the kernel waits for a server that does not answer or refuses. "
+        "Programs that execute notebooks get their error sooner with it.",
         "each wait has its own bound: [reliability.md](reliability.md)",
         VARIABLE,
         "DAYTONA_KERNEL_WAIT_LIMIT",

@@ -99,6 +99,6 @@ def _line_of(name: str, text: str) -> int:
 def _wrong(file: Path | None, line: int | None, what: str) -> SettingError:
     place = f"{file}, line {line}" if line is not None else str(file)
     return SettingError(
-        f"{place}: {what}. Until that is mended, this file's settings cannot be known, and no sandbox is "
-        "created. Mend it, then restart the kernel."
+        f"{place}: {what}. Until that is corrected, the kernel cannot read the settings in this file, and "
+        "creates no sandbox. Correct it, then restart the kernel."
     )

@@ -176,6 +176,6 @@ def test_a_sandbox_that_sends_more_than_it_said_is_stopped(here: Path) -> None:
         sink.write(b"x" * 800)
         sink.reset()
         sink.write(b"x" * 800)
-        with pytest.raises(FileTransferError, match="sent more than it said"):
+        with pytest.raises(FileTransferError, match="sent more than it had announced"):
             sink.write(b"x" * 101)
     assert (here / "file").stat().st_size == received[-1] == 800

@@ -289,4 +289,4 @@ def test_output_while_the_kernel_is_replaced_after_a_crash_comes_whole(own_kerne
     crash(own_kernel)
     assert own_kernel.collect(running, take).reply["status"] == "ok"
     assert "".join(printed) == "".join(f"{i}\n" for i in range(300))
-    assert own_kernel.run("i").stderr.startswith("The interpreter that ran before is in use again")
+    assert own_kernel.run("i").stderr.startswith("The previous interpreter is in use again")

@@ -114,7 +114,7 @@ def test_a_class_that_cannot_pause_says_what_a_stop_keeps(served: dict[str, str]
             answer = driver.run("%sandbox pause")
             assert answer.error["ename"] == "DaytonaError"
             assert "cannot be paused" in answer.error["evalue"]
-            assert "files are kept, and the variables go" in answer.error["evalue"]
+            assert "files are kept, and the variables are lost" in answer.error["evalue"]
             assert driver.run("x").result == "1"
 
 

@@ -249,7 +249,7 @@ def test_a_new_sandbox_has_it_and_an_attached_one_does_not(served: tuple[dict[st
         assert "secrets" not in kernel.run("%sandbox new").stdout
         assert kernel.run(SEEN).result == "True"
         moved = kernel.run(f"%sandbox attach {first}").stdout
-        assert moved.endswith("Your secrets were not taken along (TOKEN): %secret NAME gives one to it.\n")
+        assert moved.endswith("This sandbox does not get your secrets (TOKEN): %secret NAME gives it one.\n")
         assert kernel.run(SEEN).result == "False"
         assert kernel.run("%sh echo ${TOKEN-gone}").stdout == "gone\n"
         kernel.run("%sandbox new")

@@ -145,7 +145,7 @@ def test_what_excludes_each_other_is_one_sentence(given: list[tuple[str, Any, Or
     with pytest.raises(SettingError) as caught:
         combine(settings(*given))
     assert words in caught.value.message
-    assert caught.value.message.endswith("Give up one of the two.")
+    assert caught.value.message.endswith("Leave out one of the two.")
 
 
 def test_the_settings_become_parameters_and_words() -> None:

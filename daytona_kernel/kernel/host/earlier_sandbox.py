@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from .kept_sandbox import KeptSandbox
     from .progress import Progress
 
-_TAKEN = "Another kernel of this notebook uses the sandbox that was kept for it, so this is another one."
+_TAKEN = (
+    "Another kernel of this notebook uses the sandbox that was kept for it, so this one has a new sandbox."
+)
 
 
 class EarlierSandbox:
@@ -53,8 +55,8 @@ class EarlierSandbox:
                 raise
             if found is not None and sandbox_id == given:
                 raise DaytonaNotFoundError(
-                    f"There is no sandbox {given!r}, which {found.source} names. "
-                    "Correct or unset that where Jupyter runs, and restart Jupyter."
+                    f"There is no sandbox {given!r} ({found.source}). "
+                    "Correct or unset that setting where Jupyter runs, and restart Jupyter."
                 ) from None
             self._miss(sandbox_id)
             return None

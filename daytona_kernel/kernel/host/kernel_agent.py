@@ -31,7 +31,7 @@ PYTHON = "python3"  # where the setting `python` has no value
 # An installation that cannot work takes half a minute to fail, which no cell should wait for again soon.
 _RETRY_SECONDS = 300.0
 _NOT_TRIED_AGAIN = (
-    "That was the result of the last try. It is tried again after 5 minutes, when the kernel is restarted, "
+    "This is the error of the last attempt. The kernel tries again after 5 minutes, after its restart, "
     "and in a new sandbox."
 )
 

@@ -68,8 +68,8 @@ class KernelProject:
         if not settings.embedded and not is_loopback(urlsplit(settings.api_url.value or "").hostname or ""):
             raise SettingError(
                 f"The setting project is {mounted[0]}, but a sandbox at {settings.api_url.shown} does not "
-                "see this machine's folders. No sandbox was created. Set project to the folder alone: then "
-                "it is copied."
+                "see this machine's folders. No sandbox was created. To copy the folder instead, set "
+                "project to the folder alone."
             )
         mode, folder = mounted
         volumes = [*(params.volumes or ()), VolumeMount(f"{mode}:{folder}", folder)]

@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from ...settings.resolution import Found
     from .handover import HandoverFile
 
-_RESUMED = "The interpreter that ran before is in use again, with its variables."
-_LOST = "The interpreter that ran before has ended, and its variables are lost."
+_RESUMED = "The previous interpreter is in use again, with its variables."
+_LOST = "The previous interpreter has ended, and its variables are lost."
 # The ends after which the interpreter lives on, for the next kernel of the notebook.
 _LIVING_ENDS = ("keep", "pause")
 _TO_KEEP = (
@@ -257,7 +257,7 @@ class KernelSandbox:
             except DaytonaError as error:
                 raise DaytonaError(
                     f"Sandbox {sandbox.name} was not paused: {error.message.rstrip('.')}. Its interpreter "
-                    "runs on. `%sandbox stop` stops the sandbox: its files are kept, and the variables go."
+                    "runs on. `%sandbox stop` stops it: its files are kept, and the variables are lost."
                 ) from None
             return f"Paused sandbox {sandbox.name}, with its files and variables. The next cell resumes it."
 

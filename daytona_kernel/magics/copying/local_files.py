@@ -158,7 +158,7 @@ class Room:
         if self._left < 0:
             raise FileTransferError(
                 f"The download was stopped, because the disk of {self._folder} has no more room for it: the "
-                "sandbox sent more than it said. Look at the files in the sandbox before you try again."
+                "sandbox sent more than it had announced. Look at the files there before you try again."
             )
 
 

@@ -2,7 +2,7 @@
 
 Such a box shares the machine's network and its tables of queues and shared memory. So its processes get
 only TCP and unix sockets. The filter holds each `connect` until the process of `guard` has answered, and each
-call that changes the mode or the times of a file, which Landlock does not regard. Programs of other
+call that changes the mode or the times of a file, which Landlock does not restrict. Programs of other
 architectures do not run.
 """
 

@@ -1,4 +1,4 @@
-"""A program that starts a sandbox in a Landlock domain, and carries out calls that Landlock does not regard.
+"""A program that starts a sandbox in a Landlock domain, and carries out calls that Landlock does not check.
 
 Its arguments are POLICY DOMAIN COMMAND…. POLICY is a descriptor of the marshalled arguments of `Policy`.
 DOMAIN is the command that enters the domain, up to `--`. It gets one more argument, a socket, and then

@@ -74,8 +74,8 @@ class SandboxesHandler(ControlHandler):
             mode, _, path = str(volume.get("volumeId") if isinstance(volume, dict) else "").partition(":")
             if mode in (READ_WRITE, READ_ONLY):
                 raise failures.bad_request(
-                    f"this server does not mount {path!r} so. Start it with --{mode} and the folder, or set "
-                    "project to the folder alone: then it is copied"
+                    f"this server does not mount {path!r} in this way. Start it with --{mode} and the "
+                    "folder; or set project to the folder alone, to copy it"
                 )
             raise failures.bad_request(
                 "sandboxes on this machine have no volumes. Leave that out, or set DAYTONA_API_KEY to use "
