@@ -7,11 +7,13 @@ takes as long as the rest. No cell runs here, so this process needs no shell.
 from __future__ import annotations
 
 import atexit
+import errno
 import gc
 import logging
 import os
 import signal
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -33,6 +35,10 @@ from .startup import Startup
 
 _CHANNELS = ("shell", "iopub", "stdin", "hb", "control")
 _LINGER = 1000  # ms, for the last messages
+# Front ends try to connect before the kernel listens. The system may give such an attempt one of the kernel's
+# ports, for a moment.
+_TAKEN_SECONDS = 5.0
+_PAUSE = 0.02
 
 
 class DaytonaKernelApp(Application, ConnectionFileMixin):
@@ -115,8 +121,18 @@ class DaytonaKernelApp(Application, ConnectionFileMixin):
             socket.curve_publickey = self.curve_publickey
             socket.curve_server = True
         separator = "-" if self.transport == "ipc" else ":"
-        socket.bind(f"{self.transport}://{self.ip}{separator}{getattr(self, f'{name}_port')}")
-        return socket
+        address = f"{self.transport}://{self.ip}{separator}{getattr(self, f'{name}_port')}"
+        deadline = time.monotonic() + _TAKEN_SECONDS
+        while True:
+            try:
+                socket.bind(address)
+            except zmq.ZMQError as error:
+                if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+                    socket.close()
+                    raise
+                time.sleep(_PAUSE)
+            else:
+                return socket
 
     def _create_kernel(self) -> None:
         shell_stream = ZMQStream(self._routers["shell"], self._shell_thread.io_loop)
