@@ -21,11 +21,15 @@ import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 from jupyter_client.manager import KernelManager
 
 from tests.served import serving
+
+if TYPE_CHECKING:
+    from jupyter_client.blocking.client import BlockingKernelClient
 
 DEADLINE = 120
 _ENDING_SECONDS = 15.0
@@ -54,13 +58,13 @@ def run_round(name: str, count: int, environment: dict[str, str]) -> Round:
     for manager in managers:
         manager.start_kernel(env={**os.environ, **environment}, stderr=subprocess.DEVNULL)
     clients = [manager.client() for manager in managers]
-    failed = 0
     for client in clients:
         client.start_channels()
     asked = {}
     for client in clients:
-        client.wait_for_ready(timeout=DEADLINE)
-        asked[client] = client.execute("6 * 7")
+        if _is_ready(client):
+            asked[client] = client.execute("6 * 7")
+    failed = count - len(asked)
     for client, msg_id in asked.items():
         reply = client.get_shell_msg(timeout=DEADLINE)
         while reply["parent_header"].get("msg_id") != msg_id:
@@ -80,6 +84,16 @@ def run_round(name: str, count: int, environment: dict[str, str]) -> Round:
     ended = time.perf_counter() - start
     left = _left(before)
     return Round(started, cpu, ended, memory, failed, left)
+
+
+def _is_ready(client: BlockingKernelClient) -> bool:
+    """Wait for a kernel; return False if it has ended or does not answer."""
+    try:
+        client.wait_for_ready(timeout=DEADLINE)
+    except RuntimeError as error:
+        print(error, file=sys.stderr)
+        return False
+    return True
 
 
 def _left(before: set[psutil.Process]) -> int:
