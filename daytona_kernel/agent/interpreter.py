@@ -152,6 +152,7 @@ class InterpreterChannels:
             socket = self._context.socket(zmq.SUB if channel == "iopub" else zmq.DEALER)
             socket.linger = 0
             socket.reconnect_ivl = 2  # ms: the child is about to bind
+            socket.reconnect_ivl_max = 16  # each attempt costs time that a child on a busy machine needs
             socket.rcvhwm = 0 if channel == "iopub" else socket.rcvhwm
             if channel == "iopub":
                 socket.subscribe(b"")
