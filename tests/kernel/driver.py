@@ -54,6 +54,11 @@ class Answer:
         return self.printed("stderr")
 
     @property
+    def displayed(self) -> str:
+        """The texts of all displays, one in a line."""
+        return "".join(f"{each['data']['text/plain']}\n" for each in self.contents("display_data"))
+
+    @property
     def error(self) -> dict[str, Any]:
         (error,) = self.contents("error")
         return error

@@ -56,8 +56,8 @@ def test_the_cell_after_a_pause_finds_the_variables(served: dict[str, str]) -> N
                 assert state(sandbox) == "paused"
                 answer = driver.run("x = x + 1; x, os.getpid()")
                 assert state(sandbox) == "started"
-            assert "was paused, and has been resumed" in answer.stderr
-            assert "with its variables" in answer.stderr
+            assert "was paused, and has been resumed" in answer.displayed
+            assert "with its variables" in answer.displayed
         assert answer.result == f"(3, {pid})"
         assert driver.run("x").stderr == ""
 

@@ -124,7 +124,7 @@ def test_an_existing_project_runs_unchanged_and_goes_on_the_next_day(desk: Desk)
     with desk.kernel() as driver:
         answer = driver.run("x, total('data/numbers.csv'), open('results/total').read()")
         assert answer.result == "(41, 42, '41')"
-        assert "in use again, with its variables" in answer.stderr
+        assert "in use again, with its variables" in answer.displayed
         assert driver.run("%sync pull").reply["status"] == "ok"
     assert (desk.root / "results/total").read_text() == "41"
     assert (desk.root / desk.notebook).read_bytes() == before
@@ -141,8 +141,9 @@ def test_the_next_day_goes_on_with_files_and_variables(desk: Desk, end: str, sta
         with desk.kernel() as driver:
             answer = driver.run(NEXT_DAY)
             assert answer.result == "(42, 'of yesterday')"
-            assert f"Sandbox {kept.name} was kept for this notebook" in answer.stderr
-            assert "in use again, with its variables" in answer.stderr
+            assert f"Sandbox {kept.name} was kept for this notebook" in answer.displayed
+            assert answer.stderr == ""  # nothing is lost
+            assert "in use again, with its variables" in answer.displayed
             assert [one.id for one in desk.sandboxes()] == [kept.id]
         desk.await_state(state)
 
@@ -155,7 +156,7 @@ def test_after_a_stop_the_files_are_there(desk: Desk) -> None:
     with desk.kernel() as driver:
         answer = driver.run("open('result').read(), 'x' in globals()")
         assert answer.result == "('of yesterday', False)"
-        assert "was kept for this notebook, with its files" in answer.stderr
+        assert "was kept for this notebook, with its files" in answer.displayed
 
 
 def test_a_kernel_that_was_killed_has_kept_its_sandbox(desk: Desk) -> None:

@@ -8,6 +8,7 @@ from ...client.states import Course
 from ...config import resolve
 from ...errors import DaytonaError, DaytonaNotFoundError
 from ...settings.resolution import find
+from ..news import GoodNews
 from .readiness import make_ready, settle
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class EarlierSandbox:
         resumptions: list[str] = []
         await make_ready(sandbox, course, self._progress, resumptions)
         if self._was_kept:
-            self._news.append(f"Sandbox {sandbox.name} was kept for this notebook, with its files.")
+            self._news.append(GoodNews(f"Sandbox {sandbox.name} was kept for this notebook, with its files."))
         self._news += resumptions
         self._was_kept = False
         self.handover.owned = not attached

@@ -25,6 +25,7 @@ from ...interpreter import launcher
 from ...interpreter.bookmark import Bookmark
 from ...magics.kept_secrets import KeptSecrets
 from ...sandbox_params import describe, make_params
+from ..news import GoodNews
 from .created_sandboxes import CreatedSandboxes, change_later
 from .earlier_sandbox import EarlierSandbox
 from .kept_sandbox import KeptSandbox, notebook_of
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from ...settings.resolution import Found
     from .handover import HandoverFile
 
-_RESUMED = "The previous interpreter is in use again, with its variables."
+_RESUMED = GoodNews("The previous interpreter is in use again, with its variables.")
 _LOST = "The previous interpreter has ended, and its variables are lost."
 # The ends after which the interpreter lives on, for the next kernel of the notebook.
 _LIVING_ENDS = ("keep", "pause")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ...client.states import Course, state_of
 from ...errors import DaytonaError, DaytonaTimeoutError
 from ...formatting import format_duration
+from ..news import GoodNews
 
 if TYPE_CHECKING:
     from ...client.sandbox import AsyncSandbox
@@ -54,7 +55,7 @@ async def make_ready(sandbox: AsyncSandbox, course: Course, progress: Progress, 
     progress.show(f"{_ACTIVITIES[course]} sandbox {sandbox.name} …")
     await sandbox.start()
     if course is Course.RESUME:
-        news.append(f"Sandbox {sandbox.name} was paused, and has been resumed.")
+        news.append(GoodNews(f"Sandbox {sandbox.name} was paused, and has been resumed."))
 
 
 async def put_to_rest(sandbox: AsyncSandbox, at_shutdown: str) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from itertools import groupby
 from typing import TYPE_CHECKING
+
+from ..news import GoodNews
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -179,8 +182,12 @@ class News:
         """Show the sentences in a cell, and forget them."""
         if self._texts:
             self._stand_in.announce(request)
-            text = "".join(f"{each}\n" for each in self._texts)
-            self._outbox.say(request.message, "stream", {"name": "stderr", "text": text})
+            for is_good, texts in groupby(self._texts, lambda each: isinstance(each, GoodNews)):
+                if is_good:
+                    _display(self._outbox, request, str(uuid.uuid4()), "\n".join(texts), is_new=True)
+                else:
+                    text = "".join(f"{each}\n" for each in texts)
+                    self._outbox.say(request.message, "stream", {"name": "stderr", "text": text})
             self._texts.clear()
 
 
