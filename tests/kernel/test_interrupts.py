@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import socket
 from typing import Any
 
@@ -62,6 +63,18 @@ def test_a_command_stops_and_keeps_the_state(own_kernel: Driver, code: str) -> N
     own_kernel.manager.interrupt_kernel()
     own_kernel.collect(msg_id)
     assert own_kernel.run("kept").result == "1"
+
+
+def test_interrupts_reach_cells_if_the_kernels_starter_blocks_them() -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        with running_kernel() as driver:
+            assert driver.run("import signal; signal.pthread_sigmask(signal.SIG_BLOCK, ())").result == "set()"
+            for code in ("import time; time.sleep(600)", "%sh echo go; sleep 600"):
+                answer, _ = driver.interrupt_when_printed(f"print('go', flush=True)\n{code}", pause=0.2)
+                assert answer.error["ename"] == "KeyboardInterrupt"
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @pytest.mark.parametrize("code", ["x = 1", "import time; time.sleep(0.02)", "await asyncio.sleep(0.02)"])
