@@ -74,7 +74,7 @@ class LogDisplay:
     send_input: writes a text to the command's stdin. If it or `stop` raises, the view shows the error.
     download: the bytes of the whole log so far. It ends without waiting for more.
     exit_code: awaited when the log has ended; `None` if the code is unknown.
-    was_stopped: called when the log has ended; whether something other than `stop` stopped the command.
+    was_stopped: whether something other than `stop` has stopped the command.
     whole: the magic that prints the whole log; "" for none.
     started: when the command started, in seconds since the epoch; `None`: now.
 
@@ -152,11 +152,13 @@ class LogDisplay:
                 self._news.set()
                 taken += len(chunk.data)
                 if taken >= _TURN_BYTES:
-                    # A flood can wait in its pipe. Cells need the processor now.
-                    await asyncio.sleep(_REST_PER_WORK * (time.thread_time() - worked))
+                    # A flood can wait in its pipe. Cells need the processor now. A stopped command floods no
+                    # more, and its reader waits for the end.
+                    rest = 0.0 if self._is_stopped() else _REST_PER_WORK * (time.thread_time() - worked)
+                    await asyncio.sleep(rest)
                     taken, worked = 0, time.thread_time()
             self.exit_status = await self._exit_code()
-            self.state = "stopped" if self._requests.stopping or self._was_stopped() else "exited"
+            self.state = "stopped" if self._is_stopped() else "exited"
         except asyncio.CancelledError:
             self._lose("the kernel stopped following it")
             raise
@@ -184,6 +186,9 @@ class LogDisplay:
     def elapsed(self) -> float:
         """Seconds from the command's start to its end, or to now."""
         return max((self._ended or time.time()) - self._started, 0.0)
+
+    def _is_stopped(self) -> bool:
+        return self._requests.stopping or self._was_stopped()
 
     def _lose(self, reason: str) -> None:
         self.state, self._reason = "lost", reason
