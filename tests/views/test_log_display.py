@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from daytona_kernel.views import WIDGET_MIME_TYPE
+from daytona_kernel.views import WIDGET_MIME_TYPE, log_display
+from daytona_kernel.views.log_display import LogDisplay
+from daytona_kernel.wire.logs import LogChunk, Stream
 from tests.views.pages import Kernel, Page
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
 SAVED = {"text/html", "text/plain"}
 
@@ -91,6 +94,32 @@ def test_stopping(kernel: Kernel) -> None:
     page.wait("lines", lambda b: b["lines"])
     page.send({"type": "stop"})
     assert "stopped" in page.final()["text/plain"]
+
+
+@pytest.mark.anyio
+async def test_the_reader_of_a_stopped_log_does_not_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_display, "_REST_PER_WORK", 1e6)
+
+    async def flood() -> AsyncIterator[LogChunk]:
+        for _ in range(20):
+            yield LogChunk(Stream.STDOUT, b"y\n" * 32_768)
+
+    async def code() -> int:
+        return 130
+
+    display = LogDisplay(
+        flood(),
+        command="yes",
+        session="s",
+        publish=lambda *_: None,
+        stop=code,  # type: ignore[arg-type]
+        send_input=code,  # type: ignore[arg-type]
+        download=flood,  # type: ignore[arg-type]
+        exit_code=code,
+        was_stopped=lambda: True,
+    )
+    await asyncio.wait_for(display.run(), 60)
+    assert (display.state, display.exit_status) == ("stopped", 130)
 
 
 def test_an_error_is_shown(kernel: Kernel) -> None:
