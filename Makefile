@@ -42,9 +42,9 @@ test-daytona: $(STAMPS)/test ## run the tests of client, magics, logs and kernel
 	@tools/system-packages $(SYSTEM_PACKAGES)
 	@DAYTONA_KERNEL_PROFILE=daytona $(PYTEST) tests/client tests/magics tests/views tests/kernel
 
-test-images: $(STAMPS)/test ## run the tests on images of sandboxes; `make test` does too
+test-images: $(STAMPS)/test ## run the tests on images of sandboxes; `make test` has a part of them
 	@tools/system-packages $(SYSTEM_PACKAGES)
-	@$(PYTEST) tests/images
+	@$(PYTEST) -m "libraries or not libraries" tests/images
 
 test-root: $(STAMPS)/test ## run the tests that behave differently for root, or need it; run it as root
 	@$(PYTEST) -m root

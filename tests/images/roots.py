@@ -9,6 +9,7 @@ import fcntl
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -113,6 +114,31 @@ def _with_a_venv(root: Path) -> None:
     environment.write_text("PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin\nVIRTUAL_ENV=/opt/venv\n")
 
 
+# What the notebooks of tests/differential import.
+_LIBRARIES = (
+    *("ipykernel", "ipywidgets", "anywidget", "nbformat", "tqdm", "numpy", "pandas", "pyarrow", "sympy"),
+    *("matplotlib", "ipympl", "pillow", "plotly", "altair", "bokeh"),
+)
+_CONSTRAINTS = Path(__file__).parents[2] / "constraints.txt"
+_LIBRARIES_SECONDS = 900
+
+
+def _with_libraries(root: Path) -> None:
+    """Add libraries in the versions that the tests use here, from the package index."""
+    (packages,) = (root / "usr/local/lib").glob("python3.*/dist-packages")
+    version = packages.parent.name.removeprefix("python")
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--target", str(packages)]
+    command += ["--constraint", str(_CONSTRAINTS), "--python-version", version]
+    command += ["--only-binary=:all:", "--implementation=cp"]
+    command += [f"--platform=manylinux_2_{libc}_{os.uname().machine}" for libc in (28, 27, 17)]
+    done = subprocess.run(
+        [*command, *_LIBRARIES], capture_output=True, text=True, timeout=_LIBRARIES_SECONDS, check=False
+    )
+    if done.returncode != 0:
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise MissingImageError(f"pip cannot load the libraries: {reason}")
+
+
 def _python(version: str) -> Callable[[Path], None]:
     """Return a maker of a small root with a Python of this machine, such as pyenv installs it."""
 
@@ -154,9 +180,11 @@ def _prefix_of(version: str) -> Path:
     return found[-1].parent.parent
 
 
+WITH_LIBRARIES = "forky-libraries"  # half a gigabyte more
 MAKERS: dict[str, Callable[[Path], None]] = {
     "small": make_small_root,  # without Python
     "forky": _debian("forky"),
+    WITH_LIBRARIES: _from("forky", _with_libraries),
     "trixie": _debian("trixie"),
     "trixie-without-pip": _from("trixie", _without_pip),
     "trixie-venv": _from("trixie", _with_a_venv),

@@ -17,7 +17,7 @@ from daytona_kernel.interpreter.gateway import AgentGateway
 from daytona_kernel.interpreter.interpreter import Interpreter
 from daytona_kernel.interpreter.launcher import launch
 from daytona_kernel.server.isolation import choose_isolation
-from tests.images.roots import MAKERS, MissingImageError, image
+from tests.images.roots import MAKERS, WITH_LIBRARIES, MissingImageError, image
 from tests.kernel.driver import running_kernel
 from tests.served import config, serving
 from tests.server.test_python_environment import make_wheel
@@ -66,7 +66,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Images]:
         pytest.skip("bubblewrap does not work here")
     options: list[str] = []
     missing = {}
-    for name in MAKERS:
+    for name in MAKERS.keys() - {WITH_LIBRARIES}:
         try:
             options += ["--snapshot", f"{name}={image(name)}"]
         except MissingImageError as error:
