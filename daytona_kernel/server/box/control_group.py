@@ -29,7 +29,7 @@ _PREFIX = "daytona-kernel-"
 _NEEDED = frozenset({"memory", "pids"})
 _WANTED = _NEEDED | {"cpu"}
 _PERIOD = 100_000  # microseconds in which a box may use its cores for as long as each of them lasts
-_END_SECONDS = 10.0  # until a group whose processes were killed is empty
+_END_SECONDS = 60.0  # until a group whose processes were killed is empty: thousands take long
 _POLL = 0.002
 
 
