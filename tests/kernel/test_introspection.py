@@ -172,3 +172,5 @@ def test_replies_are_empty_before_there_is_a_sandbox() -> None:
             for code, reply in IS_COMPLETE.items():
                 assert driver.request("is_complete_request", {"code": code}) == reply
             assert driver.request("comm_info_request", {}) == {"status": "ok", "comms": {}}
+            # jupyter-console waits for one second, and warns in the first cell if the answer comes later.
+            assert history(driver, hist_access_type="tail", n=9) == []

@@ -34,8 +34,9 @@ DEADLINES = {
     "history_request": None,
     "comm_info_request": None,
 }
-# Seconds that a completion waits for an interpreter that starts. Test suites of kernels wait for 15 s.
-_START_SECONDS = 12.0
+# Seconds that a request waits for an interpreter that starts. Test suites of kernels wait for 15 s. A console
+# waits one second for its history, and warns about a later answer in its first cell.
+START_SECONDS = {"complete_request": 12.0, "history_request": 0.4}
 # Code as people type it first: the modules' list, and the stubs of built-in types and of the common modules.
 _TYPED_FIRST = ("impor", "import os\nos.path.joi", "''.uppe", "import collections\ncollections.OrderedDic")
 # A page or a console sends one of these when it connects. A program that executes notebooks does not.
@@ -115,9 +116,9 @@ class Introspection:
         A program may ask for a completion as soon as the kernel answers, and an ipykernel that answers has
         started. So a completion waits until the interpreter has started, too.
         """
-        if message.msg_type == "complete_request":
+        if message.msg_type in START_SECONDS:
             try:
-                async with asyncio.timeout(_START_SECONDS):
+                async with asyncio.timeout(START_SECONDS[message.msg_type]):
                     await self._has_interpreter.wait()
             except TimeoutError:
                 return False

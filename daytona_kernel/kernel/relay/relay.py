@@ -220,7 +220,7 @@ class Relay:
 
     def _can_introspect(self, msg_type: str) -> bool:
         """Return whether the interpreter answers an introspection request, now or when it has started."""
-        waits = msg_type == "complete_request" and self.slot.is_starting
+        waits = msg_type in introspection.START_SECONDS and self.slot.is_starting
         return msg_type in introspection.DEADLINES and (waits or self.slot.interpreter is not None)
 
     def take_input(self, message: Message, idents: list[bytes]) -> None:
