@@ -134,7 +134,7 @@ def test_a_fork_bomb_is_bounded(bounded_server: EmbeddedServer) -> None:
         begin = time.monotonic()
         with bounded_server.client() as client:
             client.delete(f"/sandbox/{hostile.sandbox['id']}")
-        assert time.monotonic() - begin < 30
+        assert time.monotonic() - begin < DEADLINE
         assert not group.exists()
         assert processes_with(hostile.sandbox["id"]) == []
 
