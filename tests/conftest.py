@@ -171,6 +171,11 @@ def lab(lab_page: Lab) -> Iterator[Lab]:
         lab_page.reset()
 
 
+def pytest_unconfigure() -> None:
+    """Remove the folder of settings: pytest-xdist may kill a worker before its interpreter has removed it."""
+    _CONFIG.cleanup()
+
+
 def pytest_report_header() -> str:
     """Say how the sandboxes of the tests are isolated on this machine."""
     choice = choose_isolation(os.environ["DAYTONA_KERNEL_ISOLATION"])
