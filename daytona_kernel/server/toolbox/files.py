@@ -170,7 +170,7 @@ def _result_of(answer: bytes) -> Any:
 
 def _broken() -> ApiError:
     return failures.untyped(
-        "the file operation failed: the sandbox has stopped, or its file worker was killed"
+        "The file operation failed: the sandbox has stopped, or its file worker was killed."
     )
 
 

@@ -164,9 +164,10 @@ class Sandbox:
             try:
                 self._supervisor = await self._box.start(self.description.size, self._network)
             except (OSError, RuntimeError) as error:
-                self.error_reason = f"the sandbox did not start: {error}"
+                problem = str(error).rstrip(".")
+                self.error_reason = f"the sandbox did not start: {problem}"
                 self._set_state("error" if before == "creating" else before)
-                raise failures.untyped(self.error_reason) from error
+                raise failures.untyped(f"The sandbox did not start: {problem}.") from error
             self._supervisor.lost.add_done_callback(self._on_lost)
             self._set_state("started")
             self.touch()
@@ -198,7 +199,7 @@ class Sandbox:
                 self._stopped_earlier = await asyncio.to_thread(freeze, root)
             except (OSError, RuntimeError) as error:
                 self._set_state("started")
-                raise failures.untyped(f"the sandbox was not paused: {error}") from error
+                raise failures.untyped(f"The sandbox was not paused: {error}.") from error
             self.running_time.pause()
             self._set_state("paused")
 
