@@ -220,6 +220,21 @@ def test_a_magic_that_began_before_the_interpreter_can_be_interrupted() -> None:
         world.close()
 
 
+def test_a_server_that_is_stopped_while_it_creates_a_sandbox_is_roused() -> None:
+    world = World()
+    try:
+        world.start_kernel()
+        server = world.await_process("server")
+        world.await_creation()
+        world.connect()
+        server.suspend()
+        assert "within the request timeout" in world.driver.run("%sandbox new").error["evalue"]
+        assert server.status() != psutil.STATUS_STOPPED
+        assert world.driver.run("%sandbox new").reply["status"] == "ok"
+    finally:
+        world.close()
+
+
 def test_a_sandbox_that_cannot_be_deleted_in_time_is_deleted_later() -> None:
     world = NetworkWorld()
     try:

@@ -200,7 +200,8 @@ class KernelSandbox:
         words = describe(params)
         self.progress.show(f"Creating a sandbox ({words}) …" if words else "Creating a sandbox …")
         try:
-            sandbox = await self._created.create(daytona, params)
+            with self.place.rousing_server():
+                sandbox = await self._created.create(daytona, params)
         except DaytonaBadRequestError as error:
             raise explain(error, settings) from None
         self._settings.remember(sandbox.id, options, settings)
@@ -337,16 +338,13 @@ class KernelSandbox:
             if self._sandbox is None:
                 return
             try:
-                await self._sandbox.refresh_data()
-                course = await settle(self._sandbox, self.progress)
+                with self.place.rousing_server():
+                    await self._sandbox.refresh_data()
+                    course = await settle(self._sandbox, self.progress)
             except DaytonaNotFoundError as error:
                 if not error.by_daytona or not self._handover.owned:
                     raise
                 course = Course.FORGET
-            except DaytonaConnectionTimeoutError:
-                if (ended := self.place.rouse_server()) is None:
-                    raise
-                raise DaytonaError(f"{ended} The next cell gets a new sandbox.") from None
             if course not in (Course.FORGET, Course.GIVE_UP):
                 await make_ready(self._sandbox, course, self.progress, self._news)
             elif self._handover.owned and (course is Course.FORGET or self.at_shutdown == "delete"):

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ...client import embedded
 from ...client.daytona import AsyncDaytona
 from ...client.embedded_server import ENDED
+from ...errors import DaytonaConnectionTimeoutError, DaytonaError
 from ...wire.conventions import ISOLATION_VARIABLE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ...client.embedded_server import EmbeddedServer
 
 # A server that was roused and is silent again within this time is killed.
@@ -90,6 +94,19 @@ class Place:
             return None
         self.server.kill()
         return "The embedded server did not answer and was ended, and with it the sandbox and its files."
+
+    @contextmanager
+    def rousing_server(self) -> Iterator[None]:
+        """Rouse or kill an embedded server that does not answer a request of the block.
+
+        Raises DaytonaConnectionTimeoutError, as the request does, or DaytonaError if the server was killed.
+        """
+        try:
+            yield
+        except DaytonaConnectionTimeoutError:
+            if (ended := self.rouse_server()) is None:
+                raise
+            raise DaytonaError(f"{ended} The next cell gets a new sandbox.") from None
 
     async def close(self) -> None:
         """Close the client. The next use makes another one, and another embedded server if this one ended."""
