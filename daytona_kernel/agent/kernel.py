@@ -69,8 +69,7 @@ def main(connection_file: str, agent_pid: int, options: list[str]) -> None:
         environment = app.kernel.environment = GivenEnvironment()
         KernelMagics(app.shell, magic_socket, environment).register(magics)
         package_magics.adapt(app.shell)
-    gc.freeze()
-    gc.enable()
+    gc.enable()  # and no `freeze`, which would hide objects from a cell's `gc.get_objects()`
     app.start()
 
 
