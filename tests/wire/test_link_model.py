@@ -191,11 +191,11 @@ class LinkMachine(RuleBasedStateMachine):
                 return
             raise AssertionError("the agent has accepted a greeting from before an acknowledgement")
         wire.agent.receive(hello)
-        if received is None:
+        if received is not None:
+            self.acknowledged = max(self.acknowledged, received)
+        elif wire.life != self.heard:  # otherwise it is a late greeting of the kernel that the agent serves
             self.heard, self.heard_from = wire.life, len(self.arrived)
             self.expected = self.acknowledged + 1
-        else:
-            self.acknowledged = max(self.acknowledged, received)
         if wire is not self.wire and self.wire is not None and self.wire.agent.greeted:
             self.connection_breaks()  # the agent closes the connection that it served
 
