@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from daytona_kernel.server.box.network import choose_network, own_addresses
+from daytona_kernel.server.isolation import choose_isolation
 from tests.server.conftest import eventually, make_toolbox, start_embedded
 
 if TYPE_CHECKING:
@@ -75,7 +76,13 @@ def run_python(toolbox: Toolbox, code: str) -> str:
     return str(answer["result"])
 
 
+def needs_bubblewrap() -> None:
+    if choose_isolation(os.environ["DAYTONA_KERNEL_ISOLATION"]).name != "bubblewrap":
+        pytest.skip("bubblewrap does not work here")
+
+
 def needs_own_network() -> None:
+    needs_bubblewrap()
     network = choose_network("auto")
     if network.kind != "own":
         pytest.skip(f"sandboxes have no network here: {network.reason}")
@@ -216,6 +223,7 @@ def test_the_machines_network_is_shared_only_on_request(canary: int) -> None:
 
 
 def test_without_a_stack_there_is_no_network(tmp_path: Path, canary: int) -> None:
+    needs_bubblewrap()
     programs = tmp_path / "bin"
     programs.mkdir()
     for name in ("bwrap", "setpriv"):

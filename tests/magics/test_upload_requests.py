@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 class UploadingCall(RecordedCall):
-    """A call with a sandbox, whose interpreter is in /workspace."""
+    """A call with a sandbox, whose interpreter is in the folder `cwd`."""
 
-    def __init__(self, sandbox: AsyncSandbox) -> None:
+    def __init__(self, sandbox: AsyncSandbox, cwd: str) -> None:
         super().__init__()
-        self.cwd = "/workspace"
+        self.cwd = cwd
         self.python = "/usr/bin/python3"
         self._sandbox = sandbox
 
@@ -36,7 +36,7 @@ class UploadingCall(RecordedCall):
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("remote", [None, "new.txt", "folder/", "/tmp/there.txt"])
+@pytest.mark.parametrize("remote", [None, "new.txt", "folder/", "{cwd}/there.txt"])
 @pytest.mark.parametrize("size", [5, 3 << 20])
 async def test_one_file_takes_three_requests(
     profiled: DaytonaConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, remote: str | None, size: int
@@ -52,9 +52,11 @@ async def test_one_file_takes_three_requests(
     await asyncio.to_thread(file.write_bytes, b"x" * size)
     async with AsyncDaytona(profiled) as daytona:
         sandbox = await daytona.create()
+        cwd = await sandbox.get_work_dir()
         monkeypatch.setattr(AsyncTransport, "send", counted)
-        call = UploadingCall(sandbox)
-        await FileMagics().upload(call.call, [str(file)], remote, False)
+        call = UploadingCall(sandbox, cwd)
+        target = None if remote is None else remote.format(cwd=cwd)
+        await FileMagics().upload(call.call, [str(file)], target, False)
         monkeypatch.undo()
         assert call.printed["stdout"].startswith("Uploaded 1 file")
         assert len(requests) <= 3, requests
