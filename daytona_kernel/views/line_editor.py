@@ -16,6 +16,9 @@ from typing import NamedTuple
 from .sgr import SGR, Style, apply_sgr, skip_line
 
 _UNSTYLED = Style()
+# A terminal stops the cursor at its last column. Here that is the end of the text, or this column. Otherwise
+# ten bytes could make a line as long as it may be.
+_LAST_COLUMN = 255
 
 
 class Line(NamedTuple):
@@ -208,12 +211,16 @@ class LineEditor:
         if final == "K":
             self._erase(count)
         elif final == "C":
-            self._column = min(self._column + max(count, 1), self._limit)
+            self._column = self._reachable(self._column + max(count, 1))
         elif final == "D":
             self._column = max(self._column - max(count, 1), 0)
         elif final == "G":
-            self._column = min(max(count, 1), self._limit) - 1
+            self._column = self._reachable(min(max(count, 1), self._limit) - 1)
         return style
+
+    def _reachable(self, column: int) -> int:
+        """Return the column where a cursor ends that moves right to `column`."""
+        return min(column, max(self._end, self._column, _LAST_COLUMN), self._limit)
 
     def _erase(self, what: int) -> None:
         """Erase to the end of the line (0), to its start (1) or all of it (2)."""

@@ -309,6 +309,8 @@ HOSTILE = {
     "no characters": b"\xff\xc3",
     "erasures in short lines": b"abc\x1b[1K" * 20 + b"\n",
     "backspaces in short lines": b"ab\b" * 30 + b"\n",
+    "far away in short lines": b"\x1b[16000Ca\n",
+    "a far column in short lines": b"\x1b[16000Ga\x1b[G\n",
     "progress in short lines": b"a\rb\x1b[K\rcc\b" * 10 + b"\n",
 }
 
