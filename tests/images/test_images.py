@@ -210,5 +210,5 @@ def test_a_failed_installation_is_said_and_not_tried_again_at_each_cell(
         began = time.monotonic()
         second = driver.run("print(6 * 7)")
         assert second.stdout == "42\n"
-        assert "It is tried again after 5 minutes" in second.stderr
+        assert "The kernel tries again after 5 minutes" in second.stderr
         assert time.monotonic() - began < 10

@@ -88,6 +88,7 @@ def test_a_figure_of_ipympl_is_drawn(lab: Lab) -> None:
             const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
             return new Set(new Uint32Array(pixels.buffer)).size > 2;
         }""",
+        timeout=90_000,
     )
     # A click on a canvas that ipympl is about to replace is lost.
     for _ in range(10):
