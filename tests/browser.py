@@ -113,7 +113,7 @@ class Lab:
             self.page.goto("about:blank")
 
     def _is_loaded(self) -> bool:
-        # Notebook 7 opens each notebook in a page of its own.
+        # Notebook 7 opens each notebook in a new page.
         in_lab = self.page.url.startswith(f"{self.server.url}/lab")
         return in_lab and bool(self.page.evaluate("'jupyterapp' in window"))
 

@@ -1,8 +1,9 @@
 """`%pip` and its siblings install for the interpreter, and say so if the sandbox has no network.
 
 An image may reserve its Python for its own package manager. pip and uv then refuse, although nobody but the
-person at the notebook uses the sandbox, so these magics give their consent. An account that may not write to
-the image's packages gets a folder of its own. If that is new, this Python has not looked for it at its start.
+person at the notebook uses the sandbox, so these magics give their consent. If the account may not write to
+the image's packages, the installers use a folder in its home. This Python imports from there only if the
+folder existed when it started, so these magics add a new one.
 
 Without a network, the installers' own errors name a host and an errno.
 """

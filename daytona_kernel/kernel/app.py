@@ -101,7 +101,8 @@ class DaytonaKernelApp(Application, ConnectionFileMixin):
         self._routers = {name: self._bind(name, zmq.ROUTER) for name in ("shell", "stdin", "control")}
         for socket in self._routers.values():
             socket.router_handover = 1  # a front end keeps its identity when it connects again
-        # A context of its own: in the other, libzmq waits for Python's lock when it frees a large message.
+        # The heartbeat has its own context: in a shared one, libzmq waits for Python's lock when it frees a
+        # large message.
         self._heartbeat = Heartbeat(
             zmq.Context(),
             (self.transport, self.ip, self.hb_port),

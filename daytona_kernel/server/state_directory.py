@@ -80,7 +80,7 @@ def _remove_sandboxes(path: Path) -> bool:
 
 def _remove_whole(path: Path) -> bool:
     """Remove a state directory, the lock last: a later server tries again only where there is a lock."""
-    return _remove_sandboxes(path) and remove_tree(path, keep={_LOCK}) and remove_tree(path)
+    return remove_groups(path / _GROUPS) and remove_tree(path, keep={_LOCK}) and remove_tree(path)
 
 
 def remove_abandoned() -> list[Path]:

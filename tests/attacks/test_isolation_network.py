@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from daytona_kernel.server.box.network import choose_network, own_addresses
-from daytona_kernel.server.isolation import choose_isolation
+from tests.isolation import needs_bubblewrap
 from tests.server.conftest import eventually, make_toolbox, start_embedded
 
 if TYPE_CHECKING:
@@ -74,11 +74,6 @@ def run_python(toolbox: Toolbox, code: str) -> str:
     answer = toolbox.post("/process/code-run", json={"code": code, "language": "python"}).json()
     assert answer["exitCode"] == 0, answer["result"]
     return str(answer["result"])
-
-
-def needs_bubblewrap() -> None:
-    if choose_isolation(os.environ["DAYTONA_KERNEL_ISOLATION"]).name != "bubblewrap":
-        pytest.skip("bubblewrap does not work here")
 
 
 def needs_own_network() -> None:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from daytona_kernel.server.box.bubblewrap import Trial
-from daytona_kernel.server.box.network import choose_network
+from tests.isolation import needs_bubblewrap
 from tests.kernel.driver import Driver, running_kernel
 
 if TYPE_CHECKING:
@@ -59,8 +58,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def kernel(folder: Path) -> Iterator[Driver]:
-    if Trial(choose_network("auto")).failure() is not None:
-        pytest.skip("bubblewrap does not work here")
+    needs_bubblewrap()
     with running_kernel(cwd=folder, DAYTONA_KERNEL_PROJECT="mount") as driver:
         driver.run(ATTACK)
         yield driver
@@ -144,8 +142,7 @@ def test_no_link_gives_more_than_the_folder(kernel: Driver, folder: Path) -> Non
 
 
 def test_read_only_means_read_only(folder: Path) -> None:
-    if Trial(choose_network("auto")).failure() is not None:
-        pytest.skip("bubblewrap does not work here")
+    needs_bubblewrap()
     with running_kernel(cwd=folder, DAYTONA_KERNEL_PROJECT="mount-ro") as kernel:
         kernel.run(ATTACK)
         answer = kernel.run(

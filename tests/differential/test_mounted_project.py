@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from daytona_kernel.server.box.bubblewrap import Trial
-from daytona_kernel.server.box.network import choose_network
+from tests.isolation import needs_bubblewrap
 
 from .conftest import Pairs
 from .notebook import Source, sources
@@ -25,8 +24,7 @@ def chosen() -> list[Source]:
 
 @pytest.fixture(scope="module")
 def mounted_pairs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pairs]:
-    if Trial(choose_network("auto")).failure() is not None:
-        pytest.skip("bubblewrap does not work here")
+    needs_bubblewrap()
     pairs = Pairs(tmp_path_factory, DAYTONA_KERNEL_PROJECT="mount")
     yield pairs
     pairs.close()

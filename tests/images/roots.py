@@ -59,6 +59,14 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
+def _run(command: list[str], seconds: float, failure: str) -> None:
+    """Run a program that makes a part of an image. Raises MissingImageError with `failure` and the reason."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
+    if done.returncode != 0:
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise MissingImageError(f"{failure}: {reason}")
+
+
 def _debian(suite: str) -> Callable[[Path], None]:
     def make(root: Path) -> None:
         if shutil.which("mmdebstrap") is None:
@@ -66,12 +74,7 @@ def _debian(suite: str) -> Callable[[Path], None]:
         archive = root.with_name("root.tar")
         command = ["mmdebstrap", "--quiet", "--variant=minbase", _INCLUDED]
         command += ['--aptopt=Acquire::Check-Valid-Until "false"', suite, str(archive)]
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_MMDEBSTRAP_SECONDS, check=False
-        )
-        if done.returncode != 0:
-            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-            raise MissingImageError(f"mmdebstrap cannot make Debian {suite} here: {reason}")
+        _run(command, _MMDEBSTRAP_SECONDS, f"mmdebstrap cannot make Debian {suite} here")
         root.mkdir(mode=0o755)
         subprocess.run(
             ["/bin/tar", "-x", "--no-same-owner", "--exclude=./dev/*", "-f", archive, "-C", root], check=True
@@ -131,12 +134,7 @@ def _with_libraries(root: Path) -> None:
     command += ["--constraint", str(_CONSTRAINTS), "--python-version", version]
     command += ["--only-binary=:all:", "--implementation=cp"]
     command += [f"--platform=manylinux_2_{libc}_{os.uname().machine}" for libc in (28, 27, 17)]
-    done = subprocess.run(
-        [*command, *_LIBRARIES], capture_output=True, text=True, timeout=_LIBRARIES_SECONDS, check=False
-    )
-    if done.returncode != 0:
-        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise MissingImageError(f"pip cannot load the libraries: {reason}")
+    _run([*command, *_LIBRARIES], _LIBRARIES_SECONDS, "pip cannot load the libraries")
 
 
 def _python(version: str) -> Callable[[Path], None]:

@@ -16,8 +16,8 @@ from daytona_kernel.interpreter.delivery import deliver
 from daytona_kernel.interpreter.gateway import AgentGateway
 from daytona_kernel.interpreter.interpreter import Interpreter
 from daytona_kernel.interpreter.launcher import launch
-from daytona_kernel.server.isolation import choose_isolation
 from tests.images.roots import MAKERS, WITH_LIBRARIES, MissingImageError, image
+from tests.isolation import needs_bubblewrap
 from tests.kernel.driver import running_kernel
 from tests.served import config, serving
 from tests.server.test_python_environment import make_wheel
@@ -62,8 +62,7 @@ class Images:
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Images]:
-    if choose_isolation("preferred").name != "bubblewrap":
-        pytest.skip("bubblewrap does not work here")
+    needs_bubblewrap()
     options: list[str] = []
     missing = {}
     for name in MAKERS.keys() - {WITH_LIBRARIES}:

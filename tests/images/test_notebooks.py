@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from daytona_kernel import AsyncDaytona, CreateSandboxParams, Daytona
-from daytona_kernel.server.isolation import choose_isolation
 from tests.client.test_page_examples import run_examples
 from tests.differential import execution
 from tests.differential.differences import Difference, listed
@@ -23,6 +22,7 @@ from tests.differential.execution import running_pair
 from tests.differential.notebook import sources
 from tests.differential.report import differing_cells
 from tests.images.roots import WITH_LIBRARIES, MissingImageError, image
+from tests.isolation import needs_bubblewrap
 from tests.served import config, serving
 
 if TYPE_CHECKING:
@@ -77,8 +77,7 @@ def served(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, str]]:
     """A server with an image, of which its sandboxes are."""
-    if choose_isolation("preferred").name != "bubblewrap":
-        pytest.skip("bubblewrap does not work here")
+    needs_bubblewrap()
     try:
         option = f"{request.param}={image(request.param)}"
     except MissingImageError as error:

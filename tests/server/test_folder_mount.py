@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -12,10 +11,11 @@ import pytest
 from daytona_kernel import Daytona, DaytonaBadRequestError
 from daytona_kernel.client.models.sandboxes import CreateSandboxParams, VolumeMount
 from daytona_kernel.server.box.folder_mount import FolderMount, writable_folders
-from daytona_kernel.server.isolation import Choice, IsolationError, choose_isolation, mount_folder
+from daytona_kernel.server.isolation import Choice, IsolationError, mount_folder
 from daytona_kernel.settings.project import MOUNTS
 from daytona_kernel.wire.conventions import READ_ONLY, READ_WRITE
 from tests.folders import make
+from tests.isolation import needs_bubblewrap
 from tests.served import config, serving
 
 if TYPE_CHECKING:
@@ -85,8 +85,7 @@ def test_without_bubblewrap_nothing_runs(tmp_path: Path) -> None:
 
 
 def test_a_server_mounts_only_what_its_own_command_line_says(tmp_path: Path) -> None:
-    if choose_isolation(os.environ["DAYTONA_KERNEL_ISOLATION"]).name != "bubblewrap":
-        pytest.skip("bubblewrap does not work here")
+    needs_bubblewrap()
     folder = tmp_path / "project"
     make(folder, "nb.ipynb", "data/x.csv")
     folder.chmod(0o755)

@@ -10,13 +10,13 @@ the kernel uses that sandbox and never deletes it.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ...client.states import Course
 from ...errors import (
     DaytonaBadRequestError,
-    DaytonaConnectionTimeoutError,
     DaytonaError,
     DaytonaNotFoundError,
     SettingError,
@@ -356,12 +356,8 @@ class KernelSandbox:
     async def _rouse_silent_server(self, sandbox: AsyncSandbox) -> None:
         """Rouse an embedded server that does not answer. Otherwise nothing would bound the next command."""
         if self.place.server is not None:
-            try:
+            with suppress(DaytonaError), self.place.rousing_server():
                 await sandbox.refresh_data()
-            except DaytonaConnectionTimeoutError:
-                self.place.rouse_server()
-            except DaytonaError:
-                pass  # it answers, or has ended
 
     async def _forget_ended_server(self) -> None:
         """Let go of an embedded server that has ended. Its sandboxes went with it."""

@@ -114,7 +114,7 @@ class Introspection:
         """Return whether the interpreter can be asked although it has not started yet.
 
         A program may ask for a completion as soon as the kernel answers, and an ipykernel that answers has
-        started. So a completion waits until the interpreter has started, too.
+        started. So a completion waits until the interpreter has started, too, and a history for a moment.
         """
         if message.msg_type in START_SECONDS:
             try:

@@ -255,8 +255,8 @@ async def _close_stack(connecting: asyncio.Task[NetworkStack]) -> None:
 def _resource_limits(memory: int, *, grouped: bool) -> str:
     """Return the limits of each process of a box with `memory` GiB, as its supervisor reads them.
 
-    The number of processes is for all boxes of a user. So it is no bound for a box that has a control group:
-    that would let one of them take the processes of the others.
+    NPROC counts the processes of all boxes that have the same user, so one box could use up what the others
+    need. A box with a control group is bounded there, and its NPROC is higher.
     """
     bounds = limits.RESOURCE_LIMITS | {"DATA": limits.memory_bytes(memory)}
     if grouped:

@@ -1,8 +1,8 @@
 """Control groups: the bounds of all processes of a box together (cgroup v2).
 
-A server makes its groups below the nearest ancestor of its own group that can bound them and that its user
-may change. systemd gives such a group to the programs that a person's own manager starts, and to root all are
-open. A group with processes bounds none below it, so the server's own group is not the one.
+A server makes its groups under the nearest ancestor of its own group where its user may make groups with
+bounds. systemd gives such an ancestor to the programs that a person's own manager starts. Root may use any.
+The server's own group does not serve: a group that has processes cannot bound the groups under it.
 
 A box is in its group before anything of a person runs in it, and cannot write to it: with bubblewrap the
 group's files are read-only, and with Landlock they cannot be opened. If the memory is used up, the kernel
@@ -237,7 +237,7 @@ def _enable(group: Path, controllers: set[str] | frozenset[str]) -> None:
 
 
 def _words(path: Path) -> set[str]:
-    """Return the words of a file; none if there is no such file."""
+    """Return the words of a file; no words if it cannot be read."""
     try:
         return set(path.read_text().split())
     except OSError:
