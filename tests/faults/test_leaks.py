@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import psutil
+import zmq
+from ipykernel.shellchannel import ShellChannelThread
+from jupyter_client.session import Session
 
+from daytona_kernel.kernel.out.iopub import IOPub
 from tests.kernel.driver import processes_of, wait_until
 
 if TYPE_CHECKING:
@@ -33,6 +38,27 @@ def test_a_front_end_that_does_not_read_costs_the_others_nothing(own_kernel: Dri
             answer = own_kernel.run("for i in range(1_000): print(i, flush=True)")
             assert answer.stdout == "".join(f"{i}\n" for i in range(1_000))
         assert kernel.memory_full_info().pss - before < 20e6
+
+
+def test_a_front_end_that_reads_late_gets_everything() -> None:
+    """Twenty thousand messages of 1 kB are several times what zmq and TCP keep for it."""
+    with zmq.Context() as context, context.socket(zmq.XPUB) as socket:
+        port = socket.bind_to_random_port("tcp://127.0.0.1")
+        thread = ShellChannelThread(context, daemon=True)
+        iopub = IOPub(socket, thread, Session(key=b"key"))
+        thread.start()
+        with context.socket(zmq.SUB) as front_end:
+            front_end.subscribe(b"")
+            front_end.connect(f"tcp://127.0.0.1:{port}")
+            assert front_end.poll(10_000)  # the welcome
+            front_end.recv_multipart()
+            for number in range(20_000):
+                iopub.send_multipart([b"stream", b"%d" % number, bytes(1_000)])
+            time.sleep(0.3)  # the front end is busy
+            for number in range(20_000):
+                assert front_end.poll(10_000), f"message {number} is lost"
+                assert front_end.recv_multipart()[1] == b"%d" % number
+        iopub.stop()
 
 
 def shells_of(driver: Driver) -> int:

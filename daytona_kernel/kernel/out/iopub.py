@@ -3,11 +3,16 @@
 ipykernel gives iopub a thread, so that a cell that blocks the main thread does not block its output. Here
 no cell runs in this process, and the relay publishes nearly everything. A thread hop would be the most
 expensive part of each message.
+
+zmq keeps a thousand messages for each front end, and drops later ones. Here a burst can be faster than zmq's
+own thread, so a full queue makes the loop wait for the front end. One that does not read for two seconds
+misses messages.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +35,9 @@ if TYPE_CHECKING:
 _CLOSING_SECONDS = 2.0
 # The front ends of a crashed kernel subscribe again within so many seconds of each other.
 _GATHERING_SECONDS = 0.3
+# The longest wait for a front end that does not read, and the time until the next such wait.
+_READING_SECONDS = 2.0
+_DROPPING_SECONDS = 60.0
 
 
 class IOPub:
@@ -42,6 +50,9 @@ class IOPub:
         self._loop = EventLoop(thread.io_loop.asyncio_loop)
         self._stream = ZMQStream(socket, thread.io_loop)
         self._stream.on_recv(self._welcome)
+        socket.setsockopt(zmq.XPUB_NODROP, 1)
+        socket.setsockopt(zmq.SNDTIMEO, int(_READING_SECONDS * 1000))
+        self._dropping_until = 0.0
         self._waiting: deque[Sequence[Any]] = deque()
         self._subscribed = asyncio.Event()
         self.running_cells = RunningCells()
@@ -111,11 +122,23 @@ class IOPub:
     def _publish(self, frames: Sequence[Any]) -> None:
         if self.socket is None:
             return
-        # zmq copies small parts anyway. It sends a large part without a copy.
-        self.socket.send_multipart(frames, copy=False)
+        flags = zmq.DONTWAIT if time.monotonic() < self._dropping_until else 0
+        try:
+            # zmq copies small parts anyway. It sends a large part without a copy.
+            self.socket.send_multipart(frames, flags, copy=False)
+        except zmq.Again:
+            self._publish_to_readers(self.socket, frames)
         # Sending can consume the event that announces a subscription to the stream.
         if int(self.socket.get(zmq.EVENTS)) & zmq.POLLIN:
             self._welcome(self.socket.recv_multipart())
+
+    def _publish_to_readers(self, socket: zmq.Socket[bytes], frames: Sequence[Any]) -> None:
+        """Publish a message to the front ends that read. The others miss it."""
+        if time.monotonic() >= self._dropping_until:
+            self._dropping_until = time.monotonic() + _DROPPING_SECONDS
+        socket.setsockopt(zmq.XPUB_NODROP, 0)
+        socket.send_multipart(frames, copy=False)
+        socket.setsockopt(zmq.XPUB_NODROP, 1)
 
     _send_welcome_message = IOPubThread._send_welcome_message  # noqa: SLF001 - the same message, from ipykernel
 
