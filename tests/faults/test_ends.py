@@ -228,7 +228,9 @@ def test_a_server_that_is_stopped_while_it_creates_a_sandbox_is_roused() -> None
         world.await_creation()
         world.connect()
         server.suspend()
-        assert "within the request timeout" in world.driver.run("%sandbox new").error["evalue"]
+        answer = world.driver.run("%sandbox new")
+        # The kernel may have roused it already, for a request of the first sandbox.
+        assert answer.reply["status"] == "ok" or "within the request timeout" in answer.error["evalue"]
         assert server.status() != psutil.STATUS_STOPPED
         assert world.driver.run("%sandbox new").reply["status"] == "ok"
     finally:

@@ -124,7 +124,7 @@ def test_a_blocking_call_shows_a_notice_and_stops_when_it_returns(kernel: Driver
     msg_id = kernel.send(
         "libc.pthread_mutex_lock(mutex)\nprint('go', flush=True)\nlibc.pthread_mutex_lock(mutex)\nkept = 2"
     )
-    kernel.next_output("stream")
+    kernel.await_text("go\n")
     kernel.manager.interrupt_kernel()
     notice = kernel.next_output("stream")["content"]
     assert notice["name"] == "stderr"
@@ -141,7 +141,7 @@ def test_a_cell_that_ignores_interrupts_shows_a_notice_each_time_and_continues(k
         "print('go', flush=True)\nwhile not os.path.exists('stop'): time.sleep(0.01)\n"
         "signal.signal(signal.SIGINT, before)\nprint('end')"
     )
-    kernel.next_output("stream")
+    kernel.await_text("go\n")
     for _ in range(2):
         # The second interrupt arrives while the first one has no notice yet.
         kernel.manager.interrupt_kernel()
@@ -159,7 +159,7 @@ def test_the_cells_behind_an_interrupted_one_are_aborted(kernel: Driver) -> None
     for first in (AWAITING, "print('go', flush=True)\nwhile True: pass"):
         ids = [kernel.send(code) for code in (first, "y = 1", "y = 2")]
         wait_until_received(kernel)
-        kernel.next_output("stream")
+        kernel.await_text("go\n")
         kernel.manager.interrupt_kernel()
         assert [kernel.collect(each).reply["status"] for each in ids] == ["error", "aborted", "aborted"]
         assert kernel.run("'y' in globals()").result == "False"

@@ -59,8 +59,8 @@ def digest_of(parts: Iterable[bytes]) -> str:
 FLOODS: dict[str, tuple[str, Callable[[], Iterable[bytes]]]] = {
     "1,000,000 lines": ("seq 1 1000000", lambda: (b"%d\n" % n for n in range(1, 1_000_001))),
     "one line of 50 MB": (
-        "head -c 50000000 /dev/zero | tr '\\0' x",
-        lambda: itertools.repeat(b"x" * 50_000, 1000),
+        "head -c 50000000 /dev/zero | tr '\\0' x; echo",
+        lambda: itertools.chain(itertools.repeat(b"x" * 50_000, 1000), [b"\n"]),
     ),
 }
 

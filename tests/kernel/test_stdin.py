@@ -121,4 +121,4 @@ def test_a_subshell_asks_its_own_client(own_kernel: Driver) -> None:
     own_kernel.send_message("execute_request", content, subshell_id)
     assert next_prompt(own_kernel.client)["prompt"] == "subshell?"
     own_kernel.client.input("yes")
-    assert own_kernel.next_output("stream")["content"]["text"] == "yes\n"
+    own_kernel.await_text("yes\n")

@@ -88,7 +88,7 @@ def test_a_subshell_outlives_its_interpreter(own_kernel: Driver) -> None:
     subshell_id = own_kernel.request("create_subshell_request", {}, "control")["subshell_id"]
     own_kernel.run("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     own_kernel.send_message("execute_request", {"code": "print('fresh')"}, subshell_id)
-    assert own_kernel.next_output("stream")["content"]["text"] == "fresh\n"
+    own_kernel.await_text("fresh\n")
 
 
 def test_a_widget_message_reaches_a_busy_kernel(own_kernel: Driver) -> None:
