@@ -20,6 +20,27 @@ from .world import NetworkWorld, World
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+
+@pytest.fixture(scope="module")
+def surviving() -> Iterator[Driver]:
+    with running_kernel() as driver:
+        yield driver
+
+
+@pytest.fixture
+def kernel(surviving: Driver) -> Iterator[Driver]:
+    """A kernel that lives on when its parts end, in one test after another."""
+    yield surviving
+    assert surviving.run("1 + 1").result == "2"  # no message of the test is left
+
+
+@pytest.fixture(scope="module")
+def remote_kernel(environment: dict[str, str]) -> Iterator[Driver]:
+    """A kernel whose sandboxes others can end."""
+    with running_kernel(**environment) as driver:
+        yield driver
+
+
 RUNNING = "import time\nprint('go', flush=True)\ntime.sleep(600)"
 
 
@@ -76,121 +97,125 @@ SANDBOX_ENDS: list[tuple[Callable[[dict[str, str], str], None], str]] = [
 
 @pytest.mark.parametrize(("end", "sentence"), SANDBOX_ENDS)
 def test_a_sandbox_that_ends_while_a_cell_runs(
-    environment: dict[str, str], end: Callable[[dict[str, str], str], None], sentence: str
+    environment: dict[str, str],
+    remote_kernel: Driver,
+    end: Callable[[dict[str, str], str], None],
+    sentence: str,
 ) -> None:
-    with running_kernel(**environment) as driver:
-        sandbox_id = driver.run("import os; os.environ['DAYTONA_SANDBOX_ID']").result.strip("'")
-        running = driver.send(RUNNING)
-        driver.next_output("stream")
-        end(environment, sandbox_id)
-        error = driver.collect(running).error
-        assert error["ename"] == "InterpreterLostError"
-        assert error["evalue"].startswith(sentence)
-        assert driver.run("1 + 1").result == "2"
+    sandbox_id = remote_kernel.run("import os; os.environ['DAYTONA_SANDBOX_ID']").result.strip("'")
+    running = remote_kernel.send(RUNNING)
+    remote_kernel.next_output("stream")
+    end(environment, sandbox_id)
+    error = remote_kernel.collect(running).error
+    assert error["ename"] == "InterpreterLostError"
+    assert error["evalue"].startswith(sentence)
+    assert remote_kernel.run("1 + 1").result == "2"
 
 
 @pytest.mark.parametrize(("end", "sentence"), SANDBOX_ENDS)
 def test_a_sandbox_that_ends_while_no_cell_runs(
-    environment: dict[str, str], end: Callable[[dict[str, str], str], None], sentence: str
+    environment: dict[str, str],
+    remote_kernel: Driver,
+    end: Callable[[dict[str, str], str], None],
+    sentence: str,
 ) -> None:
-    with running_kernel(**environment) as driver:
-        sandbox_id = driver.run("import os; os.environ['DAYTONA_SANDBOX_ID']").result.strip("'")
-        end(environment, sandbox_id)
-        assert told(driver).startswith(sentence)
-        answer = driver.run("1 + 1")
-        assert (answer.result, answer.stderr) == ("2", "")
+    sandbox_id = remote_kernel.run("import os; os.environ['DAYTONA_SANDBOX_ID']").result.strip("'")
+    end(environment, sandbox_id)
+    assert told(remote_kernel).startswith(sentence)
+    answer = remote_kernel.run("1 + 1")
+    assert (answer.result, answer.stderr) == ("2", "")
 
 
-def test_the_first_process_of_the_sandbox_is_killed(own_kernel: Driver) -> None:
-    running = own_kernel.send(RUNNING)
-    own_kernel.next_output("stream")
-    for each in processes_with(own_kernel, "supervisor.py"):
+def test_the_first_process_of_the_sandbox_is_killed(kernel: Driver) -> None:
+    running = kernel.send(RUNNING)
+    kernel.next_output("stream")
+    for each in processes_with(kernel, "supervisor.py"):
         with suppress(psutil.NoSuchProcess):
             each.kill()
-    assert own_kernel.collect(running).error["ename"] == "InterpreterLostError"
-    assert own_kernel.run("1 + 1").result == "2"
+    assert kernel.collect(running).error["ename"] == "InterpreterLostError"
+    assert kernel.run("1 + 1").result == "2"
 
 
 @pytest.mark.parametrize("runs", [True, False])
-def test_the_embedded_server_is_killed(own_kernel: Driver, runs: bool) -> None:
-    assert own_kernel.run("1 + 1").result == "2"
-    running = own_kernel.send(RUNNING) if runs else None
+def test_the_embedded_server_is_killed(kernel: Driver, runs: bool) -> None:
+    assert kernel.run("1 + 1").result == "2"
+    running = kernel.send(RUNNING) if runs else None
     if runs:
-        own_kernel.next_output("stream")
-    server = processes_with(own_kernel, "daytona_kernel.server")[0]
+        kernel.next_output("stream")
+    server = processes_with(kernel, "daytona_kernel.server")[0]
     server.kill()
     # Until the system has taken the process apart, a cell can still run beside it.
     wait_until(lambda: has_ended(server))
     sentence = "The embedded server has ended, and with it the sandbox and its files."
     if running is not None:
-        assert own_kernel.collect(running).error["evalue"].startswith(sentence)
+        assert kernel.collect(running).error["evalue"].startswith(sentence)
     else:
-        assert sentence in told(own_kernel)
-    assert own_kernel.run("2 + 2").result == "4"
-    assert own_kernel.run("%sh echo shell").stdout == "shell\n"
+        assert sentence in told(kernel)
+    assert kernel.run("2 + 2").result == "4"
+    assert kernel.run("%sh echo shell").stdout == "shell\n"
 
 
-def test_a_cell_that_ends_its_interpreter_again_and_again(own_kernel: Driver) -> None:
+def test_a_cell_that_ends_its_interpreter_again_and_again(kernel: Driver) -> None:
     for _ in range(4):
-        assert own_kernel.run("import os; os._exit(3)").error["ename"] == "InterpreterDiedError"
-    assert own_kernel.run("1 + 1").result == "2"
+        assert kernel.run("import os; os._exit(3)").error["ename"] == "InterpreterDiedError"
+    assert kernel.run("1 + 1").result == "2"
 
 
-def test_the_files_of_the_agent_are_deleted(own_kernel: Driver) -> None:
-    own_kernel.run("!rm -rf /tmp/daytona-* $TMPDIR/daytona-*")
-    assert own_kernel.run("import os; os._exit(3)").reply["status"] == "error"
-    told(own_kernel)
-    assert own_kernel.run("1 + 1").result == "2"
-    assert own_kernel.run("%sh echo shell").stdout == "shell\n"
+def test_the_files_of_the_agent_are_deleted(kernel: Driver) -> None:
+    kernel.run("!rm -rf /tmp/daytona-* $TMPDIR/daytona-*")
+    assert kernel.run("import os; os._exit(3)").reply["status"] == "error"
+    told(kernel)
+    assert kernel.run("1 + 1").result == "2"
+    assert kernel.run("%sh echo shell").stdout == "shell\n"
 
 
-def test_an_idle_interpreter_is_killed(own_kernel: Driver) -> None:
-    own_kernel.run("x = 1")
-    processes_with(own_kernel, " interpreter ")[0].kill()
-    assert "The interpreter was ended by SIGKILL." in told(own_kernel)
-    assert own_kernel.run("'x' in globals()").result == "False"
+def test_an_idle_interpreter_is_killed(kernel: Driver) -> None:
+    kernel.run("x = 1")
+    processes_with(kernel, " interpreter ")[0].kill()
+    assert "The interpreter was ended by SIGKILL." in told(kernel)
+    assert kernel.run("'x' in globals()").result == "False"
 
 
-def test_a_kernel_that_crashes_during_a_magic(own_kernel: Driver) -> None:
-    own_kernel.run("x = 1")
-    own_kernel.send("%sh sleep 600", stop_on_error=False)
-    wait_until(lambda: processes_with(own_kernel, "sleep 600") != [])
-    crash(own_kernel)
-    assert own_kernel.run("x").result == "1"
+def test_a_kernel_that_crashes_during_a_magic(kernel: Driver) -> None:
+    kernel.run("x = 1")
+    kernel.send("%sh sleep 600", stop_on_error=False)
+    wait_until(lambda: processes_with(kernel, "sleep 600") != [])
+    crash(kernel)
+    assert kernel.run("x").result == "1"
 
 
-def test_a_question_of_a_cell_is_asked_again_after_a_crash(own_kernel: Driver) -> None:
-    asking = own_kernel.send("[input('Name? '), input('Age? ')]", allow_stdin=True)
-    assert own_kernel.client.get_stdin_msg(timeout=DEADLINE)["content"]["prompt"] == "Name? "
-    own_kernel.next_output("execute_input")
-    crash(own_kernel)
-    assert announced(own_kernel) == (asking, "busy")
+def test_a_question_of_a_cell_is_asked_again_after_a_crash(kernel: Driver) -> None:
+    asking = kernel.send("[input('Name? '), input('Age? ')]", allow_stdin=True)
+    assert kernel.client.get_stdin_msg(timeout=DEADLINE)["content"]["prompt"] == "Name? "
+    kernel.next_output("execute_input")
+    crash(kernel)
+    assert announced(kernel) == (asking, "busy")
     # The same client is asked.
-    assert own_kernel.client.get_stdin_msg(timeout=DEADLINE)["content"]["prompt"] == "Name? "
-    own_kernel.client.input("Ada")
-    assert own_kernel.client.get_stdin_msg(timeout=DEADLINE)["content"]["prompt"] == "Age? "
+    assert kernel.client.get_stdin_msg(timeout=DEADLINE)["content"]["prompt"] == "Name? "
+    kernel.client.input("Ada")
+    assert kernel.client.get_stdin_msg(timeout=DEADLINE)["content"]["prompt"] == "Age? "
     # A page has forgotten the cell. It is asked below its next cell.
-    with own_kernel.another_client() as page:
+    with kernel.another_client() as page:
         following = page.execute("'next'", allow_stdin=True)
         prompt = page.get_stdin_msg(timeout=DEADLINE)["content"]["prompt"]
         assert prompt == "A cell that ran before the kernel crashed asks: Age? "
         page.input("36")
-        assert own_kernel.collect(asking).result == "['Ada', '36']"
-        assert own_kernel.collect_output(following).result == "'next'"
+        assert kernel.collect(asking).result == "['Ada', '36']"
+        assert kernel.collect_output(following).result == "'next'"
 
 
-def test_a_question_that_nobody_can_answer_after_a_crash_is_interrupted(own_kernel: Driver) -> None:
-    asking = own_kernel.send("kept = 1; input('Name? ')", allow_stdin=True)
-    own_kernel.client.get_stdin_msg(timeout=DEADLINE)
-    own_kernel.next_output("execute_input")
-    crash(own_kernel)
-    assert announced(own_kernel) == (asking, "busy")
-    following = own_kernel.send("kept", allow_stdin=False)
-    message = own_kernel.next_output("stream")
+def test_a_question_that_nobody_can_answer_after_a_crash_is_interrupted(kernel: Driver) -> None:
+    asking = kernel.send("kept = 1; input('Name? ')", allow_stdin=True)
+    kernel.client.get_stdin_msg(timeout=DEADLINE)
+    kernel.next_output("execute_input")
+    crash(kernel)
+    assert announced(kernel) == (asking, "busy")
+    following = kernel.send("kept", allow_stdin=False)
+    message = kernel.next_output("stream")
     assert message["parent_header"]["msg_id"] == following
     assert "was waiting for input" in message["content"]["text"]
-    assert own_kernel.collect(asking).error["ename"] == "KeyboardInterrupt"
-    assert own_kernel.collect(following).result == "1"
+    assert kernel.collect(asking).error["ename"] == "KeyboardInterrupt"
+    assert kernel.collect(following).result == "1"
 
 
 class PatientWorld(World):
@@ -266,42 +291,40 @@ def test_a_sandbox_whose_creation_got_no_answer_is_deleted() -> None:
         world.close()
 
 
-def test_a_restart_flushes_files_and_runs_atexit(own_kernel: Driver) -> None:
-    own_kernel.run(
+def test_a_restart_flushes_files_and_runs_atexit(kernel: Driver) -> None:
+    kernel.run(
         "import atexit, threading, time\n"
         "file = open('flushed', 'w')\nfile.write('precious')\n"
         "atexit.register(lambda: open('atexit', 'w').write('ran'))\n"
         "threading.Thread(target=lambda: (time.sleep(0.5), open('thread', 'w').write('ended'))).start()"
     )
-    own_kernel.manager.restart_kernel(now=False)
-    own_kernel.client.stop_channels()
-    own_kernel.connect()
+    kernel.manager.restart_kernel(now=False)
+    kernel.client.stop_channels()
+    kernel.connect()
     read = "{name: open(name).read() for name in ('flushed', 'atexit', 'thread')}"
-    assert own_kernel.run(read).result == "{'flushed': 'precious', 'atexit': 'ran', 'thread': 'ended'}"
+    assert kernel.run(read).result == "{'flushed': 'precious', 'atexit': 'ran', 'thread': 'ended'}"
 
 
-def test_a_move_to_another_sandbox_flushes_files(environment: dict[str, str]) -> None:
-    with running_kernel(**environment) as driver:
-        first = driver.run("import os; os.environ['DAYTONA_SANDBOX_ID']").result.strip("'")
-        driver.run("file = open('flushed', 'w')\nfile.write('precious')\n%sandbox keep")
-        driver.run("%sandbox new")
-        driver.run(f"%sandbox attach {first}")
-        assert driver.run("open('flushed').read()").result == "'precious'"
-        driver.run("%sandbox new")
+def test_a_move_to_another_sandbox_flushes_files(environment: dict[str, str], remote_kernel: Driver) -> None:
+    first = remote_kernel.run("import os; os.environ['DAYTONA_SANDBOX_ID']").result.strip("'")
+    remote_kernel.run("file = open('flushed', 'w')\nfile.write('precious')\n%sandbox keep")
+    remote_kernel.run("%sandbox new")
+    remote_kernel.run(f"%sandbox attach {first}")
+    assert remote_kernel.run("open('flushed').read()").result == "'precious'"
     delete_from_outside(environment, first)
 
 
-def test_output_while_the_kernel_is_replaced_after_a_crash_comes_whole(own_kernel: Driver) -> None:
-    own_kernel.run("import time")
-    running = own_kernel.send("for i in range(300):\n    print(i, flush=True)\n    time.sleep(0.01)")
+def test_output_while_the_kernel_is_replaced_after_a_crash_comes_whole(kernel: Driver) -> None:
+    kernel.run("import time")
+    running = kernel.send("for i in range(300):\n    print(i, flush=True)\n    time.sleep(0.01)")
     printed: list[str] = []
 
     def take(message: dict[str, Any]) -> None:
         if message["msg_type"] == "stream":
             printed.append(message["content"]["text"])
 
-    take(own_kernel.next_output("stream"))
-    crash(own_kernel)
-    assert own_kernel.collect(running, take).reply["status"] == "ok"
+    take(kernel.next_output("stream"))
+    crash(kernel)
+    assert kernel.collect(running, take).reply["status"] == "ok"
     assert "".join(printed) == "".join(f"{i}\n" for i in range(300))
-    assert own_kernel.run("i").displayed.startswith("The previous interpreter is in use again")
+    assert kernel.run("i").displayed.startswith("The previous interpreter is in use again")

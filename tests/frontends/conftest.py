@@ -14,7 +14,7 @@ import pytest
 from nbformat import NotebookNode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 KERNELSPEC = Path(__file__).parent.parent.parent / "kernelspec"
 _COMMAND_SECONDS = 100
@@ -76,10 +76,11 @@ def own_environment(directory: Path) -> dict[str, str]:
     return {**os.environ, **settings}
 
 
-@pytest.fixture
-def named_python3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Install this kernel under the name that programs use for ipykernel, and return that name."""
-    kernels = tmp_path / "jupyter" / "kernels"
+@pytest.fixture(scope="module")
+def named_python3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Install this kernel under the name that programs use for ipykernel, and yield that name."""
+    kernels = tmp_path_factory.mktemp("jupyter") / "kernels"
     shutil.copytree(KERNELSPEC, kernels / "python3")
-    monkeypatch.setenv("JUPYTER_PATH", str(kernels.parent))
-    return "python3"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JUPYTER_PATH", str(kernels.parent))
+        yield "python3"

@@ -63,8 +63,8 @@ def stop_at_the_breakpoint(debugger: Debugger) -> tuple[str, int]:
     return msg_id, debugger.wait_until_stopped()
 
 
-def test_a_breakpoint_in_a_cell_from_start_to_end(own_kernel: Driver) -> None:
-    debugger = Debugger(own_kernel)
+def test_a_breakpoint_in_a_cell_from_start_to_end(kernel: Driver) -> None:
+    debugger = Debugger(kernel)
     assert not debugger.ask("debugInfo")["isStarted"]
     msg_id, thread = stop_at_the_breakpoint(debugger)
     frame = debugger.top_frame(thread)
@@ -83,7 +83,7 @@ def test_a_breakpoint_in_a_cell_from_start_to_end(own_kernel: Driver) -> None:
     assert frame["line"] == 3
     assert debugger.locals(frame) == {"m": "42", "n": "21"}
     debugger.ask("continue", threadId=thread)
-    answer = own_kernel.collect(msg_id)
+    answer = kernel.collect(msg_id)
     assert (answer.stdout, answer.reply["status"]) == ("42\n", "ok")
 
     wait_until(lambda: not debugger.ask("debugInfo")["stoppedThreads"])
@@ -92,47 +92,49 @@ def test_a_breakpoint_in_a_cell_from_start_to_end(own_kernel: Driver) -> None:
     assert debugger.ask("richInspectVariables", variableName="x")["data"] == {"text/plain": "42"}
     debugger.ask("disconnect", restart=False, terminateDebuggee=False)
     assert not debugger.ask("debugInfo")["isStarted"]
-    assert own_kernel.run("double(4)").result == "8"
+    assert kernel.run("double(4)").result == "8"
 
 
-def test_introspection_requests_are_answered_at_a_breakpoint(own_kernel: Driver) -> None:
-    debugger = Debugger(own_kernel)
+def test_introspection_requests_are_answered_at_a_breakpoint(kernel: Driver) -> None:
+    debugger = Debugger(kernel)
     msg_id, thread = stop_at_the_breakpoint(debugger)
-    reply = own_kernel.request("complete_request", {"code": "doub", "cursor_pos": 4})
+    reply = kernel.request("complete_request", {"code": "doub", "cursor_pos": 4})
     assert reply["matches"] == ["double"]
-    reply = own_kernel.request("inspect_request", {"code": "double", "cursor_pos": 6, "detail_level": 0})
+    reply = kernel.request("inspect_request", {"code": "double", "cursor_pos": 6, "detail_level": 0})
     assert reply["found"]
     debugger.ask("continue", threadId=thread)
-    assert own_kernel.collect(msg_id).stdout == "42\n"
+    assert kernel.collect(msg_id).stdout == "42\n"
+    debugger.ask("disconnect", restart=False, terminateDebuggee=False)
 
 
-def test_an_interpreter_that_replaces_another_can_be_debugged(own_kernel: Driver) -> None:
+def test_an_interpreter_that_replaces_another_can_be_debugged(kernel: Driver) -> None:
     for end in ("restart", "kill"):
-        debugger = Debugger(own_kernel)
+        debugger = Debugger(kernel)
         msg_id, thread = stop_at_the_breakpoint(debugger)
         debugger.ask("continue", threadId=thread)
-        assert own_kernel.collect(msg_id).stdout == "42\n"
+        assert kernel.collect(msg_id).stdout == "42\n"
         if end == "restart":
-            own_kernel.client.stop_channels()
-            own_kernel.manager.restart_kernel()
-            own_kernel.connect()
+            kernel.client.stop_channels()
+            kernel.manager.restart_kernel()
+            kernel.connect()
         else:
-            own_kernel.run("import os; os.kill(os.getpid(), 9)")
-    debugger = Debugger(own_kernel)
+            kernel.run("import os; os.kill(os.getpid(), 9)")
+    debugger = Debugger(kernel)
     assert not debugger.ask("debugInfo")["isStarted"]
     msg_id, thread = stop_at_the_breakpoint(debugger)
     debugger.ask("continue", threadId=thread)
-    assert own_kernel.collect(msg_id).stdout == "42\n"
+    assert kernel.collect(msg_id).stdout == "42\n"
+    debugger.ask("disconnect", restart=False, terminateDebuggee=False)
 
 
-def test_an_interpreter_that_ends_at_a_breakpoint_fails_its_cell(own_kernel: Driver) -> None:
-    debugger = Debugger(own_kernel)
-    pid = own_kernel.run("import os; os.getpid()").result
+def test_an_interpreter_that_ends_at_a_breakpoint_fails_its_cell(kernel: Driver) -> None:
+    debugger = Debugger(kernel)
+    pid = kernel.run("import os; os.getpid()").result
     msg_id, _ = stop_at_the_breakpoint(debugger)
-    subshell_id = own_kernel.request("create_subshell_request", {}, "control")["subshell_id"]
-    own_kernel.send_message("execute_request", {"code": f"os.kill({pid}, 9)"}, subshell_id)
-    assert own_kernel.collect(msg_id).error["ename"] == "InterpreterDiedError"
-    assert own_kernel.run("1 + 1").result == "2"
+    subshell_id = kernel.request("create_subshell_request", {}, "control")["subshell_id"]
+    kernel.send_message("execute_request", {"code": f"os.kill({pid}, 9)"}, subshell_id)
+    assert kernel.collect(msg_id).error["ename"] == "InterpreterDiedError"
+    assert kernel.run("1 + 1").result == "2"
 
 
 def test_kernel_info_lists_the_debugger_only_if_the_interpreter_has_one(own_kernel: Driver) -> None:
