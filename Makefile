@@ -28,7 +28,7 @@ lab: $(STAMPS)/lab ## open JupyterLab with the demos
 quick: $(STAMPS)/test ## run the linter and the tests without kernel or browser, in a minute
 	@$(BIN)/ruff check --quiet --output-format concise
 	@$(BIN)/ruff format --quiet --check
-	@$(PYTEST) -m "not kernel and not browser and not slow" --durations=5
+	@$(PYTEST) -m "not kernel and not browser and not slow" --hypothesis-profile quick --durations=5
 
 test: $(STAMPS)/test check ## run every check and every test
 	@tools/system-packages $(SYSTEM_PACKAGES)

@@ -55,12 +55,16 @@ FILES_WITHOUT_KERNEL = {
 # Elsewhere, a test starts one if it asks for one of these fixtures or calls one of these functions.
 _KERNEL_FIXTURES = {"kernel", "lab_server", "own_kernel"}
 _KERNEL_FUNCTIONS = {"KernelManager", "NotebookClient", "execute_notebook", "running_kernel"}
-# These files wait for clocks, start several servers, install packages, or import Daytona's SDK for seconds.
+# These files wait for clocks, start several servers or many sandboxes, install packages, try a system's
+# programs, or import Daytona's SDK for seconds.
 SLOW_FILES = {
     "agent/test_environment.py",
     "attacks/test_control_groups.py",
     "attacks/test_hostile_requests.py",
+    "attacks/test_isolation_network.py",
+    "attacks/test_landlock.py",
     "attacks/test_removal.py",
+    "attacks/test_session_pipes.py",
     "attacks/test_strangers.py",
     "attacks/test_supervisor.py",
     "client/test_embedded.py",
@@ -69,8 +73,12 @@ SLOW_FILES = {
     "magics/test_background.py",
     "magics/test_session_shell.py",
     "server/test_control.py",
+    "server/test_isolation.py",
+    "server/test_launchers.py",
     "server/test_lifetime.py",
+    "server/test_pause.py",
     "server/test_profile.py",
+    "server/test_programs.py",
     "server/test_python_environment.py",
     "server/test_sdk.py",
     "server/test_sdk_async.py",
@@ -78,9 +86,11 @@ SLOW_FILES = {
     "server/test_sdk_surface.py",
     "server/test_serve.py",
     "server/test_sessions.py",
+    "server/test_settings_files.py",
     "server/test_shapes.py",
     "server/test_snapshots.py",
     "server/test_warm_box.py",
+    "settings/test_login_command.py",
 }
 # These files test what root may do and other users may not: namespaces, processes and files of others.
 ROOT_FILES = {
@@ -97,8 +107,14 @@ ROOT_FILES = {
     "server/test_snapshots.py",
 }
 
-# On a busy machine the first example of a test takes seconds.
-settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+_LONGEST_NAME = 80
+
+# On a busy machine the first example of a test takes seconds. `--hypothesis-profile` chooses another number
+# of examples: `make quick` takes few, and `thorough` many for a search.
+_EXAMPLES = {"quick": 15, "thorough": 5_000, "project": 100}
+for _name, _number in _EXAMPLES.items():
+    _unhurried = settings(max_examples=_number, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile(_name, _unhurried)
 settings.load_profile("project")
 
 # A test with this mark runs twice: with embedded servers that behave as themselves, and as Daytona's do.
@@ -195,6 +211,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def _starts_kernels(name: str) -> bool:
     """Return whether each test of a file starts a kernel or an interpreter."""
     return name.partition("/")[0] in _KERNEL_FOLDERS and name not in FILES_WITHOUT_KERNEL
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Shorten the name of a test that has a long text: each process gets the names of all tests."""
+    if isinstance(val, str | bytes) and len(val) > _LONGEST_NAME:
+        return ascii(val[:_LONGEST_NAME])
+    return None
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -95,7 +95,7 @@ async def _masked(pieces: list[bytes]) -> bytes:
     return b"".join([piece async for piece in masking.mask_pieces(read())])
 
 
-@settings(max_examples=50)
+@settings(max_examples=settings().max_examples // 2)
 @given(
     st.lists(st.sampled_from([KEY.encode(), b"d", b"dtn_", b"\n", "é→".encode(), b"text"])),
     st.integers(1, 40),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
 
 from tests.kernel.driver import Driver, running_kernel
 from tests.server.conftest import open_server, open_toolbox, server, session, toolbox
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["open_server", "open_toolbox", "server", "session", "toolbox"]
-
-settings.register_profile("thorough", max_examples=5_000, deadline=None)
 
 
 @pytest.fixture(scope="package")

@@ -122,7 +122,7 @@ PROGRESS = st.lists(
 LOGS = st.lists(st.tuples(st.sampled_from(Stream), st.lists(PIECES, max_size=6)), max_size=8)
 
 
-@settings(max_examples=600)
+@settings(max_examples=6 * settings().max_examples)
 @given(
     st.one_of(LOGS, PROGRESS),
     st.integers(1, 8),
@@ -168,7 +168,7 @@ def test_buffer_is_the_tail_of_the_model(
         assert buffer.next_line == len(finished)
 
 
-@settings(max_examples=200)
+@settings(max_examples=2 * settings().max_examples)
 @given(st.lists(st.text("ab\n\r", max_size=30), max_size=20), st.integers(1, 10), st.integers(1, 20))
 def test_reading_new_lines_again_and_again_gives_all_lines(pieces: list[str], every: int, keep: int) -> None:
     buffer = LogBuffer(max_lines=keep)
@@ -335,7 +335,7 @@ def test_the_work_for_a_byte_does_not_grow_with_the_line(sequence: bytes) -> Non
     assert long < 1.0, "4 MB would take more than 40 s"
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=settings().max_examples // 5, deadline=None)
 @given(st.lists(st.sampled_from([*HOSTILE.values(), b"\n", b"some text"]), min_size=1, max_size=40))
 def test_a_random_mixture_is_taken_quickly(pieces: list[bytes]) -> None:
     cycle = b"".join(pieces)

@@ -249,4 +249,4 @@ class LinkMachine(RuleBasedStateMachine):
 
 
 TestLink = LinkMachine.TestCase
-TestLink.settings = settings(max_examples=150, stateful_step_count=60)
+TestLink.settings = settings(max_examples=settings().max_examples * 3 // 2, stateful_step_count=60)
