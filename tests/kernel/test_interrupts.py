@@ -56,13 +56,16 @@ def test_a_cell_stops_and_keeps_the_state(kernel: Driver, code: str) -> None:
         "%sh sleep 601",
     ],
 )
-def test_a_command_stops_and_keeps_the_state(own_kernel: Driver, code: str) -> None:
-    own_kernel.run("kept = 1")
-    msg_id = own_kernel.send(code)
-    wait_until(lambda: bool(sleeping_children(own_kernel)), DEADLINE, "the command never ran")
-    own_kernel.manager.interrupt_kernel()
-    own_kernel.collect(msg_id)
-    assert own_kernel.run("kept").result == "1"
+def test_a_command_stops_and_keeps_the_state(kernel: Driver, code: str) -> None:
+    kernel.run("kept = 1")
+    msg_id = kernel.send(code)
+    wait_until(lambda: bool(sleeping_children(kernel)), DEADLINE, "the command never ran")
+    kernel.manager.interrupt_kernel()
+    kernel.collect(msg_id)
+    assert kernel.run("kept").result == "1"
+    for left in sleeping_children(kernel):
+        left.kill()
+    wait_until(lambda: sleeping_children(kernel) == [], DEADLINE, "a command is left")
 
 
 def test_interrupts_reach_cells_if_the_kernels_starter_blocks_them() -> None:
@@ -185,18 +188,18 @@ def test_cells_that_wait_for_their_sandbox_stop() -> None:
             assert driver.collect(ids[1]).reply["status"] == "aborted"
 
 
-def test_an_interpreter_that_is_starting_survives_an_interrupt(own_kernel: Driver) -> None:
-    own_kernel.run("import os, signal")
-    msg_id = own_kernel.send("os.kill(os.getpid(), signal.SIGKILL)")
-    assert own_kernel.collect(msg_id).error["ename"] == "InterpreterDiedError"
+def test_an_interpreter_that_is_starting_survives_an_interrupt(kernel: Driver) -> None:
+    kernel.run("import os, signal")
+    msg_id = kernel.send("os.kill(os.getpid(), signal.SIGKILL)")
+    assert kernel.collect(msg_id).error["ename"] == "InterpreterDiedError"
     # The start of a new interpreter takes far longer than these messages.
-    waiting = own_kernel.send("1 + 1")
-    wait_until_received(own_kernel)
-    own_kernel.manager.interrupt_kernel()
-    answer = own_kernel.collect(waiting)
+    waiting = kernel.send("1 + 1")
+    wait_until_received(kernel)
+    kernel.manager.interrupt_kernel()
+    answer = kernel.collect(waiting)
     assert answer.error["ename"] == "KeyboardInterrupt"
     assert "nothing of it has run" in answer.error["evalue"]
-    assert own_kernel.run("1 + 1").result == "2"
+    assert kernel.run("1 + 1").result == "2"
 
 
 def _plain(traceback: list[str]) -> str:

@@ -50,16 +50,17 @@ def test_completion_knows_the_live_objects_and_their_types(kernel: Driver) -> No
     assert complete(kernel, "no_such_name.")["matches"] == []
 
 
-def test_completion_does_not_wait_for_jedi(own_kernel: Driver) -> None:
-    own_kernel.run(
+def test_completion_does_not_wait_for_jedi(kernel: Driver) -> None:
+    kernel.run(
         "import jedi, os, time\nan_unusual_name = 1\n"
-        "def slow(*args): time.sleep(600)\njedi.Interpreter = slow"
+        "def slow(*args): time.sleep(600)\nquick, jedi.Interpreter = jedi.Interpreter, slow"
     )
     for code, start, name in (("an_unu", 0, "an_unusual_name"), ("os.pathconf_", 3, "pathconf_names")):
-        reply = complete(own_kernel, code)
+        reply = complete(kernel, code)
         assert reply["matches"] == [name]
         assert (reply["cursor_start"], reply["cursor_end"]) == (start, len(code))
         assert [each["text"] for each in reply["metadata"]["_jupyter_types_experimental"]] == [name]
+    kernel.run("jedi.Interpreter = quick")
 
 
 def test_the_first_completions_of_a_kernel_are_right() -> None:
@@ -120,37 +121,35 @@ def test_history_by_tail_range_and_search(own_kernel: Driver) -> None:
     assert reply["history"][0][2] == ["one + two", "3"]
 
 
-def test_every_introspection_request_is_answered_while_a_cell_runs(own_kernel: Driver) -> None:
-    own_kernel.run(
-        "import time; from comm import create_comm; c = create_comm('target'); an_unusual_name = 5"
-    )
-    blocked = own_kernel.send("time.sleep(600)")
-    own_kernel.next_output("execute_input")
-    assert complete(own_kernel, "an_unus")["matches"] == ["an_unusual_name"]
-    assert "int" in inspect(own_kernel, "an_unusual_name")["data"]["text/plain"]
-    assert own_kernel.request("is_complete_request", {"code": "if x:"})["status"] == "incomplete"
-    assert history(own_kernel, hist_access_type="tail", n=1)[0][1] == "time.sleep(600)"
-    comms = own_kernel.request("comm_info_request", {"target_name": "target"})["comms"]
+def test_every_introspection_request_is_answered_while_a_cell_runs(kernel: Driver) -> None:
+    kernel.run("import time; from comm import create_comm; c = create_comm('target'); an_unusual_name = 5")
+    blocked = kernel.send("time.sleep(600)")
+    kernel.next_output("execute_input")
+    assert complete(kernel, "an_unus")["matches"] == ["an_unusual_name"]
+    assert "int" in inspect(kernel, "an_unusual_name")["data"]["text/plain"]
+    assert kernel.request("is_complete_request", {"code": "if x:"})["status"] == "incomplete"
+    assert history(kernel, hist_access_type="tail", n=1)[0][1] == "time.sleep(600)"
+    comms = kernel.request("comm_info_request", {"target_name": "target"})["comms"]
     assert list(comms.values()) == [{"target_name": "target"}]
-    own_kernel.manager.interrupt_kernel()
-    assert own_kernel.collect(blocked).error["ename"] == "KeyboardInterrupt"
+    kernel.manager.interrupt_kernel()
+    assert kernel.collect(blocked).error["ename"] == "KeyboardInterrupt"
 
 
-def test_an_empty_reply_comes_in_time_when_c_code_holds_the_interpreter_lock(own_kernel: Driver) -> None:
-    own_kernel.run("import ctypes; an_unusual_name = 5")
+def test_an_empty_reply_comes_in_time_when_c_code_holds_the_interpreter_lock(kernel: Driver) -> None:
+    kernel.run("import ctypes; an_unusual_name = 5")
     # A PyDLL holds the interpreter lock during a call.
-    blocked = own_kernel.send("ctypes.PyDLL(None).system(b'sleep 600')")
-    wait_until(lambda: bool(sleepers(own_kernel)), DEADLINE, "the call never started")
-    reply = complete(own_kernel, "an_unus")
+    blocked = kernel.send("ctypes.PyDLL(None).system(b'sleep 600')")
+    wait_until(lambda: bool(sleepers(kernel)), DEADLINE, "the call never started")
+    reply = complete(kernel, "an_unus")
     assert (reply["status"], reply["matches"], reply["cursor_start"]) == ("ok", [], 7)
-    assert own_kernel.request("is_complete_request", {"code": "if x:"})["status"] == "incomplete"
-    assert not inspect(own_kernel, "an_unusual_name")["found"]
-    for sleeper in sleepers(own_kernel):
+    assert kernel.request("is_complete_request", {"code": "if x:"})["status"] == "incomplete"
+    assert not inspect(kernel, "an_unusual_name")["found"]
+    for sleeper in sleepers(kernel):
         sleeper.kill()
     # The late replies of the interpreter are dropped.
-    answer = own_kernel.collect(blocked)
+    answer = kernel.collect(blocked)
     assert answer.reply["status"] == "ok"
-    assert complete(own_kernel, "an_unus")["matches"] == ["an_unusual_name"]
+    assert complete(kernel, "an_unus")["matches"] == ["an_unusual_name"]
 
 
 def test_an_introspection_request_publishes_busy_then_idle_and_nothing_else(kernel: Driver) -> None:

@@ -30,39 +30,39 @@ def test_the_banner_warns_when_the_sandbox_is_not_isolated() -> None:
         assert "not isolated" in driver.request("kernel_info_request", {})["banner"]
 
 
-def test_a_restart_starts_a_new_interpreter_in_the_same_sandbox(own_kernel: Driver) -> None:
-    before = own_kernel.run(
+def test_a_restart_starts_a_new_interpreter_in_the_same_sandbox(kernel: Driver) -> None:
+    before = kernel.run(
         "x = 1; import os; open('kept.txt', 'w').write('here'); os.environ['DAYTONA_SANDBOX_ID']"
     )
-    own_kernel.client.stop_channels()
-    own_kernel.manager.restart_kernel()
-    own_kernel.connect()
-    answer = own_kernel.run("print('x' in globals(), open('kept.txt').read()); os = __import__('os')")
+    kernel.client.stop_channels()
+    kernel.manager.restart_kernel()
+    kernel.connect()
+    answer = kernel.run("print('x' in globals(), open('kept.txt').read()); os = __import__('os')")
     assert answer.stdout == "False here\n"
-    assert own_kernel.run("os.environ['DAYTONA_SANDBOX_ID']").result == before.result
+    assert kernel.run("os.environ['DAYTONA_SANDBOX_ID']").result == before.result
 
 
-def test_a_kernel_that_replaces_a_crashed_one_finds_the_old_interpreter(own_kernel: Driver) -> None:
-    own_kernel.run("x = 41")
-    own_kernel.client.stop_channels()
-    os.kill(own_kernel.pid, signal.SIGKILL)
-    own_kernel.manager.restart_kernel(now=True)
-    own_kernel.connect()
-    assert own_kernel.run("x + 1").result == "42"
+def test_a_kernel_that_replaces_a_crashed_one_finds_the_old_interpreter(kernel: Driver) -> None:
+    kernel.run("x = 41")
+    kernel.client.stop_channels()
+    os.kill(kernel.pid, signal.SIGKILL)
+    kernel.manager.restart_kernel(now=True)
+    kernel.connect()
+    assert kernel.run("x + 1").result == "42"
 
 
-def test_a_kernel_does_not_use_an_agent_of_another_version(own_kernel: Driver) -> None:
-    own_kernel.run("x = 41; open('kept.txt', 'w').write('here')")
-    own_kernel.client.stop_channels()
-    os.kill(own_kernel.pid, signal.SIGKILL)
-    file = HandoverFile(Path(own_kernel.manager.connection_file))
+def test_a_kernel_does_not_use_an_agent_of_another_version(kernel: Driver) -> None:
+    kernel.run("x = 41; open('kept.txt', 'w').write('here')")
+    kernel.client.stop_channels()
+    os.kill(kernel.pid, signal.SIGKILL)
+    file = HandoverFile(Path(kernel.manager.connection_file))
     handover = file.read()
     assert handover.agent is not None
     handover.agent["protocol"] = 0
     file.write(handover)
-    own_kernel.manager.restart_kernel(now=True)
-    own_kernel.connect()
-    assert own_kernel.run("print('x' in globals(), open('kept.txt').read())").stdout == "False here\n"
+    kernel.manager.restart_kernel(now=True)
+    kernel.connect()
+    assert kernel.run("print('x' in globals(), open('kept.txt').read())").stdout == "False here\n"
 
 
 LEAVE_A_CHILD_AND_A_FILE = (
@@ -96,13 +96,13 @@ def test_a_killed_kernel_leaves_no_process_and_no_directory() -> None:
         wait_until(lambda: not any(Path(directory).iterdir()), 10, "a directory was left")
 
 
-def test_a_killed_interpreter_fails_the_cell_and_the_next_one_runs(own_kernel: Driver) -> None:
-    own_kernel.run("x = 1")
-    answer = own_kernel.run("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+def test_a_killed_interpreter_fails_the_cell_and_the_next_one_runs(kernel: Driver) -> None:
+    kernel.run("x = 1")
+    answer = kernel.run("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     assert answer.error["ename"] == "InterpreterDiedError"
     assert "SIGKILL" in answer.error["evalue"]
     assert answer.reply["status"] == "error"
-    assert own_kernel.run("'x' in globals()").result == "False"
+    assert kernel.run("'x' in globals()").result == "False"
 
 
 def test_a_killed_agent_fails_the_cell_and_the_next_one_runs(own_kernel: Driver) -> None:

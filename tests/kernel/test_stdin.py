@@ -100,25 +100,27 @@ def test_a_thread_may_ask_while_a_later_cell_runs(kernel: Driver) -> None:
     assert kernel.collect(msg_id).result == "['yes']"
 
 
-def test_a_comm_callback_may_ask_while_a_cell_runs(own_kernel: Driver) -> None:
-    own_kernel.run(
+def test_a_comm_callback_may_ask_while_a_cell_runs(kernel: Driver) -> None:
+    kernel.run(
         "from comm import create_comm\nimport time\nanswers = []\nc = create_comm('t')\n"
         "c.on_msg(lambda message: answers.append(input('callback?')))"
     )
-    comm_id = own_kernel.run("c.comm_id").result.strip("'")
-    subshell_id = own_kernel.request("create_subshell_request", {}, "control")["subshell_id"]
-    msg_id = own_kernel.send("while not answers: time.sleep(0.01)\nanswers", allow_stdin=True)
-    own_kernel.next_output("execute_input")
-    own_kernel.send_message("comm_msg", {"comm_id": comm_id, "data": {}}, subshell_id)
-    assert next_prompt(own_kernel.client)["prompt"] == "callback?"
-    own_kernel.client.input("yes")
-    assert own_kernel.collect(msg_id).result == "['yes']"
+    comm_id = kernel.run("c.comm_id").result.strip("'")
+    subshell_id = kernel.request("create_subshell_request", {}, "control")["subshell_id"]
+    msg_id = kernel.send("while not answers: time.sleep(0.01)\nanswers", allow_stdin=True)
+    kernel.next_output("execute_input")
+    kernel.send_message("comm_msg", {"comm_id": comm_id, "data": {}}, subshell_id)
+    assert next_prompt(kernel.client)["prompt"] == "callback?"
+    kernel.client.input("yes")
+    assert kernel.collect(msg_id).result == "['yes']"
+    kernel.request("delete_subshell_request", {"subshell_id": subshell_id}, "control")
 
 
-def test_a_subshell_asks_its_own_client(own_kernel: Driver) -> None:
-    subshell_id = own_kernel.request("create_subshell_request", {}, "control")["subshell_id"]
+def test_a_subshell_asks_its_own_client(kernel: Driver) -> None:
+    subshell_id = kernel.request("create_subshell_request", {}, "control")["subshell_id"]
     content = {"code": "print(input('subshell?'))", "allow_stdin": True}
-    own_kernel.send_message("execute_request", content, subshell_id)
-    assert next_prompt(own_kernel.client)["prompt"] == "subshell?"
-    own_kernel.client.input("yes")
-    own_kernel.await_text("yes\n")
+    kernel.send_message("execute_request", content, subshell_id)
+    assert next_prompt(kernel.client)["prompt"] == "subshell?"
+    kernel.client.input("yes")
+    kernel.await_text("yes\n")
+    kernel.request("delete_subshell_request", {"subshell_id": subshell_id}, "control")

@@ -14,12 +14,12 @@ def ask(kernel: Driver) -> dict[str, Any]:
     return kernel.request("usage_request", {}, "control")
 
 
-def test_usage_is_that_of_the_sandbox(own_kernel: Driver) -> None:
-    pid, host = own_kernel.run("import os, socket; print(os.getpid(), socket.gethostname())").stdout.split()
-    before = ask(own_kernel)
+def test_usage_is_that_of_the_sandbox(kernel: Driver) -> None:
+    pid, host = kernel.run("import os, socket; print(os.getpid(), socket.gethostname())").stdout.split()
+    before = ask(kernel)
     assert (before["pid"], before["hostname"]) == (int(pid), host)
-    own_kernel.run(f"held = b'x' * {200 * MIB}")
-    after = ask(own_kernel)
+    kernel.run(f"held = b'x' * {200 * MIB}")
+    after = ask(kernel)
     assert 150 * MIB < after["kernel_memory"] - before["kernel_memory"] < 250 * MIB
     grown = after["host_virtual_memory"]["used"] - before["host_virtual_memory"]["used"]
     assert 150 * MIB < grown < 250 * MIB
@@ -27,37 +27,38 @@ def test_usage_is_that_of_the_sandbox(own_kernel: Driver) -> None:
     assert memory["used"] < memory["total"]
     assert memory["percent"] == round(100 * memory["used"] / memory["total"], 1)
     # The memory of a command counts for the sandbox, and not for the interpreter.
-    own_kernel.run("%session create other")
-    own_kernel.run(
+    kernel.run("%session create other")
+    kernel.run(
         "%session run other --async python3 -c \"import time; x = b'x' * (300 << 20); time.sleep(600)\""
     )
     wait_until(
-        lambda: ask(own_kernel)["host_virtual_memory"]["used"] - memory["used"] > 250 * MIB,
+        lambda: ask(kernel)["host_virtual_memory"]["used"] - memory["used"] > 250 * MIB,
         DEADLINE,
         "the command's memory was not counted",
     )
-    assert ask(own_kernel)["kernel_memory"] - after["kernel_memory"] < 50 * MIB
+    assert ask(kernel)["kernel_memory"] - after["kernel_memory"] < 50 * MIB
+    kernel.run("%session delete other\ndel held")
 
 
 def test_usage_is_reported_while_a_cell_runs_and_while_c_code_holds_the_interpreter_lock(
-    own_kernel: Driver,
+    kernel: Driver,
 ) -> None:
-    ask(own_kernel)
-    blocked = own_kernel.send("while True: pass")
-    own_kernel.next_output("execute_input")
-    wait_until(lambda: ask(own_kernel)["kernel_cpu"] > 5, DEADLINE, "no CPU use was reported")
-    own_kernel.manager.interrupt_kernel()
-    own_kernel.collect(blocked)
-    blocked = own_kernel.send("import ctypes; ctypes.PyDLL(None).system(b'sleep 600')")
+    ask(kernel)
+    blocked = kernel.send("while True: pass")
+    kernel.next_output("execute_input")
+    wait_until(lambda: ask(kernel)["kernel_cpu"] > 5, DEADLINE, "no CPU use was reported")
+    kernel.manager.interrupt_kernel()
+    kernel.collect(blocked)
+    blocked = kernel.send("import ctypes; ctypes.PyDLL(None).system(b'sleep 600')")
 
     def sleepers() -> list[Any]:
-        return [process for process in processes_of(own_kernel) if process.name() == "sleep"]
+        return [process for process in processes_of(kernel) if process.name() == "sleep"]
 
     wait_until(lambda: bool(sleepers()), DEADLINE, "the call never started")
-    assert ask(own_kernel)["kernel_memory"] > MIB
+    assert ask(kernel)["kernel_memory"] > MIB
     for sleeper in sleepers():
         sleeper.kill()
-    assert own_kernel.collect(blocked).reply["status"] == "ok"
+    assert kernel.collect(blocked).reply["status"] == "ok"
 
 
 def test_usage_is_an_error_before_there_is_a_sandbox() -> None:

@@ -232,33 +232,36 @@ def test_messages_for_an_unknown_comm_are_answered_like_ipykernel(kernel: Driver
 
 
 @pytest.mark.parametrize("cell_runs", [False, True])
-def test_all_widgets_are_listed_at_once_after_a_reload(own_kernel: Driver, cell_runs: bool) -> None:
-    slider = shown(own_kernel, "import ipywidgets\nslider = ipywidgets.IntSlider(7)\nslider")
-    log = shown(own_kernel, "%session create listed\njob = %session run listed --async sleep 600")
-    blocked = own_kernel.send("while True: pass") if cell_runs else None
+def test_all_widgets_are_listed_at_once_after_a_reload(kernel: Driver, cell_runs: bool) -> None:
+    slider = shown(kernel, "import ipywidgets\nslider = ipywidgets.IntSlider(7)\nslider")
+    log = shown(kernel, "%session create listed\njob = %session run listed --async sleep 600")
+    blocked = kernel.send("while True: pass") if cell_runs else None
     if cell_runs:
-        own_kernel.next_output("execute_input")
-    subshell_id = own_kernel.request("create_subshell_request", {}, "control")["subshell_id"]
+        kernel.next_output("execute_input")
+    subshell_id = kernel.request("create_subshell_request", {}, "control")["subshell_id"]
     target = {"comm_id": "control", "target_name": "jupyter.widget.control", "data": {}}
-    opening = own_kernel.client.session.msg("comm_open", target, metadata={"version": "1.0.0"})
+    opening = kernel.client.session.msg("comm_open", target, metadata={"version": "1.0.0"})
     opening["header"]["subshell_id"] = subshell_id
-    own_kernel.client.shell_channel.send(opening)
-    answers(own_kernel, opening["header"]["msg_id"])
+    kernel.client.shell_channel.send(opening)
+    answers(kernel, opening["header"]["msg_id"])
     question = {"comm_id": "control", "data": {"method": "request_states"}}
-    messages = answers(own_kernel, own_kernel.send_message("comm_msg", question, subshell_id))
+    messages = answers(kernel, kernel.send_message("comm_msg", question, subshell_id))
     (listed,) = [m["content"]["data"]["states"] for m in messages if m["msg_type"] == "comm_msg"]
     assert listed[slider]["state"]["value"] == 7
     assert log in listed
+    kernel.send_message("comm_close", {"comm_id": "control", "data": {}}, subshell_id)
     if blocked is not None:
-        own_kernel.manager.interrupt_kernel()
-        assert own_kernel.collect(blocked).error["ename"] == "KeyboardInterrupt"
+        kernel.manager.interrupt_kernel()
+        assert kernel.collect(blocked).error["ename"] == "KeyboardInterrupt"
+    kernel.request("delete_subshell_request", {"subshell_id": subshell_id}, "control")
+    kernel.run("%session delete listed")
 
 
-def test_the_kernels_comms_outlive_an_interpreter(own_kernel: Driver) -> None:
-    slider = shown(own_kernel, "import ipywidgets\nipywidgets.IntSlider()")
-    log = shown(own_kernel, "%session create stays\njob = %session run stays --async sleep 600")
-    own_kernel.run("import os; os.kill(os.getpid(), 9)")
-    own_kernel.run("1")
-    listed = own_kernel.request("comm_info_request", {})["comms"]
+def test_the_kernels_comms_outlive_an_interpreter(kernel: Driver) -> None:
+    slider = shown(kernel, "import ipywidgets\nipywidgets.IntSlider()")
+    log = shown(kernel, "%session create stays\njob = %session run stays --async sleep 600")
+    kernel.run("import os; os.kill(os.getpid(), 9)")
+    kernel.run("1")
+    listed = kernel.request("comm_info_request", {})["comms"]
     assert log in listed
     assert slider not in listed
