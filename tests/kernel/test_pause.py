@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from daytona_kernel import Daytona, Sandbox
+from tests.conftest import both_profiles
 from tests.faults.proxy import Where, fault_proxy
 from tests.served import config, serving
 
@@ -21,11 +22,9 @@ if TYPE_CHECKING:
 LIMIT = {"DAYTONA_KERNEL_WAIT_LIMIT": "5"}
 
 
-@pytest.fixture(scope="module", params=["own", "daytona"])
-def served(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, str]]:
-    with serving(tmp_path_factory.mktemp("served"), "--profile", request.param) as environment:
+@pytest.fixture(scope="module")
+def served(profile: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    with serving(tmp_path_factory.mktemp("served"), "--profile", profile) as environment:
         yield environment
 
 
@@ -41,6 +40,7 @@ def state(sandbox: Sandbox) -> str:
     return sandbox.state
 
 
+@both_profiles
 def test_the_cell_after_a_pause_finds_the_variables(served: dict[str, str]) -> None:
     with running_kernel(**served) as driver:
         driver.run("x = 1; import threading, time; begun = time.time()")
@@ -70,6 +70,7 @@ def test_cells_behind_a_pause_run(served: dict[str, str]) -> None:
         assert driver.run("x").result == "3"
 
 
+@both_profiles
 def test_a_pause_that_others_cause_keeps_the_variables(served: dict[str, str]) -> None:
     with running_kernel(**served, **LIMIT) as driver:
         driver.run("x = 1")
@@ -118,6 +119,7 @@ def test_a_class_that_cannot_pause_says_what_a_stop_keeps(served: dict[str, str]
             assert driver.run("x").result == "1"
 
 
+@both_profiles
 def test_a_stop_during_the_pause_says_that_variables_are_lost(served: dict[str, str]) -> None:
     with running_kernel(**served) as driver:
         driver.run("x = 1; open('kept', 'w').write('file')")

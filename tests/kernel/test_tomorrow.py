@@ -14,6 +14,8 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
 
 from daytona_kernel import Daytona, Sandbox
+from daytona_kernel.cli import main
+from tests.conftest import both_profiles
 from tests.served import COMMAND, config, serving
 
 from .driver import Driver, run_kernel, wait_until
@@ -29,13 +31,14 @@ class Desk:
 
     root: Path
     account: dict[str, str]
+    daytona: Daytona
     notebook: str = "analysis.ipynb"
     environment: dict[str, str] = field(default_factory=dict)
 
     def install(self, *options: str) -> None:
         """Make a card."""
-        command = [COMMAND, "install", "--prefix", str(self.root), "--name", "card", *options]
-        subprocess.run(command, check=True, capture_output=True, timeout=60)
+        # In this process: only the card matters here.
+        assert main(["install", "--prefix", str(self.root), "--name", "card", *options]) == 0
 
     @property
     def variables(self) -> dict[str, str]:
@@ -63,8 +66,7 @@ class Desk:
         )
 
     def sandboxes(self) -> list[Sandbox]:
-        with Daytona(config(self.account)) as daytona:
-            return list(daytona.list())
+        return list(self.daytona.list())
 
     def await_state(self, state: str) -> None:
         wait_until(
@@ -72,19 +74,16 @@ class Desk:
         )
 
 
-@pytest.fixture(scope="module", params=["own", "daytona"])
-def account(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, str]]:
-    with serving(tmp_path_factory.mktemp("served"), "--profile", request.param) as environment:
+@pytest.fixture(scope="module")
+def account(profile: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    with serving(tmp_path_factory.mktemp("served"), "--profile", profile) as environment:
         yield environment
 
 
 @pytest.fixture
 def desk(account: dict[str, str], tmp_path: Path) -> Iterator[Desk]:
-    desk = Desk(tmp_path, account)
-    yield desk
     with Daytona(config(account)) as daytona:
+        yield Desk(tmp_path, account, daytona)
         for sandbox in daytona.list():
             sandbox.delete()
         wait_until(lambda: list(daytona.list()) == [], 30, "the sandboxes are not deleted")
@@ -130,6 +129,7 @@ def test_an_existing_project_runs_unchanged_and_goes_on_the_next_day(desk: Desk)
     assert (desk.root / desk.notebook).read_bytes() == before
 
 
+@both_profiles
 @pytest.mark.parametrize(("end", "state"), [("pause", "paused"), ("keep", "started")])
 def test_the_next_day_goes_on_with_files_and_variables(desk: Desk, end: str, state: str) -> None:
     desk.install(f"--at-shutdown={end}")
@@ -148,6 +148,7 @@ def test_the_next_day_goes_on_with_files_and_variables(desk: Desk, end: str, sta
         desk.await_state(state)
 
 
+@both_profiles
 def test_after_a_stop_the_files_are_there(desk: Desk) -> None:
     desk.install("--at-shutdown=stop")
     with desk.kernel() as driver:
@@ -188,9 +189,8 @@ def test_a_kept_sandbox_that_is_gone_is_said_and_replaced(desk: Desk) -> None:
     with desk.kernel() as driver:
         driver.run(FIRST_DAY)
     desk.await_state("paused")
-    with Daytona(config(desk.account)) as daytona:
-        (kept,) = daytona.list()
-        kept.delete()
+    (kept,) = desk.sandboxes()
+    kept.delete()
     wait_until(lambda: desk.sandboxes() == [], 30)
     with desk.kernel() as driver:
         answer = driver.run("'x' in globals()")
