@@ -12,7 +12,6 @@ does. The browser is Debian's Chromium. The fixtures are in `conftest.py`; they 
 from __future__ import annotations
 
 import json
-import re
 import secrets
 import shutil
 import tempfile
@@ -39,11 +38,19 @@ _CHROMIUM_ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
 ]
-# JupyterLab itself opens a notebook, and closes all of them without a question.
-_OPEN = "async (path) => { await jupyterapp.commands.execute('docmanager:open', { path }); }"
+# JupyterLab itself opens a notebook or brings it to the front, and closes all of them without a question.
+_OPEN = """async (path) => {
+    const panel = await jupyterapp.commands.execute("docmanager:open", { path });
+    panel.node.dataset.path = path;
+}"""
 _CLOSE_DOCUMENTS = """() => {
     for (const widget of [...jupyterapp.shell.widgets("main")]) widget.dispose();
     jupyterapp.shell.collapseRight();
+}"""
+# A cell shows another number than before it ran. JupyterLab replaces the node that shows it.
+_HAS_RUN = r"""([cell, before]) => {
+    const now = cell.querySelector(".jp-InputPrompt")?.textContent ?? before;
+    return now !== before && /^\[\d+\]:$/.test(now);
 }"""
 _EXPECT_MS = 60_000
 _READY_MS = 120_000
@@ -87,13 +94,10 @@ class Lab:
             self.server.write_notebook(name, sources, kernel)
         if self._is_loaded():
             self.close_documents()
-            self.page.evaluate(_OPEN, name)
         else:
-            workspace = secrets.token_hex(4)
-            self.page.goto(
-                f"{self.server.url}/lab/workspaces/{workspace}/tree/{name}?token={self.server.token}"
-            )
+            self.page.goto(f"{self._new_workspace()}/tree/{name}?token={self.server.token}")
         notebook = NotebookPage(self, name)
+        notebook.show()
         notebook.wait_until_ready()
         return notebook
 
@@ -104,6 +108,9 @@ class Lab:
         notebook = Notebook7Page(self, name)
         notebook.wait_until_ready()
         return notebook
+
+    def _new_workspace(self) -> str:
+        return f"{self.server.url}/lab/workspaces/{secrets.token_hex(4)}"
 
     def close_documents(self) -> None:
         """Close all documents without saving them."""
@@ -163,7 +170,15 @@ class NotebookPage:
         self.name = name
         self.page = lab.page
         self.path = lab.server.root / name
-        self.panel = self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+        self.panel = self.page.locator(f".jp-NotebookPanel[data-path='{name}']")
+
+    def show(self) -> None:
+        """Wait until JupyterLab has started, and open the notebook there or bring it to the front."""
+        self.page.wait_for_function("() => 'jupyterapp' in window", timeout=_READY_MS)
+        self.page.evaluate("async () => { await jupyterapp.restored; }")
+        # JupyterLab opens the notebook of the page's address late, and restores its file browser after that.
+        self.page.locator(".jp-mod-restoring").wait_for(state="detached")
+        self.page.evaluate(_OPEN, self.name)
 
     def wait_until_ready(self) -> None:
         """Wait until the kernel is idle."""
@@ -191,14 +206,10 @@ class NotebookPage:
 
     def run(self, index: int, timeout: float = 90) -> None:
         """Run a cell and wait for its end, at most `timeout` seconds."""
-        # JupyterLab replaces the prompt's node, so look it up each time.
-        prompt = self.cell(index).locator(".jp-InputPrompt")
-        before = prompt.text_content()
+        before = self.cell(index).locator(".jp-InputPrompt").text_content()
         self.start(index)
-        deadline = time.monotonic() + timeout
-        while (now := prompt.text_content() or "") == before or not re.fullmatch(r"\[\d+\]:", now):
-            assert time.monotonic() < deadline, f"the cell still shows {now}"
-            self.page.wait_for_timeout(_POLL_MS)
+        cell = self.cell(index).element_handle()
+        self.page.wait_for_function(_HAS_RUN, arg=[cell, before], polling=_POLL_MS, timeout=1_000 * timeout)
 
     def save(self) -> dict[str, Any]:
         """Save the notebook, and return the content of its file."""
@@ -227,6 +238,7 @@ class NotebookPage:
     def reload(self) -> None:
         """Reload the page, and wait until the kernel is connected again."""
         self.page.reload()
+        self.show()
         self.wait_until_ready()
 
     def _toolbar_button(self, name: str) -> Locator:
@@ -235,6 +247,10 @@ class NotebookPage:
 
 class Notebook7Page(NotebookPage):
     """A notebook that is open in Notebook 7, which shows nothing else."""
+
+    def __init__(self, lab: Lab, name: str) -> None:
+        super().__init__(lab, name)
+        self.panel = self.page.locator(".jp-NotebookPanel")
 
     def wait_until_ready(self) -> None:
         """Wait until the kernel is idle: its status appears, and fades."""

@@ -72,6 +72,7 @@ def test_a_quiet_cell_is_not_culled(culling_server: LabServer, browser: BrowserC
         expect_busy(notebook)
         notebook.save()
         lab.page.reload()
+        notebook.show()
         expect(notebook.panel.locator(".jp-Notebook-ExecutionIndicator")).to_be_visible()
         expect_busy(notebook)
         while time.monotonic() - started < CELL_SECONDS - 1:
