@@ -23,7 +23,7 @@ from daytona_kernel.server.isolation import choose_isolation
 from tests.lab_server import LabServer, run_lab_server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from playwright.sync_api import BrowserContext
 
@@ -222,11 +222,7 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests, and put those with a browser last.
-
-    This comes before pytest-xdist's own hook, which reads the groups. Playwright keeps an event loop running
-    in the main thread, so no asynchronous test can run there after it.
-    """
+    """Mark the tests, and put the longest groups first. Then pytest-xdist's own hook reads the groups."""
     for item in items:
         fixtures, functions = _used_by(item)
         name = item.path.relative_to(TESTS).as_posix()
@@ -256,10 +252,10 @@ def _used_by(item: pytest.Item) -> tuple[set[str], set[str]]:
 
 
 def _place_in_line(item: pytest.Item) -> int:
-    """Return 0 for the tests that take longest, so that no process has one left when the others are done."""
+    """Return 0 for the groups that take longest, so that no process has one left when the others are done."""
     if item.get_closest_marker("browser"):
-        return 2
-    return 0 if item.get_closest_marker("kernel") else 1
+        return 0
+    return 1 if item.get_closest_marker("kernel") else 2
 
 
 def _group(item: pytest.Item) -> str:
@@ -270,10 +266,28 @@ def _group(item: pytest.Item) -> str:
     """
     name = item.path.relative_to(TESTS).with_suffix("").as_posix()
     if item.get_closest_marker("browser"):
-        return "kernels in a browser" if name.startswith("kernel/") else "others in a browser"
-    # pytest has no public way to the scopes of a test's fixtures.
-    definitions = [each for same in item._fixtureinfo.name2fixturedefs.values() for each in same]  # type: ignore[attr-defined]
+        return "logs in a browser" if "log" in item.path.stem else "others in a browser"
+    definitions = [each for same in _definitions_of(item).values() for each in same]
     return name if any(each.scope in {"module", "package"} for each in definitions) else item.nodeid
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """End the browser and JupyterLab after the last test that uses them.
+
+    Playwright keeps an event loop running in the main thread, so no asynchronous test can run meanwhile.
+    """
+    yield
+    if nextitem and item.get_closest_marker("browser") and not nextitem.get_closest_marker("browser"):
+        for name in ("browser", "lab_server"):
+            for definition in _definitions_of(item).get(name, ()):
+                definition.finish(item._request)  # type: ignore[attr-defined]
+
+
+def _definitions_of(item: pytest.Item) -> dict[str, Sequence[pytest.FixtureDef[Any]]]:
+    """Return the fixtures of a test by their names. pytest has no public way to them."""
+    definitions: dict[str, Sequence[pytest.FixtureDef[Any]]] = item._fixtureinfo.name2fixturedefs  # type: ignore[attr-defined]
+    return definitions
 
 
 @pytest.hookimpl(wrapper=True)
