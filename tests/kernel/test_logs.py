@@ -37,7 +37,7 @@ def memory(kernel: SandboxKernel) -> float:
 
 def check_cells(kernel: SandboxKernel) -> None:
     """Check that cells run beside a flood. `benchmarks/logs.py` measures how fast they are."""
-    for number in range(25):
+    for number in range(10):
         assert kernel.execute(f"{number} + 1") == str(number + 1)
 
 
@@ -88,7 +88,7 @@ def test_a_flood_that_is_stopped(kernel: SandboxKernel, command: str) -> None:
     before = memory(kernel)
     page = kernel.follow(command, name=f"endless{len(kernel.seen)}")
     check_cells(kernel)
-    check_messages(kernel, page, 3)
+    check_messages(kernel, page, 2)
     assert memory(kernel) - before < MEGABYTES_A_LOG
     page.send({"type": "stop"})
     assert "stopped" in page.final(30)["text/plain"]
@@ -99,10 +99,10 @@ def test_twenty_logs_at_once(kernel: SandboxKernel) -> None:
     command = "while :; do seq 1 200; sleep 0.1; done"
     pages = [kernel.follow(command, name=f"twenty{number}") for number in range(20)]
     check_cells(kernel)
-    messages = kernel.listen(4)
+    messages = kernel.listen(2)
     for page in pages:
         is_batch = page.is_custom("lines")
-        assert 1 <= len([message for message in messages if is_batch(message)]) <= 4 * 10 + 2
+        assert 1 <= len([message for message in messages if is_batch(message)]) <= 2 * 10 + 2
     assert memory(kernel) - before < 20 * MEGABYTES_A_LOG
     for page in pages:
         page.send({"type": "stop"})

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from daytona_kernel import Daytona
-from tests.conftest import both_profiles
-from tests.served import config, serving
+from tests.served import config, served
 
 from .driver import Driver, running_kernel
 from .test_settings import wheel
@@ -18,20 +17,14 @@ from .test_settings import wheel
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+__all__ = ["served"]
+
 FILE = "/tmp/declared-1.0-py3-none-any.whl"  # in the sandbox
 
 
 def block(*packages: str, python: str = ">=3.8") -> str:
     listed = json.dumps(list(packages))
     return f'# /// script\n# requires-python = "{python}"\n# dependencies = {listed}\n# ///\n'
-
-
-@pytest.fixture(scope="module")
-def served(profile: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DAYTONA_KERNEL_PROFILE", profile)
-        with serving(tmp_path_factory.mktemp("served")) as environment:
-            yield environment
 
 
 @pytest.fixture
@@ -54,7 +47,6 @@ def save(places: dict[str, Any], *sources: str, **metadata: Any) -> None:
     Path(places["JPY_SESSION_NAME"]).write_text(json.dumps(notebook))
 
 
-@both_profiles
 def test_the_block_of_a_cell_is_installed_once_before_it_runs(places: dict[str, Any]) -> None:
     with running_kernel(**places) as kernel:
         assert kernel.run(block(FILE) + "import declared; declared.value").result == "42"
@@ -77,12 +69,6 @@ def test_the_block_of_the_file_counts_for_every_cell_and_cells_keep_their_order(
         assert kernel.run("order, declared.value").result == "([1, 2, 3, 4, 5, 6], 42)"
         counts = [kernel.run("0").reply["execution_count"] for _ in range(2)]
         assert counts == [8, 9]
-
-
-def test_the_metadata_of_the_file_counts_too(places: dict[str, Any]) -> None:
-    save(places, "import declared", uv={"dependencies": [FILE], "requires-python": ">=3.8"})
-    with running_kernel(**places) as kernel:
-        assert kernel.run("import declared; declared.value").result == "42"
 
 
 def test_an_installation_shows_its_progress_and_can_be_interrupted(places: dict[str, Any]) -> None:
@@ -109,8 +95,7 @@ def test_an_installation_shows_its_progress_and_can_be_interrupted(places: dict[
         assert kernel.run("%sh pgrep -fa 'slow-1[.]0' || echo none").stdout == "none\n"
 
 
-@both_profiles
-def test_a_failure_is_one_sentence_and_ends_the_cells_behind(places: dict[str, Any]) -> None:
+def test_a_failure_and_a_wrong_python_are_one_sentence_each(places: dict[str, Any]) -> None:
     save(places, block("/tmp/missing.whl"))
     with running_kernel(**places) as kernel:
         first, second = kernel.send_together(["print('never')", "print('never')"])
@@ -123,10 +108,7 @@ def test_a_failure_is_one_sentence_and_ends_the_cells_behind(places: dict[str, A
         # The person can go on without it.
         assert kernel.run("1 + 1").result == "2"
         assert "could not be installed" in kernel.run(block("/tmp/missing.whl") + "1").error["evalue"]
-
-
-def test_a_python_that_does_not_fit_is_one_sentence(places: dict[str, Any]) -> None:
-    with running_kernel(**places) as kernel:
+        # Another failure: a Python that does not fit.
         error = kernel.run(block(FILE, python=">=3.99") + "print('never')").error
         assert error["ename"] == "SettingError"
         assert error["evalue"].startswith("The notebook needs Python >=3.99, and the sandbox has 3.")
