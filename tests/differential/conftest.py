@@ -1,4 +1,4 @@
-"""The two kernels: one pair for the notebooks of a group, and one for the tests of a module."""
+"""The two kernels: a pair for the notebooks of several groups, and one for the tests of requests."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ class Pairs:
     def __init__(self, tmp_path_factory: pytest.TempPathFactory, **settings: str) -> None:
         self._tmp_path_factory = tmp_path_factory
         self._settings = settings
-        self._group = ""
+        self._name = ""
         self._running = ExitStack()
         self._pair: Pair | None = None
 
-    def of_group(self, group: str) -> Pair:
-        """Return the group's pair, and start it if it does not run."""
-        if group != self._group or self._pair is None:
+    def named(self, name: str) -> Pair:
+        """Return the pair with a name, and start it if it does not run."""
+        if name != self._name or self._pair is None:
             self.close()
-            directory = self._tmp_path_factory.mktemp(group)
+            directory = self._tmp_path_factory.mktemp(name)
             self._pair = self._running.enter_context(running_pair(directory, **self._settings))
-            self._group = group
+            self._name = name
         return self._pair
 
     def close(self) -> None:
@@ -46,7 +46,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pairs]:
     pairs.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     shared = Shared(lambda: running_both(tmp_path_factory))
     yield shared

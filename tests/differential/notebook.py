@@ -1,8 +1,8 @@
 """The notebooks that both kernels execute, each written as a file that reads like a program.
 
 `notebooks/GROUP/NAME.ipy` is Python for IPython. Lines that start with `# %%` separate the cells; the rest
-of such a line contains the cell's tags. The notebooks of a group share a kernel, so that their imports run
-once. A notebook that changes the kernel for good has a separate group.
+of such a line contains the cell's tags. The notebooks of several groups share a kernel, so that kernels
+start and imports run once.
 
     python -m tests.differential.notebook DIRECTORY
 
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 
 import nbformat
@@ -21,6 +20,12 @@ from nbformat import NotebookNode
 
 SOURCES = Path(__file__).parent / "notebooks"
 _MARK = "# %%"
+# The groups that share a kernel, in the order in which they run. The history must be the kernel's first.
+_SHARED = (
+    ("history", "magics", "errors", "execution", "output"),
+    ("rich", "figures", "libraries", "widgets"),
+)
+_ORDER = [group for groups in _SHARED for group in groups]
 
 
 @dataclass(frozen=True)
@@ -31,8 +36,13 @@ class Source:
 
     @property
     def group(self) -> str:
-        """The group. Its notebooks run in one kernel."""
+        """The group: the name of the folder."""
         return self.path.parent.name
+
+    @property
+    def kernel(self) -> str:
+        """The name of the kernel that the notebook shares: its first group."""
+        return next(groups[0] for groups in _SHARED if self.group in groups)
 
     @property
     def name(self) -> str:
@@ -53,13 +63,9 @@ class Source:
 
 
 def sources() -> list[Source]:
-    """Return all notebooks, sorted by group."""
-    return [Source(path) for path in sorted(SOURCES.glob("*/*.ipy"))]
-
-
-def groups() -> dict[str, list[Source]]:
-    """Return the notebooks by group."""
-    return {group: list(members) for group, members in groupby(sources(), lambda source: source.group)}
+    """Return all notebooks in the order in which they run."""
+    found = [Source(path) for path in SOURCES.glob("*/*.ipy")]
+    return sorted(found, key=lambda source: (_ORDER.index(source.group), source.path))
 
 
 def _cells(text: str) -> list[tuple[list[str], str]]:

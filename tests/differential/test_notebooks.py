@@ -20,21 +20,20 @@ if TYPE_CHECKING:
     from .execution import Record
 
 
-# The notebooks of a group share a pair of kernels.
 @pytest.mark.parametrize(
     "source",
     [
-        pytest.param(each, id=each.name, marks=pytest.mark.xdist_group(f"notebooks of {each.group}"))
+        pytest.param(each, id=each.name, marks=pytest.mark.xdist_group(f"notebooks of {each.kernel}"))
         for each in sources()
     ],
 )
 def test_a_notebook_is_the_same_with_both_kernels(pairs: Pairs, source: Source) -> None:
-    compare(pairs, source)
+    compare(pairs, source.kernel, source)
 
 
-def compare(pairs: Pairs, source: Source) -> None:
-    """Run a notebook with both kernels, and fail for a difference that is not listed."""
-    ipykernel, daytona = _executed(pairs, source)
+def compare(pairs: Pairs, name: str, source: Source) -> None:
+    """Run a notebook with the pair of this name, and fail for a difference that is not listed."""
+    ipykernel, daytona = _executed(pairs, name, source)
     assert ipykernel.cells, "the notebook is empty"
     expected = {d.start for d in DIFFERENCES if d.notebook == source.name}
     unexpected = []
@@ -55,9 +54,9 @@ def test_each_listed_difference_names_an_existing_notebook() -> None:
     assert len(sources()) >= 40
 
 
-def _executed(pairs: Pairs, source: Source) -> tuple[Record, Record]:
+def _executed(pairs: Pairs, name: str, source: Source) -> tuple[Record, Record]:
     try:
-        return pairs.of_group(source.group).execute(source)
+        return pairs.named(name).execute(source)
     except BaseException:
         # A failure may leave the two kernels with different execution counts.
         pairs.close()

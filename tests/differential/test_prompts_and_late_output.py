@@ -11,6 +11,9 @@ from tests.kernel.driver import DEADLINE, Driver
 
 from .both import Both, answer_prompts, printed_texts, shown
 
+# The tests of this file and of `test_requests` share a pair of kernels.
+pytestmark = pytest.mark.xdist_group("requests to both kernels")
+
 # Prompts
 
 

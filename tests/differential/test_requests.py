@@ -14,6 +14,9 @@ from tests.kernel.driver import DEADLINE, Answer, Driver, running_kernel
 from .both import Both, send_behind_a_failing_cell, shown
 from .execution import KERNELS
 
+# The tests of this file and of `test_prompts_and_late_output` share a pair of kernels.
+pytestmark = pytest.mark.xdist_group("requests to both kernels")
+
 # Executions
 
 
@@ -290,12 +293,14 @@ def test_a_large_buffer_reaches_the_interpreter(both: Both) -> None:
     assert "4000000" in both.same(scenario)
 
 
-@pytest.mark.parametrize("code", ["exit", "quit()", "exit(True)"])
-def test_exit_sends_the_same_payload(code: str) -> None:
+def test_exit_sends_the_same_payload() -> None:
+    """Only the last one asks the front end to end the kernel."""
     payloads = []
     for name in KERNELS:
         with running_kernel(name) as driver:
-            driver.run("x = 1")
-            payloads.append(driver.run(code).reply["payload"])
+            codes = ("exit(True)", "quit(True)", "exit")
+            payloads.append([driver.run(code).reply["payload"] for code in codes])
     assert payloads[0] == payloads[1]
-    assert payloads[0][0]["source"] == "ask_exit"
+    assert [(each["source"], each["keepkernel"]) for (each,) in payloads[0]] == [
+        ("ask_exit", True), ("ask_exit", True), ("ask_exit", False),
+    ]  # fmt: skip
