@@ -24,7 +24,7 @@ from tests.lab_server import run_lab_server
 from tests.served import serving
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs/howto.md").read_text(encoding="utf-8")
@@ -41,6 +41,7 @@ NOT_RUN = {
     "daytona-kernel login": "a separate test runs it, with a key",
     'read -rsp "API key: " DAYTONA_API_KEY && export DAYTONA_API_KEY': "it starts JupyterLab",
     "jupyter server --MultiKernelManager.default_kernel_name=daytona": "a test below starts it",
+    "jupyter execute report.ipynb": "a test of tests/frontends runs it",
     "%pip install humanize": "it needs the package index",
     "%secret API_TOKEN --account my-token": "it needs an account of Daytona",
     "%sandbox new --snapshot my-snapshot": "it needs a snapshot that somebody has made",
@@ -71,6 +72,10 @@ class Block:
     @property
     def first_line(self) -> str:
         return self.code.partition("\n")[0]
+
+    @property
+    def runs(self) -> bool:
+        return self.first_line not in NOT_RUN and self.file not in FILES_NOT_RUN
 
 
 def questions() -> dict[str, list[Block]]:
@@ -174,15 +179,29 @@ def make_notebook(kernel: str) -> nbformat.NotebookNode:
     return notebook
 
 
+@pytest.fixture(scope="module")
+def shared_reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+    """A person who asks one question after another, in one notebook."""
+    with ExitStack() as stack:
+        yield Reader(tmp_path_factory.mktemp("shared"), stack)
+
+
+def begins_with_cells(blocks: list[Block]) -> bool:
+    """Return whether no command comes before a cell: it may set what only a new kernel reads."""
+    languages = [block.language for block in blocks if block.runs and not block.file]
+    return "python" in languages and languages == sorted(languages)
+
+
 @pytest.mark.kernel
 @pytest.mark.timeout(400)  # an answer may start several kernels and programs that import for seconds
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_the_code_of_an_answer_runs(question: str, tmp_path: Path) -> None:
+def test_the_code_of_an_answer_runs(question: str, shared_reader: Reader, tmp_path: Path) -> None:
     missing = ""
+    blocks = QUESTIONS[question]
     with ExitStack() as stack:
-        reader = Reader(tmp_path, stack)
-        for block in QUESTIONS[question]:
-            if block.first_line in NOT_RUN or block.file in FILES_NOT_RUN:
+        reader = shared_reader if begins_with_cells(blocks) else Reader(tmp_path, stack)
+        for block in blocks:
+            if not block.runs:
                 continue
             if "--language javascript" in block.code and shutil.which("node") is None:
                 missing = "node is not installed, which runs JavaScript"
