@@ -28,6 +28,10 @@ SERVERS = {
 }
 
 
+# A profile changes nothing in how processes are frozen.
+each_isolation = pytest.mark.parametrize("own_server", ["isolated", "landlock", "open"], indirect=True)
+
+
 @pytest.fixture(params=SERVERS)
 def own_server(request: pytest.FixtureRequest) -> Iterator[EmbeddedServer]:
     # The watchdog would end a server whose loop a pause blocks.
@@ -117,6 +121,7 @@ def test_a_paused_sandbox_can_end(own_server: EmbeddedServer, busy: Toolbox, end
         eventually(lambda: processes_with(mark) == [], "nothing is left", 10)
 
 
+@each_isolation
 def test_timeouts_stand_still(own_server: EmbeddedServer) -> None:
     with make_toolbox(own_server) as toolbox:
         answers: list[dict[str, Any]] = []
@@ -137,6 +142,7 @@ def test_timeouts_stand_still(own_server: EmbeddedServer) -> None:
         assert answers[0]["result"] == "done\n"
 
 
+@each_isolation
 def test_a_process_that_had_stopped_stays_stopped(own_server: EmbeddedServer) -> None:
     with make_toolbox(own_server) as toolbox:
         pid = toolbox.execute("sleep 1000 > /dev/null 2>&1 & echo $!")["result"].strip()
@@ -166,6 +172,7 @@ def test_an_idle_sandbox_pauses() -> None:
         server.end()
 
 
+@each_isolation
 def test_a_bomb_of_forks_is_paused_or_left_alone(own_server: EmbeddedServer) -> None:
     """Many short processes at once: no process that is missed goes on in a paused sandbox."""
     with make_toolbox(own_server) as toolbox:
