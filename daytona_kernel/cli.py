@@ -116,6 +116,8 @@ def _make_parser() -> argparse.ArgumentParser:
         change.add_argument(
             f"--{name}", nargs="+", default=(), metavar="ID", help=f"{name} these sandboxes, by id or name"
         )
+    # For kernels that end: the label of the kernel, and the sandboxes that it knows.
+    change.add_argument("--delete-lost", nargs="+", default=(), help=argparse.SUPPRESS)
     sandboxes.set_defaults(run=_sandboxes)
 
     resume = add("resume", "start the sandbox that was kept for a notebook, for its next kernel")
@@ -246,8 +248,11 @@ def _doctor(_arguments: argparse.Namespace) -> int:
 
 
 def _sandboxes(arguments: argparse.Namespace) -> int:
-    from .sandboxes import run
+    from .sandboxes import delete_lost, run
 
+    if arguments.delete_lost:
+        label, *known = arguments.delete_lost
+        return delete_lost(label, known)
     for change in ("delete", "stop", "pause"):
         if ids := getattr(arguments, change):
             return run(change, ids)

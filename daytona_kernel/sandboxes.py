@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import socket
 import sys
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from . import sandbox_facts
 from .client.daytona import Daytona
-from .client.labels import LABEL
+from .client.labels import KERNEL_LABEL, LABEL
 from .client.models.sandboxes import ListSandboxesQuery
 from .config import resolve
 from .errors import DaytonaError, DaytonaNotFoundError
 from .formatting import format_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from .client.sandbox import Sandbox
 
@@ -23,6 +25,8 @@ _EMBEDDED = (
     "No DAYTONA_API_KEY is set. Sandboxes of the embedded server are deleted with their kernels, "
     "so there is nothing to list."
 )
+# Seconds after which a sandbox appears whose creation got no answer, if it appears late.
+_LATE_SECONDS = 15.0
 _COLUMNS = ("ID", "NAME", "STATE", "WHOSE", "CREATED", "IDLE FOR")
 
 
@@ -49,6 +53,25 @@ def run(change: str = "", sandboxes: Sequence[str] = ()) -> int:
             host = socket.gethostname()
             rows = [_row(each, host) for each in daytona.list(ListSandboxesQuery(labels={LABEL: "python"}))]
             print(format_columns([_COLUMNS, *rows]) if rows else "No sandboxes of kernels found.")
+    except DaytonaError as error:
+        print(error.message, file=sys.stderr)
+        return 1
+    return 0
+
+
+def delete_lost(kernel: str, known: Collection[str]) -> int:
+    """Delete the sandboxes whose creation a kernel had given up; return the exit status.
+
+    kernel: the value of the kernel's label. known: the ids of its other sandboxes.
+    """
+    try:
+        with Daytona() as daytona:
+            for seconds in (0.0, _LATE_SECONDS):
+                time.sleep(seconds)
+                for sandbox in daytona.list(ListSandboxesQuery(labels={KERNEL_LABEL: kernel})):
+                    if sandbox.id not in known:
+                        with suppress(DaytonaNotFoundError):
+                            sandbox.delete()
     except DaytonaError as error:
         print(error.message, file=sys.stderr)
         return 1

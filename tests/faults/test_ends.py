@@ -291,6 +291,21 @@ def test_a_sandbox_whose_creation_got_no_answer_is_deleted() -> None:
         world.close()
 
 
+def test_a_sandbox_that_is_made_after_the_end_of_its_kernel_is_deleted() -> None:
+    world = NetworkWorld()
+    try:
+        world.proxy.begin(Weather.STALL, Where.API)
+        world.start_kernel()
+        world.await_creation()
+        world.connect()
+        world.shut_down()
+        world.proxy.clear()  # now the server gets the request
+        deletion = "DELETE /api/sandbox/"
+        wait_until(lambda: any(deletion in line for line in world.proxy.requests), DEADLINE, "it stays")
+    finally:
+        world.close()
+
+
 def test_a_restart_flushes_files_and_runs_atexit(kernel: Driver) -> None:
     kernel.run(
         "import atexit, threading, time\n"

@@ -43,6 +43,7 @@ class CreatedSandboxes:
 
     def __init__(self) -> None:
         self._unused: set[AsyncSandbox] = set()
+        self._creations: set[asyncio.Task[AsyncSandbox]] = set()
         self._cleanups: set[asyncio.Task[None]] = set()
         # The answer to a creation may be lost, and the sandbox is there. Its label finds it.
         self._label = uuid.uuid4().hex
@@ -70,6 +71,8 @@ class CreatedSandboxes:
             auto_delete_interval=_first(params.auto_delete_interval, AUTO_DELETE_MINUTES),
         )
         creation = asyncio.create_task(self._create(daytona, labeled))
+        self._creations.add(creation)
+        creation.add_done_callback(self._creations.discard)
         try:
             sandbox = await asyncio.shield(creation)
         except asyncio.CancelledError:
@@ -129,6 +132,12 @@ class CreatedSandboxes:
         """Let another process delete all unused sandboxes, because this one ends. Returns at once."""
         if self._unused:
             change_later("delete", [sandbox.id for sandbox in self._unused])
+        self.delete_lost_later()
+
+    def delete_lost_later(self) -> None:
+        """Let another process delete the sandboxes of failed and of open creations. Returns at once."""
+        if self._lost_at is not None or self._creations:
+            change_later("delete-lost", [self._label, *self._returned])
 
     def _clean_up(self, work: Coroutine[Any, Any, None]) -> None:
         """Delete something in the background. What fails, `delete_unused` tries again."""
@@ -172,7 +181,10 @@ def _first(given: int | None, default: int) -> int:
 
 
 def change_later(change: str, ids: Sequence[str]) -> None:
-    """Let another process "delete", "stop" or "pause" sandboxes, because this one ends. Returns at once."""
+    """Let another process change sandboxes, because this one ends. Returns at once.
+
+    change: an option of `daytona-kernel sandboxes`, and ids: what follows it.
+    """
     process = subprocess.Popen(
         [*_COMMAND, f"--{change}", *ids],
         stdin=subprocess.DEVNULL,
