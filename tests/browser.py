@@ -21,12 +21,13 @@ from typing import TYPE_CHECKING, Any
 
 from playwright.sync_api import expect, sync_playwright
 
+from tests.lab_server import LabServer, RunningKernel
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from playwright.sync_api import BrowserContext, Locator, Page, WebSocket
 
-    from tests.lab_server import LabServer
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -87,19 +88,29 @@ class Lab:
         self._recorders: list[Callable[[WebSocket], None]] = []
 
     def open_notebook(
-        self, name: str, sources: list[str] | None = None, kernel: str = "python3"
+        self, name: str, sources: list[str] | None = None, kernel: str | RunningKernel = "python3"
     ) -> NotebookPage:
         """Open a notebook, and wait for its kernel. `None`: the file is there already."""
+        if isinstance(kernel, RunningKernel):
+            self.server.share_kernel(kernel, name)
+            kernel = kernel.name
         if sources is not None:
             self.server.write_notebook(name, sources, kernel)
         if self._is_loaded():
             self.close_documents()
         else:
-            self.page.goto(f"{self._new_workspace()}/tree/{name}?token={self.server.token}")
+            self.load(name)
         notebook = NotebookPage(self, name)
         notebook.show()
         notebook.wait_until_ready()
         return notebook
+
+    def open_launcher(self) -> None:
+        """Close all documents. JupyterLab then shows its launcher."""
+        if self._is_loaded():
+            self.close_documents()
+        else:
+            self.load()
 
     def open_in_notebook_7(self, name: str, sources: list[str], kernel: str = "python3") -> NotebookPage:
         """Open a notebook in Notebook 7, which the same server serves."""
@@ -109,8 +120,14 @@ class Lab:
         notebook.wait_until_ready()
         return notebook
 
-    def _new_workspace(self) -> str:
-        return f"{self.server.url}/lab/workspaces/{secrets.token_hex(4)}"
+    def load(self, name: str | None = None) -> None:
+        """Load JupyterLab with one notebook or none, in a new workspace.
+
+        JupyterLab restores the layout of an old one, which can still have the notebook of an earlier test.
+        """
+        notebook = f"/tree/{name}" if name else ""
+        url = f"{self.server.url}/lab/workspaces/{secrets.token_hex(4)}{notebook}?token={self.server.token}"
+        self.page.goto(url)
 
     def close_documents(self) -> None:
         """Close all documents without saving them."""
@@ -176,7 +193,7 @@ class NotebookPage:
         """Wait until JupyterLab has started, and open the notebook there or bring it to the front."""
         self.page.wait_for_function("() => 'jupyterapp' in window", timeout=_READY_MS)
         self.page.evaluate("async () => { await jupyterapp.restored; }")
-        # JupyterLab opens the notebook of the page's address late, and restores its file browser after that.
+        # JupyterLab opens the notebook of its address late, and restores the file browser after that.
         self.page.locator(".jp-mod-restoring").wait_for(state="detached")
         self.page.evaluate(_OPEN, self.name)
 
@@ -236,8 +253,8 @@ class NotebookPage:
         self.page.locator(".jp-Dialog").wait_for(state="detached")
 
     def reload(self) -> None:
-        """Reload the page, and wait until the kernel is connected again."""
-        self.page.reload()
+        """Open the notebook again in a fresh page, and wait until the kernel is connected again."""
+        self.lab.load(self.name)
         self.show()
         self.wait_until_ready()
 
@@ -265,18 +282,7 @@ def new_page(server: LabServer, context: BrowserContext) -> Iterator[Lab]:
     """JupyterLab in a new page. When the block ends, the page closes and the kernels that it started end."""
     page = context.new_page()
     try:
-        with ended_kernels(server):
+        with server.ended_kernels():
             yield Lab(server, page)
     finally:
         page.close()
-
-
-@contextmanager
-def ended_kernels(server: LabServer) -> Iterator[None]:
-    """End the kernels that start in the block. A later notebook with the same name would get one of them."""
-    before = server.sessions().keys()
-    try:
-        yield
-    finally:
-        for session in server.sessions().keys() - before:
-            server.end_session(session)

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, settings
 from daytona_kernel import DaytonaConfig
 from daytona_kernel.client.embedded_server import EmbeddedServer
 from daytona_kernel.server.isolation import choose_isolation
-from tests.lab_server import LabServer, run_lab_server
+from tests.lab_server import LabServer, RunningKernel, run_lab_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -177,12 +177,24 @@ def lab_page(lab_server: LabServer, browser: BrowserContext) -> Iterator[Lab]:
         yield page
 
 
+@pytest.fixture(scope="module")
+def shared_kernel(lab_server: LabServer) -> Iterator[RunningKernel]:
+    """One kernel for several notebooks of a file, for tests that need no kernel of their own."""
+    with lab_server.run_kernel("daytona") as kernel:
+        yield kernel
+
+
+@pytest.fixture(scope="module")
+def shared_ipykernel(lab_server: LabServer) -> Iterator[RunningKernel]:
+    """One ipykernel for several notebooks of a file."""
+    with lab_server.run_kernel("python3") as kernel:
+        yield kernel
+
+
 @pytest.fixture
 def lab(lab_page: Lab) -> Iterator[Lab]:
     """JupyterLab without an open document. The kernels that a test starts end with the test."""
-    from tests.browser import ended_kernels
-
-    with ended_kernels(lab_page.server):
+    with lab_page.server.ended_kernels():
         yield lab_page
         lab_page.reset()
 

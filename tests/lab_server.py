@@ -20,9 +20,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+ROOT = Path(__file__).parent.parent
+# A kernel with DAYTONA_KERNEL_OUTPUTS=safe.
+SAFE_KERNEL = "daytona-safe"
 _START_TIMEOUT = 120
 _END_TIMEOUT = 15
 _PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class RunningKernel:
+    """A kernel of a server, by the name of its kernelspec."""
+
+    name: str
+    id: str
 
 
 @dataclass(frozen=True)
@@ -54,10 +65,11 @@ class LabServer:
         )
         return path
 
-    def request(self, path: str, method: str = "GET", timeout: float = 60) -> Any:
+    def request(self, path: str, method: str = "GET", body: object = None, timeout: float = 60) -> Any:
         """Return the answer of the server's REST API; `None` for an empty one."""
         headers = {"Authorization": f"token {self.token}"}
-        request = urllib.request.Request(f"{self.url}/api/{path}", headers=headers, method=method)
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.url}/api/{path}", data, headers, method=method)
         with urllib.request.urlopen(request, timeout=timeout) as answer:
             return json.loads(answer.read() or "null")
 
@@ -67,7 +79,34 @@ class LabServer:
 
     def end_session(self, session_id: str) -> None:
         """Shut down a notebook's kernel, as JupyterLab's list of running kernels does."""
-        self.request(f"sessions/{session_id}", "DELETE", timeout=60)
+        self.request(f"sessions/{session_id}", "DELETE")
+
+    @contextmanager
+    def run_kernel(self, name: str) -> Iterator[RunningKernel]:
+        """Run a kernel that notebooks can share."""
+        kernel = RunningKernel(name, self.request("kernels", "POST", {"name": name})["id"])
+        try:
+            yield kernel
+        finally:
+            self.request(f"kernels/{kernel.id}", "DELETE")
+
+    def share_kernel(self, kernel: RunningKernel, path: str) -> None:
+        """Give a notebook a kernel that runs already."""
+        session = {"path": path, "name": path, "type": "notebook", "kernel": {"id": kernel.id}}
+        self.request("sessions", "POST", session)
+
+    @contextmanager
+    def ended_kernels(self) -> Iterator[None]:
+        """End the kernels that start in the block. A later notebook of the same name would get one."""
+        before = self._kernels()
+        try:
+            yield
+        finally:
+            for kernel in self._kernels() - before:
+                self.request(f"kernels/{kernel}", "DELETE")
+
+    def _kernels(self) -> set[str]:
+        return {kernel["id"] for kernel in self.request("kernels")}
 
 
 @contextmanager
@@ -81,6 +120,7 @@ def run_lab_server(
     news = directory / "settings" / "@jupyterlab" / "apputils-extension"
     news.mkdir(parents=True)
     (news / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
+    _write_safe_kernelspec(directory / "data" / "kernels" / SAFE_KERNEL)
     server = LabServer(f"http://127.0.0.1:{_free_port()}", secrets.token_hex(16), root)
     log = directory / "server.log"
     with log.open("wb") as output:
@@ -102,6 +142,13 @@ def run_lab_server(
             except subprocess.TimeoutExpired:
                 os.killpg(child.pid, signal.SIGKILL)
                 child.wait()
+
+
+def _write_safe_kernelspec(directory: Path) -> None:
+    spec = json.loads((ROOT / "kernelspec" / "kernel.json").read_text())
+    spec |= {"display_name": "Daytona, safe outputs", "env": {"DAYTONA_KERNEL_OUTPUTS": "safe"}}
+    directory.mkdir(parents=True)
+    (directory / "kernel.json").write_text(json.dumps(spec))
 
 
 def _free_port() -> int:

@@ -71,7 +71,7 @@ def test_a_quiet_cell_is_not_culled(culling_server: LabServer, browser: BrowserC
         expect(lab.page.locator(".jp-Tooltip")).to_contain_text("Prints the values")
         expect_busy(notebook)
         notebook.save()
-        lab.page.reload()
+        lab.load(notebook.name)
         notebook.show()
         expect(notebook.panel.locator(".jp-Notebook-ExecutionIndicator")).to_be_visible()
         expect_busy(notebook)
