@@ -13,17 +13,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser import new_page
 from tests.kernel.driver import Driver, running_kernel
-from tests.lab_server import run_lab_server
+from tests.lab_server import SAFE_KERNEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import BrowserContext
-
     from tests.browser import Lab, NotebookPage
-    from tests.lab_server import LabServer
+    from tests.lab_server import LabServer, RunningKernel
 
 pytest.importorskip("nh3", reason="nh3 is not installed: pip install 'daytona-kernel[safe]'")
 
@@ -32,7 +29,7 @@ from IPython.display import HTML, Javascript, Markdown, SVG, display
 import anywidget, ipywidgets, traitlets
 
 def mark(name):
-    return f"(window.attacked ??= []).push('{name}')"
+    return f"(window.MARKS ??= []).push('{name}')"
 
 def image(name):
     return f'<img src="nowhere-{name}" onerror="{mark(name)}">'
@@ -83,25 +80,23 @@ _HONEST = [
     "%config InlineBackend.figure_formats = ['svg']\n_ = plt.plot([1, 3, 2])",
     "import pandas; pandas.DataFrame({'letter': ['a', 'b'], 'number': [1, 2]})",
     "import ipywidgets; ipywidgets.interact(lambda n: print('twice', n * 2), n=(0, 10, 1));",
-    "%session create s\n%session run s --async for i in 1 2 3; do echo line $i; done",
+    "%session create lines\n%session run lines --async for i in 1 2 3; do echo line $i; done",
     "ipywidgets.HTML('<b>bold</b>')",
 ]
 
 
-@pytest.fixture(scope="module")
-def safe_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabServer]:
-    environment = {"DAYTONA_KERNEL_OUTPUTS": "safe"}
-    with run_lab_server(tmp_path_factory.mktemp("safe"), environment) as server:
-        yield server
+def _open_hostile(lab: Lab, name: str, *more: str, kernel: str | RunningKernel) -> NotebookPage:
+    """Open a notebook whose first cell attacks the page, and leaves marks with the notebook's name there."""
+    return lab.open_notebook(f"{name}.ipynb", [_HOSTILE.replace("MARKS", name), *more], kernel)
 
 
 def _attacked(notebook: NotebookPage) -> set[str]:
-    return set(notebook.page.evaluate("window.attacked ?? []"))
+    return set(notebook.page.evaluate(f"window.{notebook.path.stem} ?? []"))
 
 
 def test_by_default_all_of_them_run(lab: Lab) -> None:
     """If one does not, the test below proves nothing about it."""
-    notebook = lab.open_notebook("hostile.ipynb", [_HOSTILE], kernel="daytona")
+    notebook = _open_hostile(lab, "hostile", kernel="daytona")
     notebook.run(0, timeout=60)
     deadline = time.monotonic() + 30
     while _attacked(notebook) != _ATTACKS and time.monotonic() < deadline:
@@ -109,41 +104,44 @@ def test_by_default_all_of_them_run(lab: Lab) -> None:
     assert _attacked(notebook) == _ATTACKS
 
 
-def test_safe_outputs_run_nothing(safe_server: LabServer, browser: BrowserContext) -> None:
-    with new_page(safe_server, browser) as lab:
-        sources = [_HOSTILE, "%session create s\n%session run s --async echo the end"]
-        notebook = lab.open_notebook("hostile.ipynb", sources, kernel="daytona")
-        notebook.run(0, timeout=60)
-        # The log is drawn by its own script, so all earlier outputs are drawn once the log is.
-        notebook.run(1, timeout=60)
-        expect(notebook.cell(1).locator(".jp-Cell-outputArea")).to_contain_text("the end")
-        assert _attacked(notebook) == set()
-        # JupyterLab asks for all widgets after a reload.
-        notebook.save()
-        notebook.reload()
-        expect(notebook.cell(1).locator(".jp-Cell-outputArea")).to_contain_text("the end")
-        expect(notebook.cell(0).locator(".jp-Cell-outputArea")).to_contain_text("Active object")
-        assert _attacked(notebook) == set()
+@pytest.fixture(scope="module")
+def safe_kernel(lab_server: LabServer) -> Iterator[RunningKernel]:
+    with lab_server.run_kernel(SAFE_KERNEL) as kernel:
+        yield kernel
 
 
-def test_safe_outputs_show_plots_tables_sliders_and_logs(
-    safe_server: LabServer, browser: BrowserContext
-) -> None:
-    with new_page(safe_server, browser) as lab:
-        notebook = lab.open_notebook("honest.ipynb", _HONEST, kernel="daytona")
-        for index in range(len(_HONEST)):
-            notebook.run(index, timeout=60)
-        areas = [notebook.cell(index).locator(".jp-Cell-outputArea") for index in range(len(_HONEST))]
-        for index in (0, 1):
-            image = areas[index].locator("img").first
-            expect(image).to_be_visible()
-            assert image.evaluate("image => image.complete && image.naturalWidth > 100")
-        expect(areas[2].locator("table.dataframe td").first).to_have_text("a")
-        areas[3].locator(".widget-readout").fill("8")
-        lab.page.keyboard.press("Enter")
-        expect(areas[3]).to_contain_text("twice 16")
-        expect(areas[4]).to_contain_text("line 3")
-        expect(areas[5].locator("b")).to_have_text("bold")
+def test_safe_outputs_run_nothing(lab: Lab, safe_kernel: RunningKernel) -> None:
+    notebook = _open_hostile(
+        lab, "harmless", "%session create s\n%session run s --async echo the end", kernel=safe_kernel
+    )
+    notebook.run(0, timeout=60)
+    # The log is drawn by its own script, so all earlier outputs are drawn once the log is.
+    notebook.run(1, timeout=60)
+    expect(notebook.cell(1).locator(".jp-Cell-outputArea")).to_contain_text("the end")
+    assert _attacked(notebook) == set()
+    # JupyterLab asks for all widgets after a reload.
+    notebook.save()
+    notebook.reload()
+    expect(notebook.cell(1).locator(".jp-Cell-outputArea")).to_contain_text("the end")
+    expect(notebook.cell(0).locator(".jp-Cell-outputArea")).to_contain_text("Active object")
+    assert _attacked(notebook) == set()
+
+
+def test_safe_outputs_show_plots_tables_sliders_and_logs(lab: Lab, safe_kernel: RunningKernel) -> None:
+    notebook = lab.open_notebook("honest.ipynb", _HONEST, kernel=safe_kernel)
+    for index in range(len(_HONEST)):
+        notebook.run(index, timeout=60)
+    areas = [notebook.cell(index).locator(".jp-Cell-outputArea") for index in range(len(_HONEST))]
+    for index in (0, 1):
+        image = areas[index].locator("img").first
+        expect(image).to_be_visible()
+        assert image.evaluate("image => image.complete && image.naturalWidth > 100")
+    expect(areas[2].locator("table.dataframe td").first).to_have_text("a")
+    areas[3].locator(".widget-readout").fill("8")
+    lab.page.keyboard.press("Enter")
+    expect(areas[3]).to_contain_text("twice 16")
+    expect(areas[4]).to_contain_text("line 3")
+    expect(areas[5].locator("b")).to_have_text("bold")
 
 
 @pytest.fixture(scope="module")

@@ -10,15 +10,12 @@ from playwright.sync_api import expect
 from daytona_kernel.views import WIDGET_MIME_TYPE
 
 if TYPE_CHECKING:
-    from tests.browser import Lab, NotebookPage
-
-
-def open_notebook(lab: Lab, name: str, sources: list[str]) -> NotebookPage:
-    return lab.open_notebook(name, sources, kernel="daytona")
+    from tests.browser import Lab
+    from tests.lab_server import RunningKernel
 
 
 def test_the_kernels_card_is_in_the_launcher(lab: Lab) -> None:
-    lab.page.goto(f"{lab.server.url}/lab/workspaces/launcher?token={lab.server.token}")
+    lab.open_launcher()
     card = lab.page.locator(".jp-LauncherCard[data-category=Notebook]", has_text="Daytona (Python)")
     card.wait_for(timeout=30_000)
     expect(card.locator("img, svg").first).to_be_visible()
@@ -26,8 +23,8 @@ def test_the_kernels_card_is_in_the_launcher(lab: Lab) -> None:
     lab.page.locator("#jp-main-statusbar", has_text="Daytona (Python) | Idle").wait_for(timeout=30_000)
 
 
-def test_cells_run_and_keep_their_state(lab: Lab) -> None:
-    notebook = open_notebook(lab, "cells.ipynb", ["x = 20", "x + 1", "1 / 0", "print(x)"])
+def test_cells_run_and_keep_their_state(lab: Lab, shared_kernel: RunningKernel) -> None:
+    notebook = lab.open_notebook("cells.ipynb", ["x = 20", "x + 1", "1 / 0", "print(x)"], shared_kernel)
     notebook.run(0)
     notebook.run(1)
     expect(notebook.output(1)).to_have_text("21")
@@ -37,9 +34,10 @@ def test_cells_run_and_keep_their_state(lab: Lab) -> None:
     expect(notebook.output(3)).to_have_text("20")
 
 
-def test_a_log_is_live_while_the_next_cell_runs_and_stays_when_saved(lab: Lab) -> None:
-    notebook = open_notebook(
-        lab,
+def test_a_log_is_live_while_the_next_cell_runs_and_stays_when_saved(
+    lab: Lab, shared_kernel: RunningKernel
+) -> None:
+    notebook = lab.open_notebook(
         "log.ipynb",
         [
             "%session create live",
@@ -47,6 +45,7 @@ def test_a_log_is_live_while_the_next_cell_runs_and_stays_when_saved(lab: Lab) -
             "print('meanwhile')",
             "open('/tmp/go', 'w').close()",
         ],
+        shared_kernel,
     )
     notebook.run(0)
     notebook.run(1)
@@ -62,9 +61,8 @@ def test_a_log_is_live_while_the_next_cell_runs_and_stays_when_saved(lab: Lab) -
     assert "12\nend" in "".join(output["data"]["text/plain"])
 
 
-def test_the_stop_buttons_of_notebook_and_log(lab: Lab) -> None:
-    notebook = open_notebook(
-        lab,
+def test_the_stop_buttons_of_notebook_and_log(lab: Lab, shared_kernel: RunningKernel) -> None:
+    notebook = lab.open_notebook(
         "stop.ipynb",
         [
             "%session create s",
@@ -72,6 +70,7 @@ def test_the_stop_buttons_of_notebook_and_log(lab: Lab) -> None:
             "while True: pass",
             "%session run s echo alive",
         ],
+        shared_kernel,
     )
     notebook.run(0)
     notebook.run(1)
@@ -88,9 +87,10 @@ def test_the_stop_buttons_of_notebook_and_log(lab: Lab) -> None:
     expect(notebook.output(3)).to_have_text("alive")
 
 
-def test_widgets_of_the_sandbox_and_of_the_kernel_survive_a_reload(lab: Lab) -> None:
-    notebook = open_notebook(
-        lab,
+def test_widgets_of_the_sandbox_and_of_the_kernel_survive_a_reload(
+    lab: Lab, shared_kernel: RunningKernel
+) -> None:
+    notebook = lab.open_notebook(
         "reload.ipynb",
         [
             "import ipywidgets; w = ipywidgets.IntSlider(7); w",
@@ -102,6 +102,7 @@ def test_widgets_of_the_sandbox_and_of_the_kernel_survive_a_reload(lab: Lab) -> 
                 "while w.value == 7 and time.monotonic() < end: time.sleep(0.05)\nw.value"
             ),
         ],
+        shared_kernel,
     )
     for index in (0, 1, 2):
         notebook.run(index)
@@ -116,9 +117,8 @@ def test_widgets_of_the_sandbox_and_of_the_kernel_survive_a_reload(lab: Lab) -> 
     expect(notebook.output(3)).to_have_text("9")
 
 
-def test_a_users_button_works_while_a_cell_runs(lab: Lab) -> None:
-    notebook = open_notebook(
-        lab,
+def test_a_users_button_works_while_a_cell_runs(lab: Lab, shared_kernel: RunningKernel) -> None:
+    notebook = lab.open_notebook(
         "button.ipynb",
         [
             (
@@ -127,6 +127,7 @@ def test_a_users_button_works_while_a_cell_runs(lab: Lab) -> None:
             ),
             "while not seen: time.sleep(0.01)\nprint('pressed')",
         ],
+        shared_kernel,
     )
     notebook.run(0)
     notebook.start(1)
@@ -135,7 +136,7 @@ def test_a_users_button_works_while_a_cell_runs(lab: Lab) -> None:
 
 
 def test_restart_gives_a_fresh_interpreter(lab: Lab) -> None:
-    notebook = open_notebook(lab, "restart.ipynb", ["x = 1", "'x' in globals()"])
+    notebook = lab.open_notebook("restart.ipynb", ["x = 1", "'x' in globals()"], "daytona")
     notebook.run(0)
     notebook.restart_kernel()
     notebook.wait_until_ready()
@@ -146,7 +147,7 @@ def test_restart_gives_a_fresh_interpreter(lab: Lab) -> None:
 def test_completion_and_tooltip(lab: Lab) -> None:
     # These names are in no cell, since JupyterLab itself offers the words in a notebook.
     define = "globals().update({'an_unusual_' + end: 5 for end in ('left', 'right')})"
-    notebook = open_notebook(lab, "complete.ipynb", [define, "an_unus"])
+    notebook = lab.open_notebook("complete.ipynb", [define, "an_unus"], "daytona")
     notebook.run(0)
     notebook.editor(1).click()
     lab.page.keyboard.press("End")
@@ -159,9 +160,9 @@ def test_completion_and_tooltip(lab: Lab) -> None:
     expect(lab.page.locator(".jp-Tooltip")).to_contain_text("int")
 
 
-def test_a_breakpoint_stops_the_cell_and_shows_its_variables(lab: Lab) -> None:
-    notebook = open_notebook(
-        lab, "debug.ipynb", ["1 + 1", "def double(n):\n    m = n * 2\n    return m\ndouble(21)"]
+def test_a_breakpoint_stops_the_cell_and_shows_its_variables(lab: Lab, shared_kernel: RunningKernel) -> None:
+    notebook = lab.open_notebook(
+        "debug.ipynb", ["1 + 1", "def double(n):\n    m = n * 2\n    return m\ndouble(21)"], shared_kernel
     )
     notebook.run(0)
     notebook.panel.locator(".jp-DebuggerBugButton").click()

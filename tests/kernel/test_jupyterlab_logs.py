@@ -12,15 +12,12 @@ import pytest
 from playwright.sync_api import expect
 
 from daytona_kernel.views import WIDGET_MIME_TYPE
-from tests.browser import new_page
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from playwright.sync_api import BrowserContext, Locator
+    from playwright.sync_api import Locator
 
     from tests.browser import Lab, NotebookPage
-    from tests.lab_server import LabServer
+    from tests.lab_server import RunningKernel
 
 COUNTING = "job = %session run s --async for i in 1 2 3; do echo line $i; done; sleep 900"
 SECONDS = 90_000
@@ -32,9 +29,12 @@ def frames(lab: Lab) -> list[bytes]:
     return lab.record_frames()
 
 
-def open_notebook(lab: Lab, name: str, *sources: str) -> NotebookPage:
+def open_notebook(
+    lab: Lab, name: str, *sources: str, kernel: str | RunningKernel = "daytona"
+) -> NotebookPage:
     """Open a notebook whose first cell creates session `s`, and run the first two cells."""
-    notebook = lab.open_notebook(f"{name}.ipynb", ["%session create s", *sources], kernel="daytona")
+    create = "%session delete --all\n%session create s"
+    notebook = lab.open_notebook(f"{name}.ipynb", [create, *sources], kernel)
     notebook.run(0)
     notebook.run(1)
     return notebook
@@ -136,13 +136,14 @@ def test_a_notebook_saved_while_a_command_ran_opens_without_its_kernel(lab: Lab)
     expect(notebook.output(2).last).to_have_text("2")
 
 
-def test_two_views_of_one_command_agree_while_a_cell_runs(lab: Lab) -> None:
+def test_two_views_of_one_command_agree_while_a_cell_runs(lab: Lab, shared_kernel: RunningKernel) -> None:
     notebook = open_notebook(
         lab,
         "two",
         "job = %session run s --async echo up; read line; echo got $line; read line; exit 3",
         "%session logs s {job} --follow",
         "import time\nwhile True: time.sleep(0.1)",
+        kernel=shared_kernel,
     )
     notebook.run(2)
     views = [view_in(notebook, index) for index in (1, 2)]
@@ -164,8 +165,8 @@ def test_two_views_of_one_command_agree_while_a_cell_runs(lab: Lab) -> None:
     expect(notebook.output(3)).to_contain_text("KeyboardInterrupt", timeout=SECONDS)
 
 
-def test_a_deleted_session_is_reported(lab: Lab) -> None:
-    notebook = open_notebook(lab, "deleted", COUNTING, "%session delete s")
+def test_a_deleted_session_is_reported(lab: Lab, shared_kernel: RunningKernel) -> None:
+    notebook = open_notebook(lab, "deleted", COUNTING, "%session delete s", kernel=shared_kernel)
     expect(view_in(notebook, 1).locator(".dk-rows")).to_contain_text("line 3")
     notebook.run(2)
     log = notebook.output(1).locator("details").first
@@ -183,14 +184,20 @@ EDITOR = 1 + len(FLOODS)
 
 
 @pytest.fixture(scope="module")
-def floods(lab_server: LabServer, browser: BrowserContext) -> Iterator[NotebookPage]:
+def flooded(lab_page: Lab, shared_kernel: RunningKernel) -> NotebookPage:
     """One notebook with a cell for each flood, and an empty cell to type into."""
-    with new_page(lab_server, browser) as lab:
-        sessions = "\n".join(f"%session create {name}" for name in FLOODS)
-        commands = [f"job = %session run {name} --async {command}" for name, command in FLOODS.items()]
-        notebook = lab.open_notebook("floods.ipynb", [sessions, *commands, "# "], kernel="daytona")
-        notebook.run(0)
-        yield notebook
+    sessions = "\n".join(f"%session create {name}" for name in FLOODS)
+    commands = [f"job = %session run {name} --async {command}" for name, command in FLOODS.items()]
+    notebook = lab_page.open_notebook("floods.ipynb", [sessions, *commands, "# "], shared_kernel)
+    notebook.run(0)
+    return notebook
+
+
+@pytest.fixture
+def floods(flooded: NotebookPage) -> NotebookPage:
+    """The same notebook, also after a test that opened another one."""
+    flooded.show()
+    return flooded
 
 
 @pytest.mark.parametrize("name", FLOODS)
@@ -210,12 +217,12 @@ def test_typing_beside_a_flood(floods: NotebookPage, name: str) -> None:
     assert len(json.dumps(saved_output(floods, index))) < 600_000
 
 
-def test_typing_beside_twenty_logs(lab: Lab) -> None:
+def test_typing_beside_twenty_logs(lab: Lab, shared_kernel: RunningKernel) -> None:
     commands = "\n".join(
         f"%session create t{n}\n%session run t{n} --async while :; do seq 1 200; sleep 0.1; done"
         for n in range(20)
     )
-    notebook = open_notebook(lab, "twenty", commands, "# ", "%session delete --all")
+    notebook = open_notebook(lab, "twenty", commands, "# ", kernel=shared_kernel)
     views = notebook.output(1).locator(".dk-log")
     expect(views).to_have_count(20, timeout=SECONDS)
     type_text(notebook, 2, "twenty")

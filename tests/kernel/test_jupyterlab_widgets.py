@@ -7,16 +7,12 @@ from typing import TYPE_CHECKING
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
-    from tests.browser import Lab, NotebookPage
+    from tests.browser import Lab
+    from tests.lab_server import RunningKernel
 
 
-def open_notebook(lab: Lab, name: str, sources: list[str]) -> NotebookPage:
-    return lab.open_notebook(name, sources, kernel="daytona")
-
-
-def test_interact_and_an_output_that_captures(lab: Lab) -> None:
-    notebook = open_notebook(
-        lab,
+def test_interact_and_an_output_that_captures(lab: Lab, shared_kernel: RunningKernel) -> None:
+    notebook = lab.open_notebook(
         "interact.ipynb",
         [
             (
@@ -30,6 +26,7 @@ def test_interact_and_an_output_that_captures(lab: Lab) -> None:
                 "button.on_click(add)\ndisplay(button, out)"
             ),
         ],
+        shared_kernel,
     )
     notebook.run(0)
     interacted = notebook.cell(0).locator(".jp-Cell-outputArea")
@@ -44,28 +41,23 @@ def test_interact_and_an_output_that_captures(lab: Lab) -> None:
     expect(captured).to_contain_text("line")
 
 
-def test_a_progress_bar_of_tqdm(lab: Lab) -> None:
-    notebook = open_notebook(
-        lab,
-        "tqdm.ipynb",
-        [
-            (
-                "import os, time\nfrom tqdm.auto import tqdm\n"
-                "for i in tqdm(range(4), desc='work', mininterval=0):\n"
-                "    while i == 2 and not os.path.exists('/tmp/go'): time.sleep(0.01)"
-            ),
-            "%sh touch /tmp/go",
-        ],
+def test_a_progress_bar_of_tqdm(lab: Lab, shared_kernel: RunningKernel) -> None:
+    source = (
+        "import time\nfrom tqdm.auto import tqdm\n"
+        "for i in tqdm(range(4), desc='work', mininterval=0):\n"
+        "    while i == 2: time.sleep(0.01)"
     )
+    notebook = lab.open_notebook("tqdm.ipynb", [source], shared_kernel)
     notebook.start(0)
     bar = notebook.cell(0).locator(".jp-Cell-outputArea")
     expect(bar).to_contain_text("2/4", timeout=30_000)
     expect(bar).to_contain_text("work")
+    notebook.interrupt_kernel()
+    expect(bar).to_contain_text("KeyboardInterrupt")
 
 
-def test_a_figure_of_ipympl_is_drawn(lab: Lab) -> None:
-    notebook = open_notebook(
-        lab,
+def test_a_figure_of_ipympl_is_drawn(lab: Lab, shared_kernel: RunningKernel) -> None:
+    notebook = lab.open_notebook(
         "ipympl.ipynb",
         [
             (
@@ -75,6 +67,7 @@ def test_a_figure_of_ipympl_is_drawn(lab: Lab) -> None:
             ),
             "len(clicks)",
         ],
+        shared_kernel,
     )
     notebook.run(0, timeout=60)
     canvas = notebook.cell(0).locator(".jupyter-matplotlib-canvas-div canvas").first
@@ -99,7 +92,9 @@ def test_a_figure_of_ipympl_is_drawn(lab: Lab) -> None:
     expect(notebook.output(1)).to_have_text("1")
 
 
-def test_an_anywidget_talks_both_ways_and_comes_back_after_a_reload(lab: Lab) -> None:
+def test_an_anywidget_talks_both_ways_and_comes_back_after_a_reload(
+    lab: Lab, shared_kernel: RunningKernel
+) -> None:
     esm = """
 export default {
   render({ model, el }) {
@@ -117,8 +112,7 @@ export default {
   },
 };
 """
-    notebook = open_notebook(
-        lab,
+    notebook = lab.open_notebook(
         "anywidget.ipynb",
         [
             (
@@ -133,6 +127,7 @@ export default {
             ),
             "w.data = b'\\x05'",
         ],
+        shared_kernel,
     )
     notebook.run(0)
     button = notebook.output(0).locator("button.bytes")

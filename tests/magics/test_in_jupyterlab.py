@@ -9,11 +9,12 @@ from playwright.sync_api import expect
 
 if TYPE_CHECKING:
     from tests.browser import Lab
+    from tests.lab_server import RunningKernel
 
 
-def test_a_line_that_ticked_leaves_no_trace_on_the_page(lab: Lab) -> None:
+def test_a_line_that_ticked_leaves_no_trace_on_the_page(lab: Lab, shared_kernel: RunningKernel) -> None:
     sources = ["%sh sleep 0; echo done", "%sh sleep 4; echo done"]
-    notebook = lab.open_notebook("ticks.ipynb", sources, kernel="daytona")
+    notebook = lab.open_notebook("ticks.ipynb", sources, shared_kernel)
     notebook.run(0)
     notebook.start(1)
     expect(notebook.output(1)).to_contain_text(re.compile(r"Running for \d s"), timeout=20_000)
@@ -26,8 +27,8 @@ def test_a_line_that_ticked_leaves_no_trace_on_the_page(lab: Lab) -> None:
     assert "Running" not in str(outputs)
 
 
-def test_the_tab_key_completes_a_magic(lab: Lab) -> None:
-    notebook = lab.open_notebook("tab.ipynb", ["1", ""], kernel="daytona")
+def test_the_tab_key_completes_a_magic(lab: Lab, shared_kernel: RunningKernel) -> None:
+    notebook = lab.open_notebook("tab.ipynb", ["1", ""], shared_kernel)
     notebook.run(0)
     editor = notebook.cell(1).locator(".cm-content")
     editor.click()

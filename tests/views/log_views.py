@@ -12,12 +12,15 @@ if TYPE_CHECKING:
     from playwright.sync_api import Locator
 
     from tests.browser import Lab, NotebookPage
+    from tests.lab_server import RunningKernel
 
 
-def follow(lab: Lab, name: str, command: str, *more: str) -> tuple[NotebookPage, Locator]:
+def follow(
+    lab: Lab, name: str, command: str, *more: str, kernel: str | RunningKernel = "python3"
+) -> tuple[NotebookPage, Locator]:
     """Open a notebook that follows a command, and return it with the view."""
     source = f"{PREPARE.strip()}\nc = FollowedCommand({command!r}, 'training')"
-    notebook = lab.open_notebook(f"{name}.ipynb", [source, *more])
+    notebook = lab.open_notebook(f"{name}.ipynb", [source, *more], kernel)
     notebook.run(0)
     view = notebook.output(0).locator(".dk-log")
     expect(view.locator(".dk-command")).to_be_visible(timeout=15_000)

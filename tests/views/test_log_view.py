@@ -11,17 +11,14 @@ import pytest
 from playwright.sync_api import expect
 
 from daytona_kernel.views.log_view import join_modules
-from tests.browser import new_page
 from tests.views.log_views import follow, outputs, rows, tool
 from tests.views.pages import PREPARE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from playwright.sync_api import BrowserContext, Locator
 
     from tests.browser import Lab, NotebookPage
-    from tests.lab_server import LabServer
+    from tests.lab_server import RunningKernel
 
 TRAINING = r"""
 for i in 1 2 3 4 5 6; do
@@ -44,13 +41,19 @@ COMMANDS = {
 
 
 @pytest.fixture(scope="module")
-def shared(lab_server: LabServer, browser: BrowserContext) -> Iterator[NotebookPage]:
+def prepared(lab_page: Lab, shared_ipykernel: RunningKernel) -> NotebookPage:
     """One notebook with a cell for each command."""
-    with new_page(lab_server, browser) as lab:
-        cells = [f"c = FollowedCommand({command!r})" for command in COMMANDS.values()]
-        notebook = lab.open_notebook("shared.ipynb", [PREPARE, *cells])
-        notebook.run(0)
-        yield notebook
+    cells = [f"c = FollowedCommand({command!r})" for command in COMMANDS.values()]
+    notebook = lab_page.open_notebook("shared.ipynb", [PREPARE, *cells], shared_ipykernel)
+    notebook.run(0)
+    return notebook
+
+
+@pytest.fixture
+def shared(prepared: NotebookPage) -> NotebookPage:
+    """The same notebook, also after a test that opened another one."""
+    prepared.show()
+    return prepared
 
 
 def follow_in(notebook: NotebookPage, name: str) -> Locator:
@@ -68,8 +71,12 @@ def stop(view: Locator) -> None:
     expect(view.locator(".dk-state")).to_have_text("stopped")
 
 
-def test_a_command_is_live_while_cells_run_and_its_log_stays(lab: Lab) -> None:
-    notebook, view = follow(lab, "live", TRAINING, "import time; time.sleep(0.5); 6 * 7")
+def test_a_command_is_live_while_cells_run_and_its_log_stays(
+    lab: Lab, shared_ipykernel: RunningKernel
+) -> None:
+    notebook, view = follow(
+        lab, "live", TRAINING, "import time; time.sleep(0.5); 6 * 7", kernel=shared_ipykernel
+    )
     expect(view.locator(".dk-state")).to_have_text("running")
     expect(view.locator(".dk-facts")).to_have_text(re.compile(r"^\d.* · session training$"))
     expect(view.locator(".dk-rows")).to_contain_text("epoch 6")

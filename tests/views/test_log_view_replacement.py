@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from playwright.sync_api import Locator
 
     from tests.browser import Lab
+    from tests.lab_server import RunningKernel
 
 
-def test_a_log_that_ends_stays_live_for_its_reader(lab: Lab) -> None:
+def test_a_log_that_ends_stays_live_for_its_reader(lab: Lab, shared_ipykernel: RunningKernel) -> None:
     command = "for i in $(seq 3000); do echo line $i of a log; done; read; echo the end"
-    notebook, view = follow(lab, "reader-at-the-end", command, "c.child.stdin.write(b'x\\n')", "1 + 1")
+    notebook, view = follow(
+        lab, "reader-at-the-end", command, "c.child.stdin.write(b'x\\n')", "1 + 1", kernel=shared_ipykernel
+    )
     expect(view.locator(".dk-facts")).to_contain_text("3,000 lines")
     tool(view, "wrap").click()
     tool(view, "clock").click()
@@ -58,8 +61,8 @@ def place_of(view: Locator) -> tuple[Any, ...]:
     return (view.locator(".dk-scroll").evaluate("node => node.scrollTop"), box["x"], box["width"])
 
 
-def test_the_focus_stays_in_a_log_that_ends(lab: Lab) -> None:
-    _, view = follow(lab, "focus-at-the-end", "echo up; read; sleep 1")
+def test_the_focus_stays_in_a_log_that_ends(lab: Lab, shared_ipykernel: RunningKernel) -> None:
+    _, view = follow(lab, "focus-at-the-end", "echo up; read; sleep 1", kernel=shared_ipykernel)
     expect(rows(view)).to_have_text(["up"])
     tool(view, "search").click()
     view.locator(".dk-field").fill("u")
@@ -70,8 +73,8 @@ def test_the_focus_stays_in_a_log_that_ends(lab: Lab) -> None:
     expect(view.locator(".dk-field")).to_be_focused()
 
 
-def test_a_view_goes_with_its_output(lab: Lab) -> None:
-    notebook, view = follow(lab, "cleared", "echo up; read")
+def test_a_view_goes_with_its_output(lab: Lab, shared_ipykernel: RunningKernel) -> None:
+    notebook, view = follow(lab, "cleared", "echo up; read", kernel=shared_ipykernel)
     view.locator(".dk-input").fill("x")
     view.locator(".dk-input").press("Enter")
     expect(view.locator(".dk-state")).to_have_text("exited 0")
@@ -81,8 +84,12 @@ def test_a_view_goes_with_its_output(lab: Lab) -> None:
     expect(lab.page.locator(".dk-log")).to_have_count(0)
 
 
-def test_a_reloaded_page_and_a_second_one_show_the_log_and_keep_it(lab: Lab) -> None:
-    notebook, view = follow(lab, "reload", "seq 1 50; read; echo second; read; echo third; read; exit 4")
+def test_a_reloaded_page_and_a_second_one_show_the_log_and_keep_it(
+    lab: Lab, shared_ipykernel: RunningKernel
+) -> None:
+    notebook, view = follow(
+        lab, "reload", "seq 1 50; read; echo second; read; echo third; read; exit 4", kernel=shared_ipykernel
+    )
     expect(rows(view).last).to_have_text("50")
     assert WIDGET_MIME_TYPE in outputs(notebook.save())
     notebook.reload()
@@ -106,10 +113,14 @@ def test_a_reloaded_page_and_a_second_one_show_the_log_and_keep_it(lab: Lab) -> 
     assert "third" in json.dumps(saved)
 
 
-def test_a_page_that_shows_the_saved_log_shows_a_view_in_its_place(lab: Lab) -> None:
+def test_a_page_that_shows_the_saved_log_shows_a_view_in_its_place(
+    lab: Lab, shared_ipykernel: RunningKernel
+) -> None:
     """Such as another page of a shared notebook, which does not trust a cell that it has not run."""
     source = f"{PREPARE.strip()}\nc = FollowedCommand('echo up; read; echo down', 'training')"
-    notebook = lab.open_notebook("shared-notebook.ipynb", [source, "print(c.display._view_id)"])
+    notebook = lab.open_notebook(
+        "shared-notebook.ipynb", [source, "print(c.display._view_id)"], shared_ipykernel
+    )
     with lab.second_page() as other:
         other.open_notebook("shared-notebook.ipynb")
         notebook.run(0)
