@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import ExitStack
+from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,16 +13,32 @@ from daytona_kernel import AsyncDaytona, DaytonaConfig, SessionExecuteRequest
 from tests.kernel.driver import Driver, running_kernel
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from daytona_kernel.client.process import AsyncProcess
 
 
+@pytest.fixture(scope="session", params=[os.environ.get("DAYTONA_KERNEL_PROFILE") or "own"])
+def profile(request: pytest.FixtureRequest) -> str:
+    """The profile of each test here, so that tests with and without a mark can share servers and kernels."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="package")
-def kernel(profile: str) -> Iterator[Driver]:
-    """A kernel for the modules of this folder that need no special one."""
-    with running_kernel(DAYTONA_KERNEL_PROFILE=profile) as driver:
-        yield driver
+def kernels() -> Iterator[Callable[[str], Driver]]:
+    """A kernel for each profile, for the modules of this folder that need no special one."""
+    with ExitStack() as running:
+
+        @cache
+        def kernel_with(profile: str) -> Driver:
+            return running.enter_context(running_kernel(DAYTONA_KERNEL_PROFILE=profile))
+
+        yield kernel_with
+
+
+@pytest.fixture
+def kernel(kernels: Callable[[str], Driver], profile: str) -> Driver:
+    return kernels(profile)
 
 
 def failure(kernel: Driver, code: str) -> tuple[str, str]:

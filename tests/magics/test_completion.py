@@ -10,7 +10,7 @@ from daytona_kernel.magics.arguments import Expected, expected_after
 from daytona_kernel.magics.signature import Option, Positional, Signature
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.kernel.driver import Driver
 
@@ -51,7 +51,8 @@ def complete(kernel: Driver, line: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def prepared(kernel: Driver) -> Iterator[Driver]:
+def prepared(kernels: Callable[[str], Driver], profile: str) -> Iterator[Driver]:
+    kernel = kernels(profile)
     kernel.run("import os; os.makedirs('/tmp/c/inner'); os.chdir('/tmp/c'); open('f.txt', 'w')")
     kernel.run("%session create build")
     kernel.run("job = %session run build --async sleep 100")
@@ -60,6 +61,7 @@ def prepared(kernel: Driver) -> Iterator[Driver]:
     kernel.run("os.chdir(os.environ['HOME'])")
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
@@ -77,6 +79,7 @@ def test_names_options_and_paths_are_completed(prepared: Driver, line: str, offe
     assert complete(prepared, line) == offered
 
 
+@pytest.mark.kernel
 def test_command_ids_are_completed_even_while_a_cell_runs(prepared: Driver) -> None:
     job = prepared.run("job").result.strip("'")
     assert complete(prepared, "%session logs build ") == [job]

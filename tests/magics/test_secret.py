@@ -45,7 +45,8 @@ def served(profile: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
 @pytest.fixture(scope="module")
 def kernel(served: tuple[dict[str, str], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
     """A kernel whose secrets no test keeps."""
-    with running_kernel(**served[0], TOKEN_HERE="from the machine", DAYTONA_X="own") as driver:
+    own = {"COPY_OF_THE_KEY": served[0]["DAYTONA_API_KEY"], "DAYTONA_X": "own"}
+    with running_kernel(**served[0], TOKEN_HERE="from the machine", **own) as driver:
         yield driver
 
 
@@ -189,12 +190,10 @@ def test_where_nobody_can_be_asked_it_comes_from_the_environment(kernel: Driver)
 
 
 @pytest.mark.parametrize("name", ["DAYTONA_API_KEY", "DAYTONA_X", "COPY_OF_THE_KEY"])
-def test_no_sandbox_gets_the_kernels_own_key(served: tuple[dict[str, str], Path], name: str) -> None:
-    key = served[0]["DAYTONA_API_KEY"]
-    with running_kernel(**served[0], COPY_OF_THE_KEY=key, DAYTONA_X="x") as kernel:
-        answer = kernel.run(f"%secret {name} --from-env", allow_stdin=False)
-        assert "which no sandbox gets" in answer.error["evalue"]
-        assert "There are no secrets" in shown(kernel.run("%secret"))
+def test_no_sandbox_gets_the_kernels_own_key(kernel: Driver, name: str) -> None:
+    answer = kernel.run(f"%secret {name} --from-env", allow_stdin=False)
+    assert "which no sandbox gets" in answer.error["evalue"]
+    assert "There are no secrets" in shown(kernel.run("%secret"))
 
 
 @pytest.mark.parametrize(
@@ -242,32 +241,32 @@ def test_the_next_interpreter_has_it(kernel: Driver) -> None:
     assert kernel.run(SEEN).result == "True"
 
 
-def test_a_new_sandbox_has_it_and_an_attached_one_does_not(served: tuple[dict[str, str], Path]) -> None:
-    with running_kernel(**served[0]) as kernel:
-        first = kernel.run("%sandbox keep").stdout.split("attach ")[1].split(" ")[0]
+def test_a_new_sandbox_has_it_and_an_attached_one_does_not(
+    kernel: Driver, served: tuple[dict[str, str], Path]
+) -> None:
+    first = kernel.run("%sandbox keep").stdout.split("attach ")[1].split(" ")[0]
+    give(kernel, VALUE)
+    assert "secrets" not in kernel.run("%sandbox new").stdout
+    assert kernel.run(SEEN).result == "True"
+    moved = kernel.run(f"%sandbox attach {first}").stdout
+    assert moved.endswith("This sandbox does not get your secrets (TOKEN): %secret NAME gives it one.\n")
+    assert kernel.run(SEEN).result == "False"
+    assert kernel.run("%sh echo ${TOKEN-gone}").stdout == "gone\n"
+    kernel.run("%sandbox new")
+    with Daytona(config(served[0])) as daytona:
+        daytona.get(first).delete()
+
+
+def test_a_restarted_kernel_has_none_and_takes_it_from_an_interpreter_that_it_finds(kernel: Driver) -> None:
+    for end, now in ((signal.SIGKILL, True), (None, False)):
         give(kernel, VALUE)
-        assert "secrets" not in kernel.run("%sandbox new").stdout
-        assert kernel.run(SEEN).result == "True"
-        moved = kernel.run(f"%sandbox attach {first}").stdout
-        assert moved.endswith("This sandbox does not get your secrets (TOKEN): %secret NAME gives it one.\n")
+        kernel.client.stop_channels()
+        if end is not None:
+            os.kill(kernel.pid, end)
+        kernel.manager.restart_kernel(now=now)
+        kernel.connect()
         assert kernel.run(SEEN).result == "False"
         assert kernel.run("%sh echo ${TOKEN-gone}").stdout == "gone\n"
-        kernel.run("%sandbox new")
-        with Daytona(config(served[0])) as daytona:
-            daytona.get(first).delete()
-
-
-def test_a_restarted_kernel_has_none_and_takes_it_from_an_interpreter_that_it_finds() -> None:
-    with running_kernel() as kernel:
-        for end, now in ((signal.SIGKILL, True), (None, False)):
-            give(kernel, VALUE)
-            kernel.client.stop_channels()
-            if end is not None:
-                os.kill(kernel.pid, end)
-            kernel.manager.restart_kernel(now=now)
-            kernel.connect()
-            assert kernel.run(SEEN).result == "False"
-            assert kernel.run("%sh echo ${TOKEN-gone}").stdout == "gone\n"
 
 
 def test_a_notebook_without_a_person_has_it_in_no_file(
