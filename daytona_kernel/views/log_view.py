@@ -68,6 +68,8 @@ class LogView(anywidget.AnyWidget):
     _esm = join_modules()
     _css = "\n".join((STATIC / name).read_text("utf-8") for name in ("text.css", "view.css"))
 
+    # A layout is a widget of its own. A page that connects between the two never shows the view.
+    layout = traitlets.Any(None, allow_none=True).tag(sync=True)
     command = traitlets.Unicode().tag(sync=True)
     # The saved log has it in the name of its class.
     view_id = traitlets.Unicode().tag(sync=True)
@@ -81,12 +83,6 @@ class LogView(anywidget.AnyWidget):
     def on_message(self, receive: Callable[[dict[str, Any]], None]) -> None:
         """Have `receive` called with the content of each custom message from a page."""
         self.on_msg(lambda _widget, content, _buffers: receive(content))
-
-    def close(self) -> None:
-        """Close the view in all pages, and the layout that ipywidgets has made for it."""
-        layout = self.layout
-        super().close()
-        layout.close()
 
     def bundle(self) -> dict[str, Any]:
         """Return the part of a MIME bundle that makes a page show this view."""

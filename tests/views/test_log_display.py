@@ -179,5 +179,4 @@ def test_views_of_older_logs_are_closed_when_many_have_ended(kernel: Kernel) -> 
         return message["msg_type"] == "comm_close" and bool(message["content"]["comm_id"] == page.model)
 
     kernel.wait(closes, since=page.since)
-    # Each view has a layout beside it.
-    assert int(kernel.execute("len(__import__('ipywidgets').widgets.widget._instances)")) <= 2 * 16
+    assert int(kernel.execute("len(__import__('ipywidgets').widgets.widget._instances)")) <= 16

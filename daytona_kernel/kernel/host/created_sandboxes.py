@@ -88,6 +88,9 @@ class CreatedSandboxes:
         seconds = _START_SECONDS if params.image is None else _BUILD_SECONDS
         try:
             sandbox = await daytona.create(params, timeout=seconds)
+        except asyncio.CancelledError:
+            self._lost_at = daytona
+            raise
         except DaytonaError as error:
             if error.sandbox_id is None and _is_refusal(error):
                 raise
