@@ -132,10 +132,10 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", params=[os.environ.get("DAYTONA_KERNEL_PROFILE") or "own"])
 def profile(request: pytest.FixtureRequest) -> str:
     """The behavior of the embedded servers of a test: with the mark, each; without, the environment's."""
-    return str(getattr(request, "param", os.environ.get("DAYTONA_KERNEL_PROFILE") or "own"))
+    return str(request.param)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack
 from functools import cache
 from typing import TYPE_CHECKING
@@ -16,12 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
     from daytona_kernel.client.process import AsyncProcess
-
-
-@pytest.fixture(scope="session", params=[os.environ.get("DAYTONA_KERNEL_PROFILE") or "own"])
-def profile(request: pytest.FixtureRequest) -> str:
-    """The profile of each test here, so that tests with and without a mark can share servers and kernels."""
-    return str(request.param)
 
 
 @pytest.fixture(scope="package")

@@ -79,7 +79,7 @@ def test_an_interrupt_ends_the_whole_tree(kernel: Driver) -> None:
     for code in ("%sh (sleep 944.1 & sleep 944.2); sleep 944.3", "%sh --live sleep 944.4; sleep 944.5"):
         answer, _ = kernel.interrupt_when_printed(f"print('go', flush=True)\n{code}")
         assert answer.error["ename"] == "KeyboardInterrupt"
-        assert processes(kernel, "sleep 944[.][1-8]") == ""
+        wait_until(lambda: processes(kernel, "sleep 944[.][1-8]") == "")
 
 
 def test_an_interrupted_command_that_ignores_signals_is_killed(kernel: Driver) -> None:
@@ -124,7 +124,7 @@ def test_a_background_job_that_holds_the_output_is_named_and_ends_with_the_cell(
 
     answer = kernel.collect(cell, interrupt_when_named)
     assert answer.error["ename"] == "KeyboardInterrupt", seen
-    assert processes(kernel, "sleep 945[.][1]") == ""
+    wait_until(lambda: processes(kernel, "sleep 945[.][1]") == "")
 
 
 @both_profiles
@@ -136,13 +136,13 @@ def test_a_timeout_and_an_interrupt_keep_the_output_so_far(kernel: Driver, rest:
     answer, _ = kernel.interrupt_when_printed(f"print('go', flush=True)\n%sh echo partial; {rest}", pause=0.5)
     assert answer.stdout == "go\npartial\n"
     assert answer.error["ename"] == "KeyboardInterrupt"
-    assert processes(kernel, "sleep 944[.]7") == ""
+    wait_until(lambda: processes(kernel, "sleep 944[.]7") == "")
 
 
 def test_the_timeout_ends_a_background_job_that_holds_the_output(kernel: Driver) -> None:
     answer = kernel.run("%sh --timeout 1 sleep 945.2 & echo started")
     assert answer.error["ename"] == "DaytonaProcessExecutionTimeoutError"
-    assert processes(kernel, "sleep 945[.][2]") == ""
+    wait_until(lambda: processes(kernel, "sleep 945[.][2]") == "")
 
 
 def test_a_background_job_with_its_output_elsewhere_outlives_the_cell(kernel: Driver) -> None:
@@ -169,7 +169,7 @@ def test_live_stops_at_its_timeout_and_has_no_input(kernel: Driver) -> None:
     ename, sentence = failure(kernel, "%sh --live --timeout 1 echo started; sleep 944.6")
     assert ename == "DaytonaProcessExecutionTimeoutError"
     assert "longer than 1 s" in sentence
-    assert processes(kernel, "sleep 944[.]6") == ""
+    wait_until(lambda: processes(kernel, "sleep 944[.]6") == "")
     assert kernel.run("%sh --live cat; echo end").stdout == "end\n"
 
 
