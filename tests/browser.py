@@ -258,6 +258,12 @@ class NotebookPage:
         self.show()
         self.wait_until_ready()
 
+    def refresh(self) -> None:
+        """Reload the page as a person does: JupyterLab restores its layout."""
+        self.page.reload()
+        self.show()
+        self.wait_until_ready()
+
     def _toolbar_button(self, name: str) -> Locator:
         return self.panel.locator(f"[data-jp-item-name={name}] >> visible=true").first
 

@@ -108,7 +108,7 @@ def test_widgets_of_the_sandbox_and_of_the_kernel_survive_a_reload(
         notebook.run(index)
     expect(notebook.output(2)).to_contain_text("running")
     notebook.save()
-    notebook.reload()
+    notebook.refresh()
     expect(notebook.output(0).locator(".widget-readout")).to_have_text("7")
     expect(notebook.output(2)).to_contain_text("running")
     notebook.output(0).locator(".widget-readout").fill("9")
