@@ -34,7 +34,7 @@ test: $(STAMPS)/test check ## run every check and every test
 	@tools/system-packages $(SYSTEM_PACKAGES)
 	@$(PYTEST)
 
-test-faults: $(STAMPS)/test ## run the whole matrix of faults, in half an hour
+test-faults: $(STAMPS)/test ## run the whole matrix of faults, in a quarter of an hour
 	@$(PYTEST) --numprocesses $(shell nproc) -m "faults or not faults" tests/faults/test_matrix.py
 
 # Which tests have their own profile stands in tests/conftest.py.
