@@ -14,7 +14,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup --n
 SYSTEM_PACKAGES := chromium bubblewrap slirp4netns python3-venv mmdebstrap uidmap
 
 .DEFAULT_GOAL := demo
-.PHONY: help demo lab quick test test-daytona test-faults test-images test-root check format coverage bench soak pictures constraints agent-packages system-packages clean
+.PHONY: help demo lab quick test tests test-daytona test-faults test-images test-root check format coverage bench soak pictures constraints agent-packages system-packages clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -30,8 +30,12 @@ quick: $(STAMPS)/test ## run the linter and the tests without kernel or browser,
 	@$(BIN)/ruff format --quiet --check
 	@$(PYTEST) -m "not kernel and not browser and not slow" --hypothesis-profile quick --durations=5
 
-test: $(STAMPS)/test check ## run every check and every test
+# The checks use one core, and the tests use the other one meanwhile.
+test: $(STAMPS)/test ## run every check and every test
 	@tools/system-packages $(SYSTEM_PACKAGES)
+	@$(MAKE) --no-print-directory --jobs 2 check tests
+
+tests:
 	@$(PYTEST)
 
 test-faults: $(STAMPS)/test ## run the whole matrix of faults, in a quarter of an hour

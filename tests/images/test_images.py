@@ -158,6 +158,7 @@ async def test_without_an_index_the_kernel_brings_the_packages_once(
         assert (await run.sandbox.process.exec(command)).result == "None\n"  # the image's Python is unchanged
 
 
+@pytest.mark.libraries  # tests/agent/test_environment.py installs from the index, too
 async def test_an_index_is_used_once(images: Images) -> None:
     async with run_on(images, "trixie") as run:
         if (await run.sandbox.process.exec("getent hosts pypi.org")).exit_code != 0:
