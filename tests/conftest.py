@@ -59,7 +59,9 @@ _KERNEL_FUNCTIONS = {"KernelManager", "NotebookClient", "execute_notebook", "run
 # programs, or import Daytona's SDK for seconds.
 SLOW_FILES = {
     "agent/test_environment.py",
+    "agent/test_usage.py",
     "attacks/test_control_groups.py",
+    "attacks/test_hostile_folder.py",
     "attacks/test_hostile_requests.py",
     "attacks/test_isolation_network.py",
     "attacks/test_landlock.py",
@@ -71,6 +73,7 @@ SLOW_FILES = {
     "client/test_operations_table.py",
     "client/test_page_examples.py",
     "magics/test_background.py",
+    "magics/test_log.py",
     "magics/test_session_shell.py",
     "server/test_control.py",
     "server/test_isolation.py",
