@@ -189,6 +189,7 @@ def test_sessions_and_commands_are_listed_in_random_order(toolbox: Toolbox, sess
 
     def listed() -> tuple[str, ...]:
         answer = toolbox.get(f"/process/session/{session}")
+        assert answer.status_code == 200, answer.text
         return tuple(each["id"] for each in answer.json()["commands"])
 
     assert len({listed() for _ in range(10)}) > 1
