@@ -68,7 +68,7 @@ class LogView(anywidget.AnyWidget):
     _esm = join_modules()
     _css = "\n".join((STATIC / name).read_text("utf-8") for name in ("text.css", "view.css"))
 
-    # A layout is a widget of its own. A page that connects between the two never shows the view.
+    # A layout would be a second widget. A page that got only the view's message would never show the view.
     layout = traitlets.Any(None, allow_none=True).tag(sync=True)
     command = traitlets.Unicode().tag(sync=True)
     # The saved log has it in the name of its class.

@@ -298,8 +298,6 @@ class KernelSandbox:
             await asyncio.to_thread(server.close, now=True)
         else:
             await self._created.delete_unused()
-            if not restart:
-                self._created.delete_lost_later()  # one may appear after this
             stays = restart or not self._handover.owned or self.at_shutdown != "delete"
             if self._sandbox is not None and stays:
                 if restart or not self.keeps_interpreter:
@@ -310,6 +308,8 @@ class KernelSandbox:
             elif self._sandbox is not None:
                 self._kept.forget()
                 await self._created.delete(self._sandbox)
+            if not restart:
+                self._created.delete_lost_later()  # one may appear after this
         if not restart:
             self._handover_file.remove()
             self.bookmark.remove()

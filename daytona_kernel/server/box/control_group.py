@@ -1,8 +1,8 @@
 """Control groups: the bounds of all processes of a box together (cgroup v2).
 
-A server makes its groups under the nearest ancestor of its own group where its user may make groups with
-bounds. systemd gives such an ancestor to the programs that a person's own manager starts. Root may use any.
-The server's own group does not serve: a group that has processes cannot bound the groups under it.
+A server needs a group under which its user may make groups with bounds. It takes the nearest one above its
+own. systemd gives such a group to the programs that a person's own manager starts. Root may use any. The
+server's own group does not serve: a group that has processes cannot bound the groups under it.
 
 A box is in its group before anything of a person runs in it, and cannot write to it: with bubblewrap the
 group's files are read-only, and with Landlock they cannot be opened. If the memory is used up, the kernel
