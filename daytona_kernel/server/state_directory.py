@@ -27,6 +27,7 @@ _GROUPS = "control-group"  # the record of the groups
 # The processes of a killed server's sandboxes end soon. Until then they may add files.
 _SWEEPS = 10
 _SWEEP_PAUSE = 0.5  # seconds
+_ATTEMPTS = 5
 
 
 class StateDirectoryInUseError(Exception):
@@ -52,7 +53,11 @@ class StateDirectory:
     @classmethod
     def temporary(cls) -> StateDirectory:
         """Create a state directory among the system's temporary files."""
-        return cls(Path(tempfile.mkdtemp(prefix=_PREFIX)))
+        for _ in range(_ATTEMPTS):
+            # Until it is locked, another server that starts may take it for abandoned.
+            with contextlib.suppress(StateDirectoryInUseError):
+                return cls(Path(tempfile.mkdtemp(prefix=_PREFIX)))
+        raise StateDirectoryInUseError("other servers have removed each new state directory")
 
     def remove(self, *, whole: bool) -> None:
         """Remove the sandboxes; with `whole`, also the directory itself. Say what could not be removed."""
@@ -65,13 +70,14 @@ class StateDirectory:
 
 
 def _lock(path: Path) -> int | None:
+    """Lock a state directory. Returns None if another process has the lock, or has removed the file."""
     fd = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
+    with contextlib.suppress(OSError):
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(fd)
-        return None
-    return fd
+        if os.path.samestat(os.fstat(fd), (path / _LOCK).stat()):
+            return fd
+    os.close(fd)
+    return None
 
 
 def _remove_sandboxes(path: Path) -> bool:

@@ -7,6 +7,8 @@ import resource
 import shutil
 import subprocess
 import sys
+import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -147,3 +149,29 @@ def test_a_failed_removal_is_reported_and_tried_again(
                 subprocess.run([CHATTR, "-i", each], check=False)
     assert remove_abandoned() == [path]
     assert not path.exists()
+
+
+def test_a_new_directory_is_never_taken_for_abandoned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other servers that start remove what is abandoned, also between the creation and the lock."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    done = threading.Event()
+
+    def remove_again_and_again() -> None:
+        while not done.is_set():
+            remove_abandoned()
+
+    others = [threading.Thread(target=remove_again_and_again) for _ in range(2)]
+    for each in others:
+        each.start()
+    try:
+        for _ in range(1000):
+            state = StateDirectory.temporary()
+            assert state.sandboxes.is_dir()
+            state.remove(whole=True)
+    finally:
+        done.set()
+        for each in others:
+            each.join()
+    assert list(tmp_path.iterdir()) == []
