@@ -34,7 +34,7 @@ def main() -> None:
 
         from ..wire.postponed_packages import postpone
 
-        postpone("jupyter_client", write_connection_file="connect")
+        postpone("jupyter_client", write_connection_file="connect", find_connection_file="connect")
 
         from . import kernel
 

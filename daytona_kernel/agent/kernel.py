@@ -25,11 +25,12 @@ from ipykernel.ipkernel import IPythonKernel
 from traitlets import Type, default
 
 from ..wire.conventions import ENVIRONMENT_TYPE, RESUME_TYPE
-from . import package_magics, temporary
+from . import package_magics, postponed_debugger, temporary
 from .completion import TimelyCompletion
 from .given_environment import GivenEnvironment
 from .interrupts import Interrupts
 from .magics import KernelMagics
+from .postponed_debugger import PostponedDebugger
 
 if TYPE_CHECKING:
     import asyncio
@@ -56,6 +57,7 @@ def main(connection_file: str, agent_pid: int, options: list[str]) -> None:
     sys.argv = ["ipykernel_launcher.py", "-f", connection_file, *options]
 
     temporary.settle()
+    postponed_debugger.use()
     app = IPKernelApp.instance(kernel_class=SandboxKernel)
     # A parent watches this process: no hints for a terminal, and no poller for pid 1.
     app.parent_handle = 1
@@ -103,6 +105,8 @@ class IPKernelApp(kernelapp.IPKernelApp):
 class SandboxKernel(IPythonKernel):
     """ipykernel's kernel, with other interrupts, aborts and completion."""
 
+    debugger_class = Type(default_value=PostponedDebugger, klass=object)
+
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.shell_handlers[RESUME_TYPE] = self.daytona_resume_request
@@ -115,7 +119,7 @@ class SandboxKernel(IPythonKernel):
             # Hide the frames below every cell (asyncio, ipykernel) from the debugger's call stack.
             codes = [frame.f_code for frame, _ in traceback.walk_stack(None)]
             codes.append(self.shell.run_ast_nodes.__code__)
-            self.debugger.kernel_modules += {code.co_filename for code in codes}
+            self._kernel_modules += {code.co_filename for code in codes}
 
     def do_complete(self, code: str, cursor_pos: int) -> dict[str, Any]:
         """Return the content of a `complete_reply`, in time."""

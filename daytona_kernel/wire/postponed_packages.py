@@ -37,6 +37,8 @@ class _Postponed(ModuleType):
     """A package before its `__init__` has run. Python asks it here for the names that it lacks."""
 
     def __getattr__(self, name: str) -> Any:
+        if name == "__path__":  # each `from … import` asks for it, and only a package has it
+            raise AttributeError(name)
         if name in _waiting.get(self, ()):
             return getattr(import_module(f"{self.__name__}.{_waiting[self][name]}"), name)
         self._run()

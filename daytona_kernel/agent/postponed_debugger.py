@@ -1,0 +1,56 @@
+"""ipykernel's debugger, which is imported at the first request to it.
+
+It brings debugpy, whose import takes a fifth of an interpreter's start. Few notebooks are debugged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from functools import cached_property
+from importlib.util import find_spec
+from typing import Any
+
+from ..wire.postponed_packages import postpone
+
+
+def use() -> None:
+    """Postpone the debugger. ipykernel asks its module whether there is one, and gets the answer."""
+    postpone("ipykernel.debugger")
+    # Private: ipykernel's own name for the answer, which its kernel reads.
+    sys.modules["ipykernel.debugger"]._is_debugpy_available = _is_there()  # type: ignore[attr-defined] # noqa: SLF001
+
+
+class PostponedDebugger:
+    """Stands for ipykernel's `Debugger` with these arguments. It is used in one thread, the control thread."""
+
+    def __init__(self, *arguments: Any) -> None:
+        self._arguments = arguments
+        self._is_made = asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._debugger, name)
+
+    async def handle_stopped_event(self) -> None:
+        """Wait for the next stop at a breakpoint, and tell the front end."""
+        await self._is_made.wait()
+        await self._debugger.handle_stopped_event()
+
+    @cached_property
+    def _debugger(self) -> Any:
+        known = set(sys.modules)
+        from ipykernel.debugger import Debugger
+
+        debugger = Debugger(*self._arguments)
+        new = [sys.modules[name] for name in sys.modules.keys() - known]
+        # The debugger shows no frames of these files. ipykernel lists the files of its imports, too.
+        debugger.kernel_modules += [file for each in new if (file := getattr(each, "__file__", None))]
+        self._is_made.set()
+        return debugger
+
+
+def _is_there() -> bool:
+    try:
+        return find_spec("debugpy.server") is not None  # this imports `debugpy`, a small part of it
+    except ImportError:
+        return False
