@@ -38,6 +38,9 @@ main()
 # modification time would differ between machines. The eight bytes after the flags are the place of the hash.
 _UNCHECKED = (1).to_bytes(4, "little") + bytes(8)
 
+# Each start of a kernel compresses the files. A higher level takes twice as long for a twentieth of the size.
+_LEVEL = 1
+
 
 @cache
 def agent_archive() -> bytes:
@@ -51,7 +54,7 @@ def agent_archive() -> bytes:
                 _add(out, source, f"{_PACKAGE}/{folder}/{source.stem}")
         for data in sorted((_ROOT / "agent").glob("*.txt")):
             name = zipfile.ZipInfo(f"{_PACKAGE}/agent/{data.name}")
-            out.writestr(name, data.read_bytes(), zipfile.ZIP_DEFLATED)
+            out.writestr(name, data.read_bytes(), zipfile.ZIP_DEFLATED, _LEVEL)
     return archive.getvalue()
 
 
@@ -65,4 +68,4 @@ def _add(archive: zipfile.ZipFile, source: Path, name: str) -> None:
     code = SourceFileLoader(name.replace("/", "."), str(source)).get_code(name.replace("/", "."))
     bytecode = MAGIC_NUMBER + _UNCHECKED + marshal.dumps(code)
     for suffix, data in ((".py", source.read_bytes()), (".pyc", bytecode)):
-        archive.writestr(zipfile.ZipInfo(name + suffix), data, zipfile.ZIP_DEFLATED)
+        archive.writestr(zipfile.ZipInfo(name + suffix), data, zipfile.ZIP_DEFLATED, _LEVEL)
