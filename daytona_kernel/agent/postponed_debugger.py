@@ -22,7 +22,7 @@ def use() -> None:
 
 
 class PostponedDebugger:
-    """Stands for ipykernel's `Debugger` with these arguments. It is used in one thread, the control thread."""
+    """Stands for ipykernel's `Debugger` with these arguments. Only the control thread uses it."""
 
     def __init__(self, *arguments: Any) -> None:
         self._arguments = arguments
