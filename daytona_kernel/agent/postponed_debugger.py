@@ -16,9 +16,33 @@ from ..wire.postponed_packages import postpone
 
 def use() -> None:
     """Postpone the debugger. ipykernel asks its module whether there is one, and gets the answer."""
+    is_there = _is_there()
     postpone("ipykernel.debugger")
     # Private: ipykernel's own name for the answer, which its kernel reads.
-    sys.modules["ipykernel.debugger"]._is_debugpy_available = _is_there()  # type: ignore[attr-defined] # noqa: SLF001
+    sys.modules["ipykernel.debugger"]._is_debugpy_available = is_there  # type: ignore[attr-defined] # noqa: SLF001
+    if is_there:
+        sys.breakpointhook = debugpy_breakpointhook
+
+
+def debugpy_breakpointhook() -> None:
+    """Do what debugpy's hook of this name does at a `breakpoint()`: nothing, unless a front end debugs."""
+    _import_debugger()
+    import debugpy  # noqa: T100  # this is not a forgotten breakpoint
+
+    debugpy.breakpoint()  # noqa: T100
+
+
+debugpy_breakpointhook.__module__ = "debugpy._vendored.force_pydevd"  # programs look whose hook it is
+
+
+def _import_debugger() -> Any:
+    """Return ipykernel's `Debugger`. Its import sets debugpy's hook, which must not replace the user's."""
+    hook = sys.breakpointhook
+    from ipykernel.debugger import Debugger
+
+    if hook is not debugpy_breakpointhook:
+        sys.breakpointhook = hook
+    return Debugger
 
 
 class PostponedDebugger:
@@ -39,9 +63,7 @@ class PostponedDebugger:
     @cached_property
     def _debugger(self) -> Any:
         known = set(sys.modules)
-        from ipykernel.debugger import Debugger
-
-        debugger = Debugger(*self._arguments)
+        debugger = _import_debugger()(*self._arguments)
         new = [sys.modules[name] for name in sys.modules.keys() - known]
         # The debugger shows no frames of these files. ipykernel lists the files of its imports, too.
         debugger.kernel_modules += [file for each in new if (file := getattr(each, "__file__", None))]

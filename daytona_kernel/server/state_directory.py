@@ -11,6 +11,7 @@ import os
 import sys
 import tempfile
 import time
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,6 @@ _GROUPS = "control-group"  # the record of the groups
 # The processes of a killed server's sandboxes end soon. Until then they may add files.
 _SWEEPS = 10
 _SWEEP_PAUSE = 0.5  # seconds
-_ATTEMPTS = 5
 
 
 class StateDirectoryInUseError(Exception):
@@ -43,7 +43,7 @@ class StateDirectory:
         self.path = path
         self.sandboxes = path / _SANDBOXES
         self.groups = path / _GROUPS
-        self._lock = _lock(path)
+        self._lock = _create_lock(path) or _lock(path)
         if self._lock is None:
             raise StateDirectoryInUseError(f"another server uses {path}")
         # A killed server may have left sandboxes here. Nothing can use them any more.
@@ -53,11 +53,7 @@ class StateDirectory:
     @classmethod
     def temporary(cls) -> StateDirectory:
         """Create a state directory among the system's temporary files."""
-        for _ in range(_ATTEMPTS):
-            # Until it is locked, another server that starts may take it for abandoned.
-            with contextlib.suppress(StateDirectoryInUseError):
-                return cls(Path(tempfile.mkdtemp(prefix=_PREFIX)))
-        raise StateDirectoryInUseError("other servers have removed each new state directory")
+        return cls(Path(tempfile.mkdtemp(prefix=_PREFIX)))
 
     def remove(self, *, whole: bool) -> None:
         """Remove the sandboxes; with `whole`, also the directory itself. Say what could not be removed."""
@@ -69,9 +65,27 @@ class StateDirectory:
             self._lock = None
 
 
+def _create_lock(path: Path) -> int | None:
+    """Lock a state directory that has no lock file. Returns None if it has one.
+
+    The file is locked before it has its name: a server that starts meanwhile removes what is not locked.
+    """
+    new = path / f"{_LOCK}-{uuid.uuid4().hex}"
+    fd = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.link(new, path / _LOCK)
+    except FileExistsError:
+        os.close(fd)
+        return None
+    finally:
+        new.unlink()
+    return fd
+
+
 def _lock(path: Path) -> int | None:
     """Lock a state directory. Returns None if another process has the lock, or has removed the file."""
-    fd = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fd = os.open(path / _LOCK, os.O_RDWR | os.O_CLOEXEC)
     with contextlib.suppress(OSError):
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.path.samestat(os.fstat(fd), (path / _LOCK).stat()):

@@ -36,14 +36,14 @@ class Both:
     def same(self, scenario: Scenario, within: float = 0.0) -> Any:
         """Play the scenario with both kernels, check that the results are equal, and return ipykernel's.
 
-        within: the seconds in which daytona may repeat the scenario until it is equal. Such a scenario must
+        within: the seconds in which both may repeat the scenario until it is equal. Such a scenario must
             not change the execution count.
         """
         self.equal = False
         deadline = time.monotonic() + within
         ipykernel, daytona = self._play(0, scenario), self._play(1, scenario)
         while daytona != ipykernel and time.monotonic() < deadline:
-            daytona = self._play(1, scenario)
+            ipykernel, daytona = self._play(0, scenario), self._play(1, scenario)
         assert ipykernel == daytona, difference(ipykernel, daytona)
         self.equal = True
         return ipykernel

@@ -156,7 +156,7 @@ def test_the_control_channel_answers_shell_requests(both: Both) -> None:
      ("open('fil", 9), ("\U0001f600 = known_", 10)],
 )  # fmt: skip
 def test_completions(both: Both, code: str, cursor: int) -> None:
-    """Both are equal when Jedi has read its files. Until then, daytona answers in time without Jedi."""
+    """Both are equal when Jedi has read its files. Until then, each answers in time without all of it."""
 
     def scenario(driver: Driver) -> Any:
         driver.run("known_name = {'key': 1}; open('file_here', 'w').close()", silent=True)

@@ -148,3 +148,11 @@ def test_kernel_info_lists_the_debugger_only_if_the_interpreter_has_one(own_kern
     )
     own_kernel.run("1")
     assert own_kernel.request("kernel_info_request", {})["supported_features"] == ["kernel subshells"]
+
+
+def test_the_debugger_leaves_the_hook_of_a_cell(own_kernel: Driver) -> None:
+    """The first request to the debugger imports debugpy, which sets the hook, too."""
+    assert own_kernel.run("breakpoint()").reply["status"] == "ok"
+    own_kernel.run("import sys; sys.breakpointhook = lambda: print('my hook')")
+    Debugger(own_kernel).start()
+    assert own_kernel.run("breakpoint()").stdout == "my hook\n"
