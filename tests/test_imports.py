@@ -49,7 +49,7 @@ FOLDERS: dict[str, dict[str, set[str]]] = {
 # Programs that run where only these modules exist, besides the standard library.
 SANDBOX_PROGRAMS: dict[str, set[str]] = {
     "wire": {"tornado", "zmq", "ipykernel", "IPython", "jupyter_client"},
-    "agent": {"tornado", "zmq", "ipykernel", "IPython", "jupyter_client", "traitlets"},
+    "agent": {"tornado", "zmq", "ipykernel", "IPython", "jupyter_client", "traitlets", "debugpy"},
     "server/inside": set(),
     "server/inside/charts_backend.py": {"matplotlib"},  # only code that has imported matplotlib loads it
 }

@@ -123,6 +123,7 @@ class SandboxKernel(IPythonKernel):
 
     def do_complete(self, code: str, cursor_pos: int) -> dict[str, Any]:
         """Return the content of a `complete_reply`, in time."""
+        postponed_debugger.import_debugger()  # before Jedi
         return self._completion.complete(code, cursor_pos, super().do_complete)
 
     # Private in ipykernel, which aborts only the cells that have arrived. More of them may be on their way.

@@ -1,6 +1,10 @@
-"""ipykernel's debugger, which is imported at the first request to it.
+"""ipykernel's debugger, which is imported when it is first needed.
 
-It brings debugpy, whose import takes a fifth of an interpreter's start. Few notebooks are debugged.
+It brings debugpy, whose import takes a fifth of an interpreter's start. Few notebooks are debugged, and a
+program that runs a notebook asks for no completion.
+
+debugpy changes `sys.path` while it is imported, and so does Jedi while it searches in a thread. So the first
+completion imports the debugger, and then Jedi.
 """
 
 from __future__ import annotations
@@ -26,7 +30,7 @@ def use() -> None:
 
 def debugpy_breakpointhook() -> None:
     """Do what debugpy's hook of this name does at a `breakpoint()`: nothing, unless a front end debugs."""
-    _import_debugger()
+    import_debugger()
     import debugpy  # noqa: T100  # this is not a forgotten breakpoint
 
     debugpy.breakpoint()  # noqa: T100
@@ -35,8 +39,8 @@ def debugpy_breakpointhook() -> None:
 debugpy_breakpointhook.__module__ = "debugpy._vendored.force_pydevd"  # programs look whose hook it is
 
 
-def _import_debugger() -> Any:
-    """Return ipykernel's `Debugger`. Its import sets debugpy's hook, which must not replace the user's."""
+def import_debugger() -> Any:
+    """Return ipykernel's class `Debugger`. Its import sets debugpy's hook, but not in place of the user's."""
     hook = sys.breakpointhook
     from ipykernel.debugger import Debugger
 
@@ -63,8 +67,9 @@ class PostponedDebugger:
     @cached_property
     def _debugger(self) -> Any:
         known = set(sys.modules)
-        debugger = _import_debugger()(*self._arguments)
-        new = [sys.modules[name] for name in sys.modules.keys() - known]
+        debugger = import_debugger()(*self._arguments)
+        # A cell may import something meanwhile.
+        new = [module for name, module in sys.modules.copy().items() if name not in known]
         # The debugger shows no frames of these files. ipykernel lists the files of its imports, too.
         debugger.kernel_modules += [file for each in new if (file := getattr(each, "__file__", None))]
         self._is_made.set()

@@ -156,3 +156,13 @@ def test_the_debugger_leaves_the_hook_of_a_cell(own_kernel: Driver) -> None:
     own_kernel.run("import sys; sys.breakpointhook = lambda: print('my hook')")
     Debugger(own_kernel).start()
     assert own_kernel.run("breakpoint()").stdout == "my hook\n"
+
+
+def test_debugpy_is_imported_before_jedi_and_not_before_somebody_needs_it(own_kernel: Driver) -> None:
+    """Both change `sys.path` for a moment, and Jedi does so in a thread."""
+    assert own_kernel.run("import sys; 'debugpy.server' in sys.modules, 'jedi' in sys.modules").result == (
+        "(False, False)"
+    )
+    own_kernel.request("complete_request", {"code": "sys.mod", "cursor_pos": 7})
+    names = own_kernel.run("[name for name in sys.modules if name in ('debugpy.server', 'jedi')]").result
+    assert names == "['debugpy.server', 'jedi']"

@@ -86,8 +86,9 @@ def test_an_interrupted_command_that_ignores_signals_is_killed(kernel: Driver) -
     cell = kernel.send("%sh trap '' INT TERM; while true; do sleep 0.2; done")
     wait_until(lambda: bool(shells_that_sleep(kernel)), 20)
     kernel.manager.interrupt_kernel()
-    assert kernel.collect(cell).error["ename"] == "KeyboardInterrupt"
-    wait_until(lambda: not shells_that_sleep(kernel), 20)
+    answer = kernel.collect(cell)
+    assert answer.error["ename"] == "KeyboardInterrupt"
+    wait_until(lambda: not shells_that_sleep(kernel), 20, f"it lives; the cell said: {answer.stderr!r}")
 
 
 def shells_that_sleep(kernel: Driver) -> list[psutil.Process]:
