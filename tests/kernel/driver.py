@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from queue import Empty
 from typing import TYPE_CHECKING, Any
@@ -294,6 +294,16 @@ def processes_of(driver: Driver) -> list[psutil.Process]:
     return [kernel, *kernel.children(recursive=True)]
 
 
+def sleeps_of(driver: Driver) -> list[psutil.Process]:
+    """Return the `sleep` commands that run in the sandbox."""
+    found = []
+    for process in processes_of(driver):
+        with suppress(psutil.NoSuchProcess):  # it ends at this moment
+            if process.name() == "sleep":
+                found.append(process)
+    return found
+
+
 __all__ = [
     "DEADLINE",
     "Answer",
@@ -303,5 +313,6 @@ __all__ = [
     "processes_of",
     "run_kernel",
     "running_kernel",
+    "sleeps_of",
     "wait_until",
 ]

@@ -5,17 +5,12 @@ from __future__ import annotations
 import re
 import signal
 import socket
-from typing import Any
 
 import pytest
 
-from .driver import DEADLINE, Driver, processes_of, running_kernel, wait_until
+from .driver import DEADLINE, Driver, running_kernel, sleeps_of, wait_until
 
 AWAITING = "import asyncio\nprint('go', flush=True)\nawait asyncio.sleep(600)"
-
-
-def sleeping_children(kernel: Driver) -> list[Any]:
-    return [p for p in processes_of(kernel) if p.name() == "sleep"]
 
 
 def wait_until_received(kernel: Driver) -> None:
@@ -59,13 +54,13 @@ def test_a_cell_stops_and_keeps_the_state(kernel: Driver, code: str) -> None:
 def test_a_command_stops_and_keeps_the_state(kernel: Driver, code: str) -> None:
     kernel.run("kept = 1")
     msg_id = kernel.send(code)
-    wait_until(lambda: bool(sleeping_children(kernel)), DEADLINE, "the command never ran")
+    wait_until(lambda: bool(sleeps_of(kernel)), DEADLINE, "the command never ran")
     kernel.manager.interrupt_kernel()
     kernel.collect(msg_id)
     assert kernel.run("kept").result == "1"
-    for left in sleeping_children(kernel):
+    for left in sleeps_of(kernel):
         left.kill()
-    wait_until(lambda: sleeping_children(kernel) == [], DEADLINE, "a command is left")
+    wait_until(lambda: sleeps_of(kernel) == [], DEADLINE, "a command is left")
 
 
 def test_interrupts_reach_cells_if_the_kernels_starter_blocks_them() -> None:

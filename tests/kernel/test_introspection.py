@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from .driver import DEADLINE, Driver, processes_of, running_kernel, wait_until
-
-if TYPE_CHECKING:
-    import psutil
-
-
-def sleepers(kernel: Driver) -> list[psutil.Process]:
-    return [process for process in processes_of(kernel) if process.name() == "sleep"]
+from .driver import DEADLINE, Driver, running_kernel, sleeps_of, wait_until
 
 
 def complete(kernel: Driver, code: str) -> dict[str, Any]:
@@ -139,12 +132,12 @@ def test_an_empty_reply_comes_in_time_when_c_code_holds_the_interpreter_lock(ker
     kernel.run("import ctypes; an_unusual_name = 5")
     # A PyDLL holds the interpreter lock during a call.
     blocked = kernel.send("ctypes.PyDLL(None).system(b'sleep 600')")
-    wait_until(lambda: bool(sleepers(kernel)), DEADLINE, "the call never started")
+    wait_until(lambda: bool(sleeps_of(kernel)), DEADLINE, "the call never started")
     reply = complete(kernel, "an_unus")
     assert (reply["status"], reply["matches"], reply["cursor_start"]) == ("ok", [], 7)
     assert kernel.request("is_complete_request", {"code": "if x:"})["status"] == "incomplete"
     assert not inspect(kernel, "an_unusual_name")["found"]
-    for sleeper in sleepers(kernel):
+    for sleeper in sleeps_of(kernel):
         sleeper.kill()
     # The late replies of the interpreter are dropped.
     answer = kernel.collect(blocked)

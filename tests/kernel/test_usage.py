@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from typing import Any
 
-from .driver import DEADLINE, Driver, processes_of, running_kernel, wait_until
+from .driver import DEADLINE, Driver, running_kernel, sleeps_of, wait_until
 
 MIB = 1 << 20
 
@@ -51,12 +51,9 @@ def test_usage_is_reported_while_a_cell_runs_and_while_c_code_holds_the_interpre
     kernel.collect(blocked)
     blocked = kernel.send("import ctypes; ctypes.PyDLL(None).system(b'sleep 600')")
 
-    def sleepers() -> list[Any]:
-        return [process for process in processes_of(kernel) if process.name() == "sleep"]
-
-    wait_until(lambda: bool(sleepers()), DEADLINE, "the call never started")
+    wait_until(lambda: bool(sleeps_of(kernel)), DEADLINE, "the call never started")
     assert ask(kernel)["kernel_memory"] > MIB
-    for sleeper in sleepers():
+    for sleeper in sleeps_of(kernel):
         sleeper.kill()
     assert kernel.collect(blocked).reply["status"] == "ok"
 
