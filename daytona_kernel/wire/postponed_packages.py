@@ -1,4 +1,4 @@
-"""Packages that run their `__init__` only when somebody uses a name in it.
+"""Packages and modules that run only when somebody uses a name in them.
 
 `import ipykernel.kernelbase` first imports the package `ipykernel`, and that imports all of jupyter_client.
 The package `IPython` imports its whole shell. Kernel and interpreter use a few modules of them, and start
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def postpone(package: str, **names: str) -> None:
-    """Postpone a package, unless it is imported or missing. Imports of its modules work as always.
+    """Postpone a package or a module, unless it is imported or missing. Imports of a package's modules work.
 
     names: names that are used in the package, each with the module of the package that defines it. Their use
         does not run the package.

@@ -58,6 +58,17 @@ def test_a_name_of_a_known_module_does_not_run_the_package(runs: list[str]) -> N
     assert runs == []
 
 
+def test_an_import_of_a_name_that_a_postponed_module_has_does_not_run_it(runs: list[str]) -> None:
+    postpone("late.other")
+    sys.modules["late.other"].given = 3  # type: ignore[attr-defined]
+    from late.other import given  # type: ignore[import-not-found]
+
+    assert given == 3
+    assert "FIRST" not in vars(sys.modules["late.other"])
+    assert import_module("late.other").FIRST == 2
+    assert runs == []  # nor does it run its package
+
+
 def test_a_look_at_all_names_runs_the_package(runs: list[str]) -> None:
     assert "VALUE" in dir(import_module("late"))
     assert runs == ["late"]
