@@ -276,12 +276,12 @@ def _place_in_line(item: pytest.Item) -> int:
 def _group(item: pytest.Item) -> str:
     """Return the name of the tests that pytest-xdist runs in one process, one after another.
 
-    Tests that share a kernel or a server are such a group, so that it is started once. Those with a
-    browser are two groups, because each starts a browser and a JupyterLab.
+    Tests that share a kernel or a server are such a group, so that it is started once. So are those with a
+    browser, which share it and a JupyterLab.
     """
     name = item.path.relative_to(TESTS).with_suffix("").as_posix()
     if item.get_closest_marker("browser"):
-        return "logs in a browser" if "log" in item.path.stem else "others in a browser"
+        return "in a browser"
     definitions = [each for same in _definitions_of(item).values() for each in same]
     return name if any(each.scope in {"module", "package"} for each in definitions) else item.nodeid
 

@@ -219,7 +219,7 @@ def test_typing_beside_a_flood(floods: NotebookPage, name: str) -> None:
 
 def test_typing_beside_twenty_logs(lab: Lab, shared_kernel: RunningKernel) -> None:
     commands = "\n".join(
-        f"%session create t{n}\n%session run t{n} --async while :; do seq 1 200; sleep 0.1; done"
+        f"%session create t{n}\n%session run t{n} --async while :; do seq 1 20; sleep 0.1; done"
         for n in range(20)
     )
     notebook = open_notebook(lab, "twenty", commands, "# ", kernel=shared_kernel)
