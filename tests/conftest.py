@@ -7,6 +7,7 @@ A test that starts a kernel and is not marked fails.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import tempfile
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from tests.browser import Lab
 
 TESTS = Path(__file__).parent
+
+gc.disable()  # all that is collected stays; see pytest_collection_finish
 
 # The tests run the project's own code, so they go on where a machine cannot isolate sandboxes, or cannot give
 # them a network of their own. The report's header says so.
@@ -252,6 +255,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(_group(item)))
     items.sort(key=_place_in_line)
+
+
+def pytest_collection_finish() -> None:
+    """Leave the collected tests out of garbage collections. They are most of a process's objects."""
+    gc.freeze()
+    gc.enable()
 
 
 def _used_by(item: pytest.Item) -> tuple[set[str], set[str]]:

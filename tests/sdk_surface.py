@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pkgutil import resolve_name
+
 # Methods of a sandbox without routes in the embedded server, and one of pydantic's.
 NOT_SERVED = {
     "archive",
@@ -28,6 +30,12 @@ NOT_SERVED = {
     "validate_ssh_access",
     "wait_for_resize_complete",
 }
+
+
+def sdk_class(name: str) -> type:
+    """Import a class of the SDK, named as `module:Class`. This takes seconds, so only tests call it."""
+    kind: type = resolve_name(f"daytona.{name}")
+    return kind
 
 
 def public(kind: type) -> set[str]:

@@ -6,15 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
-from daytona import Sandbox as TheirSandbox
-from daytona._sync.code_interpreter import CodeInterpreter
-from daytona._sync.filesystem import FileSystem as TheirFileSystem
-from daytona._sync.process import Process as Theirs
-from daytona.handle.pty_handle import PtyHandle
 
 from daytona_kernel import Daytona, FileSystem, Process, Sandbox
 from daytona_kernel.server.app import CONTROL_ROUTES, TOOLBOX_ROUTES
-from tests.sdk_surface import NOT_SERVED, public
+from tests.sdk_surface import NOT_SERVED, public, sdk_class
 
 ROOT = Path(__file__).parents[2]
 TABLE = (ROOT / "docs" / "operations.md").read_text()
@@ -56,12 +51,21 @@ def test_every_row_of_the_page_is_tested_on_both_sides() -> None:
 
 def test_the_methods_of_the_sdk_are_those_that_the_server_serves() -> None:
     listed = {(row[0], row[1].strip("`")) for row in ROWS if len(row) == 3}
-    kinds = {"Process": Theirs, "PtyHandle": PtyHandle, "CodeInterpreter": CodeInterpreter}
-    kinds |= {"FileSystem": TheirFileSystem}
-    for name, kind in kinds.items():
-        assert {method for owner, method in listed if owner == name} == public(kind)
+    modules = {
+        "Process": "_sync.process",
+        "PtyHandle": "handle.pty_handle",
+        "CodeInterpreter": "_sync.code_interpreter",
+        "FileSystem": "_sync.filesystem",
+    }
+    for name, module in modules.items():
+        served = public(sdk_class(f"{module}:{name}"))
+        assert {method for owner, method in listed if owner == name} == served
     sandbox = {method for owner, method in listed if owner == "Sandbox"}
-    assert sandbox == public(TheirSandbox) - NOT_SERVED - {"process", "fs", "code_interpreter"}
+    assert sandbox == public(sdk_class("_sync.sandbox:Sandbox")) - NOT_SERVED - {
+        "process",
+        "fs",
+        "code_interpreter",
+    }
 
 
 def test_the_routes_that_it_names_are_served() -> None:

@@ -6,16 +6,10 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
+import daytona_api_client as api_models  # both import a model when it is used
+import daytona_toolbox_api_client as toolbox_models
 import httpx
 import pytest
-from daytona_api_client.models.daytona_configuration import DaytonaConfiguration
-from daytona_api_client.models.list_sandboxes_response import ListSandboxesResponse
-from daytona_api_client.models.port_preview_url import PortPreviewUrl
-from daytona_api_client.models.sandbox import Sandbox as SandboxModel
-from daytona_toolbox_api_client.models.file_info import FileInfo
-from daytona_toolbox_api_client.models.port_list import PortList
-from daytona_toolbox_api_client.models.session import Session
-from daytona_toolbox_api_client.models.work_dir_response import WorkDirResponse
 
 from daytona_kernel.server import limits
 from daytona_kernel.server.app import Server
@@ -79,27 +73,27 @@ def test_an_unknown_route_of_the_toolbox(toolbox: Toolbox, method: str, path: st
 
 def test_answers_have_the_shapes_of_the_sdks_models(api: httpx.Client, toolbox: Toolbox) -> None:
     sandbox = api.get(f"/sandbox/{toolbox.sandbox['id']}").json()
-    model = SandboxModel.from_dict(sandbox)
+    model = api_models.Sandbox.from_dict(sandbox)
     assert model is not None
     assert model.id == sandbox["id"]
     for number in ("cpu", "gpu", "memory", "disk"):
         assert isinstance(sandbox[number], int)
     listed = api.get("/sandbox").json()
     assert set(listed) == {"items", "nextCursor"}
-    ListSandboxesResponse.from_dict(listed)
+    api_models.ListSandboxesResponse.from_dict(listed)
     assert "env" not in listed["items"][0]
-    DaytonaConfiguration.from_dict(api.get("/config").json())
-    PortPreviewUrl.from_dict(api.get(f"/sandbox/{sandbox['id']}/ports/4000/preview-url").json())
+    api_models.DaytonaConfiguration.from_dict(api.get("/config").json())
+    api_models.PortPreviewUrl.from_dict(api.get(f"/sandbox/{sandbox['id']}/ports/4000/preview-url").json())
     assert api.get(f"/sandbox/{sandbox['id']}/toolbox-proxy-url").json() == {
         "url": sandbox["toolboxProxyUrl"]
     }
     toolbox.post("/process/session", json={"sessionId": "shape"})
     toolbox.run("shape", "true")
-    Session.from_dict(toolbox.get("/process/session/shape").json())
+    toolbox_models.Session.from_dict(toolbox.get("/process/session/shape").json())
     toolbox.post("/files/folder", params={"path": "x", "mode": "755"})
-    FileInfo.from_dict(toolbox.get("/files/info", params={"path": "x"}).json())
-    PortList.from_dict(toolbox.get("/port").json())
-    WorkDirResponse.from_dict(toolbox.get("/work-dir").json())
+    toolbox_models.FileInfo.from_dict(toolbox.get("/files/info", params={"path": "x"}).json())
+    toolbox_models.PortList.from_dict(toolbox.get("/port").json())
+    toolbox_models.WorkDirResponse.from_dict(toolbox.get("/work-dir").json())
     assert toolbox.get("/version").json()["version"]
 
 

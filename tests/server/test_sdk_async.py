@@ -5,26 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import daytona as sdk  # imports its classes when they are used
 import pytest
-from daytona import (
-    AsyncDaytona,
-    CodeRunParams,
-    CreateSandboxFromSnapshotParams,
-    DaytonaConfig,
-    DaytonaError,
-    DaytonaNotFoundError,
-    DaytonaTimeoutError,
-    FileDownloadRequest,
-    FileUpload,
-    ListSandboxesQuery,
-    SessionExecuteRequest,
-)
-from daytona.common.pty import PtySize
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-    from daytona import AsyncSandbox
 
     from tests.server.conftest import EmbeddedServer
 
@@ -32,22 +17,22 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def daytona(server: EmbeddedServer) -> AsyncIterator[AsyncDaytona]:
-    config = DaytonaConfig(api_key=server.api_key, api_url=server.api_url, target="local")
-    async with AsyncDaytona(config) as daytona:
+async def daytona(server: EmbeddedServer) -> AsyncIterator[sdk.AsyncDaytona]:
+    config = sdk.DaytonaConfig(api_key=server.api_key, api_url=server.api_url, target="local")
+    async with sdk.AsyncDaytona(config) as daytona:
         yield daytona
 
 
 @pytest.fixture
-async def sandbox(daytona: AsyncDaytona) -> AsyncIterator[AsyncSandbox]:
-    sandbox = await daytona.create(CreateSandboxFromSnapshotParams(labels={"async": "1"}))
+async def sandbox(daytona: sdk.AsyncDaytona) -> AsyncIterator[sdk.AsyncSandbox]:
+    sandbox = await daytona.create(sdk.CreateSandboxFromSnapshotParams(labels={"async": "1"}))
     yield sandbox
     await sandbox.delete()
 
 
-async def test_sandbox(daytona: AsyncDaytona, sandbox: AsyncSandbox) -> None:
+async def test_sandbox(daytona: sdk.AsyncDaytona, sandbox: sdk.AsyncSandbox) -> None:
     assert (await daytona.get(sandbox.name)).id == sandbox.id
-    query = ListSandboxesQuery(labels={"async": "1"})
+    query = sdk.ListSandboxesQuery(labels={"async": "1"})
     assert [one.id async for one in daytona.list(query)] == [sandbox.id]
     assert await sandbox.set_labels({"async": "2"}) == {"async": "2"}
     await sandbox.set_autostop_interval(5)
@@ -71,21 +56,21 @@ async def test_sandbox(daytona: AsyncDaytona, sandbox: AsyncSandbox) -> None:
     assert await sandbox.get_user_home_dir() == await sandbox.get_user_root_dir() == "/home/daytona"
     assert re.fullmatch(r"http://127\.[0-9.]+:4000", (await sandbox.get_preview_link(4000)).url)
     assert (await sandbox.get_metrics_latest()).mem_used > 0
-    with pytest.raises(DaytonaNotFoundError):
+    with pytest.raises(sdk.DaytonaNotFoundError):
         await daytona.get("nobody")
 
 
-async def test_process(sandbox: AsyncSandbox) -> None:
+async def test_process(sandbox: sdk.AsyncSandbox) -> None:
     process = sandbox.process
     assert (await process.exec("echo $A", env={"A": "b"})).result == "b\n"
-    with pytest.raises(DaytonaTimeoutError):
+    with pytest.raises(sdk.DaytonaTimeoutError):
         await process.exec("sleep 10", timeout=1)
-    params = CodeRunParams(argv=["x"])
+    params = sdk.CodeRunParams(argv=["x"])
     assert (await process.code_run("import sys; print(sys.argv[1])", params)).result == "x\n"
     await process.create_session("s")
-    done = await process.execute_session_command("s", SessionExecuteRequest(command="echo a; echo b >&2"))
+    done = await process.execute_session_command("s", sdk.SessionExecuteRequest(command="echo a; echo b >&2"))
     assert (done.exit_code, done.stdout, done.stderr) == (0, "a\n", "b\n")
-    request = SessionExecuteRequest(command="read x; echo $x; seq 100000; exit 3", run_async=True)
+    request = sdk.SessionExecuteRequest(command="read x; echo $x; seq 100000; exit 3", run_async=True)
     running = await process.execute_session_command("s", request)
     await process.send_session_command_input("s", running.cmd_id, "in")
     out: list[str] = []
@@ -103,10 +88,10 @@ async def test_process(sandbox: AsyncSandbox) -> None:
     await process.get_entrypoint_logs_async(out.append, err.append)
 
 
-async def test_terminals(sandbox: AsyncSandbox) -> None:
+async def test_terminals(sandbox: sdk.AsyncSandbox) -> None:
     shown = bytearray()
     handle = await sandbox.process.create_pty_session(
-        "t", on_data=shown.extend, cwd="/tmp", envs={"A": "b"}, pty_size=PtySize(rows=30, cols=99)
+        "t", on_data=shown.extend, cwd="/tmp", envs={"A": "b"}, pty_size=sdk.PtySize(rows=30, cols=99)
     )
     await handle.send_input("pwd; echo $A; stty size; exit 7\n")
     result = await handle.wait()
@@ -115,12 +100,12 @@ async def test_terminals(sandbox: AsyncSandbox) -> None:
 
     handle = await sandbox.process.create_pty_session("u", on_data=shown.extend)
     other = await sandbox.process.connect_pty_session("u", on_data=shown.extend)
-    assert (await handle.resize(PtySize(rows=40, cols=120))).cols == 120
+    assert (await handle.resize(sdk.PtySize(rows=40, cols=120))).cols == 120
     assert (await sandbox.process.get_pty_session_info("u")).rows == 40
     assert "u" in [one.id for one in await sandbox.process.list_pty_sessions()]
-    with pytest.raises(DaytonaError):
+    with pytest.raises(sdk.DaytonaError):
         await sandbox.process.create_pty_session("u", on_data=shown.extend)
-    assert (await sandbox.process.resize_pty_session("u", PtySize(rows=41, cols=121))).rows == 41
+    assert (await sandbox.process.resize_pty_session("u", sdk.PtySize(rows=41, cols=121))).rows == 41
     await handle.wait_for_connection()
     assert handle.is_connected()
     assert (handle.session_id, handle.exit_code, handle.error) == ("u", None, None)
@@ -130,18 +115,18 @@ async def test_terminals(sandbox: AsyncSandbox) -> None:
     await handle.disconnect()
     await (await sandbox.process.create_pty_session("v", on_data=shown.extend)).disconnect()
     await sandbox.process.kill_pty_session("v")
-    with pytest.raises(DaytonaError):
+    with pytest.raises(sdk.DaytonaError):
         await sandbox.process.get_pty_session_info("v")
 
 
-async def test_code_interpreter(sandbox: AsyncSandbox) -> None:
+async def test_code_interpreter(sandbox: sdk.AsyncSandbox) -> None:
     interpreter = sandbox.code_interpreter
     await interpreter.run_code("x = 1")
     assert (await interpreter.run_code("print(x)")).stdout == "1\n"
     error = (await interpreter.run_code("1/0")).error
     assert error is not None
     assert error.name == "ZeroDivisionError"
-    with pytest.raises(DaytonaTimeoutError):
+    with pytest.raises(sdk.DaytonaTimeoutError):
         await interpreter.run_code("while True: pass", timeout=1)
     context = await interpreter.create_context(cwd="/tmp")
     assert [one.id for one in await interpreter.list_contexts()] == [context.id]
@@ -151,12 +136,12 @@ async def test_code_interpreter(sandbox: AsyncSandbox) -> None:
     assert await interpreter.list_contexts() == []
 
 
-async def test_files(sandbox: AsyncSandbox) -> None:
+async def test_files(sandbox: sdk.AsyncSandbox) -> None:
     fs = sandbox.fs
     await fs.upload_file(b"abc", "d/f")
     assert await fs.download_file("d/f") == b"abc"
-    await fs.upload_files([FileUpload(b"1", "many/1")])
-    [result] = await fs.download_files([FileDownloadRequest(source="many/1")])
+    await fs.upload_files([sdk.FileUpload(b"1", "many/1")])
+    [result] = await fs.download_files([sdk.FileDownloadRequest(source="many/1")])
     assert result.result == b"1"
     await fs.upload_file_stream(b"stream", "d/g")
     assert b"".join([piece async for piece in await fs.download_file_stream("d/g")]) == b"stream"
@@ -169,5 +154,5 @@ async def test_files(sandbox: AsyncSandbox) -> None:
     assert (await fs.search_files("d", "h")).files == ["/workspace/d/h"]
     assert (await fs.replace_in_files(["d/h"], "b", "B"))[0].success
     await fs.delete_file("d", recursive=True)
-    with pytest.raises(DaytonaNotFoundError):
+    with pytest.raises(sdk.DaytonaNotFoundError):
         await fs.get_file_info("d")

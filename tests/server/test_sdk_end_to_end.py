@@ -6,23 +6,13 @@ import gc
 import io
 from typing import TYPE_CHECKING
 
+import daytona as sdk  # imports its classes when they are used
 import pytest
-from daytona import (
-    CodeRunParams,
-    CreateSandboxFromSnapshotParams,
-    Daytona,
-    DaytonaConfig,
-    DaytonaError,
-    SessionExecuteRequest,
-)
-from daytona.common.pty import PtySize
 
 from tests.conftest import both_profiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from daytona import DownloadProgress, Sandbox, UploadProgress
 
     from daytona_kernel import DaytonaConfig as OwnConfig
 
@@ -31,18 +21,18 @@ CONTENT = bytes(range(256)) * 4000
 
 
 @pytest.fixture(scope="module")
-def daytona(profiled: OwnConfig) -> Daytona:
-    return Daytona(DaytonaConfig(api_key=profiled.api_key, api_url=profiled.api_url, target="local"))
+def daytona(profiled: OwnConfig) -> sdk.Daytona:
+    return sdk.Daytona(sdk.DaytonaConfig(api_key=profiled.api_key, api_url=profiled.api_url, target="local"))
 
 
 @pytest.fixture(scope="module")
-def sandbox(daytona: Daytona) -> Iterator[Sandbox]:
-    sandbox = daytona.create(CreateSandboxFromSnapshotParams(language="python"))
+def sandbox(daytona: sdk.Daytona) -> Iterator[sdk.Sandbox]:
+    sandbox = daytona.create(sdk.CreateSandboxFromSnapshotParams(language="python"))
     yield sandbox
     sandbox.delete()
 
 
-def test_a_new_sandbox_tells_about_itself(daytona: Daytona, sandbox: Sandbox) -> None:
+def test_a_new_sandbox_tells_about_itself(daytona: sdk.Daytona, sandbox: sdk.Sandbox) -> None:
     assert sandbox.organization_id
     assert sandbox.cpu > 0
     assert sandbox.memory > 0
@@ -54,9 +44,9 @@ def test_a_new_sandbox_tells_about_itself(daytona: Daytona, sandbox: Sandbox) ->
     assert sandbox.id in [each.id for each in daytona.list()]
 
 
-def test_transfers_tell_their_progress(sandbox: Sandbox) -> None:
-    sent: list[UploadProgress] = []
-    received: list[DownloadProgress] = []
+def test_transfers_tell_their_progress(sandbox: sdk.Sandbox) -> None:
+    sent: list[sdk.UploadProgress] = []
+    received: list[sdk.DownloadProgress] = []
     sandbox.fs.create_folder("a/deep/folder", "755")
     sandbox.fs.upload_file_stream(io.BytesIO(CONTENT), "a/deep/folder/file", on_progress=sent.append)
     pieces = sandbox.fs.download_file_stream("a/deep/folder/file", on_progress=received.append)
@@ -67,15 +57,15 @@ def test_transfers_tell_their_progress(sandbox: Sandbox) -> None:
         assert counts == sorted(counts)
 
 
-def test_what_is_not_there_is_an_error(sandbox: Sandbox) -> None:
-    with pytest.raises(DaytonaError):
+def test_what_is_not_there_is_an_error(sandbox: sdk.Sandbox) -> None:
+    with pytest.raises(sdk.DaytonaError):
         b"".join(sandbox.fs.download_file_stream("none"))
-    with pytest.raises(DaytonaError):
+    with pytest.raises(sdk.DaytonaError):
         sandbox.fs.download_file("none")
     assert sandbox.process.exec("ls /none").exit_code != 0
 
 
-def test_texts_are_found_and_replaced(sandbox: Sandbox) -> None:
+def test_texts_are_found_and_replaced(sandbox: sdk.Sandbox) -> None:
     sandbox.fs.upload_file(b"first\nthe old word\n", "texts/one.txt")
     sandbox.fs.upload_file(b"nothing", "texts/two.md")
     (match,) = sandbox.fs.find_files("texts", "old word")
@@ -90,25 +80,25 @@ def test_texts_are_found_and_replaced(sandbox: Sandbox) -> None:
 
 
 def test_a_sandbox_outlives_the_client_that_made_it(profiled: OwnConfig) -> None:
-    config = DaytonaConfig(api_key=profiled.api_key, api_url=profiled.api_url, target="local")
-    sandbox = Daytona(config).create()
+    config = sdk.DaytonaConfig(api_key=profiled.api_key, api_url=profiled.api_url, target="local")
+    sandbox = sdk.Daytona(config).create()
     gc.collect()
     sandbox.fs.upload_file(b"content", "file")
     assert b"".join(sandbox.fs.download_file_stream("file")) == b"content"
     sandbox.delete()
 
 
-def test_one_off_runs(sandbox: Sandbox) -> None:
+def test_one_off_runs(sandbox: sdk.Sandbox) -> None:
     process = sandbox.process
     answer = process.exec('echo "$A $B"; echo err >&2; exit 42', cwd="/tmp", env={"A": "1", "B": "2"})
     assert (answer.exit_code, sorted(answer.result.splitlines())) == (42, ["1 2", "err"])
-    with pytest.raises(DaytonaError, match="timeout"):
+    with pytest.raises(sdk.DaytonaError, match="timeout"):
         process.exec("sleep 30", timeout=1)
     document = process.exec("python3 - <<'END'\nprint('from a document')\nEND", timeout=60)
     assert document.result == "from a document\n"
     run = process.code_run(
         "import os, sys\nsys.stderr.write('err')\nprint(sys.argv[1:], os.environ['A'])",
-        CodeRunParams(argv=["x", "y"], env={"A": "1"}),
+        sdk.CodeRunParams(argv=["x", "y"], env={"A": "1"}),
     )
     assert run.exit_code == 0
     assert "['x', 'y'] 1" in run.result
@@ -116,14 +106,14 @@ def test_one_off_runs(sandbox: Sandbox) -> None:
     assert process.code_run("def incomplete(").exit_code != 0
 
 
-def test_a_session_keeps_its_state_and_its_name(sandbox: Sandbox) -> None:
+def test_a_session_keeps_its_state_and_its_name(sandbox: sdk.Sandbox) -> None:
     process = sandbox.process
     process.create_session("one")
-    with pytest.raises(DaytonaError):
+    with pytest.raises(sdk.DaytonaError):
         process.create_session("one")
-    process.execute_session_command("one", SessionExecuteRequest(command="export KEPT=value; cd /tmp"))
+    process.execute_session_command("one", sdk.SessionExecuteRequest(command="export KEPT=value; cd /tmp"))
     done = process.execute_session_command(
-        "one", SessionExecuteRequest(command="echo $KEPT $PWD; echo err >&2")
+        "one", sdk.SessionExecuteRequest(command="echo $KEPT $PWD; echo err >&2")
     )
     assert (done.exit_code, done.stdout, done.stderr) == (0, "value /tmp\n", "err\n")
     logs = process.get_session_command_logs("one", done.cmd_id)
@@ -133,11 +123,11 @@ def test_a_session_keeps_its_state_and_its_name(sandbox: Sandbox) -> None:
     assert "one" not in [each.session_id for each in process.list_sessions()]
 
 
-def test_a_terminal_is_left_and_found_again(sandbox: Sandbox) -> None:
+def test_a_terminal_is_left_and_found_again(sandbox: sdk.Sandbox) -> None:
     process = sandbox.process
-    process.create_pty_session("t", pty_size=PtySize(rows=24, cols=80)).disconnect()
+    process.create_pty_session("t", pty_size=sdk.PtySize(rows=24, cols=80)).disconnect()
     assert "t" in [each.id for each in process.list_pty_sessions()]
-    resized = process.resize_pty_session("t", PtySize(rows=30, cols=100))
+    resized = process.resize_pty_session("t", sdk.PtySize(rows=30, cols=100))
     assert (resized.rows, resized.cols) == (30, 100)
     shown: list[bytes] = []
     handle = process.connect_pty_session("t")
@@ -147,7 +137,7 @@ def test_a_terminal_is_left_and_found_again(sandbox: Sandbox) -> None:
     handle.disconnect()
 
 
-def test_an_interpreter_keeps_its_state(sandbox: Sandbox) -> None:
+def test_an_interpreter_keeps_its_state(sandbox: sdk.Sandbox) -> None:
     interpreter = sandbox.code_interpreter
     context = interpreter.create_context()
     interpreter.run_code("kept = 42", context=context)

@@ -7,17 +7,8 @@ import inspect
 from pathlib import Path
 
 import pytest
-from daytona import AsyncDaytona, AsyncSandbox, Daytona, Sandbox
-from daytona._async.code_interpreter import AsyncCodeInterpreter
-from daytona._async.filesystem import AsyncFileSystem
-from daytona._async.process import AsyncProcess
-from daytona._sync.code_interpreter import CodeInterpreter
-from daytona._sync.filesystem import FileSystem
-from daytona._sync.process import Process
-from daytona.handle.async_pty_handle import AsyncPtyHandle
-from daytona.handle.pty_handle import PtyHandle
 
-from tests.sdk_surface import NOT_SERVED, public
+from tests.sdk_surface import NOT_SERVED, public, sdk_class
 
 
 def used_in(name: str) -> set[str]:
@@ -26,30 +17,38 @@ def used_in(name: str) -> set[str]:
     return {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
 
 
+PARTS = ["process:{}Process", "code_interpreter:{}CodeInterpreter", "filesystem:{}FileSystem"]
+HANDLES = {
+    "test_sdk": "handle.pty_handle:PtyHandle",
+    "test_sdk_async": "handle.async_pty_handle:AsyncPtyHandle",
+}
+SANDBOXES = {"test_sdk": "_sync.sandbox:Sandbox", "test_sdk_async": "_async.sandbox:AsyncSandbox"}
+CLIENTS = {"test_sdk": "_sync.daytona:Daytona", "test_sdk_async": "_async.daytona:AsyncDaytona"}
+
+
 @pytest.mark.parametrize(
-    ("kind", "tests"),
+    ("tests", "name"),
     [
-        *((kind, "test_sdk") for kind in (Process, CodeInterpreter, PtyHandle, FileSystem)),
-        *(
-            (kind, "test_sdk_async")
-            for kind in (AsyncProcess, AsyncCodeInterpreter, AsyncPtyHandle, AsyncFileSystem)
-        ),
+        *(("test_sdk", "_sync." + part.format("")) for part in PARTS),
+        *(("test_sdk_async", "_async." + part.format("Async")) for part in PARTS),
+        *HANDLES.items(),
     ],
 )
-def test_every_method_is_exercised(kind: type, tests: str) -> None:
-    assert public(kind) - used_in(tests) == set()
+def test_every_method_is_exercised(tests: str, name: str) -> None:
+    assert public(sdk_class(name)) - used_in(tests) == set()
 
 
-@pytest.mark.parametrize(("kind", "tests"), [(Sandbox, "test_sdk"), (AsyncSandbox, "test_sdk_async")])
-def test_every_method_of_a_sandbox_is_exercised_or_not_served(kind: type, tests: str) -> None:
-    assert public(kind) - used_in(tests) - NOT_SERVED == set()
+@pytest.mark.parametrize(("tests", "name"), SANDBOXES.items())
+def test_every_method_of_a_sandbox_is_exercised_or_not_served(tests: str, name: str) -> None:
+    assert public(sdk_class(name)) - used_in(tests) - NOT_SERVED == set()
 
 
-@pytest.mark.parametrize(("kind", "tests"), [(Daytona, "test_sdk"), (AsyncDaytona, "test_sdk_async")])
-def test_a_sandbox_is_created_found_and_listed(kind: type, tests: str) -> None:
-    assert {"create", "get", "list"} <= public(kind) & used_in(tests)
+@pytest.mark.parametrize(("tests", "name"), CLIENTS.items())
+def test_a_sandbox_is_created_found_and_listed(tests: str, name: str) -> None:
+    assert {"create", "get", "list"} <= public(sdk_class(name)) & used_in(tests)
 
 
 def test_every_unserved_method_exists() -> None:
-    assert public(Sandbox) >= NOT_SERVED
-    assert all(inspect.getattr_static(Sandbox, name) is not None for name in NOT_SERVED)
+    kind = sdk_class(SANDBOXES["test_sdk"])
+    assert public(kind) >= NOT_SERVED
+    assert all(inspect.getattr_static(kind, name) is not None for name in NOT_SERVED)
