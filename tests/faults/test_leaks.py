@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 import psutil
+import pytest
 import zmq
 from ipykernel.shellchannel import ShellChannelThread
 from jupyter_client.session import Session
@@ -40,24 +41,38 @@ def test_a_front_end_that_does_not_read_costs_the_others_nothing(own_kernel: Dri
         assert kernel.memory_full_info().pss - before < 20e6
 
 
-def test_a_front_end_that_reads_late_gets_everything() -> None:
+@pytest.mark.parametrize("others", [0, 1], ids=["alone", "beside one that does not read"])
+def test_a_front_end_that_reads_late_gets_everything(others: int) -> None:
     """Twenty thousand messages of 1 kB are several times what zmq and TCP keep for it."""
-    with zmq.Context() as context, context.socket(zmq.XPUB) as socket:
+    with zmq.Context() as context, context.socket(zmq.XPUB) as socket, ExitStack() as stack:
         port = socket.bind_to_random_port("tcp://127.0.0.1")
         thread = ShellChannelThread(context, daemon=True)
         iopub = IOPub(socket, thread, Session(key=b"key"))
         thread.start()
-        with context.socket(zmq.SUB) as front_end:
-            front_end.subscribe(b"")
-            front_end.connect(f"tcp://127.0.0.1:{port}")
-            assert front_end.poll(10_000)  # the welcome
-            front_end.recv_multipart()
+
+        def front_end(topic: bytes) -> zmq.Socket[bytes]:
+            reader: zmq.Socket[bytes] = stack.enter_context(context.socket(zmq.SUB))
+            reader.subscribe(topic)
+            reader.connect(f"tcp://127.0.0.1:{port}")
+            assert reader.poll(10_000)  # the welcome
+            reader.recv_multipart()
+            return reader
+
+        def publish() -> None:
             for number in range(20_000):
                 iopub.send_multipart([b"stream", b"%d" % number, bytes(1_000)])
-            time.sleep(0.3)  # the front end is busy
-            for number in range(20_000):
-                assert front_end.poll(10_000), f"message {number} is lost"
-                assert front_end.recv_multipart()[1] == b"%d" % number
+
+        for _ in range(others):
+            front_end(b"")
+            publish()
+        late = front_end(b"stream")
+        while others and late.poll(3_000):  # until the other one misses messages
+            late.recv_multipart()
+        publish()
+        time.sleep(0.2)  # it is busy
+        for number in range(20_000):
+            assert late.poll(10_000), f"message {number} is lost"
+            assert late.recv_multipart()[1] == b"%d" % number
         iopub.stop()
 
 

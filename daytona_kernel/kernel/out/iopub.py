@@ -6,7 +6,7 @@ expensive part of each message.
 
 zmq keeps a thousand messages for each front end, and drops later ones. Here a burst can be faster than zmq's
 own thread, so a full queue makes the loop wait for the front end. One that does not read for two seconds
-misses messages.
+misses messages until it reads again. zmq asks nothing of its queue then, only of the queues of the others.
 """
 
 from __future__ import annotations
@@ -35,9 +35,10 @@ if TYPE_CHECKING:
 _CLOSING_SECONDS = 2.0
 # The front ends of a crashed kernel subscribe again within so many seconds of each other.
 _GATHERING_SECONDS = 0.3
-# The longest wait for a front end that does not read, and the time until the next such wait.
+# The longest wait for a front end that does not read, and after it, for some time, for one that is slow.
 _READING_SECONDS = 2.0
-_DROPPING_SECONDS = 60.0
+_HURRY_SECONDS = 60.0
+_READING_SECONDS_IN_HURRY = 0.3
 
 
 class IOPub:
@@ -51,8 +52,8 @@ class IOPub:
         self._stream = ZMQStream(socket, thread.io_loop)
         self._stream.on_recv(self._welcome)
         socket.setsockopt(zmq.XPUB_NODROP, 1)
-        socket.setsockopt(zmq.SNDTIMEO, int(_READING_SECONDS * 1000))
-        self._dropping_until = 0.0
+        socket.sndtimeo = int(_READING_SECONDS * 1000)
+        self._hurry_until: float | None = None
         self._waiting: deque[Sequence[Any]] = deque()
         self._subscribed = asyncio.Event()
         self.running_cells = RunningCells()
@@ -122,10 +123,12 @@ class IOPub:
     def _publish(self, frames: Sequence[Any]) -> None:
         if self.socket is None:
             return
-        flags = zmq.DONTWAIT if time.monotonic() < self._dropping_until else 0
+        if self._hurry_until is not None and time.monotonic() >= self._hurry_until:
+            self._hurry_until = None
+            self.socket.sndtimeo = int(_READING_SECONDS * 1000)
         try:
             # zmq copies small parts anyway. It sends a large part without a copy.
-            self.socket.send_multipart(frames, flags, copy=False)
+            self.socket.send_multipart(frames, copy=False)
         except zmq.Again:
             self._publish_to_readers(self.socket, frames)
         # Sending can consume the event that announces a subscription to the stream.
@@ -134,8 +137,9 @@ class IOPub:
 
     def _publish_to_readers(self, socket: zmq.Socket[bytes], frames: Sequence[Any]) -> None:
         """Publish a message to the front ends that read. The others miss it."""
-        if time.monotonic() >= self._dropping_until:
-            self._dropping_until = time.monotonic() + _DROPPING_SECONDS
+        if self._hurry_until is None:
+            self._hurry_until = time.monotonic() + _HURRY_SECONDS
+            socket.sndtimeo = int(_READING_SECONDS_IN_HURRY * 1000)
         socket.setsockopt(zmq.XPUB_NODROP, 0)
         socket.send_multipart(frames, copy=False)
         socket.setsockopt(zmq.XPUB_NODROP, 1)
