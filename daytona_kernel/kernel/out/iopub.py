@@ -6,7 +6,8 @@ expensive part of each message.
 
 zmq keeps a thousand messages for each front end, and drops later ones. Here a burst can be faster than zmq's
 own thread, so a full queue makes the loop wait for the front end. One that does not read for two seconds
-misses messages until it reads again. zmq asks nothing of its queue then, only of the queues of the others.
+misses messages until it reads again. zmq leaves its queue out meanwhile. So the next full queue is that of
+another front end, and the loop waits for that one, too.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 _CLOSING_SECONDS = 2.0
 # The front ends of a crashed kernel subscribe again within so many seconds of each other.
 _GATHERING_SECONDS = 0.3
-# The longest wait for a front end that does not read, and after it, for some time, for one that is slow.
+# The longest wait for a front end that does not read. For some time after it, the next waits are shorter.
 _READING_SECONDS = 2.0
 _HURRY_SECONDS = 60.0
 _READING_SECONDS_IN_HURRY = 0.3
