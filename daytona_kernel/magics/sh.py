@@ -256,8 +256,13 @@ async def _run_live(process: AsyncProcess, command: _ShellCommand, output: _Outp
     script = f"{enter}{command.script}"
     sent = f"{process_tree.in_subshell(tag)}{script}{process_tree.after_subshell(tag, ' < /dev/null')}"
 
+    is_canceled = False
+
     async def end(_is_held: bool) -> str:
-        return _STILL_RUNS if await process_tree.end(process, tag) is Ending.LIVES else ""
+        nonlocal is_canceled
+        ending = await process_tree.end(process, tag)
+        is_canceled = ending is Ending.NOTHING
+        return _STILL_RUNS if ending is Ending.LIVES else ""
 
     try:
         await process.create_session(session)
@@ -276,6 +281,8 @@ async def _run_live(process: AsyncProcess, command: _ShellCommand, output: _Outp
     finally:
         try:
             await process.delete_session(session)
+            if is_canceled:
+                await process_tree.forget(process, tag)
         except DaytonaNotFoundError:
             pass  # the session went away with its sandbox
 

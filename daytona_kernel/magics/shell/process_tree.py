@@ -148,10 +148,12 @@ exit 1
 ).replace("MARK", _MARK)
 
 
-# Sets `lost` if both shells have ended without a chance to remove the file.
+# Sets `lost` if both shells have ended without a chance to remove the file. A canceled command may never come
+# and remove it, so nothing waits for that.
 _READ_FILE = """
 lost= shell=
 read -r pid shell < PLACE/.TAG
+[ "$pid" != canceled ] || exit 1
 [ -z "$shell" ] || kill -0 "$pid" || kill -0 "$shell" || lost=1
 [ -z "$lost" ] || { rm -f PLACE/.TAG; exit 5; }
 """
