@@ -1,11 +1,11 @@
 """The parser of magic arguments: text for the shell stays as it was written."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from daytona_kernel.errors import MagicUsageError
-from daytona_kernel.magics.arguments import parse_arguments, take_word
+from daytona_kernel.magics.arguments import HelpRequested, parse_arguments, take_word
 from daytona_kernel.magics.signature import Option, Positional, Signature
 
 SH = Signature(
@@ -95,10 +95,11 @@ def test_wrong_arguments_give_one_sentence(text: str, signature: Signature, sent
 
 
 @given(st.text())
+@example("--help")
 def test_any_text_is_parsed_or_rejected(text: str) -> None:
     try:
         values = parse_arguments(text, SH)
-    except MagicUsageError:
+    except (MagicUsageError, HelpRequested):
         return
     assert text.rstrip().endswith(values["command"])
 
