@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 TESTS = Path(__file__).parent
 
-gc.disable()  # all that is collected stays; see pytest_collection_finish
+gc.disable()  # importing the tests makes no garbage; see pytest_collection_finish
 
 # The tests run the project's own code, so they go on where a machine cannot isolate sandboxes, or cannot give
 # them a network of their own. The report's header says so.
