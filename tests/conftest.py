@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 TESTS = Path(__file__).parent
 
-gc.disable()  # importing the tests makes no garbage; see pytest_collection_finish
-
 # The tests run the project's own code, so they go on where a machine cannot isolate sandboxes, or cannot give
 # them a network of their own. The report's header says so.
 os.environ.setdefault("DAYTONA_KERNEL_ISOLATION", "preferred")
@@ -257,10 +255,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_place_in_line)
 
 
-def pytest_collection_finish() -> None:
-    """Leave the collected tests out of garbage collections. They are most of a process's objects."""
-    gc.freeze()
-    gc.enable()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Leave the tests out of garbage collections: they are most of a process's objects, and stay."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _used_by(item: pytest.Item) -> tuple[set[str], set[str]]:

@@ -166,7 +166,7 @@ def test_a_new_directory_is_never_taken_for_abandoned(
     for each in others:
         each.start()
     try:
-        for _ in range(400):
+        for _ in range(1000):
             state = StateDirectory.temporary()
             assert state.sandboxes.is_dir()
             state.remove(whole=True)

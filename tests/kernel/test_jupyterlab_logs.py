@@ -218,8 +218,8 @@ def test_typing_beside_a_flood(floods: NotebookPage, name: str) -> None:
 
 
 def test_typing_beside_twenty_logs(lab: Lab, shared_kernel: RunningKernel) -> None:
-    # No programs are started: twenty loops of them would use up the machine.
-    loop = r"while :; do printf '%s\n' 1 2 3 4 5 6 7 8 9 10; read -t 0.1; done"
+    # The loop starts no programs: twenty that do would use up the machine.
+    loop = r"""lines=$(seq 1 200); while :; do echo "$lines"; read -t 0.1; done"""
     commands = "\n".join(f"%session create t{n}\n%session run t{n} --async {loop}" for n in range(20))
     notebook = open_notebook(lab, "twenty", commands, "# ", kernel=shared_kernel)
     views = notebook.output(1).locator(".dk-log")
