@@ -175,7 +175,7 @@ def test_live_stops_at_its_timeout_and_has_no_input(kernel: Driver) -> None:
 
 
 def test_an_interrupt_at_any_moment_leaves_nothing_of_live(kernel: Driver) -> None:
-    before = kernel.run("%sh ls -A /tmp | wc -l").stdout  # each command has a file of its own there
+    before = kernel.run("%sh ls -A /tmp | wc -l").stdout  # it also counts the file of this command
     for pause in (0, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2):
         code = "print('go', flush=True)\n%sh --live sleep 944.8"
         assert kernel.interrupt_when_printed(code, pause)[0].error["ename"] == "KeyboardInterrupt"

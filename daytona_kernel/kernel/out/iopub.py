@@ -37,9 +37,9 @@ _CLOSING_SECONDS = 2.0
 # The front ends of a crashed kernel subscribe again within so many seconds of each other.
 _GATHERING_SECONDS = 0.3
 # The longest wait for a front end that does not read. For some time after it, the next waits are shorter.
-_READING_SECONDS = 2.0
+_READING_MILLISECONDS = 2_000
 _HURRY_SECONDS = 60.0
-_READING_SECONDS_IN_HURRY = 0.3
+_READING_MILLISECONDS_IN_HURRY = 300
 
 
 class IOPub:
@@ -53,7 +53,7 @@ class IOPub:
         self._stream = ZMQStream(socket, thread.io_loop)
         self._stream.on_recv(self._welcome)
         socket.setsockopt(zmq.XPUB_NODROP, 1)
-        socket.sndtimeo = int(_READING_SECONDS * 1000)
+        socket.sndtimeo = _READING_MILLISECONDS
         self._hurry_until: float | None = None
         self._waiting: deque[Sequence[Any]] = deque()
         self._subscribed = asyncio.Event()
@@ -126,7 +126,7 @@ class IOPub:
             return
         if self._hurry_until is not None and time.monotonic() >= self._hurry_until:
             self._hurry_until = None
-            self.socket.sndtimeo = int(_READING_SECONDS * 1000)
+            self.socket.sndtimeo = _READING_MILLISECONDS
         try:
             # zmq copies small parts anyway. It sends a large part without a copy.
             self.socket.send_multipart(frames, copy=False)
@@ -140,7 +140,7 @@ class IOPub:
         """Publish a message to the front ends that read. The others miss it."""
         if self._hurry_until is None:
             self._hurry_until = time.monotonic() + _HURRY_SECONDS
-            socket.sndtimeo = int(_READING_SECONDS_IN_HURRY * 1000)
+            socket.sndtimeo = _READING_MILLISECONDS_IN_HURRY
         socket.setsockopt(zmq.XPUB_NODROP, 0)
         socket.send_multipart(frames, copy=False)
         socket.setsockopt(zmq.XPUB_NODROP, 1)
