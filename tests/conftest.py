@@ -11,9 +11,11 @@ import gc
 import os
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -238,7 +240,7 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests, and put the longest groups first. Then pytest-xdist's own hook reads the groups."""
+    """Mark the tests and put their groups in line. Then pytest-xdist's own hook reads the groups."""
     for item in items:
         fixtures, functions = _used_by(item)
         name = item.path.relative_to(TESTS).as_posix()
@@ -252,7 +254,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.root)
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(_group(item)))
-    items.sort(key=_place_in_line)
+    sizes = Counter(map(_group_of, items))
+    items.sort(key=lambda item: _place_in_line(item, sizes[_group_of(item)]))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -278,11 +281,21 @@ def _used_by(item: pytest.Item) -> tuple[set[str], set[str]]:
     return fixtures, names.union(*inner)
 
 
-def _place_in_line(item: pytest.Item) -> int:
-    """Return 0 for the groups that take longest, so that no process has one left when the others are done."""
-    if item.get_closest_marker("browser"):
-        return 0
-    return 1 if item.get_closest_marker("kernel") else 2
+def _place_in_line(item: pytest.Item, size: int) -> tuple[int, int]:
+    """Return a key that sorts groups of tests by length, and mixes those of one length.
+
+    The longest come first, so that no process has one left when the others are done. Tests that wait are
+    neighbors in a folder, and so are tests that compute. Mixed, they keep the cores busy at any time.
+    """
+    shorter = (not item.get_closest_marker("browser")) + (size == 1)
+    return shorter, crc32(_group_of(item).encode())
+
+
+def _group_of(item: pytest.Item) -> str:
+    """Return the group that the marker of a test names."""
+    marker = item.get_closest_marker("xdist_group")
+    assert marker is not None
+    return str(marker.args[0])
 
 
 def _group(item: pytest.Item) -> str:

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -97,9 +98,9 @@ def _installers(directory: Path) -> list[list[str]]:
     target = ["--target", str(directory)]
     if shutil.which("uv"):
         return [["uv", "pip", "install", "--quiet", "--python", sys.executable, *target]]
-    pip = [sys.executable, "-m", "pip"]
-    if subprocess.run([*pip, "--version"], capture_output=True, check=False).returncode != 0:
+    if find_spec("pip") is None:
         return []
+    pip = [sys.executable, "-m", "pip"]
     # Python compiles what the interpreter imports; pip would compile everything, before the first cell.
     limits = ["--no-compile", "--timeout", str(_INDEX_SECONDS), "--retries", "1"]
     return [[*pip, "install", "--quiet", "--no-input", "--disable-pip-version-check", *limits, *target]]
@@ -117,6 +118,6 @@ def _run(command: list[str]) -> Failure | None:
             env={**os.environ, **limits},
             check=False,
         )
-    except subprocess.TimeoutExpired as error:
-        return Failure(f"the package index could not be reached ({_TIME_OUT})", True) if error else None
+    except subprocess.TimeoutExpired:
+        return Failure(f"the package index could not be reached ({_TIME_OUT})", True)
     return None if done.returncode == 0 else reason_of(done.stdout.decode(errors="replace"))

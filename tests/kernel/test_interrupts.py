@@ -117,10 +117,16 @@ def test_a_cell_that_cancels_itself_is_not_interrupted(kernel: Driver) -> None:
 
 
 def test_a_blocking_call_shows_a_notice_and_stops_when_it_returns(kernel: Driver) -> None:
-    # No signal ends the wait for a mutex in C, like a long computation.
-    kernel.run("import ctypes\nlibc, mutex, kept = ctypes.CDLL(None), ctypes.create_string_buffer(64), 1")
+    # No signal ends the wait for a mutex in C, like a long computation. Its first byte is 2 while somebody
+    # waits for it, and only then is the call sure to be in C.
+    kernel.run(
+        "import ctypes, threading, time\n"
+        "libc, mutex, kept = ctypes.CDLL(None), ctypes.create_string_buffer(64), 1\n"
+        "def tell():\n    while mutex.raw[0] != 2: time.sleep(0.001)\n    print('go', flush=True)"
+    )
     msg_id = kernel.send(
-        "libc.pthread_mutex_lock(mutex)\nprint('go', flush=True)\nlibc.pthread_mutex_lock(mutex)\nkept = 2"
+        "libc.pthread_mutex_lock(mutex)\nthreading.Thread(target=tell).start()\n"
+        "libc.pthread_mutex_lock(mutex)\nkept = 2"
     )
     kernel.await_text("go\n")
     kernel.manager.interrupt_kernel()
