@@ -287,8 +287,13 @@ def _place_in_line(item: pytest.Item, size: int) -> tuple[int, int]:
     The longest come first, so that no process has one left when the others are done. Tests that wait are
     neighbors in a folder, and so are tests that compute. Mixed, they keep the cores busy at any time.
     """
-    shorter = (not item.get_closest_marker("browser")) + (size == 1)
-    return shorter, crc32(_group_of(item).encode())
+    if item.get_closest_marker("browser"):
+        place = 0
+    elif size > 1:
+        place = 1
+    else:
+        place = 2 if item.get_closest_marker("kernel") or item.get_closest_marker("slow") else 3
+    return place, crc32(_group_of(item).encode())
 
 
 def _group_of(item: pytest.Item) -> str:

@@ -27,6 +27,8 @@ _PROGRAM = ("-P", "-m", "daytona_kernel.server")
 _ARGUMENTS = (*_PROGRAM, "--embedded")
 # The child of the shell is an orphan at once, so this process need not collect its exit status.
 _IN_BACKGROUND = '"$0" "$@" </dev/null >/dev/null 2>&1 &'
+# The closed servers of this process that had not ended yet. Without their exit status they stay zombies.
+_ending: set[int] = set()
 
 
 class EmbeddedServer:
@@ -66,6 +68,7 @@ class EmbeddedServer:
             mounted = mounted_project()
             arguments = (*_ARGUMENTS, *(() if mounted is None else ("--mount", *mounted)))
 
+        _ending.difference_update([pid for pid in tuple(_ending) if _has_ended(pid)])
         environment = {**os.environ, **process_variables()}
         out, child_out = os.pipe()
         err = os.memfd_create("embedded-server-stderr")
@@ -105,7 +108,7 @@ class EmbeddedServer:
             if "isolation_failure" in greeting:
                 self._refusal = greeting
                 self.disown()  # it ends now, and the next `start` tries again
-                self._reap()
+                self._collect_exit_status()
                 raise self._isolation_error(greeting)
             url, key = greeting["api_url"], greeting["api_key"]
             if not self.take_lease(url, key):
@@ -131,7 +134,7 @@ class EmbeddedServer:
         """Return whether the server still runs. A server that ends closes the lease."""
         lease = self._lease
         if lease is None:
-            return self._out is not None and not self._reap()
+            return self._out is not None and not _has_ended(self.pid)
         from select import POLLIN, poll
 
         ending = poll()
@@ -177,7 +180,7 @@ class EmbeddedServer:
             if now and self._address is not None and (taken := request_lease("DELETE", *self._address)):
                 taken[0].close()
             self.disown()
-            self._reap()
+            self._collect_exit_status()
         if was_killed:
             _start_sweep()
 
@@ -232,12 +235,19 @@ class EmbeddedServer:
             "Set DAYTONA_API_KEY to use Daytona instead."
         )
 
-    def _reap(self) -> bool:
-        """Return whether the child has ended, and collect its exit status if so."""
-        try:
-            return os.waitpid(self.pid, os.WNOHANG)[0] != 0
-        except ChildProcessError:
-            return True
+    def _collect_exit_status(self) -> None:
+        """Collect the exit status now, or at the next start of a server if this one has not ended yet."""
+        if not _has_ended(self.pid):
+            _ending.add(self.pid)
+
+
+def _has_ended(pid: int) -> bool:
+    """Return whether a child has ended, and collect its exit status if so."""
+    try:
+        # 0 would be any child of this process.
+        return pid == 0 or os.waitpid(pid, os.WNOHANG)[0] != 0
+    except ChildProcessError:
+        return True
 
 
 def _start_sweep() -> None:

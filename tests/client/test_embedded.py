@@ -64,6 +64,19 @@ def test_one_server_for_all_clients_of_a_process(server: EmbeddedServer) -> None
     assert server.ready()[1] not in repr(server)
 
 
+def test_servers_that_have_ended_are_no_zombies_beside_the_next() -> None:
+    first = EmbeddedServer.spawn()
+    first.ready()
+    first.close(now=True)
+    wait_until(lambda: gone(first.pid))
+    second = EmbeddedServer.spawn()
+    try:
+        assert not psutil.pid_exists(first.pid)
+    finally:
+        second.ready()
+        second.close(now=True)
+
+
 def test_the_use_of_the_embedded_server_is_announced_once() -> None:
     code = "from daytona_kernel import *\nfor _ in 'ab': next(Daytona().list(), None)"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DAYTONA_")}

@@ -252,7 +252,7 @@ class NetworkWorld(World):
         super().__init__()
         root = self.directory / "served"
         self._served = self.stack.enter_context(serving(root))
-        (self._server,) = (child for child in psutil.Process().children() if str(root) in child.cmdline())
+        (self._server,) = (child for child in psutil.Process().children() if str(root) in _words_of(child))
         self.proxy: FaultProxy = self.stack.enter_context(fault_proxy(self._served["DAYTONA_API_URL"]))
 
     def environment(self) -> dict[str, str]:
@@ -280,14 +280,18 @@ class NetworkWorld(World):
             return list(daytona.list())
 
     def leftovers(self) -> list[str]:
-        own = []
-        for process in self._server.children(recursive=True):
-            with suppress(psutil.NoSuchProcess):
-                words = " ".join(process.cmdline())
-                # The box for the next sandbox waits there.
-                if not any(word in words for word in _WARM_BOX):
-                    own.append(words)
+        running = [" ".join(_words_of(process)) for process in self._server.children(recursive=True)]
+        # The box for the next sandbox waits there.
+        own = [words for words in running if words and not any(word in words for word in _WARM_BOX)]
         return [*super().leftovers(), *own, *(sandbox.name for sandbox in self.sandboxes())]
+
+
+def _words_of(process: psutil.Process) -> list[str]:
+    """Return the command line of a process; none for one that has ended."""
+    try:
+        return list(process.cmdline())
+    except psutil.NoSuchProcess:
+        return []
 
 
 __all__ = ["Empty", "NetworkWorld", "Running", "World"]
