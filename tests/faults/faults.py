@@ -67,8 +67,9 @@ class SandboxFault(Fault):
 
     def strike(self, world: World) -> None:
         assert isinstance(world, NetworkWorld)
-        for sandbox in world.sandboxes():
-            self.end(sandbox)
+        with world.client() as daytona:
+            for sandbox in list(daytona.list()):
+                self.end(sandbox)
 
     def last(self, world: World) -> None:
         """It has happened already."""

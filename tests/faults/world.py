@@ -275,9 +275,13 @@ class NetworkWorld(World):
         wait_until(lambda: any(words in line for line in self.proxy.requests), DEADLINE, words)
 
     def sandboxes(self) -> list[Any]:
-        """Return all sandboxes of the server, past the proxy."""
-        with Daytona(config(self._served)) as daytona:
+        """Return all sandboxes of the server as they are now."""
+        with self.client() as daytona:
             return list(daytona.list())
+
+    def client(self) -> Daytona:
+        """Return a client of the server, past the proxy."""
+        return Daytona(config(self._served))
 
     def leftovers(self) -> list[str]:
         running = [" ".join(_words_of(process)) for process in self._server.children(recursive=True)]

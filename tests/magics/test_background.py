@@ -31,6 +31,13 @@ async def running(process: AsyncProcess, mark: str) -> str:
     return (await process.exec(f"grep -lsa '[m]ark={mark}' /proc/[0-9]*/cmdline")).result
 
 
+async def until_running(process: AsyncProcess, mark: str) -> None:
+    """Wait for a process with the mark. A shell that goes on has perhaps not started its program yet."""
+    deadline = time.monotonic() + SECONDS
+    while not await running(process, mark):
+        assert time.monotonic() < deadline
+
+
 SCRIPTS = {
     "a program": "exec -a MARK sleep 900",
     "a program under a shell": "bash -c 'exec -a MARK sleep 900'; true",
@@ -52,9 +59,7 @@ SCRIPTS = {
 async def test_stop_ends_the_whole_process_tree(process: AsyncProcess, script: str) -> None:
     command = await run(process, "echo up\n" + script.replace("MARK", "mark=here"))
     await wait_for_output(process, command)
-    deadline = time.monotonic() + SECONDS
-    while not await running(process, "here"):
-        assert time.monotonic() < deadline
+    await until_running(process, "here")
     assert await background.stop(process, "s", command) == background.STOPPED
     assert await running(process, "here") == ""
     assert await exit_code(process, command) not in (0, None)
@@ -69,7 +74,7 @@ async def test_the_daemon_of_an_ended_command_keeps_running(process: AsyncProces
     assert await background.stop(process, "s", command) == (
         "The command had already ended, with exit status 0."
     )
-    assert await running(process, "daemon")
+    await until_running(process, "daemon")
 
 
 async def test_other_commands_of_the_session_keep_running(process: AsyncProcess) -> None:
@@ -79,7 +84,7 @@ async def test_other_commands_of_the_session_keep_running(process: AsyncProcess)
     command = await run(process, "echo up; sleep 900")
     await wait_for_output(process, command)
     await background.stop(process, "s", command)
-    assert await running(process, "other")
+    await until_running(process, "other")
 
 
 async def test_a_queued_command_is_canceled(process: AsyncProcess) -> None:
