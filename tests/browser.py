@@ -24,7 +24,7 @@ from playwright.sync_api import expect, sync_playwright
 from tests.lab_server import LabServer, RunningKernel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from playwright.sync_api import BrowserContext, Locator, Page, WebSocket
 
@@ -39,6 +39,8 @@ _CHROMIUM_ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
 ]
+# Compiling a script for speed costs more than it saves in a page that lives for seconds.
+UNOPTIMIZED_SCRIPTS = "--js-flags=--no-opt --no-maglev"
 # JupyterLab itself opens a notebook or brings it to the front, and closes all of them without a question.
 _OPEN = """async (path) => {
     const panel = await jupyterapp.commands.execute("docmanager:open", { path });
@@ -59,14 +61,16 @@ _POLL_MS = 20
 
 
 @contextmanager
-def run_chromium(width: int, height: int, scale: float = 1) -> Iterator[BrowserContext]:
+def run_chromium(
+    width: int, height: int, scale: float = 1, options: Sequence[str] = ()
+) -> Iterator[BrowserContext]:
     """Run a headless Chromium with pages of a size in pixels. While it runs, `expect` waits for 60 s."""
     # Only with a profile on disk does Chromium keep compiled scripts, and JupyterLab has 20 MB of scripts.
     with tempfile.TemporaryDirectory(prefix="chromium-") as profile, sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
             profile,
             executable_path=CHROMIUM,
-            args=_CHROMIUM_ARGUMENTS,
+            args=[*_CHROMIUM_ARGUMENTS, *options],
             viewport={"width": width, "height": height},
             device_scale_factor=scale,
             permissions=["clipboard-read", "clipboard-write"],

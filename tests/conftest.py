@@ -166,11 +166,11 @@ def lab_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabServer]:
 def browser() -> Iterator[BrowserContext]:
     """Run a headless Chromium for all tests."""
     pytest.importorskip("playwright")
-    from tests.browser import CHROMIUM, run_chromium
+    from tests.browser import CHROMIUM, UNOPTIMIZED_SCRIPTS, run_chromium
 
     if CHROMIUM is None:
         pytest.skip("chromium is not installed")
-    with run_chromium(1100, 900) as chromium:
+    with run_chromium(1100, 900, options=[UNOPTIMIZED_SCRIPTS]) as chromium:
         yield chromium
 
 
