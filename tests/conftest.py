@@ -243,7 +243,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests and put their groups in line. Then pytest-xdist's own hook reads the groups."""
     for item in items:
         fixtures, functions = _used_by(item)
-        name = item.path.relative_to(TESTS).as_posix()
+        name = _name_of(item)
         if _starts_kernels(name) or fixtures & _KERNEL_FIXTURES or functions & _KERNEL_FUNCTIONS:
             item.add_marker(pytest.mark.kernel)
         if "browser" in fixtures:
@@ -282,10 +282,10 @@ def _used_by(item: pytest.Item) -> tuple[set[str], set[str]]:
 
 
 def _place_in_line(item: pytest.Item, size: int) -> tuple[int, int]:
-    """Return a key that sorts groups of tests by length, and mixes those of one length.
+    """Return a key that sorts groups of tests by length, and mixes the files of those of one length.
 
-    The longest come first, so that no process has one left when the others are done. Tests that wait are
-    neighbors in a folder, and so are tests that compute. Mixed, they keep the cores busy at any time.
+    The longest come first, so that no process has one left when the others are done. Files with tests that
+    wait are neighbors, and so are files with tests that compute. Mixed, they keep the cores busy at any time.
     """
     if item.get_closest_marker("browser"):
         place = 0
@@ -293,7 +293,12 @@ def _place_in_line(item: pytest.Item, size: int) -> tuple[int, int]:
         place = 1
     else:
         place = 2 if item.get_closest_marker("kernel") or item.get_closest_marker("slow") else 3
-    return place, crc32(_group_of(item).encode())
+    return place, crc32(_name_of(item).encode())
+
+
+def _name_of(item: pytest.Item) -> str:
+    """Return the file of a test, in the folder of the tests."""
+    return item.path.relative_to(TESTS).as_posix()
 
 
 def _group_of(item: pytest.Item) -> str:
@@ -309,11 +314,11 @@ def _group(item: pytest.Item) -> str:
     Tests that share a kernel or a server are such a group, so that it is started once. So are those with a
     browser, which share it and a JupyterLab.
     """
-    name = item.path.relative_to(TESTS).with_suffix("").as_posix()
     if item.get_closest_marker("browser"):
         return "in a browser"
     definitions = [each for same in _definitions_of(item).values() for each in same]
-    return name if any(each.scope in {"module", "package"} for each in definitions) else item.nodeid
+    shared = any(each.scope in {"class", "module", "package"} for each in definitions)
+    return _name_of(item).removesuffix(".py") if shared else item.nodeid
 
 
 @pytest.hookimpl(wrapper=True)

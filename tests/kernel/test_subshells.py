@@ -32,10 +32,11 @@ def test_every_message_of_a_subshell_names_the_request_as_it_was_sent(kernel: Dr
     message = kernel.client.session.msg("execute_request", {"code": code})
     message["header"].update(content, unknown="kept")
     kernel.client.shell_channel.send(message)
+    msg_id = message["header"]["msg_id"]
     reply = kernel.client.get_shell_msg(timeout=DEADLINE)
-    while reply["msg_type"] != "execute_reply":  # of a request before the test
+    while reply["parent_header"]["msg_id"] != msg_id:  # of a request before the test
         reply = kernel.client.get_shell_msg(timeout=DEADLINE)
-    answer = kernel.collect_output(message["header"]["msg_id"])
+    answer = kernel.collect_output(msg_id)
     assert kernel.request("delete_subshell_request", content, "control")["status"] == "ok"
     assert {"stream", "display_data", "comm_open", "error"} <= {m["msg_type"] for m in answer.messages}
     for each in (reply, *answer.messages):
