@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Locator, Page, WebSocket
 
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+# The headless shell is the same engine without windows, and takes a sixth less of the processor.
+_PROGRAMS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, _PROGRAMS)), None)
 
 _CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
