@@ -21,7 +21,7 @@ from tests.served import config, serving
 from .proxy import FaultProxy, fault_proxy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 # Bounds of minutes are these seconds for the kernels of the matrix.
 WAIT_LIMIT = "6"
@@ -151,13 +151,7 @@ class World:
 
     def await_command(self, word: str) -> None:
         """Wait until a process of the sandbox has this word in its command line."""
-        wait_until(lambda: any(word in process.cmdline() for process in self._in_sandbox()), DEADLINE, word)
-
-    def _in_sandbox(self) -> Iterator[psutil.Process]:
-        for process in self.processes():
-            with suppress(psutil.NoSuchProcess):
-                process.cmdline()
-                yield process
+        wait_until(lambda: any(word in _words_of(each) for each in self.processes()), DEADLINE, word)
 
     def find(self, role: str) -> psutil.Process | None:
         """Return the process with a role: kernel, server, supervisor, agent or interpreter."""

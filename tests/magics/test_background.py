@@ -71,10 +71,11 @@ async def test_stop_ends_the_whole_process_tree(process: AsyncProcess, script: s
 async def test_the_daemon_of_an_ended_command_keeps_running(process: AsyncProcess) -> None:
     command = await run(process, "setsid bash -c 'sleep 900; :' mark=daemon > /dev/null 2>&1 &\n")
     assert await exit_code(process, command) == 0
+    await until_running(process, "daemon")
     assert await background.stop(process, "s", command) == (
         "The command had already ended, with exit status 0."
     )
-    await until_running(process, "daemon")
+    assert await running(process, "daemon")
 
 
 async def test_other_commands_of_the_session_keep_running(process: AsyncProcess) -> None:
@@ -83,8 +84,9 @@ async def test_other_commands_of_the_session_keep_running(process: AsyncProcess)
     )
     command = await run(process, "echo up; sleep 900")
     await wait_for_output(process, command)
-    await background.stop(process, "s", command)
     await until_running(process, "other")
+    await background.stop(process, "s", command)
+    assert await running(process, "other")
 
 
 async def test_a_queued_command_is_canceled(process: AsyncProcess) -> None:
