@@ -5,8 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-# Most tests wait for other processes, so three more than there are cores keep the cores busy.
-WORKERS ?= $(shell echo $$(($$(nproc) + 3)))
+# Most tests wait for other processes, so two more than there are cores keep the cores busy.
+WORKERS ?= $(shell echo $$(($$(nproc) + 2)))
 MINUTES ?= 20
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
 # Tests need Chromium for pages, bubblewrap and slirp4netns for isolated sandboxes, and mmdebstrap for images, for which
