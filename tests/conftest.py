@@ -79,6 +79,7 @@ SLOW_FILES = {
     "magics/test_log.py",
     "magics/test_session_shell.py",
     "server/test_control.py",
+    "server/test_file_channels.py",
     "server/test_isolation.py",
     "server/test_launchers.py",
     "server/test_lifetime.py",

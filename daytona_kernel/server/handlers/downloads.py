@@ -42,7 +42,7 @@ class SendingHandler(FileHandler):
     def on_connection_close(self) -> None:
         super().on_connection_close()
         if self._sending is not None:
-            self._sending.stop()  # the sandbox may never send the rest
+            self._sending.close()  # the sandbox may never send the rest
 
 
 class DownloadHandler(SendingHandler):

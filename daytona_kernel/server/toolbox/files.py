@@ -20,28 +20,71 @@ from ..failures import ApiError
 from ..inside import file_worker
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
 _PROGRAM = Path(file_worker.__file__).read_text()
 _ANSWER_BYTES = 64 * limits.KIB  # to the write of a file
 
 
+class _Channel:
+    """The server's end `socket` of a connection to the worker. Any task may close it at any time.
+
+    asyncio goes on watching the number of a descriptor that is closed while a task waits for it, and then
+    does not watch the next descriptor with this number. So the task that waits is the one that closes it.
+    """
+
+    def __init__(self, socket: socket.socket) -> None:
+        socket.setblocking(False)
+        self.socket = socket
+        self._waiting = 0
+        self._closed = False
+
+    async def receive(self, size: int) -> bytes:
+        """Return up to `size` bytes; nothing at the end, or after `close`. Raises `OSError`."""
+        with self._in_use():
+            return await asyncio.get_running_loop().sock_recv(self.socket, size)
+
+    async def send(self, data: bytes) -> None:
+        """Send all of `data`. Raises `OSError`, also after `close`."""
+        with self._in_use():
+            await asyncio.get_running_loop().sock_sendall(self.socket, data)
+
+    def close(self) -> None:
+        """Close the connection, and end the operations that wait."""
+        self._closed = True
+        if self._waiting:
+            with contextlib.suppress(OSError):
+                self.socket.shutdown(socket.SHUT_RDWR)
+        else:
+            self.socket.close()
+
+    @contextlib.contextmanager
+    def _in_use(self) -> Iterator[None]:
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+            if self._closed:
+                self.close()
+
+
 class FileStream:
     """The content of one file on its way into or out of the sandbox."""
 
-    def __init__(self, channel: socket.socket) -> None:
+    def __init__(self, channel: _Channel) -> None:
         self._channel = channel
 
     async def read(self, size: int) -> bytes:
-        """Return up to `size` bytes of the content; nothing at its end."""
+        """Return up to `size` bytes of the content; nothing at its end, or after `close`."""
         with contextlib.suppress(OSError):
-            return await asyncio.get_running_loop().sock_recv(self._channel, size)
+            return await self._channel.receive(size)
         return b""
 
     async def write(self, data: bytes) -> None:
         """Write more of the content, no faster than the sandbox takes it. Raises `ApiError`."""
         try:
-            await asyncio.get_running_loop().sock_sendall(self._channel, data)
+            await self._channel.send(data)
         except OSError:
             await self.finish()  # the worker has given up, and its answer says why
 
@@ -49,18 +92,13 @@ class FileStream:
         """Wait until all of the content is in the file. Raises `ApiError`."""
         answer = b""
         with contextlib.suppress(OSError):
-            self._channel.shutdown(socket.SHUT_WR)
+            self._channel.socket.shutdown(socket.SHUT_WR)
             while len(answer) < _ANSWER_BYTES and (piece := await self.read(_ANSWER_BYTES)):
                 answer += piece
         _result_of(answer)
 
-    def stop(self) -> None:
-        """End the content here. Reads and writes that wait return."""
-        with contextlib.suppress(OSError):
-            self._channel.shutdown(socket.SHUT_RDWR)
-
     def close(self) -> None:
-        """Close the stream, which nobody uses any more."""
+        """Close the stream. Reads and writes that wait return."""
         self._channel.close()
 
 
@@ -73,7 +111,7 @@ class Files:
 
     def __init__(self, start_worker: Callable[[str, int], Awaitable[object]]) -> None:
         self._start_worker = start_worker
-        self._channel: socket.socket | None = None
+        self._channel: _Channel | None = None
         self._lock = asyncio.Lock()
 
     async def run(self, operation: str, **arguments: Any) -> Any:
@@ -98,14 +136,14 @@ class Files:
 
     async def _open(self, operation: str, path: str) -> tuple[FileStream, object]:
         ours, theirs = socket.socketpair()
-        ours.setblocking(False)
+        stream = FileStream(_Channel(ours))
         try:
             with theirs:
                 size = await self._request(operation, {"path": path}, [theirs.fileno()])
         except BaseException:
-            ours.close()
+            stream.close()
             raise
-        return FileStream(ours), size
+        return stream, size
 
     async def _request(self, operation: str, arguments: dict[str, Any], fds: list[int] | None = None) -> Any:
         async with self._lock:
@@ -113,8 +151,8 @@ class Files:
                 channel = self._channel or await self._start()
                 request = json.dumps([operation, arguments]).encode()
                 # No other request is in the channel, so there is room for the length.
-                socket.send_fds(channel, [file_worker.LENGTH.pack(len(request))], fds or [])
-                await asyncio.get_running_loop().sock_sendall(channel, request)
+                socket.send_fds(channel.socket, [file_worker.LENGTH.pack(len(request))], fds or [])
+                await channel.send(request)
                 if operation == "write":
                     return None
                 (length,) = file_worker.LENGTH.unpack(await _receive(channel, file_worker.LENGTH.size))
@@ -127,13 +165,12 @@ class Files:
                 raise
         return _result_of(body)
 
-    async def _start(self) -> socket.socket:
+    async def _start(self) -> _Channel:
         ours, theirs = socket.socketpair()
         with theirs:
-            self._channel = ours
-            ours.setblocking(False)
+            self._channel = channel = _Channel(ours)
             await self._start_worker(_PROGRAM, theirs.fileno())
-        return ours
+        return channel
 
     def close(self) -> None:
         """Close the channel, which ends the worker."""
@@ -142,12 +179,12 @@ class Files:
             self._channel = None
 
 
-async def _receive(channel: socket.socket, size: int) -> bytes:
+async def _receive(channel: _Channel, size: int) -> bytes:
     if size > limits.BODY_BYTES:
         raise EOFError
     data = bytearray()
     while len(data) < size:
-        piece = await asyncio.get_running_loop().sock_recv(channel, size - len(data))
+        piece = await channel.receive(size - len(data))
         if not piece:
             raise EOFError
         data += piece
