@@ -88,6 +88,7 @@ def test_a_paused_sandbox_goes_on_where_it_was(sandbox: Any) -> None:
     count = "while :; do echo >> count; sleep 0.02; done"
     sandbox.process.create_session("s")
     sandbox.process.execute_session_command("s", SessionExecuteRequest(command=count, run_async=True))
+    sandbox.process.exec("until [ -s count ]; do sleep 0.01; done", timeout=20)
     sandbox.pause()
     assert sandbox.state == "paused"
     with pytest.raises(DaytonaError, match="not started, it is paused"):

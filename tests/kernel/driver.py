@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import socket
 import sys
 import tempfile
 import time
 import uuid
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from queue import Empty
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +23,14 @@ from tests.child_warnings import SHOW_WARNINGS, warnings_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
 DEADLINE = 100.0
+_FIRST_PORT = 10_000
+# Connections get their ports from this one up.
+_END_OF_PORTS = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+_PROCESS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_PROCESSES = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_PORTS = itertools.cycle(range(_FIRST_PORT + _PROCESS, _END_OF_PORTS, _PROCESSES))
 
 
 @dataclass
@@ -82,7 +90,11 @@ class Driver:
         # request must not look like one to an earlier client's.
         self.client.session.session = str(uuid.uuid4())
         self.client.start_channels()
-        self.client.wait_for_ready(timeout=DEADLINE)
+        try:
+            self.client.wait_for_ready(timeout=DEADLINE)
+        except BaseException:
+            self.client.stop_channels()
+            raise
         # Replies that arrived while the test waited for another one, by the request's id.
         self._replies: dict[str, dict[str, Any]] = {}
 
@@ -246,6 +258,7 @@ def run_kernel(
 ) -> Iterator[Driver]:
     """Run the kernel of a manager that has not started it. options: words for its command line."""
     name = manager.kernel_name
+    _choose_ports(manager)
     # If this variable announces pytest, ipykernel does not capture the file descriptors 1 and 2.
     inherited = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
     # ipykernel runs cells in its own process, where the variable would change what they print.
@@ -270,6 +283,24 @@ def run_kernel(
             printed = log.read()
             sys.stderr.write(printed)
         assert not shown or warnings_in(printed) == []
+
+
+def _choose_ports(manager: KernelManager) -> None:
+    """Give a kernel ports that no other process of tests gets.
+
+    jupyter_client chooses ports that are free at the moment. Before the kernel binds one, the system can give
+    it to any program that connects.
+    """
+    manager.cache_ports = False
+    for channel in ("shell", "iopub", "stdin", "control", "hb"):
+        setattr(manager, f"{channel}_port", next(filter(_is_free, _PORTS)))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe, suppress(OSError):
+        probe.bind(("127.0.0.1", port))
+        return True
+    return False
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 10.0, what: str = "") -> None:
