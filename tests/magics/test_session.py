@@ -76,6 +76,16 @@ def test_an_interrupt_ends_the_command_and_keeps_the_session(
     assert keeps_state(kernel, session)
 
 
+@both_profiles
+def test_an_interrupt_ends_processes_that_start_meanwhile(kernel: Driver, session: str) -> None:
+    """The shells ignore SIGINT. So SIGTERM ends them, a second after the interrupt."""
+    shells = " | ".join(["(trap '' INT; while sleep 0.02; do sleep 944.8 & done)"] * 4)
+    answer, _ = kernel.interrupt_when_printed(f"print('go', flush=True)\n%session run {session} {shells}")
+    assert answer.error["ename"] == "KeyboardInterrupt"
+    assert kernel.run("%sh pgrep -af 'sleep 944[.]8'; true\n").stdout == ""
+    assert keeps_state(kernel, session)
+
+
 def test_an_interrupt_at_any_moment_ends_the_command_before_the_cell(kernel: Driver, session: str) -> None:
     for milliseconds in MILLISECONDS:
         code = f"print('go', flush=True)\n%session run {session} sleep 944.1"

@@ -56,27 +56,10 @@ _AFTER_SUBSHELL = (
 )
 _TAG = re.compile(r"(?:\( )?\{ : (daytona-[0-9a-f]{16});")
 
-# Each signal gets a second before the next one. The mark finds processes that left the tree (daemons,
-# `setsid`), and a marked child finds the unmarked subshell above it. A process that was found once is
-# remembered, since its parent may die first. Zombies count as ended. Parents get a signal before their
-# children: a shell whose command dies of INT before the shell gets INT itself runs its next command.
-# If the command has not started, the script leaves `canceled` in the file in place of a process id.
-_END = r"""
-file=PLACE/.TAG
-declare -A found=() above=([0]=1 [1]=1)
-order=()
-if (set -C; echo canceled > "$file") 2>/dev/null; then
-    # The shell has not started, or it has ended and perhaps left processes behind.
-    grep -qsF MARK=TAG /proc/[0-9]*/environ || exit 3
-else
-    for _ in {1..100}; do
-        read -r pid _ < "$file" && break
-        sleep 0.05
-    done 2>/dev/null
-    case $pid in "" | canceled) exit 3;; esac
-    found[$pid]=1 order=("$pid")
-fi
-set -f
+# Bash functions for scripts that look for processes. `note` puts the parent of a process into `parent`, but
+# leaves out zombies, which count as ended. `grow` adds all processes below those in `found`, to `found` and to
+# `order`: there, a parent comes before its children.
+GROW = r"""
 note() {
     stat=
     { IFS= read -rd '' stat < "/proc/$1/stat"; } 2>/dev/null
@@ -92,6 +75,31 @@ grow() {
         done
     done
 }
+"""
+
+# Each signal gets a second before the next one. The mark finds processes that left the tree (daemons,
+# `setsid`), and a marked child finds the unmarked subshell above it. A process that was found once is
+# remembered, since its parent may die first. Parents get a signal before their children: a shell whose
+# command dies of INT before the shell gets INT itself runs its next command. If the command has not started,
+# the script leaves `canceled` in the file in place of a process id.
+_END = (
+    r"""
+file=PLACE/.TAG
+declare -A found=() above=([0]=1 [1]=1)
+order=()
+if (set -C; echo canceled > "$file") 2>/dev/null; then
+    # The shell has not started, or it has ended and perhaps left processes behind.
+    grep -qsF MARK=TAG /proc/[0-9]*/environ || exit 3
+else
+    for _ in {1..100}; do
+        read -r pid _ < "$file" && break
+        sleep 0.05
+    done 2>/dev/null
+    case $pid in "" | canceled) exit 3;; esac
+    found[$pid]=1 order=("$pid")
+fi
+set -f
+GROW
 look() {
     local each id
     local -A parent=()
@@ -128,7 +136,10 @@ for signal in INT TERM KILL; do
     done
 done
 exit 1
-""".replace("MARK", _MARK).replace("PLACE", PLACE)
+""".replace("GROW", GROW)
+    .replace("MARK", _MARK)
+    .replace("PLACE", PLACE)
+)
 
 # A program that is not a shell leaves no process id, so the mark alone finds its processes.
 _END_MARKED = (

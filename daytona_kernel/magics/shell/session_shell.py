@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .process_tree import CANCELED, Ending, Fate, forget, tag_of
+from .process_tree import CANCELED, GROW, Ending, Fate, forget, tag_of
 from .variables import FILE, PLACE, TAKE
 
 if TYPE_CHECKING:
@@ -100,35 +100,44 @@ _SHELL_ENDED = 4
 
 # One interrupt is enough, unless the shell was just starting or the script has its own trap.
 _LEAVE_SCRIPT = r"""
+exec 2>/dev/null
 file=PLACE/.TAG
-(set -C; echo canceled > "$file") 2>/dev/null && exit 3
+(set -C; echo canceled > "$file") && exit 3
 for _ in {1..100}; do
     read -r shell spared < "$file" && break
     [ -e "$file" ] || exit 0
     sleep 0.05
-done 2>/dev/null
+done
 case $shell in "" | canceled) exit 3;; esac
-children_of() {
-    for stat in /proc/[0-9]*/stat; do
-        { read -r line < "$stat"; } 2>/dev/null || continue
-        rest=${line##*) }
-        set -- "$1" $rest
-        [ "$3" = "$1" ] && { child=${stat#/proc/}; tree_of "${child%/stat}"; }
-    done
+GROW
+# All processes below the shell, without the jobs that ran before the script.
+look() {
+    local each
+    local -A parent=() found=([$shell]=1)
+    order=()
+    for each in /proc/[0-9]*; do note "${each#/proc/}"; done
+    for each in $spared; do unset "parent[$each]"; done
+    grow
 }
-tree_of() { case " $spared " in *" $1 "*) ;; *) echo "$1"; (children_of "$1");; esac; }
 for signal in INT INT TERM TERM KILL KILL; do
-    children=$(children_of "$shell")
-    # The shell comes first, or it would run the next command after a pipeline that ended well.
-    kill -INT "$shell" 2>/dev/null || { rm -f "$file"; exit 4; }
-    kill -$signal $children 2>/dev/null
+    # Nothing runs while the signals are sent, or a process could start another one and end.
+    kill -STOP "$shell" || { rm -f "$file"; exit 4; }
+    children=
+    while look; [ "${order[*]}" != "$children" ]; do
+        children=${order[*]}
+        kill -STOP $children
+    done
+    # The shell goes on last. It has its signal then, and does not run the command after a pipeline.
+    kill -INT "$shell"
+    kill -$signal $children
+    kill -CONT $children "$shell"
     for _ in 1 2 3 4 5 6 7 8 9 10; do
         [ -e "$file" ] || exit 0
         sleep 0.05
     done
 done
 exit 1
-""".replace("PLACE", PLACE)
+""".replace("GROW", GROW).replace("PLACE", PLACE)
 
 # Ends when the script has removed its file, or its shell has ended. A script that waits has no file yet.
 _WATCH_SCRIPT = r"""
