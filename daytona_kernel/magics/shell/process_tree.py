@@ -57,8 +57,8 @@ _AFTER_SUBSHELL = (
 _TAG = re.compile(r"(?:\( )?\{ : (daytona-[0-9a-f]{16});")
 
 # Bash functions for scripts that look for processes. `note` puts the parent of a process into `parent`, but
-# leaves out zombies, which count as ended. `grow` adds all processes below those in `found`, to `found` and to
-# `order`: there, a parent comes before its children.
+# leaves out zombies, which count as ended. `grow` adds all processes below those in `found` to `found` and
+# `order`. In `order`, a parent comes before its children.
 GROW = r"""
 note() {
     stat=
