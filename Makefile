@@ -5,8 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-# Most tests wait for other processes, so two more than there are cores keep the cores busy.
-WORKERS ?= $(shell echo $$(($$(nproc) + 2)))
+# A folder of its own: what is in the environment is in the sandboxes of the tests, too.
+UV := $(VENV)/uv
+# Most tests wait for other processes, so three more than there are cores keep the cores busy.
+WORKERS ?= $(shell echo $$(($$(nproc) + 3)))
 MINUTES ?= 20
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
 # Tests need Chromium for pages, bubblewrap and slirp4netns for isolated sandboxes, and mmdebstrap for images, for which
@@ -87,8 +89,8 @@ pictures: $(STAMPS)/test ## take the documentation's pictures again
 constraints: ## write the newest versions of all packages to constraints.txt
 	@tools/freeze "$(PYTHON)" > build-constraints.txt && mv build-constraints.txt constraints.txt
 
-agent-packages: $(STAMPS)/test ## write the newest packages for bare sandboxes to daytona_kernel/agent/requirements.txt
-	@$(PIP) uv && PATH="$(BIN):$$PATH" $(BIN)/python tools/lock-agent-packages
+agent-packages: $(STAMPS)/test $(UV) ## write the newest packages for bare sandboxes to daytona_kernel/agent/requirements.txt
+	@PATH="$(UV)/bin:$(BIN):$$PATH" $(BIN)/python tools/lock-agent-packages
 
 system-packages: ## as root, install Debian's packages that the tests need; otherwise list them
 	@tools/system-packages --install $(SYSTEM_PACKAGES)
@@ -99,7 +101,13 @@ clean: ## delete .venv and everything that was built
 $(VENV)/bin/python:
 	@tools/make-venv "$(PYTHON)" $(VENV)
 
-$(STAMPS)/%: $(VENV)/bin/python pyproject.toml constraints.txt kernelspec/kernel.json
+$(UV): $(VENV)/bin/python constraints.txt
+	@$(PIP) --upgrade --target $@ uv
+	@touch $@
+
+# uv takes half of pip's time. pip knows settings that uv does not, such as an index in pip.conf.
+$(STAMPS)/%: $(UV) pyproject.toml kernelspec/kernel.json
 	@echo "Installing daytona-kernel[$*] into $(VENV) …"
-	@$(PIP) --editable '.[$*]'
+	@$(UV)/bin/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt \
+	  --editable '.[$*]' || $(PIP) --editable '.[$*]'
 	@mkdir -p $(STAMPS) && touch $@
