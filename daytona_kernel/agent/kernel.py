@@ -22,9 +22,10 @@ import zmq
 from ipykernel import kernelapp
 from ipykernel.comm.comm import BaseComm
 from ipykernel.ipkernel import IPythonKernel
+from ipykernel.kernelbase import Kernel
 from traitlets import Type, default
 
-from ..wire.conventions import ENVIRONMENT_TYPE, RESUME_TYPE
+from ..wire.conventions import ENVIRONMENT_TYPE, OWN_KEY, RESUME_TYPE
 from . import package_magics, postponed_debugger, temporary
 from .completion import TimelyCompletion
 from .given_environment import GivenEnvironment
@@ -120,6 +121,13 @@ class SandboxKernel(IPythonKernel):
             codes = [frame.f_code for frame, _ in traceback.walk_stack(None)]
             codes.append(self.shell.run_ast_nodes.__code__)
             self._kernel_modules += {code.co_filename for code in codes}
+
+    def set_parent(self, ident: Any, parent: dict[str, Any], channel: str = "shell") -> None:
+        """Note the request that is handled. Threads of cells go on printing for the front end's last one."""
+        if parent["header"].get(OWN_KEY):
+            Kernel.set_parent(self, ident, parent, channel)  # and not the streams', as IPythonKernel does
+        else:
+            super().set_parent(ident, parent, channel)
 
     def do_complete(self, code: str, cursor_pos: int) -> dict[str, Any]:
         """Return the content of a `complete_reply`, in time."""

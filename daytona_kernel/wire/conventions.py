@@ -35,6 +35,8 @@ exit $status
 RESUME_TYPE = "daytona_resume_request"
 # The kernel's request to the interpreter, on `shell`, to have the environment variables that it gives.
 ENVIRONMENT_TYPE = "daytona_environment_request"
+# A key in the header of each request that the kernel sends to the interpreter for itself. Its value is true.
+OWN_KEY = "daytona_own"
 # A file system in memory that every Linux has. The agent goes there when the sandbox's disk is full.
 MEMORY_DIRECTORY = "/dev/shm"  # noqa: S108  # private directories are made in it
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import socket
+import time
 from typing import Any
 
 import pytest
+
+from daytona_kernel.kernel.relay import introspection
 
 from .driver import DEADLINE, Driver, running_kernel, sleeps_of, wait_until
 
@@ -54,6 +57,29 @@ def test_completion_does_not_wait_for_jedi(kernel: Driver) -> None:
         assert (reply["cursor_start"], reply["cursor_end"]) == (start, len(code))
         assert [each["text"] for each in reply["metadata"]["_jupyter_types_experimental"]] == [name]
     kernel.run("jedi.Interpreter = quick")
+
+
+READ_FILES = "'parso.cache' in sys.modules and len(sys.modules['parso.cache'].parser_cache) > 0"
+WARM_THREAD = f"""
+import sys, threading, time
+def tell():
+    while not ({READ_FILES}):
+        time.sleep(0.05)
+    print("warm", flush=True)
+threading.Thread(target=tell).start()
+"""
+
+
+def test_a_quiet_moment_warms_completion_up_for_a_person(own_kernel: Driver) -> None:
+    own_kernel.run(WARM_THREAD)
+    own_kernel.request("comm_info_request", {})
+    until = time.monotonic() + 3 * introspection._QUIET_SECONDS
+    while time.monotonic() < until:
+        assert own_kernel.run(f"time.sleep(0.2)\n{READ_FILES}").result == "False"
+    last = own_kernel.send("1")
+    own_kernel.collect(last)
+    # The kernel's own request does not take over the output of a thread.
+    assert own_kernel.await_text("warm\n") == last
 
 
 def test_the_first_completions_of_a_kernel_are_right() -> None:

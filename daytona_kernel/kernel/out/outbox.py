@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_client.session import DELIM, Session
 
 from ...masking import mask_json
+from ...wire.conventions import OWN_KEY
 from ...wire.messages import Message, Part
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class Outbox:
     ) -> Message:
         """Return a new own request for the interpreter, or for one of its subshells."""
         pack = self._session.pack
-        header = {**self._session.msg_header(msg_type), "subshell_id": subshell_id}
+        header = {**self._session.msg_header(msg_type), "subshell_id": subshell_id, OWN_KEY: True}
         return Message(channel, [pack(header), b"{}", b"{}", pack(content)])
 
     def _build(

@@ -5,7 +5,8 @@ some time have a deadline. After it, the kernel sends an empty reply: C code tha
 stops every thread of the interpreter. The kernel itself then decides whether code is complete.
 
 The first completion in a new interpreter is slow, because it reads many files. So the kernel asks for some
-ahead, but only for a person: a program that executes notebooks does not need completions.
+ahead in quiet moments, when no cell needs the processor. It does so only for a person: a program that
+executes notebooks does not need completions.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ DEADLINES = {
 START_SECONDS = {"complete_request": 12.0, "history_request": 0.4}
 # Code as people type it first: the modules' list, and the stubs of built-in types and of the common modules.
 _TYPED_FIRST = ("impor", "import os\nos.path.joi", "''.uppe", "import collections\ncollections.OrderedDic")
+# Seconds without a message and without a running cell: a quiet moment.
+_QUIET_SECONDS = 1.0
 # A page or a console sends one of these when it connects. A program that executes notebooks does not.
 _SIGNS_OF_A_PERSON = ("comm_info_request", "comm_open", "history_request", "inspect_request")
 
@@ -46,7 +49,8 @@ _SIGNS_OF_A_PERSON = ("comm_info_request", "comm_open", "history_request", "insp
 class Introspection:
     """Answers introspection requests. It belongs to the relay's loop.
 
-    subshells: the front ends' subshells. spawn: runs a coroutine as a task of the relay.
+    subshells: the front ends' subshells. cell_runs: returns whether a cell runs or waits.
+    spawn: runs a coroutine as a task of the relay.
     clean: takes active content out of a reply's content; None leaves it as it is.
     """
 
@@ -56,13 +60,15 @@ class Introspection:
         own_requests: OwnRequests,
         stand_in: StandIn,
         subshells: Subshells,
-        spawn: Callable[[Coroutine[Any, Any, None]], object],
+        cell_runs: Callable[[], bool],
+        spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
         clean: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
     ) -> None:
         self._clean = clean
         self._outbox = outbox
         self._own_requests = own_requests
         self._stand_in = stand_in
+        self._cell_runs = cell_runs
         self._spawn = spawn
         self._subshells = subshells
         self._own_subshell = Subshells(own_requests.ask)
@@ -71,10 +77,12 @@ class Introspection:
         self.completing: dict[str, Message] = {}
         self._has_person = False
         self._has_interpreter = asyncio.Event()
-        self._is_warm = False
+        self._warming: asyncio.Task[None] | None = None  # also when it has ended
+        self._messages = 0  # that front ends have sent
 
-    async def answer(self, request: Request, *, cell_runs: bool) -> None:
-        """Answer a request. cell_runs: whether the main shell runs a cell."""
+    async def answer(self, request: Request) -> None:
+        """Answer a request."""
+        cell_runs = self._cell_runs()
         self._stand_in.announce(request)
         message = request.message
         if not self._has_interpreter.is_set() and not await self._is_worth_waiting(message):
@@ -95,6 +103,7 @@ class Introspection:
 
     def observe(self, msg_type: str) -> None:
         """Look at the type of a front end's message for a sign of a person."""
+        self._messages += 1
         if msg_type in _SIGNS_OF_A_PERSON:
             self._has_person = True
             self._warm_up()
@@ -107,7 +116,9 @@ class Introspection:
     def forget_interpreter(self) -> None:
         """Forget the interpreter, because it is gone."""
         self._has_interpreter.clear()
-        self._is_warm = False
+        if self._warming is not None:
+            self._warming.cancel()
+            self._warming = None
         self._own_subshell.forget_interpreter()
 
     async def _is_worth_waiting(self, message: Message) -> bool:
@@ -133,14 +144,20 @@ class Introspection:
         return await self._own_requests.send(message)
 
     def _warm_up(self) -> None:
-        if self._has_person and self._has_interpreter.is_set() and not self._is_warm:
-            self._is_warm = True
-            self._spawn(self._complete_something())
+        if self._has_person and self._has_interpreter.is_set() and self._warming is None:
+            self._warming = self._spawn(self._complete_something())
 
     async def _complete_something(self) -> None:
         for code in _TYPED_FIRST:
+            await self._wait_for_quiet()
             content = {"code": code, "cursor_pos": len(code)}
             try:
                 await self._ask(self._outbox.request("shell", "complete_request", content), on_own=True)
             except InterpreterError:
                 return  # the next interpreter is warmed up again
+
+    async def _wait_for_quiet(self) -> None:
+        messages = -1
+        while messages != self._messages or self._cell_runs():
+            messages = self._messages
+            await asyncio.sleep(_QUIET_SECONDS)

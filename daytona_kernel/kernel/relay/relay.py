@@ -90,6 +90,7 @@ class Relay:
             self._own_requests,
             self._stand_in,
             self.subshells,
+            lambda: self.requests.first_cell is not None,
             self._spawn,
             None if self._safe is None else self._safe.clean_reply,
         )
@@ -212,7 +213,7 @@ class Relay:
             reason = f"This kernel has no {message.msg_type} on the {request.channel} channel."
             self._stand_in.fail(request, "UnknownRequestError", reason)
         elif self._can_introspect(message.msg_type):
-            self._spawn(self._introspection.answer(request, cell_runs=self.requests.first_cell is not None))
+            self._spawn(self._introspection.answer(request))
         elif self.slot.interpreter is not None or not self._stand_in.answer(request):
             if message.msg_type in ("comm_open", "comm_msg", "comm_close"):
                 self._deliveries.widget_states.observe(message)
