@@ -2,7 +2,7 @@
 
 ipykernel lets SIGINT raise it wherever the main thread is. In ipykernel's own code that costs the cell its
 reply, and in an event loop it ends the process. So while a request is handled, the handler only notes the
-signal, except below functions that catch every exception. An interrupt that comes before the cell starts
+signal, except below functions that end in good order then. An interrupt that comes before the cell starts
 is raised by the cell's first line.
 
 A cell that awaits is a task of the event loop, and an interrupt cancels it. ipykernel does so too, but its
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import functools
 import signal
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -37,6 +38,12 @@ class Interrupts:
         self._catching_code = {each.__code__ for each in catching}
         self._early = False  # an interrupt came before the cell started
         self._interrupted: asyncio.Future[Any] | None = None
+        shell.events.trigger = _ended_by_interrupt(shell.events.trigger, lambda *_: None)
+        shell.user_expressions = _ended_by_interrupt(
+            shell.user_expressions,
+            # Private in IPython: what it puts in the place of an expression that failed.
+            lambda expressions: {name: shell._user_obj_error() for name in expressions},  # noqa: SLF001
+        )
         # Undocumented in IPython: the only function that starts code of the user and nothing else.
         shell.run_ast_nodes = self._interruptible(shell.run_ast_nodes)
         shell.set_custom_exc((asyncio.CancelledError,), self._show_cancelled)
@@ -117,6 +124,19 @@ class Interrupts:
                 result.error_in_exec = interrupt
             etype, error = KeyboardInterrupt, interrupt
         shell.showtraceback((etype, error, tb), tb_offset=tb_offset, running_compiled_code=True)
+
+
+def _ended_by_interrupt(function: Callable[..., Any], instead: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that an interrupt ends everywhere. The function catches it only in user code."""
+
+    @functools.wraps(function)
+    def interruptible(*arguments: Any, **options: Any) -> Any:
+        try:
+            return function(*arguments, **options)
+        except KeyboardInterrupt:
+            return instead(*arguments)
+
+    return interruptible
 
 
 def _is_below(codes: set[CodeType], frame: FrameType | None) -> bool:

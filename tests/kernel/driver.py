@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import random
 import socket
 import sys
 import tempfile
@@ -30,7 +31,10 @@ _FIRST_PORT = 10_000
 _END_OF_PORTS = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
 _PROCESS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 _PROCESSES = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-_PORTS = itertools.cycle(range(_FIRST_PORT + _PROCESS, _END_OF_PORTS, _PROCESSES))
+_OWN_PORTS = range(_FIRST_PORT + _PROCESS, _END_OF_PORTS, _PROCESSES)
+# Another run of tests at the same time starts elsewhere.
+_START = random.randrange(len(_OWN_PORTS))  # noqa: S311  # nothing secret
+_PORTS = itertools.cycle([*_OWN_PORTS[_START:], *_OWN_PORTS[:_START]])
 
 
 @dataclass

@@ -97,6 +97,30 @@ def test_an_interrupt_before_the_first_line_is_shown_at_that_line(kernel: Driver
     assert "----> 2 first = 1" in _plain(answer.error["traceback"])
 
 
+def test_an_interrupt_beside_user_expressions_costs_no_cell_its_reply(own_kernel: Driver) -> None:
+    own_kernel.run(
+        "import os, signal, sys\nshell = get_ipython()\n"
+        "class Shell(type(shell)):\n"
+        "    @property\n    def user_global_ns(self):\n"
+        "        if sys._getframe(1).f_code.co_name == 'user_expressions':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "        return self.user_module.__dict__\n"
+        "shell.__class__ = Shell"
+    )
+    assert own_kernel.run("1 + 1").reply["status"] == "ok"
+    reply = own_kernel.run("1 + 1", user_expressions={"two": "1 + 1"}).reply
+    assert (reply["status"], reply["user_expressions"]["two"]["ename"]) == ("ok", "KeyboardInterrupt")
+
+
+def test_an_interrupt_beside_the_error_of_a_hook_costs_no_cell_its_reply(own_kernel: Driver) -> None:
+    own_kernel.run(
+        "import os, signal\nshell = get_ipython()\n"
+        "shell.events.register('post_execute', lambda: 1 / 0)\n"
+        "shell.showtraceback = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)"
+    )
+    assert own_kernel.run("1 + 1").reply["status"] == "ok"
+
+
 def test_all_tasks_of_a_task_group_are_canceled(kernel: Driver) -> None:
     code = (
         "import asyncio\nended = []\n"

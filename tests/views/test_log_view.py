@@ -134,6 +134,9 @@ def test_a_reader_is_not_disturbed_by_output(shared: NotebookPage) -> None:
     view = follow_in(shared, "reader")
     expect(view.locator(".dk-facts")).to_contain_text("2,")
     scroll = view.locator(".dk-scroll")
+    # Lines are drawn after they are counted. Without them, the wheel would scroll the page.
+    is_long = "node => node.scrollHeight > 2 * node.clientHeight"
+    shared.page.wait_for_function(is_long, arg=scroll.element_handle())
     scroll.hover()
     shared.page.mouse.wheel(0, -3000)
     expect(view.locator(".dk-jump")).to_be_visible()
