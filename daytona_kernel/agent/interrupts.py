@@ -2,7 +2,7 @@
 
 ipykernel lets SIGINT raise it wherever the main thread is. In ipykernel's own code that costs the cell its
 reply, and in an event loop it ends the process. So while a request is handled, the handler only notes the
-signal, except below functions that end in good order then. An interrupt that comes before the cell starts
+signal, except below functions that an interrupt may end. An interrupt that comes before the cell starts
 is raised by the cell's first line.
 
 A cell that awaits is a task of the event loop, and an interrupt cancels it. ipykernel does so too, but its

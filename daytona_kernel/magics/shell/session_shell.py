@@ -123,7 +123,9 @@ for signal in INT INT TERM TERM KILL KILL; do
     # Nothing runs while the signals are sent, or a process could start another one and end.
     kill -STOP "$shell" || { rm -f "$file"; exit 4; }
     children=
-    while look; [ "${order[*]}" != "$children" ]; do
+    for _ in {1..10}; do  # a fork bomb may go on
+        look
+        [ "${order[*]}" != "$children" ] || break
         children=${order[*]}
         kill -STOP $children
     done

@@ -27,36 +27,36 @@ _ANSWER_BYTES = 64 * limits.KIB  # to the write of a file
 
 
 class _Channel:
-    """The server's end `socket` of a connection to the worker. Any task may close it at any time.
+    """A connection to the worker, of which `end` is the server's end. Any task may close it at any time.
 
     asyncio goes on watching the number of a descriptor that is closed while a task waits for it, and then
     does not watch the next descriptor with this number. So the task that waits is the one that closes it.
     """
 
-    def __init__(self, socket: socket.socket) -> None:
-        socket.setblocking(False)
-        self.socket = socket
+    def __init__(self, end: socket.socket) -> None:
+        end.setblocking(False)
+        self.end = end
         self._waiting = 0
         self._closed = False
 
     async def receive(self, size: int) -> bytes:
         """Return up to `size` bytes; nothing at the end, or after `close`. Raises `OSError`."""
         with self._in_use():
-            return await asyncio.get_running_loop().sock_recv(self.socket, size)
+            return await asyncio.get_running_loop().sock_recv(self.end, size)
 
     async def send(self, data: bytes) -> None:
         """Send all of `data`. Raises `OSError`, also after `close`."""
         with self._in_use():
-            await asyncio.get_running_loop().sock_sendall(self.socket, data)
+            await asyncio.get_running_loop().sock_sendall(self.end, data)
 
     def close(self) -> None:
         """Close the connection, and end the operations that wait."""
         self._closed = True
         if self._waiting:
             with contextlib.suppress(OSError):
-                self.socket.shutdown(socket.SHUT_RDWR)
+                self.end.shutdown(socket.SHUT_RDWR)
         else:
-            self.socket.close()
+            self.end.close()
 
     @contextlib.contextmanager
     def _in_use(self) -> Iterator[None]:
@@ -92,7 +92,7 @@ class FileStream:
         """Wait until all of the content is in the file. Raises `ApiError`."""
         answer = b""
         with contextlib.suppress(OSError):
-            self._channel.socket.shutdown(socket.SHUT_WR)
+            self._channel.end.shutdown(socket.SHUT_WR)
             while len(answer) < _ANSWER_BYTES and (piece := await self.read(_ANSWER_BYTES)):
                 answer += piece
         _result_of(answer)
@@ -151,7 +151,7 @@ class Files:
                 channel = self._channel or await self._start()
                 request = json.dumps([operation, arguments]).encode()
                 # No other request is in the channel, so there is room for the length.
-                socket.send_fds(channel.socket, [file_worker.LENGTH.pack(len(request))], fds or [])
+                socket.send_fds(channel.end, [file_worker.LENGTH.pack(len(request))], fds or [])
                 await channel.send(request)
                 if operation == "write":
                     return None
