@@ -334,7 +334,7 @@ def sleeps_of(driver: Driver) -> list[psutil.Process]:
     found = []
     for process in processes_of(driver):
         with suppress(psutil.NoSuchProcess):  # it ends at this moment
-            if process.name() == "sleep":
+            if process.name() == "sleep" and not has_ended(process):
                 found.append(process)
     return found
 
