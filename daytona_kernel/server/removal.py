@@ -27,7 +27,7 @@ def remove_tree(path: Path | str, *, keep: Collection[str] = ()) -> bool:
     gone.
     """
     try:
-        top = _open(path)
+        top = open_directory(path)
     except FileNotFoundError:
         return True
     except OSError:
@@ -83,7 +83,7 @@ class _Emptying:
 
     def _remove_directory(self, name: str) -> None:
         """Remove a directory in `top`. Move the directories in it to `top`, unless they are empty."""
-        directory = _open(name, self._top)
+        directory = open_directory(name, self._top)
         try:
             with os.scandir(directory) as entries:
                 for entry in entries:
@@ -110,13 +110,16 @@ class _Emptying:
         return True
 
     def _move_up(self, name: str, directory: int) -> None:
-        os.close(_open(name, directory))  # a directory without permissions could not be moved
+        os.close(open_directory(name, directory))  # a directory without permissions could not be moved
         os.rename(name, f"{self._prefix}{self._steps}", src_dir_fd=directory, dst_dir_fd=self._top)
         self._steps += 1
 
 
-def _open(name: Path | str, parent: int | None = None) -> int:
-    """Open a directory, and make it readable and writable for its owner."""
+def open_directory(name: Path | str, parent: int | None = None) -> int:
+    """Open the directory `name` in `parent`, and make it readable and writable for its owner.
+
+    Raises `OSError` if there is none; a link to one is none.
+    """
     handle = os.open(name, os.O_PATH | _DIRECTORY, dir_fd=parent)
     try:
         if os.fstat(handle).st_mode & stat.S_IRWXU != stat.S_IRWXU:

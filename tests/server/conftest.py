@@ -87,10 +87,12 @@ class EmbeddedServer:
             self.process.stdout.close()
 
 
-def start_embedded(env: dict[str, str] | None = None, **timings: float) -> EmbeddedServer:
-    """Start a server. `timings` replace those of `limits.Timings`."""
+def start_embedded(
+    env: dict[str, str] | None = None, *, python: str = sys.executable, **timings: float
+) -> EmbeddedServer:
+    """Start a server with the interpreter `python`. `timings` replace those of `limits.Timings`."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "daytona_kernel.server", "--embedded", json.dumps(timings)],
+        [python, "-m", "daytona_kernel.server", "--embedded", json.dumps(timings)],
         stdout=subprocess.PIPE,
         env=os.environ | SHOW_WARNINGS | {"DAYTONA_KERNEL_PROFILE": "own"} | (env or {}),
     )

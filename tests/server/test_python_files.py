@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 import daytona_kernel
-from daytona_kernel.server.box.mounts import make_mount_points
 from daytona_kernel.server.box.named_files import shown_files
 from daytona_kernel.server.box.python_files import python_mounts
 
@@ -158,12 +157,3 @@ def test_a_file_of_constraints_is_shown_unless_it_holds_a_secret(tmp_path: Path)
     assert shown_files([("PIP_CONSTRAINT", str(file))]) == [str(file)]
     file.write_text("--index-url https://user:password@example.invalid/simple\nnumpy<2\n")
     assert shown_files([("PIP_CONSTRAINT", str(file))]) == []
-
-
-def test_directories_above_a_mount_in_tmp_are_open_for_the_sandboxs_user(tmp_path: Path) -> None:
-    for part in ("home", "workspace", "tmp"):
-        (tmp_path / part).mkdir()
-    options = ["--bind", "/tmp/state/tmp", "/tmp", "--ro-bind", "/tmp/a/venv/lib", "/tmp/a/venv/lib"]
-    make_mount_points(tmp_path, options)
-    made = {str(path.relative_to(tmp_path)): path.stat().st_mode & 0o777 for path in tmp_path.rglob("*/*")}
-    assert made == {"tmp/a": 0o755, "tmp/a/venv": 0o755}

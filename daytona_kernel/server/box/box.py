@@ -20,6 +20,7 @@ from .image_mounts import of_the_image_box
 from .isolation import ISOLATED, ON_AN_IMAGE, PARTS, layout_at
 from .landlock import Landlock
 from .launchers import current_launchers
+from .mount_points import make_mount_points
 from .network import Network, NetworkStack
 from .python_environment import base_python, make_image_settings, make_python_environment
 from .server_python import server_python
@@ -157,8 +158,7 @@ class Box:
             own = own_mounts(self.directory, network)
             if self._isolation.folder is not None:
                 own += self._isolation.folder.options
-            if is_new:
-                mounts.make_mount_points(self.directory, own)
+            own = make_mount_points(self.directory, own)
         if is_new:
             for part in PARTS:
                 self._isolation.account.give(self.directory / part)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from . import mounts, seccomp
 from .account import Account, choose_account
 from .image_mounts import of_the_image
+from .mount_points import directories_to, mount_points
 from .python_environment import base_python
 from .python_files import python_mounts
 from .server_python import server_python
@@ -95,9 +96,9 @@ class Bubblewrap:
 
 def _directories_above(options: Sequence[str]) -> list[str]:
     """Return options that make the directories above all mount points of `options` that are in no other."""
-    points = mounts.mount_points(options)
+    points = mount_points(options)
     outer = [point for point in points if not points.intersection(map(str, PurePath(point).parents))]
-    return mounts.directories_to(outer, "")
+    return directories_to(outer, "")
 
 
 class Failure(NamedTuple):

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from .etc import LIVE, current_copy
 from .isolation import IMAGE_SETTINGS, ISOLATED
-from .mounts import directories_to, mount_points, own_directories, resolver
+from .mount_points import directories_to, mount_points
+from .mounts import own_directories, resolver
 from .named_files import shown_files
 from .server_python import server_python
 from .settings_files import settings_with_files

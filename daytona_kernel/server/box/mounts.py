@@ -6,9 +6,7 @@ without secrets, and the server's Python. Its home, /workspace and /tmp are its 
 
 from __future__ import annotations
 
-import itertools
 import os
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from .. import limits
@@ -21,7 +19,6 @@ from .python_files import SYSTEM, outermost, python_mounts
 from .settings_files import settings_with_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 SYSTEM_FILES = [
@@ -46,25 +43,6 @@ def of_the_machine() -> list[str]:
     for path in SYSTEM_FILES:
         mounts += ["--ro-bind-try", path, path]
     return mounts
-
-
-def mount_points(options: Sequence[str]) -> set[str]:
-    """Return the paths at which `options` mount or make something: the last word of each option."""
-    return {
-        last for last, following in zip(options, [*options[1:], "--"], strict=True) if following[:2] == "--"
-    }
-
-
-def directories_to(points: Iterable[str], inside: str) -> list[str]:
-    """Return options that make the directories between `inside` and `points`, open for everyone.
-
-    Bubblewrap makes them, too, but open for its own user only.
-    """
-    found: dict[str, None] = {}
-    for point in sorted(points):
-        above = [str(parent) for parent in reversed(PurePath(point).parents)]
-        found.update(dict.fromkeys(each for each in above if each != "/" and each.startswith(f"{inside}/")))
-    return [argument for path in found for argument in ("--perms", "0755", "--dir", path)]
 
 
 def of_the_box(directory: Path, network: Network) -> list[str]:
@@ -100,20 +78,6 @@ def outside() -> list[str]:
     """Return the mounts of Python, its packages, and the files that settings name: each at its own path."""
     paths = outermost(shown_files(settings_with_files(), [*COPIED, *SYSTEM]))
     return [*python_mounts(), *(word for path in paths for word in ("--ro-bind-try", path, path))]
-
-
-def make_mount_points(directory: Path, mounted: list[str]) -> None:
-    """Make the directories above those of `mounted` that are inside the new box's own directories.
-
-    An example is a Python environment in /tmp. Bubblewrap would make them, but for the server's user only.
-    """
-    at_their_own_path = {path for source, path in itertools.pairwise(mounted) if source == path}
-    for part in ("home", "workspace", "tmp"):
-        seen_as = getattr(ISOLATED, part)
-        for path in at_their_own_path:
-            if path.startswith(f"{seen_as}/"):
-                for parent in reversed(PurePath(path).relative_to(seen_as).parents[:-1]):
-                    (directory / part / parent).mkdir(mode=0o755, exist_ok=True)
 
 
 def resolver(path: Path, network: Network) -> list[str]:
