@@ -55,13 +55,16 @@ class Traces:
         return found
 
 
-# The places in a sandbox where programs can write. The sought value is in the environment alone.
+# The places in a sandbox where programs can write. The sought value is in the environment alone. What is
+# mounted read-only there is the server's Python, perhaps with the tests.
 _SEARCH = """
 cd / && python3 - /tmp /var/tmp /dev/shm "$HOME" "${DAYTONA_TMP:-/tmp}" /workspace << 'END'
 import os, sys
 sought = os.environ["SOUGHT"].encode()
 for place in sorted(set(sys.argv[1:])):
     for folder, _, names in os.walk(place):
+        if os.statvfs(folder).f_flag & os.ST_RDONLY:
+            continue
         for path in (os.path.join(folder, name) for name in names):
             if os.path.isfile(path) and not os.path.islink(path) and sought in open(path, "rb").read():
                 print(format(os.stat(path).st_mode & 0o777, "o"), path)
