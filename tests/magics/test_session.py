@@ -80,7 +80,7 @@ def test_an_interrupt_ends_the_command_and_keeps_the_session(
 def test_an_interrupt_ends_processes_that_start_meanwhile(kernel: Driver, session: str) -> None:
     """The shells ignore SIGINT. So SIGTERM ends them, a second after the interrupt."""
     shells = " | ".join(["(trap '' INT; while sleep 0.02; do sleep 944.8 & done)"] * 4)
-    answer, _ = kernel.interrupt_when_printed(f"print('go', flush=True)\n%session run {session} {shells}")
+    answer, _ = kernel.interrupt_when_printed(f"%session run {session} echo go; {shells}")
     assert answer.error["ename"] == "KeyboardInterrupt"
     assert kernel.run("%sh pgrep -af 'sleep 944[.]8'; true\n").stdout == ""
     assert keeps_state(kernel, session)

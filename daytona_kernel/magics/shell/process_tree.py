@@ -56,15 +56,15 @@ _AFTER_SUBSHELL = (
 )
 _TAG = re.compile(r"(?:\( )?\{ : (daytona-[0-9a-f]{16});")
 
-# Bash functions for scripts that look for processes. `note` puts the parent of a process into `parent`, but
-# leaves out zombies, which count as ended. `grow` adds all processes below those in `found` to `found` and
-# `order`. In `order`, a parent comes before its children.
+# Bash functions for scripts that look for processes. `note` puts the parent of a process into `parent`, and
+# its state into `state`, but leaves out zombies, which count as ended. `grow` adds all processes below those
+# in `found` to `found` and `order`. In `order`, a parent comes before its children.
 GROW = r"""
 note() {
     stat=
     { IFS= read -rd '' stat < "/proc/$1/stat"; } 2>/dev/null
     set -- "$1" ${stat##*) }
-    [ -z "$stat" ] || [ "$2" = Z ] || parent[$1]=$3
+    [ -z "$stat" ] || [ "$2" = Z ] || parent[$1]=$3 state[$1]=$2
 }
 grow() {
     local id grown=1
@@ -102,7 +102,7 @@ set -f
 GROW
 look() {
     local each id
-    local -A parent=()
+    local -A parent=() state=()
     for each in $(set +f; echo /proc/[0-9]*); do note "${each#/proc/}"; done
     grow
     for each in $(set +f; grep -lsF MARK=TAG /proc/[0-9]*/environ); do

@@ -110,22 +110,28 @@ for _ in {1..100}; do
 done
 case $shell in "" | canceled) exit 3;; esac
 GROW
-# All processes below the shell, without the jobs that ran before the script.
+# All processes below the shell, without the jobs that ran before the script. `moving` tells whether one of
+# them, or the shell, has not stopped.
 look() {
     local each
-    local -A parent=() found=([$shell]=1)
-    order=()
+    local -A parent=() state=() found=([$shell]=1)
+    order=() moving=
     for each in /proc/[0-9]*; do note "${each#/proc/}"; done
     for each in $spared; do unset "parent[$each]"; done
     grow
+    for each in $shell "${order[@]}"; do [[ ${state[$each]} = [Tt] ]] || moving=1; done
 }
 for signal in INT INT TERM TERM KILL KILL; do
-    # Nothing runs while the signals are sent, or a process could start another one and end.
+    # Nothing runs while the signals are sent, or a process could start another one and end. A process that is
+    # just starting another one stops after that.
     kill -STOP "$shell" || { rm -f "$file"; exit 4; }
     children=
-    for _ in {1..10}; do  # a fork bomb may go on
+    for _ in {1..20}; do  # a fork bomb may go on
         look
-        [ "${order[*]}" != "$children" ] || break
+        if [ "${order[*]}" = "$children" ]; then
+            [ -n "$moving" ] || break
+            sleep 0.05
+        fi
         children=${order[*]}
         kill -STOP $children
     done
