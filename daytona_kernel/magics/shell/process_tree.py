@@ -150,7 +150,8 @@ for _ in 1 2 3 4 5; do [ -n "$(marked)" ] && break; sleep 0.1; done
 for signal in INT TERM KILL; do
     kill -$signal $(marked) 2>/dev/null
     for _ in 1 2 3 4 5 6 7 8 9 10; do
-        [ -z "$(marked)" ] && exit 0
+        # A process that is just starting has no mark yet, so look twice.
+        [ -z "$(marked)" ] && sleep 0.05 && [ -z "$(marked)" ] && exit 0
         sleep 0.1
     done
 done
