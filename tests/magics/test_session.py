@@ -86,6 +86,17 @@ def test_an_interrupt_ends_processes_that_start_meanwhile(kernel: Driver, sessio
     assert keeps_state(kernel, session)
 
 
+@both_profiles
+def test_an_interrupt_ends_jobs_that_outlive_one_signal(kernel: Driver, session: str) -> None:
+    """Bash loses a signal that it gets just before it becomes another program. Here, a job drops one."""
+    job = "bash -c 'trap \"trap - TERM\" TERM; while :; do sleep 0.1; done; : sleep 944.8' >/dev/null 2>&1 &"
+    command = f"{job} (trap '' INT; echo go; while sleep 0.1; do :; done)"
+    answer, _ = kernel.interrupt_when_printed(f"%session run {session} {command}")
+    assert answer.error["ename"] == "KeyboardInterrupt"
+    assert kernel.run("%sh pgrep -af 'sleep 944[.]8'; true\n").stdout == ""
+    assert keeps_state(kernel, session)
+
+
 def test_an_interrupt_at_any_moment_ends_the_command_before_the_cell(kernel: Driver, session: str) -> None:
     for milliseconds in MILLISECONDS:
         code = f"print('go', flush=True)\n%session run {session} sleep 944.1"

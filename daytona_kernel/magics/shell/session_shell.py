@@ -121,30 +121,46 @@ look() {
     grow
     for each in $shell "${order[@]}"; do [[ ${state[$each]} = [Tt] ]] || moving=1; done
 }
+# Keeps those of `children` that have not ended.
+remain() {
+    local each
+    local -A parent=() state=()
+    for each in $children; do note "$each"; done
+    children=${!parent[*]}
+}
 for signal in INT INT TERM TERM KILL KILL; do
-    # Nothing runs while the signals are sent, or a process could start another one and end. A process that is
-    # just starting another one stops after that.
-    kill -STOP "$shell" || { rm -f "$file"; exit 4; }
-    children=
-    for _ in {1..20}; do  # a fork bomb may go on
-        look
-        if [ "${order[*]}" = "$children" ]; then
-            [ -n "$moving" ] || break
-            sleep 0.05
+    if [ -e "$file" ]; then
+        # Nothing runs while the signals are sent, or a process could start another one and end. A process
+        # that is just starting another one stops after that.
+        kill -STOP "$shell" || { rm -f "$file"; exit 4; }
+        children=
+        for _ in {1..20}; do  # a fork bomb may go on
+            look
+            if [ "${order[*]}" = "$children" ]; then
+                [ -n "$moving" ] || break
+                sleep 0.05
+            fi
+            children=${order[*]}
+            kill -STOP $children
+        done
+        # The shell goes on last. It has its signal then, and does not run the command after a pipeline.
+        kill -INT "$shell"
+        kill -$signal $children
+        kill -CONT $children "$shell"
+    else
+        kill -$signal $children
+    fi
+    for _ in {1..10}; do
+        if [ ! -e "$file" ]; then
+            [ $signal != INT ] || exit 0
+            # Bash loses a signal that it gets just before it becomes another program.
+            remain
+            [ -n "$children" ] || exit 0
         fi
-        children=${order[*]}
-        kill -STOP $children
-    done
-    # The shell goes on last. It has its signal then, and does not run the command after a pipeline.
-    kill -INT "$shell"
-    kill -$signal $children
-    kill -CONT $children "$shell"
-    for _ in 1 2 3 4 5 6 7 8 9 10; do
-        [ -e "$file" ] || exit 0
         sleep 0.05
     done
 done
-exit 1
+[ ! -e "$file" ]
 """.replace("GROW", GROW).replace("PLACE", PLACE)
 
 # Ends when the script has removed its file, or its shell has ended. A script that waits has no file yet.
