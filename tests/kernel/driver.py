@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 DEADLINE = 100.0
+_CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 _FIRST_PORT = 10_000
 # Connections get their ports from this one up.
 _END_OF_PORTS = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
@@ -282,6 +283,7 @@ def run_kernel(
             if driver is not None:
                 driver.close()
             else:
+                sys.stderr.write(_holders_of_ports(manager))
                 manager.shutdown_kernel(now=True)
             log.seek(0)
             printed = log.read()
@@ -296,8 +298,16 @@ def _choose_ports(manager: KernelManager) -> None:
     it to any program that connects.
     """
     manager.cache_ports = False
-    for channel in ("shell", "iopub", "stdin", "control", "hb"):
+    for channel in _CHANNELS:
         setattr(manager, f"{channel}_port", next(filter(_is_free, _PORTS)))
+
+
+def _holders_of_ports(manager: KernelManager) -> str:
+    """Return the sockets at the ports of a kernel that did not start, with their processes."""
+    ports = [getattr(manager, f"{channel}_port") for channel in _CHANNELS]
+    found = [each for each in psutil.net_connections("tcp") if each.laddr and each.laddr.port in ports]
+    words = {each.pid: each.pid and psutil.Process(each.pid).cmdline() for each in found}
+    return "".join(f"{each.laddr} {each.status} {words[each.pid]}\n" for each in found)
 
 
 def _is_free(port: int) -> bool:
