@@ -15,7 +15,7 @@ import psutil
 from jupyter_client.manager import KernelManager
 
 from daytona_kernel import Daytona
-from tests.kernel.driver import DEADLINE, Answer, Driver, Empty, wait_until
+from tests.kernel.driver import DEADLINE, Answer, Driver, Empty, wait_until, words_of
 from tests.served import config, serving
 
 from .proxy import FaultProxy, fault_proxy
@@ -151,7 +151,7 @@ class World:
 
     def await_command(self, word: str) -> None:
         """Wait until a process of the sandbox has this word in its command line."""
-        wait_until(lambda: any(word in _words_of(each) for each in self.processes()), DEADLINE, word)
+        wait_until(lambda: any(word in words_of(each) for each in self.processes()), DEADLINE, word)
 
     def find(self, role: str) -> psutil.Process | None:
         """Return the process with a role: kernel, server, supervisor, agent or interpreter."""
@@ -246,7 +246,7 @@ class NetworkWorld(World):
         super().__init__()
         root = self.directory / "served"
         self._served = self.stack.enter_context(serving(root))
-        (self._server,) = (child for child in psutil.Process().children() if str(root) in _words_of(child))
+        (self._server,) = (child for child in psutil.Process().children() if str(root) in words_of(child))
         self.proxy: FaultProxy = self.stack.enter_context(fault_proxy(self._served["DAYTONA_API_URL"]))
 
     def environment(self) -> dict[str, str]:
@@ -278,18 +278,10 @@ class NetworkWorld(World):
         return Daytona(config(self._served))
 
     def leftovers(self) -> list[str]:
-        running = [" ".join(_words_of(process)) for process in self._server.children(recursive=True)]
+        running = [" ".join(words_of(process)) for process in self._server.children(recursive=True)]
         # The box for the next sandbox waits there.
         own = [words for words in running if words and not any(word in words for word in _WARM_BOX)]
         return [*super().leftovers(), *own, *(sandbox.name for sandbox in self.sandboxes())]
-
-
-def _words_of(process: psutil.Process) -> list[str]:
-    """Return the command line of a process; none for one that has ended."""
-    try:
-        return list(process.cmdline())
-    except psutil.NoSuchProcess:
-        return []
 
 
 __all__ = ["Empty", "NetworkWorld", "Running", "World"]

@@ -306,8 +306,16 @@ def _holders_of_ports(manager: KernelManager) -> str:
     """Return the sockets at the ports of a kernel that did not start, with their processes."""
     ports = [getattr(manager, f"{channel}_port") for channel in _CHANNELS]
     found = [each for each in psutil.net_connections("tcp") if each.laddr and each.laddr.port in ports]
-    words = {each.pid: each.pid and psutil.Process(each.pid).cmdline() for each in found}
-    return "".join(f"{each.laddr} {each.status} {words[each.pid]}\n" for each in found)
+    words = {process.pid: words_of(process) for process in psutil.process_iter()} if found else {}
+    return "".join(f"{each.laddr} {each.status} {words.get(each.pid or 0)}\n" for each in found)
+
+
+def words_of(process: psutil.Process) -> list[str]:
+    """Return the command line of a process; none for one that has ended."""
+    try:
+        return list(process.cmdline())
+    except psutil.NoSuchProcess:
+        return []
 
 
 def _is_free(port: int) -> bool:

@@ -90,7 +90,7 @@ def test_a_quiet_cell_is_not_culled(culling_server: LabServer, browser: BrowserC
         expect(notebook.panel.locator(".jp-Notebook-ExecutionIndicator")).to_be_visible()
         expect_busy(notebook)
         while time.monotonic() - started < CELL_SECONDS:
-            expect_listed(culling_server, "busy")
+            assert [kernel["execution_state"] for kernel in kernels(culling_server)] == ["busy"]
             lab.page.wait_for_timeout(200)
         notebook.interrupt_kernel()
         expect(notebook.page.locator("#jp-main-statusbar")).to_contain_text(re.compile("Idle"))

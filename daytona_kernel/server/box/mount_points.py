@@ -40,7 +40,7 @@ def directories_to(points: Iterable[str], inside: str) -> list[str]:
     for point in sorted(points):
         above = [str(parent) for parent in reversed(PurePath(point).parents)]
         found.update(dict.fromkeys(each for each in above if each != "/" and each.startswith(f"{inside}/")))
-    return [argument for path in found for argument in ("--perms", "0755", "--dir", path)]
+    return [argument for path in found for argument in ("--perms", f"{_MODE:04o}", "--dir", path)]
 
 
 def make_mount_points(directory: Path, options: Sequence[str]) -> list[str]:
